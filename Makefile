@@ -1,0 +1,59 @@
+# Everything a newcomer needs; only Python 3.11+ and make are asked of the machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test test-all check bench format clean
+
+help: ## Show the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: $(VENV)/.runtime ## Start BugRelay with embedded PostgreSQL and Redis, until Ctrl-C
+	@exec $(BIN)/python -m bugrelay run
+
+demo: $(VENV)/.runtime ## Fill the board with believable bugs, users, votes and answers
+	@exec $(BIN)/python -m bugrelay demo
+
+test: $(VENV)/.dev ## Run the tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-all: $(VENV)/.dev ## Run the slow tests as well
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m ''
+
+check: $(VENV)/.dev ## Format, lint, types, import contracts, documentation
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest tests/documentation
+
+SIZE ?= 100000
+bench: $(VENV)/.runtime $(VENV)/.bench ## Measure against the baseline; SIZE=1000000 for a large board
+	@$(BIN)/python -m benchmarks.run --size $(SIZE)
+
+format: $(VENV)/.dev ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove the environment and all local data
+	rm -rf $(VENV) var
+
+# The locked sets, installed once; a change of a lock file installs again.
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "BugRelay needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(VENV)/bin/python requirements/runtime.lock pyproject.toml
+	test -e $(VENV)/.dev || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python requirements/dev.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.bench: $(VENV)/bin/python requirements/bench.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
+	touch $@
