@@ -1,0 +1,70 @@
+"""Who is calling: the client's address behind proxies, and the identity that limits count by."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import lru_cache
+
+from bugrelay.settings import IPNetwork
+
+LOCAL = "local"
+_WITH_PORT = re.compile(r"\[([^\]]*)\](?::[0-9]{1,5})?|([^:]*):[0-9]{1,5}")
+
+
+def client_address(peer: str | None, forwarded_for: list[str], trusted: tuple[IPNetwork, ...]) -> str:
+    """The address of the client.
+
+    It is the socket's peer, unless that is one of our own proxies; then it is the right-most forwarded entry
+    that is not, because only what our proxies appended is known to be true.
+
+    Args:
+        peer: What the server saw; None or a path for a Unix socket.
+        forwarded_for: The values of all `X-Forwarded-For` lines, in their order.
+        trusted: The networks of our own proxies.
+
+    Returns:
+        An address in its canonical form, IPv4 also where it came mapped into IPv6; `local` for a Unix socket.
+    """
+    client = parsed_address(peer or "")
+    if client is None:
+        return LOCAL
+    entries = ",".join(forwarded_for).split(",")
+    while entries and any(client in network for network in trusted):
+        entry = parsed_address(entries.pop())
+        # What stands left of something that is no address may be made up: the last proxy is the client.
+        if entry is None:
+            break
+        client = entry
+    return _text_of(client)
+
+
+@lru_cache(maxsize=8192)
+def _text_of(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    return str(address)
+
+
+@lru_cache(maxsize=8192)
+def limit_identity(address: str) -> str:
+    """What limits count by: IPv6 by /64, the least that a site gets, anything else as it is."""
+    parsed = parsed_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((parsed, 64), strict=False))
+    return address if parsed is None else str(parsed)
+
+
+@lru_cache(
+    maxsize=8192
+)  # the same few clients ask again and again, and reading an address costs more than the limit
+def parsed_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address in `1.2.3.4`, `1.2.3.4:56`, `::1`, `[::1]` or `[::1]:443`, without its zone, else None."""
+    text = text.strip()
+    if match := _WITH_PORT.fullmatch(text):
+        text = match[1] or match[2] or ""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        return address.ipv4_mapped or ipaddress.IPv6Address(int(address))
+    return address

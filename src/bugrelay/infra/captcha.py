@@ -1,0 +1,212 @@
+"""The captcha: who may write anonymously is decided by a verifier outside, which may be slow, wrong or away.
+
+Every doubt about the verifier is 503 and every doubt about the token is 400: nothing passes unverified.
+Protocol: https://developers.google.com/recaptcha/docs/verify
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+import structlog
+
+from bugrelay.errors import BugRelayError, ServiceUnavailable
+from bugrelay.settings import SettingError, Settings
+
+log = structlog.get_logger()
+
+MAX_TOKEN_CHARACTERS = 4096
+_DEADLINE_SECONDS = 3.0
+_MAX_ANSWER_BYTES = 64 * 1024
+_MAX_CALLS = 50
+# These say that our request is wrong or the verifier is ill, not the person's token.
+_NOT_THE_TOKEN = {"missing-input-secret", "invalid-input-secret", "internal-error"}
+
+
+class RecaptchaFailed(BugRelayError):
+    """The token is missing, refused, scored too low, or for something else."""
+
+    code = "RECAPTCHA_FAILED"
+    status = 400
+    message = "The captcha was not solved; try again"
+
+
+class RecaptchaUnavailable(ServiceUnavailable):
+    """The token can be neither accepted nor refused."""
+
+    code = "RECAPTCHA_UNAVAILABLE"
+    message = "The captcha cannot be checked right now; try again shortly"
+
+
+class CaptchaVerifier(Protocol):
+    """Tells people from machines.
+
+    `single_use` says that a token which passed is spent, and that the caller must remember it as such.
+    """
+
+    @property
+    def single_use(self) -> bool: ...
+
+    async def verify(self, token: str | None, *, remote_address: str | None) -> None:
+        """Return if the token holds.
+
+        Raises:
+            RecaptchaFailed: It does not.
+            RecaptchaUnavailable: The verifier gave no usable answer in time.
+        """
+
+    async def close(self) -> None:
+        """Give back connections."""
+
+
+def captcha_from(settings: Settings) -> CaptchaVerifier:
+    """The verifier that the settings ask for.
+
+    Raises:
+        SettingError: `RECAPTCHA_VERIFY_URL` cannot be called.
+    """
+    if settings.captcha == "off":
+        return NoCaptcha()
+    if not settings.recaptcha_secret_key:
+        log.warning("captcha_accepts_any_token", reason="RECAPTCHA_SECRET_KEY is empty")
+        return AnyToken()
+    return Recaptcha(settings)
+
+
+class NoCaptcha:
+    """`CAPTCHA=off`: nobody is asked."""
+
+    single_use = False
+
+    async def verify(self, token: str | None, *, remote_address: str | None) -> None:
+        """Everything passes."""
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class AnyToken:
+    """Development without a secret: a token is asked for, any will do, and it stays good."""
+
+    single_use = False
+
+    async def verify(self, token: str | None, *, remote_address: str | None) -> None:  # noqa: ARG002 - the port's
+        _checked(token)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class Recaptcha:
+    """reCAPTCHA v2 and v3 by one POST to `RECAPTCHA_VERIFY_URL`; the answer's `score` tells which it is."""
+
+    single_use = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = _callable_url(settings.recaptcha_verify_url)
+        self._secret = settings.recaptcha_secret_key
+        self._min_score = settings.recaptcha_min_score
+        self._action = settings.recaptcha_action
+        self._hostnames = {name.lower() for name in settings.recaptcha_hostnames}
+        self._calls = asyncio.Semaphore(_MAX_CALLS)
+        self._client = httpx.AsyncClient(
+            timeout=_DEADLINE_SECONDS,
+            follow_redirects=False,
+            # Uncompressed, so that the bound on the answer is a bound on what it unpacks to.
+            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+            limits=httpx.Limits(max_connections=_MAX_CALLS, max_keepalive_connections=10),
+        )
+
+    async def verify(self, token: str | None, *, remote_address: str | None) -> None:
+        form = {"secret": self._secret, "response": _checked(token)}
+        if remote_address:
+            form["remoteip"] = remote_address
+        self._judge(await self._answer(form))
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _answer(self, form: dict[str, str]) -> dict[str, Any]:
+        """The verifier's JSON object; the deadline covers the wait for a free call, too."""
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS), self._calls:
+                body = await self._post(form)
+            answer = msgspec.json.decode(body)
+        except (TimeoutError, httpx.HTTPError) as error:
+            raise _unavailable(type(error).__name__) from error
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise _unavailable("answer is no JSON") from error
+        if not isinstance(answer, dict):
+            raise _unavailable("answer is no JSON object")
+        return answer
+
+    async def _post(self, form: dict[str, str]) -> bytes:
+        body = bytearray()
+        async with self._client.stream("POST", self._url, data=form) as response:
+            if response.status_code != httpx.codes.OK:
+                raise _unavailable(f"answered {response.status_code}")
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > _MAX_ANSWER_BYTES:
+                    raise _unavailable("answer is too long")
+        return bytes(body)
+
+    def _judge(self, answer: dict[str, Any]) -> None:
+        success = answer.get("success")
+        if not isinstance(success, bool):
+            raise _unavailable("answer has no success of true or false")
+        if not success:
+            raise _refusal(answer.get("error-codes"))
+        if self._hostnames and str(answer.get("hostname")).lower() not in self._hostnames:
+            raise RecaptchaFailed("The captcha was solved on another site")
+        if self._action and answer.get("action") != self._action:
+            raise RecaptchaFailed("The captcha was solved for another action")
+        if "score" in answer and _score(answer["score"]) < self._min_score:
+            raise RecaptchaFailed("The captcha takes this for a machine; try again")
+
+
+def _callable_url(url: str) -> httpx.URL:
+    """The address, parsed; a port over 65535 would only show at the first call, as an OverflowError."""
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0
+        parsed = httpx.URL(url)
+    except (ValueError, httpx.InvalidURL) as error:
+        raise SettingError("RECAPTCHA_VERIFY_URL is no address that can be called") from error
+    if not usable:
+        raise SettingError("RECAPTCHA_VERIFY_URL must name a host")
+    return parsed
+
+
+def _checked(token: str | None) -> str:
+    if not token or not token.strip():
+        raise RecaptchaFailed("recaptcha_token is required to write without an account")
+    # No form can carry a lone surrogate.
+    if len(token) > MAX_TOKEN_CHARACTERS or any("\ud800" <= character <= "\udfff" for character in token):
+        raise RecaptchaFailed("recaptcha_token is not a captcha token")
+    return token
+
+
+def _score(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise _unavailable("score is no number from 0 to 1")
+    return value
+
+
+def _refusal(codes: object) -> BugRelayError:
+    """What a `success` of false means, by the verifier's error codes."""
+    named = {code for code in codes if isinstance(code, str)} if isinstance(codes, list) else set()
+    ours = sorted(named & _NOT_THE_TOKEN)
+    if not ours:
+        return RecaptchaFailed()
+    log.error("captcha_misconfigured", error_codes=ours)
+    return RecaptchaUnavailable()
+
+
+def _unavailable(reason: str) -> RecaptchaUnavailable:
+    log.warning("captcha_unavailable", reason=reason)
+    return RecaptchaUnavailable()

@@ -1,0 +1,150 @@
+"""Repeats of one request under an `Idempotency-Key`: the first answer is kept, later ones get it again.
+
+A key is taken by a committed row before the work starts and completed in the transaction of the work, so that a crash
+between the two leaves a claim that runs out after `CLAIM_SECONDS`, and never an answer without its change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Index, LargeBinary, SmallInteger, delete, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bugrelay.errors import BugRelayError
+from bugrelay.infra.models import Base, CreatedAt, Moment
+
+KEPT_FOR = timedelta(hours=24)
+CLAIM_SECONDS = 10  # longer than any request may take
+
+
+class IdempotencyConflict(BugRelayError):
+    code = "IDEMPOTENCY_CONFLICT"
+    status = 409
+    message = "This Idempotency-Key was used for another request"
+
+
+class IdempotencyInProgress(BugRelayError):
+    code = "IDEMPOTENCY_IN_PROGRESS"
+    status = 409
+    message = "The first request with this Idempotency-Key is still being worked on"
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "1"})
+
+
+class IdempotencyKey(Base):
+    """A key of a sender; `status` and `answer` are null while the first request is under way.
+
+    `sender_id` is the user, null for the anonymous: an answer may hold what only its sender sees.
+    """
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        Index("ix_idempotency_keys_sender_id", "sender_id", postgresql_where=text("sender_id IS NOT NULL")),
+    )
+
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    request_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    sender_id: Mapped[UUID | None]
+    status: Mapped[int | None] = mapped_column(SmallInteger)
+    answer: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[CreatedAt]
+    claimed_until: Mapped[Moment]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sender's key and the fingerprint of what they sent under it."""
+
+    key_hash: bytes
+    request_hash: bytes
+    sender_id: UUID | None
+
+    @classmethod
+    def of(cls, *, sender_id: UUID | None, key: str, request: Any) -> Claim:
+        """`sender_id` is None for the anonymous. `request` is anything JSON can hold; the order of its keys does not
+        matter."""
+        sender = f"user:{sender_id}" if sender_id else "anonymous"
+        encoder = msgspec.json.Encoder(order="sorted")
+        return cls(
+            hashlib.sha256(encoder.encode([sender, key])).digest(),
+            hashlib.sha256(encoder.encode(request)).digest(),
+            sender_id,
+        )
+
+
+@dataclass(frozen=True)
+class KeptAnswer:
+    status: int
+    body: bytes
+
+
+async def take(session: AsyncSession, claim: Claim) -> KeptAnswer | None:
+    """Take the key for a first request (None), or give the kept answer of an earlier one. The caller commits.
+
+    Raises:
+        IdempotencyConflict: The key stands for another request.
+        IdempotencyInProgress: The first request is still under way.
+    """
+    now = func.clock_timestamp()
+    free = or_(
+        IdempotencyKey.created_at < now - KEPT_FOR,
+        IdempotencyKey.status.is_(None) & (IdempotencyKey.claimed_until < now),
+    )
+    fresh = {
+        "request_hash": claim.request_hash,
+        "sender_id": claim.sender_id,
+        "status": None,
+        "answer": None,
+        "created_at": now,
+        "claimed_until": now + timedelta(seconds=CLAIM_SECONDS),
+    }
+    row = insert(IdempotencyKey).values(key_hash=claim.key_hash, **fresh)
+    row = row.on_conflict_do_update(index_elements=["key_hash"], set_=fresh, where=free)
+    if (await session.execute(row.returning(IdempotencyKey.key_hash))).first():
+        return None
+    kept = (
+        await session.execute(
+            select(IdempotencyKey.request_hash, IdempotencyKey.status, IdempotencyKey.answer).where(
+                IdempotencyKey.key_hash == claim.key_hash
+            )
+        )
+    ).one_or_none()
+    if kept is None:
+        raise IdempotencyInProgress
+    if kept.request_hash != claim.request_hash:
+        raise IdempotencyConflict
+    if kept.status is None:
+        raise IdempotencyInProgress
+    return KeptAnswer(kept.status, kept.answer)
+
+
+async def keep(session: AsyncSession, claim: Claim, answer: KeptAnswer) -> None:
+    """Keep the answer of a success, in the transaction of the work itself."""
+    await session.execute(
+        update(IdempotencyKey)
+        .where(IdempotencyKey.key_hash == claim.key_hash)
+        .values(status=answer.status, answer=answer.body)
+    )
+
+
+async def forget_sender(session: AsyncSession, user_id: UUID) -> None:
+    """Delete the kept answers of a user. The caller commits."""
+    await session.execute(delete(IdempotencyKey).where(IdempotencyKey.sender_id == user_id))
+
+
+async def give_back(session: AsyncSession, claim: Claim) -> None:
+    """Free the key of a request that failed: only successes are kept. The caller commits."""
+    await session.execute(
+        delete(IdempotencyKey).where(
+            IdempotencyKey.key_hash == claim.key_hash, IdempotencyKey.status.is_(None)
+        )
+    )

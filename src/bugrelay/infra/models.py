@@ -1,0 +1,27 @@
+"""The base of all tables: names for constraints, and the column types that every domain shares."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from advanced_alchemy.base import CommonTableAttributes, orm_registry
+from sqlalchemy import DateTime, Uuid, text
+from sqlalchemy.orm import DeclarativeBase, mapped_column
+
+from bugrelay.infra.ids import new_id
+
+# Not advanced-alchemy's UUID bases: they add a sentinel column to every table, and fall back to version 4
+# (docs/adr/0002).
+Id = Annotated[UUID, mapped_column(Uuid, primary_key=True, default=new_id)]
+Moment = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+CreatedAt = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=text("now()"))]
+Counter = Annotated[int, mapped_column(server_default="0")]
+
+
+class Base(CommonTableAttributes, DeclarativeBase):
+    """Every table of BugRelay. Deletion and rights are the services' business: relationships are not mapped at all."""
+
+    registry = orm_registry  # its naming convention gives every constraint and index a name
+    __abstract__ = True

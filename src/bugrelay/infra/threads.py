@@ -1,0 +1,63 @@
+"""Blocking work beside the event loop: a few threads of its own, a bounded queue, a deadline.
+
+The loop's default executor is shared with name lookups and has no bound; hashing, pictures and disks get
+their own, so that a burst of one neither stalls the others nor takes unbounded memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, ParamSpec, TypeVar
+
+from bugrelay.errors import ServiceUnavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class BoundedThreads:
+    """At most `workers` calls at once and `waiting` more in line; a call is given up at the deadline."""
+
+    def __init__(self, name: str, *, workers: int, waiting: int, deadline_seconds: float) -> None:
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
+        self._most_unfinished = workers + waiting
+        self._unfinished = 0
+        self._counting = threading.Lock()
+        self._deadline_seconds = deadline_seconds
+
+    async def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work` in a thread, in the caller's context, and return what it returns.
+
+        A call that is cancelled or too late while it waits in line never starts; one that runs already runs
+        to its end, and keeps its place until then.
+
+        Raises:
+            ServiceUnavailable: The line is full, or the deadline passed.
+        """
+        with self._counting:
+            if self._unfinished >= self._most_unfinished:
+                raise ServiceUnavailable
+            self._unfinished += 1
+        context = copy_context()
+        job = self._pool.submit(lambda: context.run(work, *args, **kwargs))
+        job.add_done_callback(self._forget)
+        deadline = asyncio.timeout(self._deadline_seconds)
+        try:
+            async with deadline:
+                return await asyncio.wrap_future(job)
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            raise ServiceUnavailable from error
+
+    def close(self) -> None:
+        """Take no more work; what runs is left to finish, what waits is dropped."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _forget(self, _job: Future[Any]) -> None:
+        with self._counting:
+            self._unfinished -= 1

@@ -1,0 +1,96 @@
+"""Access tokens, signed and short-lived, and secrets, random and stored only as a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import jwt
+
+from bugrelay.errors import InvalidToken
+
+AUDIENCE = "bugrelay-api"
+_ALGORITHM = "HS256"
+_TYPE = "access"
+_MAX_CHARACTERS = 4096
+_REQUIRED = ["exp", "iat", "iss", "aud", "sub", "sid", "jti", "typ"]
+
+
+@dataclass(frozen=True)
+class AccessClaims:
+    """Whose token it is and of which session; what they may do is not in it."""
+
+    user_id: UUID
+    session_id: UUID
+    expires_at: datetime
+
+
+class AccessTokens:
+    """Issues and reads JWTs under one key, which has at least 32 bytes (RFC 7518, section 3.2)."""
+
+    def __init__(self, key: str, issuer: str, *, minutes: int) -> None:
+        self._key = key
+        self._issuer = issuer
+        self._life = timedelta(minutes=minutes)
+
+    def issue(self, *, user_id: UUID, session_id: UUID) -> tuple[str, int]:
+        """A new token, and the seconds for which it holds."""
+        now = datetime.now(UTC)
+        claims = {
+            "iss": self._issuer,
+            "aud": AUDIENCE,
+            "typ": _TYPE,
+            "sub": str(user_id),
+            "sid": str(session_id),
+            "jti": secrets.token_urlsafe(16),
+            "iat": now,
+            "exp": now + self._life,
+        }
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM), int(self._life.total_seconds())
+
+    def read(self, token: str) -> AccessClaims:
+        """What the token says.
+
+        Raises:
+            InvalidToken: It is malformed, forged, expired, or was issued for another purpose.
+        """
+        if not isinstance(token, str) or not token.isascii() or len(token) > _MAX_CHARACTERS:
+            raise InvalidToken
+        try:
+            claims = self._verified(token)
+            return AccessClaims(
+                user_id=UUID(claims["sub"]),
+                session_id=UUID(claims["sid"]),
+                expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+            )
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError) as error:
+            raise InvalidToken from error
+
+    def _verified(self, token: str) -> dict[str, Any]:
+        claims = jwt.decode(
+            token,
+            self._key,
+            algorithms=[_ALGORITHM],
+            issuer=self._issuer,
+            audience=AUDIENCE,
+            leeway=0,
+            # A token of this second must hold on a machine whose clock is a second behind; only `exp` counts.
+            options={"require": _REQUIRED, "verify_iat": False},
+        )
+        if claims["typ"] != _TYPE:
+            raise InvalidToken
+        return claims
+
+
+def new_secret() -> str:
+    """256 random bits, as text that fits into a URL."""
+    return secrets.token_urlsafe(32)
+
+
+def hash_secret(secret: str) -> bytes:
+    """What is stored of a secret, 32 bytes; plain SHA-256 is enough, for nobody guesses 256 random bits."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

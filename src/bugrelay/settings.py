@@ -1,0 +1,288 @@
+"""Every setting of BugRelay: one frozen value, read once from the environment and `.env`, checked at start.
+
+`SETTINGS` below is the only list of names; `docs/settings.md` is checked against it by a test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class SettingError(Exception):
+    """A setting that cannot be used; the text is one line that names it."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """At most `limit` calls in any window of `window_seconds`."""
+
+    limit: int
+    window_seconds: int
+
+    def __str__(self) -> str:
+        unit = {1: "second", 60: "minute", 3600: "hour", 86400: "day"}[self.window_seconds]
+        return f"{self.limit}/{unit}"
+
+
+def _rate(text: str) -> Rate | None:
+    if text.strip().lower() == "off":
+        return None
+    match = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(second|minute|hour|day)\s*", text.lower())
+    if match is None or int(match[1]) == 0:
+        raise ValueError("must be N/second, N/minute, N/hour, N/day or off")
+    return Rate(int(match[1]), {"second": 1, "minute": 60, "hour": 3600, "day": 86400}[match[2]])
+
+
+def _positive(text: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", text) or int(text) == 0:
+        raise ValueError("must be a whole number from 1 up")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"\d{1,5}", text) or not 1 <= int(text) <= 65535:  # noqa: PLR2004 - the largest TCP port
+        raise ValueError("must be a port number")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError("must be a number from 0 to 1")
+    return value
+
+
+def _flag(text: str) -> bool:
+    known = {
+        "true": True,
+        "1": True,
+        "yes": True,
+        "on": True,
+        "false": False,
+        "0": False,
+        "no": False,
+        "off": False,
+    }
+    if text.lower() not in known:
+        raise ValueError("must be true or false")
+    return known[text.lower()]
+
+
+def _one_of(*options: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in options:
+            raise ValueError(f"must be one of {', '.join(options)}")
+        return text
+
+    return parse
+
+
+def _items(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def _networks(text: str) -> tuple[IPNetwork, ...]:
+    return tuple(ipaddress.ip_network(item, strict=False) for item in _items(text))
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text and urlsplit(text).scheme not in schemes:
+            raise ValueError(f"must be a URL that starts with {' or '.join(s + '://' for s in schemes)}")
+        return text
+
+    return parse
+
+
+def _setting(default: str, parse: Callable[[str], Any], doc: str) -> Any:
+    """A field with its default as text, its parser and the sentence that the docs show."""
+    return field(default=parse(default), metadata={"default": default, "parse": parse, "doc": doc})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings, by subject. A field's environment name is its name in capitals."""
+
+    # The site
+    site_name: str = _setting("BugRelay", str, "Name of the board, in mails and pages.")
+    environment: Literal["development", "production"] = _setting(
+        "development",
+        _one_of("development", "production"),
+        "`production` refuses to start without SECRET_KEY, DATABASE_URL, REDIS_URL,"
+        " and a captcha secret or CAPTCHA=off.",
+    )
+    host: str = _setting("127.0.0.1", str, "Address to listen on.")
+    port: int = _setting("8000", _port, "Port to listen on.")
+    workers: int = _setting("1", _positive, "How many server processes share the port.")
+    public_url: str = _setting(
+        "", _url("http", "https"), "What links in mails start with; empty: `http://HOST:PORT`."
+    )
+    bugrelay_home: Path = _setting(
+        "./var", Path, "Embedded PostgreSQL and Redis data, uploads, spooled mail, the development secret."
+    )
+    secret_key: str = _setting(
+        "", str, "Signs tokens, 32 characters or more; empty: made once and kept in BUGRELAY_HOME."
+    )
+
+    # Stores
+    database_url: str = _setting(
+        "", _url("postgresql", "postgres"), "`postgresql://…`; empty: embedded PostgreSQL."
+    )
+    redis_url: str = _setting("", _url("redis", "rediss", "unix"), "`redis://…`; empty: embedded Redis.")
+    database_pool: int = _setting(
+        "12", _positive, "Connections a server process may hold for reads, and as many for writes."
+    )
+    upload_url: str = _setting(
+        "",
+        _url("file", "s3"),
+        "`s3://bucket/prefix?endpoint=…` for object storage; empty: `file://$BUGRELAY_HOME/uploads`.",
+    )
+    max_upload_mb: int = _setting("10", _positive, "Largest picture, in MiB.")
+
+    mail_url: str = _setting(
+        "",
+        _url("file", "smtp", "smtps"),
+        "`smtp://user:password@host:port` (STARTTLS where offered) or `smtps://…`; empty:"
+        " `file://$BUGRELAY_HOME/mail`, one `.eml` a mail.",
+    )
+    mail_from: str = _setting("BugRelay <bugrelay@localhost>", str, "Sender of mails.")
+    require_verified_email: bool = _setting(
+        "false", _flag, "Voting, commenting and claiming need a verified address."
+    )
+
+    # Tokens
+    access_token_minutes: int = _setting("15", _positive, "Life of an access token.")
+    refresh_token_days: int = _setting("30", _positive, "Life of a refresh token.")
+    argon2_memory_kib: int = _setting("19456", _positive, "Memory for one password hash.")
+    argon2_iterations: int = _setting("2", _positive, "Passes over that memory.")
+
+    # Captcha
+    captcha: Literal["recaptcha", "off"] = _setting(
+        "recaptcha",
+        _one_of("recaptcha", "off"),
+        "`off` asks nobody for a token; in production only when set explicitly.",
+    )
+    recaptcha_site_key: str = _setting("", str, "Given to clients by `/api/v1/config`.")
+    recaptcha_secret_key: str = _setting(
+        "",
+        str,
+        "Empty in development: a token is still asked of anonymous reporters, and any non-empty one passes.",
+    )
+    recaptcha_verify_url: str = _setting(
+        "https://www.google.com/recaptcha/api/siteverify", _url("http", "https"), "Where tokens are verified."
+    )
+    recaptcha_min_score: float = _setting("0.5", _share, "Lowest score that passes (reCAPTCHA v3).")
+    recaptcha_hostnames: tuple[str, ...] = _setting(
+        "", _items, "Host names a token may come from; empty: any."
+    )
+    recaptcha_action: str = _setting("", str, "The action a token must be for (reCAPTCHA v3); empty: any.")
+
+    # Limits
+    rate_limit_general: Rate | None = _setting(
+        "60/minute", _rate, "Requests under /api/v1, by client address."
+    )
+    rate_limit_bug_submission: Rate | None = _setting("5/minute", _rate, "Bug reports, by client address.")
+    rate_limit_sign_in: Rate | None = _setting(
+        "10/minute", _rate, "Register, login and refresh, by client address."
+    )
+    rate_limit_mail: Rate | None = _setting(
+        "5/minute", _rate, "Whatever sends a mail, by client address and by account."
+    )
+    new_applications_per_day: Rate | None = _setting(
+        "50/day", _rate, "Applications that reports from one client address may make."
+    )
+    max_requests_in_flight: int = _setting(
+        "1000", _positive, "Requests a server process works on at once; more are answered 503."
+    )
+
+    # Network
+    trusted_proxies: tuple[IPNetwork, ...] = _setting(
+        "", _networks, "CIDRs whose X-Forwarded-For is believed."
+    )
+    cors_allow_origins: tuple[str, ...] = _setting("", _items, "Origins whose pages may call the API.")
+    admin_allowed_networks: tuple[IPNetwork, ...] = _setting(
+        "", _networks, "CIDRs that admin routes may be called from; empty: any."
+    )
+    allowed_hosts: tuple[str, ...] = _setting("", _items, "Host names answered to; empty: any.")
+
+    def __post_init__(self) -> None:
+        if not self.public_url:
+            host = f"[{self.host}]" if ":" in self.host else self.host
+            object.__setattr__(self, "public_url", f"http://{host}:{self.port}")
+        object.__setattr__(self, "public_url", self.public_url.rstrip("/"))
+        object.__setattr__(self, "bugrelay_home", self.bugrelay_home.expanduser().absolute())
+        if not self.mail_url:
+            object.__setattr__(self, "mail_url", f"file://{self.bugrelay_home}/mail")
+        if not self.upload_url:
+            object.__setattr__(self, "upload_url", f"file://{self.bugrelay_home}/uploads")
+        if self.secret_key and len(self.secret_key) < 32:  # noqa: PLR2004 - RFC 7518 section 3.2 for HS256
+            raise SettingError("SECRET_KEY must have at least 32 characters")
+        if self.environment == "production":
+            self._check_production()
+
+    def _check_production(self) -> None:
+        for name in ("secret_key", "database_url", "redis_url"):
+            if not getattr(self, name):
+                raise SettingError(f"{name.upper()} must be set when ENVIRONMENT=production")
+        if self.captcha == "recaptcha" and not self.recaptcha_secret_key:
+            raise SettingError("RECAPTCHA_SECRET_KEY must be set when ENVIRONMENT=production, or CAPTCHA=off")
+
+    @property
+    def max_upload_bytes(self) -> int:
+        return self.max_upload_mb * 1024 * 1024
+
+    @property
+    def signing_key(self) -> str:
+        """`SECRET_KEY`, or the development secret that is made once in `BUGRELAY_HOME` (mode 0600)."""
+        if self.secret_key:
+            return self.secret_key
+        path = self.bugrelay_home / "secret"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_suffix(f".{os.getpid()}")
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(48))
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(draft)  # of several processes that start at once, the first decides
+            draft.unlink()
+        return path.read_text().strip()
+
+
+SETTINGS = tuple(fields(Settings))
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        environ: Where to read from; by default the process environment over the `.env` of the working directory.
+
+    Raises:
+        SettingError: One line that names the first bad setting.
+    """
+    if environ is None:
+        environ = {**{k: v for k, v in dotenv_values(".env").items() if v is not None}, **os.environ}
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        name = setting.name.upper()
+        text = environ.get(name, "")
+        if text == "":
+            continue
+        try:
+            values[setting.name] = setting.metadata["parse"](text)
+        except ValueError as error:
+            raise SettingError(f"{name} {error}") from error
+    return Settings(**values)
