@@ -1,0 +1,61 @@
+"""`/docs`: the OpenAPI document, and Swagger UI to read it, served from the package and not from the internet."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from litestar import Controller, Response, get
+
+from bugrelay.errors import RouteNotFound
+from bugrelay.http.access import anyone
+from bugrelay.http.request import ApiRequest
+
+ASSETS = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "application/javascript",
+    "swagger-ui-standalone-preset.js": "application/javascript",
+    "start.js": "application/javascript",
+}
+_START = """window.ui = SwaggerUIBundle({url: "/docs/openapi.json", dom_id: "#ui", deepLinking: true,
+  presets: [SwaggerUIBundle.presets.apis], tryItOutEnabled: true, persistAuthorization: false});
+"""
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>BugRelay API</title><link rel="stylesheet" href="/docs/assets/swagger-ui.css"></head>
+<body><div id="ui"></div><script src="/docs/assets/swagger-ui-bundle.js"></script>
+<script src="/docs/assets/start.js"></script></body></html>
+"""
+_CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+
+
+@lru_cache
+def _asset(name: str) -> bytes:
+    if name == "start.js":
+        return _START.encode()
+    spec = find_spec("swagger_ui")
+    if spec is None or spec.origin is None:
+        raise RouteNotFound
+    return (Path(spec.origin).parent / "static" / name).read_bytes()
+
+
+class DocsController(Controller):
+    path = "/docs"
+    opt = anyone().opt()
+    include_in_schema = False
+
+    @get("/")
+    async def page(self) -> Response[str]:
+        return Response(_PAGE, media_type="text/html", headers={"Content-Security-Policy": _CSP})
+
+    @get("/openapi.json")
+    async def document(self, request: ApiRequest) -> Response[bytes]:
+        return Response(request.app.state.openapi(), media_type="application/vnd.oai.openapi+json")
+
+    @get("/assets/{name:str}")
+    async def asset(self, request: ApiRequest) -> Response[bytes]:
+        name = request.path_params["name"]
+        if name not in ASSETS:
+            raise RouteNotFound
+        return Response(_asset(name), media_type=ASSETS[name])

@@ -1,0 +1,157 @@
+"""Reading a request: JSON bodies, query parameters, ids in the path."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+
+from bugrelay.errors import AuthRequired, FieldProblem, InvalidId, UnsupportedMediaType, ValidationFailed
+from bugrelay.infra.fields import read_fields
+from bugrelay.infra.ids import parse_id
+from bugrelay.infra.platform import Platform
+from bugrelay.infra.viewer import Viewer
+
+T = TypeVar("T", bound=msgspec.Struct)
+MAX_QUERY_PARAMETERS = 100
+
+
+class ApiRequest(Request[Viewer, None, State]):
+    """A request of our API. `viewer` is set by the access guard, `raw_json` by reading the body."""
+
+    raw_json: Any = None
+
+    @property
+    def viewer(self) -> Viewer:
+        return self.scope["user"]  # type: ignore[no-any-return]
+
+    @property
+    def user_id(self) -> UUID:
+        """The signed-in user, on a route whose access rule asks for one."""
+        if self.viewer.user_id is None:
+            raise AuthRequired
+        return self.viewer.user_id
+
+    @property
+    def session_id(self) -> UUID:
+        """The session of that user."""
+        if self.viewer.session_id is None:
+            raise AuthRequired
+        return self.viewer.session_id
+
+    @property
+    def is_head(self) -> bool:
+        """Whether only the headers are wanted; HEAD is routed and answered as GET (http/transport.py)."""
+        return bool(self.scope["state"].get("is_head"))
+
+    @property
+    def platform(self) -> Platform:
+        return self.app.state.platform  # type: ignore[no-any-return]
+
+    @property
+    def client_address(self) -> str:
+        """The address that limits count and the captcha is told."""
+        return self.scope["state"]["client_address"]  # type: ignore[no-any-return]
+
+    async def json(self) -> Any:
+        """The body as the struct that the handler's `data` asks for."""
+        self.raw_json = decode_json(await self.body())
+        wanted = self.route_handler.parsed_data_field
+        if wanted is None:
+            return self.raw_json
+        if not isinstance(self.raw_json, dict):
+            raise ValidationFailed.of("body", "must be a JSON object")
+        return read_fields(self.raw_json, wanted.annotation)
+
+    async def read_form(self) -> dict[str, str]:
+        """The fields of a form that a page of ours has sent.
+
+        Raises:
+            UnsupportedMediaType, ValidationFailed
+        """
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/x-www-form-urlencoded":
+            raise UnsupportedMediaType("this address reads application/x-www-form-urlencoded")
+        return form_values(await self.body())
+
+    def path_id(self, name: str) -> UUID:
+        """An id of the path.
+
+        Raises:
+            InvalidId: It is no UUID.
+        """
+        found = parse_id(self.path_params[name])
+        if found is None:
+            raise InvalidId
+        return found
+
+    def read_query(self, struct: type[T]) -> T:
+        """The query parameters as a struct: unknown ones are ignored, empty ones absent, the last of equals counts."""
+        return read_fields(query_values(self.scope["query_string"]), struct, strict=False)
+
+
+def form_values(body: bytes) -> dict[str, str]:
+    """The fields of a form as browsers send it.
+
+    Raises:
+        ValidationFailed
+    """
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_PARAMETERS
+        )
+    except (UnicodeError, ValueError) as error:
+        raise ValidationFailed.of("body", "must be a form, percent-encoded UTF-8") from error
+    return dict(pairs)
+
+
+def decode_json(body: bytes) -> Any:
+    """Decode JSON, whatever its depth.
+
+    Raises:
+        ValidationFailed: It is no JSON in UTF-8, or holds a number out of range, or nests too deep.
+    """
+    if not body:
+        raise ValidationFailed.of("body", "is required")
+    try:
+        body.decode()
+        return msgspec.json.decode(body)
+    except UnicodeDecodeError as error:
+        raise ValidationFailed.of("body", "must be UTF-8") from error
+    except RecursionError as error:
+        raise ValidationFailed.of("body", "is nested too deep") from error
+    except msgspec.DecodeError as error:
+        sentence = str(error).replace("Input data was truncated", "ends too early, or holds a lone surrogate")
+        raise ValidationFailed([FieldProblem("body", f"must be valid JSON: {sentence}")]) from error
+
+
+def query_values(query: bytes) -> dict[str, str]:
+    """The parameters of a query string that are not empty.
+
+    Raises:
+        ValidationFailed: It is not UTF-8, or has more than a hundred parameters.
+    """
+    try:
+        pairs = parse_qsl(
+            query.decode(),
+            keep_blank_values=False,
+            errors="strict",
+            max_num_fields=MAX_QUERY_PARAMETERS,
+        )
+    except UnicodeError as error:
+        raise ValidationFailed.of("query", "must be UTF-8, percent-encoded") from error
+    except ValueError as error:
+        raise ValidationFailed.of("query", f"must have at most {MAX_QUERY_PARAMETERS} parameters") from error
+    return dict(pairs)
+
+
+def has_body(scope: Any) -> bool:
+    """Whether the headers announce a body."""
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in scope["headers"]
+    )
