@@ -1,0 +1,1 @@
+"""The HTTP side of accounts: the API, and the small pages behind mailed links."""

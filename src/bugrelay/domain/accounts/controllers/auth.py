@@ -1,0 +1,169 @@
+"""`/api/v1/auth`: register, sign in, stay signed in, sign out."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from litestar import Controller, Response, delete, get, post
+from litestar.params import JSONBody
+
+from bugrelay.domain.accounts import examples, repository
+from bugrelay.domain.accounts.errors import InvalidRefreshToken
+from bugrelay.domain.accounts.models import VERIFY_EMAIL, User
+from bugrelay.domain.accounts.schemas import (
+    Account,
+    Login,
+    Refresh,
+    Register,
+    SessionList,
+    SessionOut,
+    SignedIn,
+    Tokens,
+    account_of,
+)
+from bugrelay.domain.accounts.service import guesses, links, registration, sessions
+from bugrelay.domain.accounts.service.proof import prove_by_address
+from bugrelay.http.access import anyone, users
+from bugrelay.http.answers import Message, answer
+from bugrelay.http.pagination import PageQuery, Pagination
+from bugrelay.http.request import ApiRequest
+from bugrelay.infra.addresses import limit_identity
+from bugrelay.infra.text import shown_or_none
+from bugrelay.infra.unit_of_work import UnitOfWork
+
+LONGEST_AGENT = 300  # characters that are kept of a User-Agent
+
+
+class AuthController(Controller):
+    path = "/api/v1/auth"
+    tags = ("Accounts",)
+
+    @post("/register", opt=anyone().opt(limits=("sign_in",), example=examples.REGISTER))
+    async def register(self, request: ApiRequest, data: JSONBody[Register]) -> Response[SignedIn]:
+        """Make an account and sign in to it; a verification link goes to its address.
+
+        An address that has used up its budget of mails still gets its account, and can ask for the link later.
+        """
+        platform = request.platform
+        password_hash = await registration.hash_password(
+            platform.passwords,
+            data.password,
+            email=data.email,
+            username=data.username,
+            display_name=data.display_name,
+        )
+        caller = limit_identity(request.client_address)
+        may_mail = await platform.mail_budget.take(data.email, caller=caller) == 0
+        async with platform.work() as work:
+            user = await registration.create_user(work, data, password_hash=password_hash)
+            opened = await _open(request, work, user.id)
+            if may_mail:
+                await links.request_link(platform, work, user_id=user.id, purpose=VERIFY_EMAIL)
+        return answer(_signed_in(request, user, opened, "Account created successfully"), status=201)
+
+    @post(
+        "/login",
+        opt=anyone().opt(limits=("sign_in",), example=examples.LOGIN, errors=(403, 423)),
+        status_code=200,
+    )
+    async def login(self, request: ApiRequest, data: JSONBody[Login]) -> Response[SignedIn]:
+        """Open a session with an address and a password."""
+        platform = request.platform
+        caller = limit_identity(request.client_address)
+        proof = await prove_by_address(platform, email=data.email, password=data.password, ip_address=caller)
+        async with platform.work() as work:
+            if proof.guessed_before:
+                await guesses.forget_failures(work, email=data.email, ip_address=caller)
+            opened = await _open(request, work, proof.user_id)
+            user = await sessions.signed_in_user(work, proof)
+        return answer(_signed_in(request, user, opened, "Signed in successfully"))
+
+    @post(
+        "/refresh",
+        opt=anyone().opt(limits=("sign_in",), example=examples.REFRESH, errors=(403,)),
+        status_code=200,
+    )
+    async def refresh(self, request: ApiRequest, data: JSONBody[Refresh]) -> Response[Tokens]:
+        """Use a refresh token up for a new pair; a token that comes back a second time ends its session."""
+        platform = request.platform
+        async with platform.work() as work:
+            opened = await sessions.rotate(
+                work, data.refresh_token, _device(request), refresh_days=platform.settings.refresh_token_days
+            )
+        if opened is None:
+            raise InvalidRefreshToken
+        access_token, expires_in = platform.tokens.issue(user_id=opened.user_id, session_id=opened.session_id)
+        return answer(
+            Tokens(
+                message="Session renewed",
+                access_token=access_token,
+                refresh_token=opened.refresh_token,
+                expires_in=expires_in,
+            )
+        )
+
+    @post("/logout", opt=users().opt(), status_code=200)
+    async def logout(self, request: ApiRequest) -> Response[Message]:
+        """End this session."""
+        async with request.platform.work() as work:
+            await sessions.end_session(work, request.session_id)
+        return answer(Message("Signed out successfully"))
+
+    @post("/logout-all", opt=users().opt(), status_code=200)
+    async def logout_all(self, request: ApiRequest) -> Response[Message]:
+        """End every session of mine."""
+        async with request.platform.work() as work:
+            await sessions.end_all_sessions(work, request.user_id)
+        return answer(Message("Signed out everywhere"))
+
+    @get("/sessions", opt=users().opt(query=PageQuery))
+    async def list_sessions(self, request: ApiRequest) -> Response[SessionList]:
+        """My sessions that have not ended, last used first; address and agent are those of the last use."""
+        query = request.read_query(PageQuery)
+        platform = request.platform
+        life = timedelta(days=platform.settings.refresh_token_days)
+        rows = await repository.live_sessions(platform.database, request.user_id, life=life)
+        shown = [
+            SessionOut(
+                id=session_id,
+                created_at=created_at,
+                last_used_at=last_used_at,
+                ip_address=ip_address,
+                user_agent=shown_or_none(user_agent),
+                current=session_id == request.session_id,
+            )
+            for session_id, created_at, last_used_at, ip_address, user_agent in rows
+        ]
+        page = shown[query.offset : query.offset + query.limit]
+        return answer(SessionList(page, Pagination.of(query, len(shown))))
+
+    @delete("/sessions/{session_id:str}", opt=users().opt(), status_code=200)
+    async def end_session(self, request: ApiRequest) -> Response[Message]:
+        """End one session of mine."""
+        session_id = request.path_id("session_id")
+        async with request.platform.work() as work:
+            await sessions.end_my_session(work, session_id, user_id=request.user_id)
+        return answer(Message("Session ended"))
+
+
+def _device(request: ApiRequest) -> sessions.Device:
+    agent = "".join(filter(str.isprintable, request.headers.get("user-agent", "")))
+    return sessions.Device(request.client_address, agent[:LONGEST_AGENT] or None)
+
+
+async def _open(request: ApiRequest, work: UnitOfWork, user_id: UUID) -> sessions.OpenedSession:
+    return await sessions.open_session(
+        work, user_id, _device(request), refresh_days=request.platform.settings.refresh_token_days
+    )
+
+
+def _signed_in(request: ApiRequest, user: User, opened: sessions.OpenedSession, message: str) -> SignedIn:
+    access_token, expires_in = request.platform.tokens.issue(user_id=user.id, session_id=opened.session_id)
+    return SignedIn(
+        message=message,
+        access_token=access_token,
+        refresh_token=opened.refresh_token,
+        expires_in=expires_in,
+        user=Account(**account_of(user)),
+    )

@@ -1,0 +1,140 @@
+"""One-time links: verify an address, set a new password.
+
+The request only adds a job that names the user and a link id. The job makes the link's row and mails it, and can run
+twice: the same id gives the same row, the same token, the same mail.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from bugrelay.domain.accounts import repository
+from bugrelay.domain.accounts.models import RESET_PASSWORD, VERIFY_EMAIL, OneTimeLink, User
+from bugrelay.domain.accounts.service.sessions import end_all_sessions
+from bugrelay.errors import InvalidLinkToken
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.jobs import MAIL_QUEUE
+from bugrelay.infra.links import link_token
+from bugrelay.infra.platform import Platform
+from bugrelay.infra.tokens import hash_secret
+from bugrelay.infra.unit_of_work import UnitOfWork
+
+LIFE = {VERIFY_EMAIL: timedelta(hours=48), RESET_PASSWORD: timedelta(hours=1)}
+MAIL_JOB = "accounts.mail_link"
+
+
+async def request_link(platform: Platform, work: UnitOfWork, *, user_id: UUID | None, purpose: str) -> None:
+    """Ask for a link by mail. Nobody in particular (None) costs the same and gets nothing."""
+    await platform.jobs.add(
+        work.session,
+        MAIL_JOB,
+        queue=MAIL_QUEUE,
+        user_id=str(user_id) if user_id else None,
+        link_id=str(new_id()),
+        purpose=purpose,
+    )
+
+
+async def make_link(
+    work: UnitOfWork, *, key: str, user_id: UUID, link_id: UUID, purpose: str
+) -> tuple[User, str] | None:
+    """The user and the token of this link; None when a newer link replaced it, it was used, or the user is gone."""
+    user = await repository.lock_user(work.session, user_id)
+    if user is None:
+        return None
+    token = link_token(key, purpose=purpose, link_id=link_id)
+    values = {
+        "id": link_id,
+        "email": user.email,
+        "token_hash": hash_secret(token),
+        "created_at": func.now(),
+        "expires_at": datetime.now(UTC) + LIFE[purpose],
+        "used_at": None,
+    }
+    # Ids are made in the order of time, so a job that was delayed cannot bring an older link back. One that is tried
+    # again, because the mail server was down, begins the link's life anew: its mail has reached nobody yet.
+    row = insert(OneTimeLink).values(user_id=user_id, purpose=purpose, **values)
+    row = row.on_conflict_do_update(
+        index_elements=["user_id", "purpose"], set_=values, where=_may_become(link_id)
+    )
+    made = await work.session.scalar(
+        row.returning(OneTimeLink.id).execution_options(synchronize_session=False)
+    )
+    return (user, token) if made else None
+
+
+def _may_become(link_id: UUID) -> ColumnElement[bool]:
+    return or_(OneTimeLink.id < link_id, and_(OneTimeLink.id == link_id, OneTimeLink.used_at.is_(None)))
+
+
+async def use_link(work: UnitOfWork, token: str, *, purpose: str) -> User:
+    """Use the link up; gives its user, locked.
+
+    Raises:
+        InvalidLinkToken: Wrong, used, expired, replaced, or the address has changed since.
+    """
+    token_hash = hash_secret(token)
+    owner_id = await work.session.scalar(
+        select(OneTimeLink.user_id).where(OneTimeLink.token_hash == token_hash)
+    )
+    user = await repository.lock_user(work.session, owner_id) if owner_id else None
+    if user is None:
+        raise InvalidLinkToken
+    using = (
+        update(OneTimeLink)
+        .where(
+            OneTimeLink.token_hash == token_hash,
+            OneTimeLink.purpose == purpose,
+            OneTimeLink.email == user.email,
+            OneTimeLink.used_at.is_(None),
+            OneTimeLink.expires_at > func.now(),
+        )
+        .values(used_at=func.now())
+        .returning(OneTimeLink.id)
+        .execution_options(synchronize_session=False)
+    )
+    if await work.session.scalar(using) is None:
+        raise InvalidLinkToken
+    return user
+
+
+async def verify_email(work: UnitOfWork, token: str) -> User:
+    """
+    Raises:
+        InvalidLinkToken
+    """
+    user = await use_link(work, token, purpose=VERIFY_EMAIL)
+    user.is_email_verified = True
+    user.updated_at = datetime.now(UTC)
+    await work.session.flush()
+    return user
+
+
+async def reset_password(work: UnitOfWork, token: str, *, password_hash: str) -> None:
+    """Set the password and end every session. Whoever reads the mail also proves the address.
+
+    Raises:
+        InvalidLinkToken
+    """
+    user = await use_link(work, token, purpose=RESET_PASSWORD)
+    user.password_hash = password_hash
+    user.is_email_verified = True
+    user.password_set_at = user.updated_at = datetime.now(UTC)
+    await work.session.flush()
+    await end_all_sessions(work, user.id)
+
+
+async def user_of_link(platform: Platform, token: str, *, purpose: str) -> repository.LinkOwner:
+    """Whose link this is, without using it.
+
+    Raises:
+        InvalidLinkToken
+    """
+    owner = await repository.owner_of_link(platform.database, token_hash=hash_secret(token), purpose=purpose)
+    if owner is None:
+        raise InvalidLinkToken
+    return owner

@@ -1,0 +1,157 @@
+"""Make accounts, change what their owners may change, erase them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from msgspec import UNSET
+from sqlalchemy import delete, func, update
+from sqlalchemy.exc import IntegrityError
+
+from bugrelay.domain.accounts import repository
+from bugrelay.domain.accounts.errors import (
+    EmailAlreadyExists,
+    InvalidCurrentPassword,
+    UsernameTaken,
+    WeakPassword,
+)
+from bugrelay.domain.accounts.events import AccountErased
+from bugrelay.domain.accounts.models import (
+    RESET_PASSWORD,
+    OneTimeLink,
+    Session,
+    SignInFailure,
+    User,
+    account_hash,
+    email_key,
+)
+from bugrelay.domain.accounts.schemas import ProfileChange, Register
+from bugrelay.errors import InvalidToken
+from bugrelay.infra.db import violated_constraint
+from bugrelay.infra.idempotency import forget_sender
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.passwords import Passwords, weakness
+from bugrelay.infra.unit_of_work import UnitOfWork
+
+DELETED_USER = "deleted user"
+
+
+async def hash_password(
+    passwords: Passwords, password: str, *, email: str, username: str, display_name: str | None = None
+) -> str:
+    """
+    Raises:
+        WeakPassword: With the sentence that says why.
+    """
+    reason = weakness(password, email=email, names=[username, display_name or ""])
+    if reason is not None:
+        raise WeakPassword(reason)
+    return await passwords.hash(password)
+
+
+async def create_user(
+    work: UnitOfWork, wanted: Register, *, password_hash: str, is_admin: bool = False
+) -> User:
+    """
+    Raises:
+        EmailAlreadyExists, UsernameTaken: By the unique indexes, whatever races.
+    """
+    now = datetime.now(UTC)
+    user = User(
+        id=new_id(),
+        email=wanted.email,
+        email_key=email_key(wanted.email),
+        username=wanted.username,
+        display_name=wanted.display_name,
+        avatar_url=None,
+        password_hash=password_hash,
+        password_set_at=now,
+        auth_provider="password",
+        is_email_verified=False,
+        is_admin=is_admin,
+        created_at=now,
+        updated_at=now,
+        last_active_at=now,
+    )
+    work.session.add(user)
+    await _flush_user(work)
+    return user
+
+
+async def _flush_user(work: UnitOfWork) -> None:
+    try:
+        await work.session.flush()
+    except IntegrityError as error:
+        taken = {"uq_users_email_key": EmailAlreadyExists, "uq_users_username": UsernameTaken}
+        known = taken.get(violated_constraint(error) or "")
+        if known is None:
+            raise
+        raise known from error
+
+
+async def change_profile(work: UnitOfWork, user_id: UUID, change: ProfileChange) -> None:
+    """
+    Raises:
+        UsernameTaken
+        InvalidToken: The account was erased meanwhile.
+    """
+    user = await repository.lock_user(work.session, user_id)
+    if user is None:
+        raise InvalidToken
+    if change.display_name is not UNSET:
+        user.display_name = change.display_name
+    if change.avatar_url is not UNSET:
+        user.avatar_url = change.avatar_url
+    if change.username is not UNSET and change.username is not None:
+        user.username = change.username
+    user.updated_at = datetime.now(UTC)
+    await _flush_user(work)
+
+
+async def set_password(
+    work: UnitOfWork, user_id: UUID, *, proven_set_at: datetime, password_hash: str
+) -> None:
+    """Replace the password, unless it was replaced since it was proven. A link to reset it is then good no more.
+
+    Raises:
+        InvalidCurrentPassword
+    """
+    user = await _still_proven(work, user_id, proven_set_at)
+    user.password_hash = password_hash
+    user.password_set_at = user.updated_at = datetime.now(UTC)
+    resetting = update(OneTimeLink).where(
+        OneTimeLink.user_id == user_id, OneTimeLink.purpose == RESET_PASSWORD, OneTimeLink.used_at.is_(None)
+    )
+    await work.session.execute(resetting.values(used_at=func.now()))
+
+
+async def erase_account(work: UnitOfWork, user_id: UUID, *, proven_set_at: datetime) -> None:
+    """Name, address, avatar and sessions go; what was written stays under "deleted user", votes stay counted.
+
+    Raises:
+        InvalidCurrentPassword: The password was replaced since it was proven.
+    """
+    user = await _still_proven(work, user_id, proven_set_at)
+    guesses = delete(SignInFailure).where(SignInFailure.account_hash == account_hash(user.email))
+    user.erased_at = user.updated_at = datetime.now(UTC)
+    user.email = user.email_key = ""
+    user.username = DELETED_USER
+    user.display_name = user.avatar_url = user.password_hash = None
+    user.is_email_verified = user.is_admin = False
+    await work.session.flush()
+    for theirs in (
+        guesses,
+        delete(Session).where(Session.user_id == user_id),
+        delete(OneTimeLink).where(OneTimeLink.user_id == user_id),
+    ):
+        await work.session.execute(theirs)
+    await forget_sender(work.session, user_id)
+    work.record(AccountErased(user_id))
+
+
+async def _still_proven(work: UnitOfWork, user_id: UUID, proven_set_at: datetime) -> User:
+    user = await repository.lock_user(work.session, user_id)
+    if user is None or user.password_set_at != proven_set_at:
+        raise InvalidCurrentPassword
+    return user

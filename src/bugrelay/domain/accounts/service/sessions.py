@@ -1,0 +1,216 @@
+"""Sign in, stay signed in, sign out; and who an access token stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, or_, update
+
+from bugrelay.domain.accounts import repository
+from bugrelay.domain.accounts.errors import InvalidCredentials, SessionNotFound
+from bugrelay.domain.accounts.models import RefreshToken, Session, User
+from bugrelay.domain.accounts.service.proof import Proof
+from bugrelay.errors import AccountBanned, InvalidToken
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.platform import Platform
+from bugrelay.infra.tokens import hash_secret, new_secret
+from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.viewer import Viewer
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a session was opened from, as its owner sees it in the list of sessions."""
+
+    ip_address: str
+    user_agent: str | None
+
+
+@dataclass(frozen=True)
+class OpenedSession:
+    user_id: UUID
+    session_id: UUID
+    refresh_token: str
+
+
+def is_banned(banned_at: datetime | None, banned_until: datetime | None) -> bool:
+    """A ban with an end is over when that has passed, also before its job has lifted it."""
+    return banned_at is not None and (banned_until is None or banned_until > datetime.now(UTC))
+
+
+async def authenticate(platform: Platform, token: str) -> Viewer:
+    """Who an access token stands for, with the rights they have now.
+
+    Raises:
+        InvalidToken: Forged, expired, or its session has ended.
+        AccountBanned: The account may not be used; told also of the sessions that the ban has ended.
+    """
+    claims = platform.tokens.read(token)
+    row = await repository.user_and_session(
+        platform.database, session_id=claims.session_id, user_id=claims.user_id
+    )
+    if row is None:
+        raise InvalidToken
+    username, email, is_admin, is_email_verified, banned_at, banned_until, ended_at = row
+    if is_banned(banned_at, banned_until):
+        raise AccountBanned
+    if ended_at is not None:
+        raise InvalidToken
+    return Viewer(claims.user_id, claims.session_id, username, email, is_admin, is_email_verified)
+
+
+async def signed_in_user(work: UnitOfWork, proof: Proof) -> User:
+    """The user who has proved themself, unless the password was replaced or the account erased meanwhile.
+
+    It locks the user's row, which all sign-ins of the account wait for: so it comes last in the transaction, and
+    whoever replaces the password either stops this sign-in or finds the session that it has opened.
+
+    Raises:
+        InvalidCredentials, AccountBanned
+    """
+    values: dict[str, Any] = {"last_active_at": func.now()}
+    if proof.fresh_hash is not None:
+        values["password_hash"] = proof.fresh_hash
+    confirming = (
+        update(User)
+        .where(User.id == proof.user_id, User.password_set_at == proof.set_at, User.erased_at.is_(None))
+        .values(**values)
+        .returning(User)
+        .execution_options(synchronize_session=False)
+    )
+    user = await work.session.scalar(confirming)
+    if user is None:
+        raise InvalidCredentials
+    if is_banned(user.banned_at, user.banned_until):
+        raise AccountBanned
+    return user
+
+
+async def open_session(
+    work: UnitOfWork, user_id: UUID, device: Device, *, refresh_days: int
+) -> OpenedSession:
+    """A new session with its first refresh token."""
+    session_id = new_id()
+    work.session.add(
+        Session(id=session_id, user_id=user_id, ip_address=device.ip_address, user_agent=device.user_agent)
+    )
+    # Without a relationship between the two, one flush would insert them in any order.
+    await work.session.flush()
+    refresh_token = await _issue_refresh_token(work, session_id, refresh_days=refresh_days)
+    return OpenedSession(user_id, session_id, refresh_token)
+
+
+async def _issue_refresh_token(work: UnitOfWork, session_id: UUID, *, refresh_days: int) -> str:
+    secret = new_secret()
+    expires_at = datetime.now(UTC) + timedelta(days=refresh_days)
+    work.session.add(
+        RefreshToken(
+            id=new_id(), session_id=session_id, token_hash=hash_secret(secret), expires_at=expires_at
+        )
+    )
+    await work.session.flush()
+    return secret
+
+
+async def rotate(
+    work: UnitOfWork, refresh_token: str, device: Device, *, refresh_days: int
+) -> OpenedSession | None:
+    """Use a refresh token up for a new one; None when it is no good.
+
+    A token that was used before ends its session: either the thief or the owner is holding a copy. None is returned
+    and not raised, so that this ending is committed.
+
+    Raises:
+        AccountBanned
+    """
+    token_hash = hash_secret(refresh_token)
+    used = (
+        update(RefreshToken)
+        .where(
+            RefreshToken.token_hash == token_hash,
+            RefreshToken.used_at.is_(None),
+            RefreshToken.expires_at > func.now(),
+            RefreshToken.session_id == Session.id,
+            Session.ended_at.is_(None),
+        )
+        .values(used_at=func.now())
+        .returning(RefreshToken.session_id)
+        .execution_options(synchronize_session=False)
+    )
+    session_id = await work.session.scalar(used)
+    if session_id is None:
+        reused = await repository.session_of_token(work.session, token_hash)
+        if reused is not None:
+            await end_session(work, reused)
+        return None
+    user = await repository.user_of_session(work.session, session_id)
+    if is_banned(user.banned_at, user.banned_until):
+        raise AccountBanned
+    await work.session.execute(
+        update(Session)
+        .where(Session.id == session_id)
+        .values(last_used_at=func.now(), ip_address=device.ip_address, user_agent=device.user_agent)
+    )
+    return OpenedSession(
+        user.id, session_id, await _issue_refresh_token(work, session_id, refresh_days=refresh_days)
+    )
+
+
+async def end_session(work: UnitOfWork, session_id: UUID) -> None:
+    """The session ends for every process from the next request on."""
+    await work.session.execute(
+        update(Session)
+        .where(Session.id == session_id, Session.ended_at.is_(None))
+        .values(ended_at=func.now())
+    )
+
+
+async def end_all_sessions(work: UnitOfWork, user_id: UUID, *, but: UUID | None = None) -> None:
+    """Every session of the user ends, save one."""
+    ending = update(Session).where(Session.user_id == user_id, Session.ended_at.is_(None))
+    if but is not None:
+        ending = ending.where(Session.id != but)
+    await work.session.execute(ending.values(ended_at=func.now()))
+
+
+async def end_my_session(work: UnitOfWork, session_id: UUID, *, user_id: UUID) -> None:
+    """
+    Raises:
+        SessionNotFound: It is not a live session of this user.
+    """
+    ending = (
+        update(Session)
+        .where(Session.id == session_id, Session.user_id == user_id, Session.ended_at.is_(None))
+        .values(ended_at=func.now())
+        .returning(Session.id)
+        .execution_options(synchronize_session=False)
+    )
+    if await work.session.scalar(ending) is None:
+        raise SessionNotFound
+
+
+async def touch(work: UnitOfWork, user_id: UUID) -> None:
+    """Lock the acting user's row and move `last_active_at`.
+
+    Every change by a user begins here: the lock orders the changes of one user, and makes one against a ban wait.
+
+    Raises:
+        AccountBanned
+        InvalidToken: The account was erased meanwhile.
+    """
+    active = (
+        update(User)
+        .where(
+            User.id == user_id,
+            User.erased_at.is_(None),
+            or_(User.banned_at.is_(None), User.banned_until < func.now()),
+        )
+        .values(last_active_at=func.now())
+        .execution_options(synchronize_session=False)
+    )
+    if not (await work.session.execute(active.returning(User.id))).first():
+        known = await repository.lock_user(work.session, user_id)
+        raise AccountBanned if known else InvalidToken

@@ -1,0 +1,1 @@
+"""The public board: bugs, votes, comments, company responses, status, pictures, search."""

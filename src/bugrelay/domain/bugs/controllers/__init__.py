@@ -1,0 +1,1 @@
+"""The HTTP side of the board, one file for each kind of thing."""

@@ -1,0 +1,102 @@
+"""Pictures of a bug, and `/uploads`, where they are served inert."""
+
+from __future__ import annotations
+
+import re
+
+from litestar import Controller, Response, delete, get, post
+
+from bugrelay.domain.bugs import repository
+from bugrelay.domain.bugs.controllers.subjects import attachment_to_remove, bug_to_attach_to
+from bugrelay.domain.bugs.errors import FileNotFound, FileTooLarge
+from bugrelay.domain.bugs.schemas import AttachmentAnswer
+from bugrelay.domain.bugs.service.attachments import attach, detach, new_storage_key
+from bugrelay.errors import BugRelayError, ServiceUnavailable
+from bugrelay.http.access import anyone, users
+from bugrelay.http.answers import Message, answer
+from bugrelay.http.request import ApiRequest
+from bugrelay.http.uploads import read_upload
+from bugrelay.infra.storage import FileMissing
+from bugrelay.infra.text import clean_filename
+
+
+class AttachmentController(Controller):
+    path = "/api/v1/bugs/{bug_id:str}/attachments"
+    tags = ("Attachments",)
+    opt = users(bug_to_attach_to, role="reporter, admins").opt()
+
+    @post("/", request_max_body_size=None, opt={"upload": "file"})
+    async def add(self, request: ApiRequest) -> Response[AttachmentAnswer]:
+        """Add a picture. It is decoded and written anew, without metadata."""
+        platform = request.platform
+        limit = platform.settings.max_upload_bytes
+        upload = await read_upload(
+            request,
+            field="file",
+            max_bytes=limit,
+            too_large=FileTooLarge(f"The file is larger than {platform.settings.max_upload_mb} MiB"),
+        )
+        image = await platform.images.clean(upload.content)
+        storage_key = new_storage_key(image)
+        await platform.storage.put(storage_key, image.content, content_type=image.mime_type)
+        bug_id = request.path_id("bug_id")
+        try:
+            async with platform.work() as work:
+                attachment_id = await attach(
+                    work,
+                    bug_id,
+                    user_id=request.user_id,
+                    filename=clean_filename(upload.filename),
+                    storage_key=storage_key,
+                    image=image,
+                )
+                stored = await repository.list_attachments(work.reader, bug_id)
+        except ServiceUnavailable:
+            raise  # Perhaps the row is there. A file that no row names does no harm, a row without its file does.
+        except BugRelayError:
+            await platform.storage.delete(storage_key)
+            raise
+        attachment = next(one for one in stored if one.id == attachment_id)
+        return answer(AttachmentAnswer("File uploaded successfully", attachment), status=201)
+
+    @delete(
+        "/{attachment_id:str}",
+        status_code=200,
+        opt=users(attachment_to_remove, role="reporter, admins").opt(),
+    )
+    async def remove(self, request: ApiRequest) -> Response[Message]:
+        """Take a picture away."""
+        async with request.platform.work() as work:
+            await detach(
+                work, request.path_id("bug_id"), request.path_id("attachment_id"), user_id=request.user_id
+            )
+        return answer(Message("File removed successfully"))
+
+
+class UploadController(Controller):
+    path = "/uploads/bugs"
+    tags = ("Attachments",)
+
+    @get("/{name:str}", opt=anyone().opt())
+    async def serve(self, request: ApiRequest) -> Response[bytes]:
+        """A stored picture, under its true type, in a form that runs nothing."""
+        name = request.path_params["name"]
+        storage_key = f"bugs/{name}"
+        known = _OUR_NAME.fullmatch(name) is not None
+        mime_type = await repository.type_of_file(request.platform.database, storage_key) if known else None
+        if mime_type is None:
+            raise FileNotFound
+        try:
+            stored = await request.platform.storage.get(storage_key)
+            content = await stored.read()
+        except FileMissing as error:
+            raise FileNotFound from error
+        return Response(content, media_type=mime_type, headers=INERT | {"ETag": f'"{name}"'})
+
+
+_OUR_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}\.[a-z]{1,5}")
+INERT = {
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Cache-Control": "public, no-cache",  # a removed picture must be gone within a second, from every cache
+}

@@ -1,0 +1,103 @@
+"""What a path names, looked up before the body is read: missing is 404, merged 308, not for this viewer 403."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from bugrelay.domain.bugs import policies, repository
+from bugrelay.domain.bugs.errors import AttachmentNotFound, BugMerged, BugNotFound, CommentNotFound
+from bugrelay.domain.bugs.repository import BugFacts
+from bugrelay.domain.companies.repository import role_of
+from bugrelay.errors import InsufficientPermissions
+from bugrelay.http.request import ApiRequest
+from bugrelay.infra.unit_of_work import UnitOfWork
+
+
+async def shown_bug(request: ApiRequest) -> BugFacts:
+    """The bug of the path, for whoever may know of it.
+
+    Raises:
+        InvalidId, BugNotFound, BugMerged
+    """
+    bug_id = request.path_id("bug_id")
+    bug = await repository.bug_facts(request.platform.database, bug_id)
+    if bug is None or (bug.removed_at is not None and not request.viewer.is_admin):
+        raise BugNotFound
+    if bug.merged_into_id is not None:
+        raise BugMerged(_moved(request, bug_id, bug.merged_into_id))
+    return bug
+
+
+@asynccontextmanager
+async def changing_bug(request: ApiRequest) -> AsyncIterator[UnitOfWork]:
+    """A change of the bug of the path. One that was merged away while we waited for it is sent after it.
+
+    Raises:
+        BugNotFound, BugMerged
+    """
+    try:
+        async with request.platform.work() as work:
+            yield work
+    except BugNotFound:
+        await shown_bug(request)
+        raise
+
+
+def _moved(request: ApiRequest, source: UUID, target: UUID) -> str:
+    path = request.scope["path"].lower().replace(str(source), str(target))
+    query = request.scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+async def company_role(request: ApiRequest, bug: BugFacts) -> str | None:
+    """The viewer's role in the verified company that the bug is assigned to."""
+    if bug.assigned_company_id is None or request.viewer.user_id is None:
+        return None
+    return await role_of(
+        request.platform.database, user_id=request.viewer.user_id, company_id=bug.assigned_company_id
+    )
+
+
+async def any_bug(request: ApiRequest) -> None:
+    await shown_bug(request)
+
+
+async def my_bug(request: ApiRequest) -> None:
+    if not policies.may_edit(request.viewer, await shown_bug(request)):
+        raise InsufficientPermissions("Only the reporter may correct a bug")
+
+
+async def bug_to_attach_to(request: ApiRequest) -> None:
+    _check_may_attach(request, await shown_bug(request))
+
+
+async def attachment_to_remove(request: ApiRequest) -> None:
+    bug = await shown_bug(request)
+    attachment_id = request.path_id("attachment_id")
+    if not await repository.has_attachment(request.platform.database, bug.id, attachment_id):
+        raise AttachmentNotFound
+    _check_may_attach(request, bug)
+
+
+def _check_may_attach(request: ApiRequest, bug: BugFacts) -> None:
+    if not policies.may_attach(request.viewer, bug):
+        raise InsufficientPermissions("Only the reporter and admins may add or take away pictures")
+
+
+async def bug_to_answer(request: ApiRequest) -> None:
+    bug = await shown_bug(request)
+    if not policies.may_answer_officially(request.viewer, company_role=await company_role(request, bug)):
+        raise InsufficientPermissions("Only members of the company behind the application may do this")
+
+
+async def my_comment(request: ApiRequest) -> None:
+    comment = await repository.find_comment(request.platform.database, request.path_id("comment_id"))
+    if comment is None:
+        raise CommentNotFound
+    bug = await repository.bug_facts(request.platform.database, comment.bug_id)
+    if bug is None or bug.removed_at is not None:
+        raise CommentNotFound
+    if comment.user_id != request.viewer.user_id:
+        raise InsufficientPermissions("Only its author may change a comment")

@@ -1,0 +1,52 @@
+"""What can go wrong on the board."""
+
+from __future__ import annotations
+
+from bugrelay.errors import BugRelayError
+
+
+class BugNotFound(BugRelayError):
+    code = "BUG_NOT_FOUND"
+    status = 404
+    message = "There is no such bug"
+
+
+class BugMerged(BugRelayError):
+    """The bug lives on as another one; every method is sent there."""
+
+    code = "BUG_MERGED"
+    status = 308
+    message = "This bug was merged into another one"
+
+    def __init__(self, location: str) -> None:
+        super().__init__(headers={"Location": location})
+
+
+class CommentNotFound(BugRelayError):
+    code = "COMMENT_NOT_FOUND"
+    status = 404
+    message = "There is no such comment"
+
+
+class AttachmentNotFound(BugRelayError):
+    code = "ATTACHMENT_NOT_FOUND"
+    status = 404
+    message = "There is no such attachment"
+
+
+class FileNotFound(BugRelayError):
+    code = "FILE_NOT_FOUND"
+    status = 404
+    message = "There is no such file"
+
+
+class TooManyAttachments(BugRelayError):
+    code = "TOO_MANY_ATTACHMENTS"
+    status = 400
+    message = "A bug can have 20 attachments at most"
+
+
+class FileTooLarge(BugRelayError):
+    code = "FILE_TOO_LARGE"
+    status = 400
+    message = "The file is too large"

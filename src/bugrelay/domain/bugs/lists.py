@@ -1,0 +1,413 @@
+"""SELECTs of lists and searches: a total that is exact, and a page whose plan is chosen by that total.
+
+A few thousand bugs are gathered by the search index and sorted. More than that are not touched one by one: lists in
+the order of an index walk that index and keep what matches; relevance ranks the layers of the document from the top
+(migrations/sql/0005_lists.sql) and stops where no bug outside a layer can stand above the page. docs/adr/0016.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    FromClause,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    Uuid,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+    true,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
+from sqlalchemy.sql import operators
+from sqlalchemy.types import UserDefinedType
+
+from bugrelay.domain.bugs.models import Bug, BugSearch
+from bugrelay.domain.bugs.repository import ITEM_COLUMNS, VISIBLE, contains, item_of, joined
+from bugrelay.domain.bugs.schemas import BugItem, BugQuery
+from bugrelay.domain.bugs.search import WEIGHTS, SearchQuery, layered, quoted, tsquery
+from bugrelay.domain.companies.models import Application, Company
+from bugrelay.infra.db import Query, Reader
+from bugrelay.infra.text import comparable
+from bugrelay.infra.totals import Totals
+
+MOST_CANDIDATES = 20_000  # bugs looked at, about, when none has all the words
+GATHERED = 3000  # up to here collecting and sorting is as fast as anything
+
+# The highest score of a single word that is not in the layer, from the top layer down.
+LAYERS = ((3, 11), (2, 10), (1, 5))
+
+
+class _PgSnapshot(UserDefinedType[str]):
+    """Which transactions a statement could see."""
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "pg_snapshot"
+
+
+_changes = Table(
+    "bug_search_changes",
+    MetaData(),
+    Column("id", BigInteger),
+    Column("transaction_id", Text),
+    Column("sign", SmallInteger),
+    Column("document", TSVECTOR),
+    Column("status", String),
+    Column("priority", String),
+    Column("tags", ARRAY(Text)),
+    Column("application_id", Uuid),
+    Column("assigned_company_id", Uuid),
+    Column("reporter_id", Uuid),
+)
+_SNAPSHOT: ColumnElement[str] = literal_column("pg_current_snapshot()::text")
+_ERA: ColumnElement[str] = literal_column("(SELECT era::text FROM bug_search_era)")
+
+
+@dataclass(frozen=True)
+class BugPage:
+    bugs: list[BugItem]
+    total: int
+    match: str | None
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What the SQL of a list depends on. Its values are parameters, so a shape is compiled once."""
+
+    filters: tuple[str, ...]
+    order: str
+    words: int = 0
+    searching: bool = False
+    at_least: bool = False
+    layer: int = 0
+    walking: bool = False
+
+
+async def list_bugs(reader: Reader, totals: Totals, query: BugQuery, search: SearchQuery | None) -> BugPage:
+    """A page of visible bugs. A search that no bug matches in full gives those with most of its words."""
+    values = await _filter_values(reader, query)
+    shape = _Shape(tuple(values), query.order)
+    if search is None:
+        return await _page(reader, totals, query, shape, values, match=None)
+    if search.all_words is None:
+        return BugPage([], 0, "all")
+    words = len(search.lexemes)
+    shape = replace(shape, words=words, searching=True)
+    values |= _word_values(search) | {"search": search.all_words}
+    page = await _page(reader, totals, query, shape, values, match="all", search=search)
+    if page.total or words < 2:  # noqa: PLR2004 - "some" of one word is none
+        return page
+    rarer = await _rarer_words(reader, search)
+    return await _page_of_most(reader, totals, query, shape, values | {"search": rarer.any_word})
+
+
+async def _page(
+    reader: Reader,
+    totals: Totals,
+    query: BugQuery,
+    shape: _Shape,
+    values: dict[str, Any],
+    *,
+    match: str | None,
+    search: SearchQuery | None = None,
+) -> BugPage:
+    total = await _total(reader, totals, shape, values)
+    if total <= query.offset:
+        return BugPage([], total, match)
+    values = values | {"limit": query.limit, "offset": query.offset}
+    rows = None
+    if total > GATHERED and shape.order == "relevance" and search is not None and not shape.at_least:
+        rows = await _from_layers(reader, query, shape, values, search)
+    if rows is None:
+        walking = total > GATHERED and shape.searching and shape.order != "relevance"
+        rows = await reader.rows(_page_query(replace(shape, walking=walking)), values)
+    return BugPage([item_of(row) for row in rows], total, match)
+
+
+async def _from_layers(
+    reader: Reader, query: BugQuery, shape: _Shape, values: dict[str, Any], search: SearchQuery
+) -> Any:
+    """The page by relevance from the highest layer that decides it; None when only ranking all of them does."""
+    for layer, best_outside in LAYERS:
+        wanted = layered(search, layer)
+        rows = await reader.rows(_page_query(replace(shape, layer=layer)), values | {"layer": wanted})
+        if len(rows) == query.limit and rows[-1][-1] > best_outside * shape.words:
+            return rows
+    return None
+
+
+_HITS = Query(
+    text(
+        "SELECT e.word, e.share * greatest(c.reltuples, 0)"
+        " FROM pg_class c JOIN pg_stats s ON s.schemaname = 'public' AND s.tablename = c.relname,"
+        " unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) AS e(word, share)"
+        " WHERE c.oid = 'bug_search'::regclass AND s.attname = 'document' AND e.word = ANY(:words)"
+    ).bindparams(bindparam("words", type_=ARRAY(Text)))
+)
+
+
+async def _rarer_words(reader: Reader, search: SearchQuery) -> SearchQuery:
+    """The words that candidates are gathered by: the rarest first, while they are expected to be few enough.
+
+    A word that the statistics do not name is rare. The commonest words of a pasted sentence tell nothing about its
+    twin, and would bring in most of the board.
+    """
+    hits = {word: float(count) for word, count in await reader.rows(_HITS, {"words": list(search.lexemes)})}
+    by_rarity = sorted(search.lexemes, key=lambda lexeme: hits.get(lexeme, 0))
+    chosen = [by_rarity[0]]
+    expected = hits.get(by_rarity[0], 0)
+    for lexeme in by_rarity[1:]:
+        expected += hits.get(lexeme, 0)
+        if expected > MOST_CANDIDATES:
+            break
+        chosen.append(lexeme)
+    return replace(search, lexemes=tuple(chosen))
+
+
+async def _page_of_most(
+    reader: Reader, totals: Totals, query: BugQuery, shape: _Shape, values: dict[str, Any]
+) -> BugPage:
+    """Bugs with at least half of the words, or, where none has, with as many as any bug has."""
+    row = await reader.row(_most_words_query(shape), values)
+    most = (row[0] if row else None) or 0
+    if not most:
+        return BugPage([], 0, "some")
+    at_least = min(most, -(-shape.words // 2))
+    shape = replace(shape, at_least=True)
+    return await _page(reader, totals, query, shape, values | {"at_least": at_least}, match="some")
+
+
+# --- totals -----------------------------------------------------------------------------------------------------------
+
+
+async def _total(reader: Reader, totals: Totals, shape: _Shape, values: dict[str, Any]) -> int:
+    counted = _Shape(shape.filters, "", words=shape.words if shape.at_least else 0, searching=shape.searching)
+    counted = replace(counted, at_least=shape.at_least)
+    key = msgspec.json.encode([counted.filters, shape.at_least, values], order="sorted").decode()
+    return await totals.total(
+        reader, key, count=_count_query(counted), changes=_changes_query(counted), values=values
+    )
+
+
+@lru_cache(maxsize=512)
+def _count_query(shape: _Shape) -> Query:
+    return Query(
+        select(func.count(), _SNAPSHOT, _ERA)
+        .select_from(BugSearch.__table__)
+        .where(*_conditions(BugSearch.__table__.c, shape))
+    )
+
+
+@lru_cache(maxsize=512)
+def _changes_query(shape: _Shape) -> Query:
+    snapshot = cast(bindparam("snapshot", type_=Text), _PgSnapshot())
+    unseen = (
+        _changes.c.transaction_id >= func.pg_snapshot_xmin(snapshot),
+        ~func.pg_visible_in_snapshot(_changes.c.transaction_id, snapshot),
+    )
+    return Query(
+        select(func.coalesce(func.sum(_changes.c.sign), 0), _SNAPSHOT, _ERA)
+        .select_from(_changes)
+        .where(*unseen, *_conditions(_changes.c, shape))
+    )
+
+
+# --- conditions -------------------------------------------------------------------------------------------------------
+
+_BY_COLUMN = {
+    "status": "status",
+    "priority": "priority",
+    "application_id": "application_id",
+    "company_id": "assigned_company_id",
+    "reporter_id": "reporter_id",
+}
+_BY_IDS = {"application_ids": "application_id", "company_ids": "assigned_company_id"}
+
+
+def _conditions(columns: Any, shape: _Shape) -> list[ColumnElement[bool]]:
+    """The filters of a shape on a table that has these columns."""
+    conditions: list[ColumnElement[bool]] = []
+    for name in shape.filters:
+        if name == "tags":
+            conditions.append(columns.tags.contains(bindparam("tags", type_=ARRAY(Text))))
+        elif name in _BY_IDS:
+            ids = bindparam(name, type_=ARRAY(Uuid))
+            conditions.append(getattr(columns, _BY_IDS[name]) == func.any(ids))
+        else:
+            conditions.append(getattr(columns, _BY_COLUMN[name]) == bindparam(name))
+    if shape.searching:
+        matches = _has(columns.document, "search")
+        # IS TRUE keeps the planner from the search index: this list walks in order and looks at each document.
+        conditions.append(matches.is_(true()) if shape.walking else matches)
+    if shape.layer:
+        conditions.append(_has(columns.document, "layer"))
+    if shape.at_least:
+        conditions.append(_matched_words(columns, shape.words) >= bindparam("at_least", type_=Integer))
+    return conditions
+
+
+async def _filter_values(reader: Reader, query: BugQuery) -> dict[str, Any]:
+    """The filters that apply, by name. Parts of names become ids first: ids are what the indexes know."""
+    values: dict[str, Any] = {
+        "status": query.status,
+        "priority": query.priority,
+        "tags": query.tags.split(",") if query.tags else None,
+        "application_id": query.application_id,
+        "company_id": query.company_id,
+        "reporter_id": query.reporter_id,
+    }
+    if query.application:
+        values["application_ids"] = await _ids(reader, _APPLICATIONS, comparable(query.application))
+    if query.company:
+        values["company_ids"] = await _ids(reader, _COMPANIES, query.company)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+_APPLICATIONS = Query(
+    select(Application.id).where(Application.name_key.like(bindparam("part"))).order_by(Application.id)
+)
+_COMPANIES = Query(
+    select(Company.id)
+    .where(func.lower(Company.name).like(func.lower(bindparam("part", type_=Text))))
+    .order_by(Company.id)
+)
+
+
+async def _ids(reader: Reader, query: Query, part: str) -> list[Any]:
+    return [row[0] for row in await reader.rows(query, {"part": contains(part)})]
+
+
+def _word_values(search: SearchQuery) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for i, lexeme in enumerate(search.lexemes):
+        values[f"word_{i}"] = quoted(lexeme)
+        for label, _ in WEIGHTS:
+            values[f"word_{i}_{label}"] = f"{quoted(lexeme)}:{label}"
+    return values
+
+
+def _has(document: Any, name: str) -> ColumnElement[bool]:
+    condition: ColumnElement[bool] = document.op("@@", is_comparison=True)(tsquery(name))
+    return condition
+
+
+# --- order ------------------------------------------------------------------------------------------------------------
+
+
+def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return cast(condition, Integer)
+
+
+def _sum(parts: list[ColumnElement[int]]) -> ColumnElement[int]:
+    return sum(parts[1:], parts[0]) if parts else literal(0)
+
+
+def _score(columns: Any, words: int) -> ColumnElement[int]:
+    """Ten times the relevance: the sum of the weights of fields over words; 0 for a search that only excludes."""
+    return _sum(
+        [
+            case(
+                (_has(columns.document, f"word_{i}_{label}"), literal_column(str(weight))),
+                else_=literal_column("0"),
+            )
+            for i in range(words)
+            for label, weight in WEIGHTS
+        ]
+    )
+
+
+def _matched_words(columns: Any, words: int) -> ColumnElement[int]:
+    return _sum([_one_if(_has(columns.document, f"word_{i}")) for i in range(words)])
+
+
+_search = BugSearch.__table__.c
+_ORDERS: dict[str, tuple[ColumnElement[Any], ...]] = {
+    "recent": (Bug.created_at.desc(), Bug.id.desc()),
+    "oldest": (Bug.created_at.asc(), Bug.id.asc()),
+    "popular": (Bug.vote_count.desc(), Bug.created_at.desc(), Bug.id.desc()),
+    "trending": (
+        Bug.recent_vote_count.desc(),
+        Bug.vote_count.desc(),
+        Bug.created_at.desc(),
+        Bug.id.desc(),
+    ),
+}
+
+
+@lru_cache(maxsize=512)
+def _most_words_query(shape: _Shape) -> Query:
+    return Query(
+        select(func.max(_matched_words(_search, shape.words)))
+        .select_from(BugSearch.__table__)
+        .where(*_conditions(_search, shape))
+    )
+
+
+@lru_cache(maxsize=512)
+def _page_query(shape: _Shape) -> Query:
+    """Ids first, by index; the wide rows only for the page. The last column is the score."""
+    statement, order = _ids_of_page(shape)
+    # The keys of the order come out under their own names, so that the joined rows are put in the same order again:
+    # an index that holds them all is walked without touching the table, however far the page.
+    keys = [getattr(key, "element", key).label(f"key_{i}") for i, key in enumerate(order)]
+    page = (
+        statement.add_columns(*keys)
+        .order_by(*order)
+        .limit(bindparam("limit", type_=Integer))
+        .offset(bindparam("offset", type_=Integer))
+        .subquery("page")
+    )
+    directions = [
+        page.c[f"key_{i}"].asc() if key.modifier is operators.asc_op else page.c[f"key_{i}"].desc()
+        for i, key in enumerate(order)
+    ]
+    score = page.c.key_0 if shape.order == "relevance" and shape.words and not shape.at_least else literal(0)
+    source: FromClause = page.join(Bug.__table__, Bug.id == page.c.id)
+    return Query(select(*ITEM_COLUMNS, score).select_from(joined(source)).order_by(*directions))
+
+
+def _ids_of_page(shape: _Shape) -> tuple[Any, tuple[Any, ...]]:
+    """SELECT of the ids, and their order."""
+    if not shape.searching:
+        conditions = [VISIBLE, *_conditions(Bug.__table__.c, shape)]
+        return select(Bug.id.label("id")).where(*conditions), _ORDERS[shape.order]
+    conditions = _conditions(_search, shape)
+    if shape.order in ("relevance", "recent", "oldest"):
+        return select(_search.bug_id.label("id")).where(*conditions), _order_found(shape)
+    if shape.walking:
+        # OFFSET 0 keeps the subquery apart: the votes' index is walked, and each bug's document is looked at.
+        found = (
+            select(literal(1).label("one")).where(_search.bug_id == Bug.id, *conditions).offset(0).lateral()
+        )
+        source: Any = Bug.__table__.join(found, true())
+        return select(Bug.id.label("id")).select_from(source).where(VISIBLE), _ORDERS[shape.order]
+    source = BugSearch.__table__.join(Bug.__table__, Bug.id == _search.bug_id)
+    return select(Bug.id.label("id")).select_from(source).where(*conditions), _ORDERS[shape.order]
+
+
+def _order_found(shape: _Shape) -> tuple[Any, ...]:
+    """The order of a search that bug_search knows by itself."""
+    if shape.order == "oldest":
+        return (_search.created_at.asc(), _search.bug_id.asc())
+    order: tuple[Any, ...] = (_search.created_at.desc(), _search.bug_id.desc())
+    if shape.order == "relevance" and shape.words:
+        order = (_score(_search, shape.words).desc(), *order)
+        if shape.at_least:
+            order = (_matched_words(_search, shape.words).desc(), *order)
+    return order

@@ -1,0 +1,256 @@
+"""Bugs and what hangs on them.
+
+A bug is spread over three tables by how often its parts change. `bugs` is narrow: a vote rewrites one small row and
+no search index. `bug_texts` is read by key. `bug_search` carries the search index and the columns it filters by; the
+database keeps it true by triggers (migrations/), whoever writes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bugrelay.infra.models import Base, Counter, CreatedAt, Id, Moment
+
+STATUSES = ("open", "reviewing", "fixed", "wont_fix")
+RESOLVED_STATUSES = ("fixed", "wont_fix")
+PRIORITIES = ("low", "medium", "high", "critical")
+
+VISIBLE = text("removed_at IS NULL AND merged_into_id IS NULL")
+MOVED = text("origin_bug_id IS NOT NULL")
+
+
+class Bug(Base):
+    """What a list shows and sorts by. Visible: neither removed nor merged away."""
+
+    __tablename__ = "bugs"
+    __table_args__ = (
+        CheckConstraint("status IN ('open', 'reviewing', 'fixed', 'wont_fix')", name="status_is_known"),
+        CheckConstraint("priority IN ('low', 'medium', 'high', 'critical')", name="priority_is_known"),
+        CheckConstraint(
+            "vote_count >= 0 AND recent_vote_count >= 0 AND comment_count >= 0", name="counters_are_counts"
+        ),
+        Index("ix_bugs_recent", "created_at", "id", postgresql_where=VISIBLE),
+        Index("ix_bugs_popular", "vote_count", "created_at", "id", postgresql_where=VISIBLE),
+        Index(
+            "ix_bugs_trending",
+            "recent_vote_count",
+            "vote_count",
+            "created_at",
+            "id",
+            postgresql_where=VISIBLE,
+        ),
+        Index("ix_bugs_status_recent", "status", "created_at", "id", postgresql_where=VISIBLE),
+        Index("ix_bugs_priority_recent", "priority", "created_at", "id", postgresql_where=VISIBLE),
+        Index("ix_bugs_application_recent", "application_id", "created_at", "id"),
+        Index("ix_bugs_company_recent", "assigned_company_id", "created_at", "id"),
+        Index("ix_bugs_reporter_recent", "reporter_id", "created_at", "id"),
+        Index("ix_bugs_tags", "tags", postgresql_using="gin"),
+        Index(
+            "ix_bugs_merged_into_id", "merged_into_id", postgresql_where=text("merged_into_id IS NOT NULL")
+        ),
+        Index(
+            "uq_bugs_external_id",
+            "external_id",
+            unique=True,
+            postgresql_where=text("external_id IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[Id]
+    title: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default="open")
+    priority: Mapped[str] = mapped_column(server_default="medium")
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    application_id: Mapped[UUID] = mapped_column(ForeignKey("applications.id"))
+    assigned_company_id: Mapped[UUID | None] = mapped_column(ForeignKey("companies.id"))
+    reporter_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    vote_count: Mapped[Counter]
+    recent_vote_count: Mapped[Counter]
+    comment_count: Mapped[Counter]
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+    resolved_at: Mapped[Moment | None]
+    removed_at: Mapped[Moment | None]
+    removed_reason: Mapped[str | None]
+    merged_into_id: Mapped[UUID | None] = mapped_column(ForeignKey("bugs.id"))
+    merged_at: Mapped[Moment | None]
+    external_id: Mapped[str | None]
+
+
+class BugText(Base):
+    """The long text, its rendering, and the technical fields that only the detail shows."""
+
+    __tablename__ = "bug_texts"
+
+    bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"), primary_key=True)
+    description: Mapped[str]
+    description_html: Mapped[str]
+    operating_system: Mapped[str | None]
+    device_type: Mapped[str | None]
+    app_version: Mapped[str | None]
+    browser_version: Mapped[str | None]
+    contact_email: Mapped[str | None]
+
+
+class BugSearch(Base):
+    """A visible bug as searches see it: its document, and copies of what lists filter by; written by triggers alone."""
+
+    __tablename__ = "bug_search"
+    __table_args__ = (
+        Index("ix_bug_search_document", "document", "tags", "status", "priority", postgresql_using="gin"),
+        Index("ix_bug_search_recent", "created_at", "bug_id"),
+        Index("ix_bug_search_application", "application_id", "created_at", "bug_id"),
+        Index("ix_bug_search_company", "assigned_company_id", "created_at", "bug_id"),
+    )
+
+    bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"), primary_key=True)
+    document: Mapped[Any] = mapped_column(TSVECTOR)
+    status: Mapped[str]
+    priority: Mapped[str]
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    application_id: Mapped[UUID]
+    assigned_company_id: Mapped[UUID | None]
+    reporter_id: Mapped[UUID | None]
+    created_at: Mapped[Moment]
+
+
+class Vote(Base):
+    """One vote a user and bug. `is_recent` says that `recent_vote_count` still counts it.
+
+    `counted` is false while the voter is banned; `merged_from_id` is set when a merge brought the row here.
+    """
+
+    __tablename__ = "bug_votes"
+    __table_args__ = (
+        Index("ix_bug_votes_user_id", "user_id", "created_at"),
+        Index("ix_bug_votes_recent", "created_at", postgresql_where=text("is_recent")),
+    )
+
+    bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    created_at: Mapped[CreatedAt]
+    is_recent: Mapped[bool] = mapped_column(server_default="true")
+    counted: Mapped[bool] = mapped_column(server_default="true")
+    merged_from_id: Mapped[UUID | None] = mapped_column(ForeignKey("bugs.id"))
+
+
+class Comment(Base):
+    """A comment, a company's response, or a note of the system itself (`user_id` null).
+
+    `bug_id` is the bug it is shown with, `origin_bug_id` the one it was written for where a merge moved it.
+    `moderated_at` tells what an admin removed from what its author withdrew.
+    """
+
+    __tablename__ = "comments"
+    __table_args__ = (
+        Index("ix_comments_bug_id", "bug_id", "created_at", "id"),
+        Index("ix_comments_user_id", "user_id", "created_at"),
+        Index("ix_comments_origin_bug_id", "origin_bug_id", postgresql_where=MOVED),
+        Index(
+            "ix_comments_company_responses",
+            "bug_id",
+            "created_at",
+            postgresql_where=text("is_company_response AND removed_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[Id]
+    bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"))
+    origin_bug_id: Mapped[UUID | None] = mapped_column(ForeignKey("bugs.id"))
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    company_id: Mapped[UUID | None] = mapped_column(ForeignKey("companies.id"))
+    content: Mapped[str]
+    content_html: Mapped[str]
+    is_company_response: Mapped[bool] = mapped_column(server_default="false")
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+    edited_at: Mapped[Moment | None]
+    removed_at: Mapped[Moment | None]
+    moderated_at: Mapped[Moment | None]
+
+
+class Attachment(Base):
+    """A picture: the sender's name for it, and the unguessable key under which storage holds it."""
+
+    __tablename__ = "attachments"
+    __table_args__ = (
+        Index("ix_attachments_bug_id", "bug_id", "uploaded_at", "id"),
+        Index("uq_attachments_storage_key", "storage_key", unique=True),
+        Index("ix_attachments_origin_bug_id", "origin_bug_id", postgresql_where=MOVED),
+    )
+
+    id: Mapped[Id]
+    bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"))
+    origin_bug_id: Mapped[UUID | None] = mapped_column(ForeignKey("bugs.id"))
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    filename: Mapped[str]
+    storage_key: Mapped[str]
+    file_size: Mapped[int]
+    mime_type: Mapped[str]
+    uploaded_at: Mapped[CreatedAt]
+
+
+class StatusChange(Base):
+    """One change of status."""
+
+    __tablename__ = "status_changes"
+    __table_args__ = (Index("ix_status_changes_bug_id", "bug_id", "at", "id"),)
+
+    id: Mapped[Id]
+    bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"))
+    from_status: Mapped[str]
+    to_status: Mapped[str]
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    company_id: Mapped[UUID | None] = mapped_column(ForeignKey("companies.id"))
+    at: Mapped[CreatedAt]
+
+
+class BugEdit(Base):
+    """One correction by the reporter: the public fields that changed, as they were before (a JSON object)."""
+
+    __tablename__ = "bug_edits"
+    __table_args__ = (Index("ix_bug_edits_bug_id", "bug_id", "at", "id"),)
+
+    id: Mapped[Id]
+    bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"))
+    before: Mapped[str]
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    at: Mapped[CreatedAt]
+
+
+class BugMerge(Base):
+    """A merge, or its undoing: one row, which the history of both bugs shows. The reason is for admins alone.
+
+    `note_id` is the comment by which BugRelay says on the target what was merged.
+    """
+
+    __tablename__ = "bug_merges"
+    __table_args__ = (
+        CheckConstraint("kind IN ('merge', 'unmerge')", name="kind_is_known"),
+        CheckConstraint("source_bug_id <> target_bug_id", name="bugs_differ"),
+        Index("ix_bug_merges_source_bug_id", "source_bug_id", "at"),
+        Index("ix_bug_merges_target_bug_id", "target_bug_id", "at"),
+    )
+
+    id: Mapped[Id]
+    kind: Mapped[str]
+    source_bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"))
+    target_bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"))
+    note_id: Mapped[UUID | None] = mapped_column(ForeignKey("comments.id", ondelete="SET NULL"))
+    reason: Mapped[str]
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    at: Mapped[CreatedAt]
+
+
+class CaptchaToken(Base):
+    """A captcha token that has been used, as SHA-256: a token is good once."""
+
+    __tablename__ = "captcha_tokens"
+
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    used_at: Mapped[CreatedAt]

@@ -1,0 +1,1 @@
+"""Use cases of the board, one file each: reporting, votes, comments, statuses, attachments."""

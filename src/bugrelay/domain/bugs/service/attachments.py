@@ -1,0 +1,72 @@
+"""Pictures of a bug: the file is stored first, then the row; a file that no row names is nobody's."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+
+from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.bugs import repository
+from bugrelay.domain.bugs.errors import AttachmentNotFound, BugNotFound, TooManyAttachments
+from bugrelay.domain.bugs.events import AttachmentRemoved, BugChanged
+from bugrelay.domain.bugs.models import Attachment
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.images import CleanImage
+from bugrelay.infra.tokens import new_secret
+from bugrelay.infra.unit_of_work import UnitOfWork
+
+MOST_ATTACHMENTS = 20
+
+
+def new_storage_key(image: CleanImage) -> str:
+    """A name of our own that nobody guesses."""
+    return f"bugs/{new_secret()}.{image.extension}"
+
+
+async def attach(
+    work: UnitOfWork, bug_id: UUID, *, user_id: UUID, filename: str, storage_key: str, image: CleanImage
+) -> UUID:
+    """Name a stored file as a picture of the bug.
+
+    Raises:
+        BugNotFound, TooManyAttachments, AccountBanned
+    """
+    await touch(work, user_id)
+    if await repository.lock_bug(work.session, bug_id) is None:
+        raise BugNotFound
+    count = await work.session.scalar(select(func.count()).where(Attachment.bug_id == bug_id))
+    if (count or 0) >= MOST_ATTACHMENTS:
+        raise TooManyAttachments
+    attachment = Attachment(
+        id=new_id(),
+        bug_id=bug_id,
+        user_id=user_id,
+        filename=filename,
+        storage_key=storage_key,
+        file_size=len(image.content),
+        mime_type=image.mime_type,
+    )
+    work.session.add(attachment)
+    work.record(BugChanged(bug_id))
+    return attachment.id
+
+
+async def detach(work: UnitOfWork, bug_id: UUID, attachment_id: UUID, *, user_id: UUID) -> None:
+    """Take a picture away; its file goes after the commit.
+
+    Raises:
+        AttachmentNotFound, AccountBanned
+    """
+    await touch(work, user_id)
+    removing = (
+        delete(Attachment)
+        .where(Attachment.id == attachment_id, Attachment.bug_id == bug_id)
+        .returning(Attachment.storage_key)
+        .execution_options(synchronize_session=False)
+    )
+    storage_key = await work.session.scalar(removing)
+    if storage_key is None:
+        raise AttachmentNotFound
+    work.record(AttachmentRemoved(storage_key))
+    work.record(BugChanged(bug_id))

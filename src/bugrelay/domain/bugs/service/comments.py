@@ -1,0 +1,125 @@
+"""Comments and company responses."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import func, insert, update
+
+from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.bugs import repository
+from bugrelay.domain.bugs.errors import BugNotFound, CommentNotFound
+from bugrelay.domain.bugs.events import BugChanged
+from bugrelay.domain.bugs.models import Bug, Comment
+from bugrelay.domain.companies.repository import lock_role_of
+from bugrelay.errors import InsufficientPermissions
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.markdown import render
+from bugrelay.infra.unit_of_work import UnitOfWork
+
+
+async def write_comment(
+    work: UnitOfWork,
+    bug_id: UUID,
+    *,
+    user_id: UUID,
+    content: str,
+    as_response: bool = False,
+    is_admin: bool = False,
+) -> UUID:
+    """Comment on a visible bug. A member of the assigned company makes a company response without asking.
+
+    Args:
+        work: The change.
+        bug_id: The bug.
+        user_id: The author.
+        content: Markdown.
+        as_response: Ask for a company response outright.
+        is_admin: An admin may answer for any company.
+
+    Raises:
+        BugNotFound, AccountBanned
+        InsufficientPermissions: A response was asked for, and the author does not speak for the company (any more).
+    """
+    await touch(work, user_id)
+    company_id = await _count(work, bug_id, by=1)
+    speaks_for = None
+    if company_id is not None and await lock_role_of(work.session, user_id=user_id, company_id=company_id):
+        speaks_for = company_id
+    if as_response and speaks_for is None and not is_admin:
+        raise InsufficientPermissions
+    comment_id = new_id()
+    await work.session.execute(
+        insert(Comment).values(
+            id=comment_id,
+            bug_id=bug_id,
+            user_id=user_id,
+            company_id=speaks_for,
+            content=content,
+            content_html=render(content),
+            is_company_response=as_response or speaks_for is not None,
+        )
+    )
+    work.record(BugChanged(bug_id))
+    return comment_id
+
+
+async def correct_comment(work: UnitOfWork, comment_id: UUID, *, user_id: UUID, content: str) -> None:
+    """
+    Raises:
+        CommentNotFound: It was withdrawn meanwhile.
+    """
+    await touch(work, user_id)
+    correcting = (
+        update(Comment)
+        .where(Comment.id == comment_id, Comment.removed_at.is_(None))
+        .values(content=content, content_html=render(content), edited_at=func.now(), updated_at=func.now())
+        .returning(Comment.bug_id)
+        .execution_options(synchronize_session=False)
+    )
+    bug_id = await work.session.scalar(correcting)
+    if bug_id is None:
+        raise CommentNotFound
+    work.record(BugChanged(bug_id))
+
+
+async def withdraw_comment(work: UnitOfWork, comment_id: UUID, *, user_id: UUID) -> None:
+    """The comment is shown and counted no more.
+
+    Raises:
+        CommentNotFound: It was withdrawn before.
+    """
+    await touch(work, user_id)
+    await repository.lock_bug_of_comment(work.session, comment_id)
+    withdrawing = (
+        update(Comment)
+        .where(Comment.id == comment_id, Comment.removed_at.is_(None))
+        .values(removed_at=func.now())
+        .returning(Comment.bug_id)
+        .execution_options(synchronize_session=False)
+    )
+    bug_id = await work.session.scalar(withdrawing)
+    if bug_id is None:
+        raise CommentNotFound
+    await _count(work, bug_id, by=-1)
+    work.record(BugChanged(bug_id))
+
+
+async def _count(work: UnitOfWork, bug_id: UUID, *, by: int) -> UUID | None:
+    """Move the count; gives the assigned company.
+
+    Raises:
+        BugNotFound: It is removed or merged away.
+    """
+    counting = (
+        update(Bug)
+        .where(Bug.id == bug_id, repository.VISIBLE)
+        .values(comment_count=Bug.comment_count + by)
+        .returning(Bug.assigned_company_id)
+        .execution_options(synchronize_session=False)
+    )
+    row = (await work.session.execute(counting)).one_or_none()
+    if row is None:
+        raise BugNotFound
+    company_id: UUID | None = row.assigned_company_id
+    return company_id

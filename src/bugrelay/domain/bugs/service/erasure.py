@@ -1,0 +1,18 @@
+"""What the board knows about a person goes when their account is erased."""
+
+from __future__ import annotations
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bugrelay.domain.accounts.events import AccountErased
+from bugrelay.domain.bugs.models import Bug, BugText
+
+
+async def forget_contact_addresses(session: AsyncSession, event: AccountErased) -> None:
+    """The contact addresses of their reports; runs in the transaction of the erasure."""
+    theirs = select(Bug.id).where(Bug.reporter_id == event.user_id)
+    await session.execute(
+        update(BugText).where(BugText.bug_id.in_(theirs)).values(contact_email=None),
+        execution_options={"synchronize_session": False},
+    )

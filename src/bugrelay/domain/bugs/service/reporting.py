@@ -1,0 +1,129 @@
+"""Report a bug, and correct a report."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET
+from sqlalchemy import insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.bugs import repository
+from bugrelay.domain.bugs.errors import BugNotFound
+from bugrelay.domain.bugs.events import BugChanged
+from bugrelay.domain.bugs.models import Bug, BugEdit, BugText, CaptchaToken
+from bugrelay.domain.bugs.schemas import CorrectBug, ReportBug
+from bugrelay.domain.companies.service import name_application
+from bugrelay.infra.captcha import RecaptchaFailed
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.markdown import render
+from bugrelay.infra.tokens import hash_secret
+from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.viewer import Viewer
+
+
+async def report_bug(
+    work: UnitOfWork, viewer: Viewer, wanted: ReportBug, *, spent_captcha: str | None = None
+) -> UUID:
+    """Put a bug on the board; its application and company are found or made.
+
+    Args:
+        work: The change.
+        viewer: The reporter, or nobody.
+        wanted: The report.
+        spent_captcha: A captcha token that this report uses up.
+
+    Raises:
+        AccountBanned: Of the reporter, however late the ban came.
+        RecaptchaFailed: The token was used before.
+    """
+    if viewer.user_id is not None:
+        await touch(work, viewer.user_id)
+    if spent_captcha is not None:
+        await _spend(work, spent_captcha)
+    application = await name_application(work, name=wanted.application_name, url=wanted.application_url)
+    bug_id = new_id()
+    await work.session.execute(
+        insert(Bug).values(
+            id=bug_id,
+            title=wanted.title,
+            priority=wanted.priority or "medium",
+            tags=wanted.tags or [],
+            application_id=application.id,
+            assigned_company_id=application.company_id,
+            reporter_id=viewer.user_id,
+        )
+    )
+    await work.session.execute(
+        insert(BugText).values(
+            bug_id=bug_id,
+            description=wanted.description,
+            description_html=render(wanted.description),
+            operating_system=wanted.operating_system,
+            device_type=wanted.device_type,
+            app_version=wanted.app_version,
+            browser_version=wanted.browser_version,
+            contact_email=wanted.contact_email,
+        )
+    )
+    work.record(BugChanged(bug_id))
+    return bug_id
+
+
+async def _spend(work: UnitOfWork, token: str) -> None:
+    spent = upsert(CaptchaToken).values(token_hash=hash_secret(token)).on_conflict_do_nothing()
+    if not (await work.session.execute(spent.returning(CaptchaToken.token_hash))).first():
+        raise RecaptchaFailed("recaptcha_token was used before; solve the captcha again")
+
+
+async def correct_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, wanted: CorrectBug) -> None:
+    """Change what the reporter corrects; what stood there before goes to the history.
+
+    Raises:
+        BugNotFound
+    """
+    await touch(work, user_id)
+    if await repository.lock_bug(work.session, bug_id) is None:
+        raise BugNotFound
+    columns = [*_BUG_FIELDS.values(), *_TEXT_FIELDS.values()]
+    row = (
+        await work.session.execute(
+            select(*columns).join(BugText, BugText.bug_id == Bug.id).where(Bug.id == bug_id)
+        )
+    ).one()
+    former = dict(zip([*_BUG_FIELDS, *_TEXT_FIELDS], row, strict=True))
+    wishes = {name: getattr(wanted, name) for name in former if getattr(wanted, name) is not UNSET}
+    if wishes.get("tags", UNSET) is None:
+        wishes["tags"] = []
+    changes = {name: value for name, value in wishes.items() if value != former[name]}
+    if changes:
+        await _write_changes(work, bug_id, changes)
+        before = msgspec.json.encode({name: former[name] for name in changes}).decode()
+        work.session.add(BugEdit(id=new_id(), bug_id=bug_id, before=before, user_id=user_id))
+        work.record(BugChanged(bug_id))
+
+
+_BUG_FIELDS = {"title": Bug.title, "tags": Bug.tags}
+_TEXT_FIELDS = {
+    "description": BugText.description,
+    "operating_system": BugText.operating_system,
+    "device_type": BugText.device_type,
+    "app_version": BugText.app_version,
+    "browser_version": BugText.browser_version,
+}
+
+
+async def _write_changes(work: UnitOfWork, bug_id: UUID, changes: dict[str, Any]) -> None:
+    bug_values = {name: value for name, value in changes.items() if name in _BUG_FIELDS}
+    text_values = {name: value for name, value in changes.items() if name in _TEXT_FIELDS}
+    if "description" in text_values:
+        text_values["description_html"] = render(text_values["description"])
+    await work.session.execute(
+        update(Bug).where(Bug.id == bug_id).values(**bug_values, updated_at=datetime.now(UTC))
+    )
+    if text_values:
+        await work.session.execute(update(BugText).where(BugText.bug_id == bug_id).values(**text_values))

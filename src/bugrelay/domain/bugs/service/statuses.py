@@ -1,0 +1,67 @@
+"""Change a bug's status."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, insert, update
+
+from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.bugs import policies, repository
+from bugrelay.domain.bugs.errors import BugNotFound
+from bugrelay.domain.bugs.events import BugChanged
+from bugrelay.domain.bugs.models import RESOLVED_STATUSES, Bug, StatusChange
+from bugrelay.domain.companies.repository import lock_role_of
+from bugrelay.errors import InsufficientPermissions
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.viewer import Viewer
+
+
+async def change_status(
+    work: UnitOfWork, viewer: Viewer, bug_id: UUID, *, user_id: UUID, status: str
+) -> None:
+    """Set the status; the time of resolution and the history follow. The status it has is no change.
+
+    Raises:
+        BugNotFound, AccountBanned
+        InsufficientPermissions: The bug went to another company, or the member left, since the request was let in.
+    """
+    await touch(work, user_id)
+    bug = await repository.lock_bug(work.session, bug_id)
+    if bug is None:
+        raise BugNotFound
+    company_id = bug.assigned_company_id
+    role = None
+    if company_id is not None:
+        role = await lock_role_of(work.session, user_id=user_id, company_id=company_id)
+    if not policies.may_answer_officially(viewer, company_role=role):
+        raise InsufficientPermissions
+    await work.session.execute(
+        update(Bug).where(Bug.id == bug_id).values(**_values(bug.status, status)),
+        execution_options={"synchronize_session": False},
+    )
+    if status != bug.status:
+        await work.session.execute(
+            insert(StatusChange).values(
+                id=new_id(),
+                bug_id=bug_id,
+                from_status=bug.status,
+                to_status=status,
+                user_id=user_id,
+                company_id=company_id if role else None,
+            )
+        )
+    work.record(BugChanged(bug_id))
+
+
+def _values(before: str, after: str) -> dict[str, Any]:
+    """`resolved_at` is set on entering a resolved status, kept between two of them, cleared on leaving."""
+    values: dict[str, Any] = {"status": after, "updated_at": func.clock_timestamp()}
+    if after in RESOLVED_STATUSES and before not in RESOLVED_STATUSES:
+        values["resolved_at"] = datetime.now(UTC)
+    elif after not in RESOLVED_STATUSES:
+        values["resolved_at"] = None
+    return values

@@ -1,0 +1,65 @@
+"""What the board does by the clock: votes age, and what was kept for a while goes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import delete, func, select, text, tuple_, update
+
+from bugrelay.domain.bugs.models import Bug, CaptchaToken, Vote
+from bugrelay.infra.idempotency import KEPT_FOR, IdempotencyKey
+from bugrelay.infra.jobs import Periodic, Tasks
+from bugrelay.infra.platform import Platform
+
+RECENT = timedelta(days=30)
+BATCH = 2000  # rows a transaction: short locks, whatever the board's size
+CAPTCHA_KEPT_FOR = timedelta(days=7)  # verifiers refuse a token after minutes
+LOG_KEPT_FOR = timedelta(hours=1)  # far longer than infra/totals.py carries a count forward
+
+
+async def age_votes(platform: Platform) -> None:
+    """Votes older than thirty days leave the count that `trending` sorts by."""
+    while True:
+        async with platform.work() as work:
+            aged = (
+                select(Vote.bug_id, Vote.user_id)
+                .where(Vote.is_recent, Vote.created_at <= func.now() - RECENT)
+                .order_by(Vote.created_at)
+                .limit(BATCH)
+            )
+            votes = (await work.session.execute(aged)).all()
+            # Bugs before their votes, in the order of their ids, as whoever votes, bans or merges locks them.
+            bugs = select(Bug.id).where(Bug.id.in_({bug_id for bug_id, _ in votes})).order_by(Bug.id)
+            await work.session.execute(bugs.with_for_update(key_share=True))
+            # The date is written as it is: the database's own rule says what is recent, and moves the count.
+            await work.session.execute(
+                update(Vote)
+                .where(tuple_(Vote.bug_id, Vote.user_id).in_(votes))
+                .values(created_at=Vote.created_at)
+                .execution_options(synchronize_session=False)
+            )
+        if len(votes) < BATCH:
+            return
+
+
+async def clean_up(platform: Platform) -> None:
+    """Delete answers kept for repeats, used captcha tokens, and the log of changes that no total needs any more."""
+    async with platform.work() as work:
+        await work.session.execute(
+            delete(IdempotencyKey).where(IdempotencyKey.created_at < func.now() - KEPT_FOR)
+        )
+        await work.session.execute(
+            delete(CaptchaToken).where(CaptchaToken.used_at < func.now() - CAPTCHA_KEPT_FOR)
+        )
+        await work.session.execute(
+            text("DELETE FROM bug_search_changes WHERE at < now() - CAST(:kept AS interval)"),
+            {"kept": LOG_KEPT_FOR},
+        )
+
+
+TASKS = Tasks(
+    periodic={
+        "bugs.age_votes": Periodic("* * * * *", age_votes),
+        "bugs.clean_up": Periodic("*/10 * * * *", clean_up),
+    }
+)

@@ -1,0 +1,1 @@
+"""Companies: who stands behind which applications, and who may speak for them."""

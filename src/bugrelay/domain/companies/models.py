@@ -1,0 +1,105 @@
+"""Companies, who belongs to them, and the applications they stand behind."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bugrelay.infra.models import Base, CreatedAt, Id, Moment
+
+ROLES = ("admin", "member")
+CLAIM_METHODS = ("mail", "dns", "file")
+
+
+class Company(Base):
+    """A company *is* its domain: made unverified by a first report, verified when somebody proves control of it."""
+
+    __tablename__ = "companies"
+    __table_args__ = (
+        Index("uq_companies_domain", "domain", unique=True),
+        Index("ix_companies_name_trgm", text("lower(name) gin_trgm_ops"), postgresql_using="gin"),
+        Index("ix_companies_domain_trgm", text("domain gin_trgm_ops"), postgresql_using="gin"),
+        Index("ix_companies_by_name", text("lower(name)"), "id"),
+    )
+
+    id: Mapped[Id]
+    name: Mapped[str]
+    domain: Mapped[str]
+    verified: Mapped[bool] = mapped_column(server_default="false")
+    verified_at: Mapped[Moment | None]
+    url: Mapped[str | None]
+    description: Mapped[str | None]
+    description_html: Mapped[str | None]
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+
+
+class Member(Base):
+    """A user's place in a company. Rights count only while the company is verified."""
+
+    __tablename__ = "company_members"
+    __table_args__ = (
+        Index("uq_company_members_company_id_user_id", "company_id", "user_id", unique=True),
+        Index("ix_company_members_user_id", "user_id"),
+        CheckConstraint("role IN ('admin', 'member')", name="role_is_known"),
+    )
+
+    id: Mapped[Id]
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    role: Mapped[str]
+    added_at: Mapped[CreatedAt]
+
+
+class CompanyClaim(Base):
+    """A user's attempt to prove control of a company's domain: one a user and company, a newer one replaces the older.
+
+    The token is derived from the signing key and the id (infra/links.py); only its SHA-256 is kept. `email` is where a
+    claim by mail was sent, and is shown to nobody. `checked_at` is when somebody last had a published proof looked for.
+    """
+
+    __tablename__ = "company_claims"
+    __table_args__ = (
+        Index("uq_company_claims_company_id_user_id", "company_id", "user_id", unique=True),
+        Index("ix_company_claims_user_id", "user_id"),
+        Index("ix_company_claims_expires_at", "expires_at"),
+        CheckConstraint("method IN ('mail', 'dns', 'file')", name="method_is_known"),
+        CheckConstraint("(method = 'mail') = (email IS NOT NULL)", name="mail_has_an_address"),
+        CheckConstraint("length(token_hash) = 32", name="token_hash_is_sha256"),
+    )
+
+    id: Mapped[Id]
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    method: Mapped[str]
+    email: Mapped[str | None]
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[Moment]
+    checked_at: Mapped[Moment | None]
+    used_at: Mapped[Moment | None]
+
+
+class Application(Base):
+    """A name *and* a domain (or none): nobody captures "Slack" by reporting it first with a URL of their own.
+
+    `name_key` is the name without case, width and repeated space; a missing domain is stored as ''.
+    """
+
+    __tablename__ = "applications"
+    __table_args__ = (
+        Index("uq_applications_name_key_domain", "name_key", "domain", unique=True),
+        Index("ix_applications_name_key_trgm", text("name_key gin_trgm_ops"), postgresql_using="gin"),
+        Index("ix_applications_company_id", "company_id"),
+    )
+
+    id: Mapped[Id]
+    name: Mapped[str]
+    name_key: Mapped[str]
+    domain: Mapped[str] = mapped_column(server_default="")
+    url: Mapped[str | None]
+    company_id: Mapped[UUID | None] = mapped_column(ForeignKey("companies.id", ondelete="SET NULL"))
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]

@@ -1,0 +1,18 @@
+"""Who may do what to a company; pure functions of the facts."""
+
+from __future__ import annotations
+
+from bugrelay.domain.companies.repository import ApplicationFacts, CompanyFacts
+from bugrelay.infra.viewer import Viewer
+
+
+def may_manage(company_role: str | None) -> bool:
+    """The team and the profile: the company's admins. A role is one in a verified company."""
+    return company_role == "admin"
+
+
+def may_link(
+    viewer: Viewer, company: CompanyFacts, application: ApplicationFacts, *, company_role: str | None
+) -> bool:
+    """System admins link anything; the company's admins what lies on the domain that they have proven."""
+    return viewer.is_admin or (may_manage(company_role) and application.domain == company.domain)

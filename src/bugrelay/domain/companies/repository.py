@@ -1,0 +1,290 @@
+"""Every SELECT of companies and applications, their claims and teams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Integer, and_, bindparam, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bugrelay.domain.accounts.models import User
+from bugrelay.domain.companies.models import Application, Company, CompanyClaim, Member
+from bugrelay.domain.companies.schemas import TeamMember, TeamUser
+from bugrelay.http.pagination import PageQuery
+from bugrelay.infra.db import Query, Reader
+
+# The company stands first: where the rows are locked, it is locked first, as by whoever changes its team.
+_ROLE = (
+    select(Member.role)
+    .select_from(Company)
+    .join(Member, Member.company_id == Company.id)
+    .where(Member.user_id == bindparam("user_id"), Company.id == bindparam("company_id"), Company.verified)
+)
+_ROLE_QUERY = Query(_ROLE)
+
+
+async def role_of(reader: Reader, *, user_id: UUID, company_id: UUID) -> str | None:
+    """The user's role in a verified company; membership of an unverified one gives no rights."""
+    row = await reader.row(_ROLE_QUERY, {"user_id": user_id, "company_id": company_id})
+    return row[0] if row else None
+
+
+async def lock_role_of(session: AsyncSession, *, user_id: UUID, company_id: UUID) -> str | None:
+    """The same inside a transaction, kept from changing until it ends."""
+    statement = _ROLE.with_for_update(read=True)
+    return await session.scalar(statement, {"user_id": user_id, "company_id": company_id})
+
+
+# --- companies ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CompanyFacts:
+    """What rules about a company depend on."""
+
+    id: UUID
+    domain: str
+    verified: bool
+
+
+_FACTS = select(Company.id, Company.domain, Company.verified).where(Company.id == bindparam("company_id"))
+_FACTS_QUERY = Query(_FACTS)
+
+
+async def company_facts(reader: Reader, company_id: UUID) -> CompanyFacts | None:
+    row = await reader.row(_FACTS_QUERY, {"company_id": company_id})
+    return CompanyFacts(*row) if row else None
+
+
+async def lock_company(session: AsyncSession, company_id: UUID) -> CompanyFacts | None:
+    """The facts, and the company's row kept to this transaction; reports that name the company go on."""
+    statement = _FACTS.with_for_update(key_share=True)
+    row = (await session.execute(statement, {"company_id": company_id})).one_or_none()
+    return CompanyFacts(*row) if row else None
+
+
+async def company_by_domain(session: AsyncSession, domain: str) -> Company | None:
+    return (await session.scalars(select(Company).where(Company.domain == domain))).one_or_none()
+
+
+# --- applications ---------------------------------------------------------------------------------------------------
+
+
+async def application_id_of(
+    session: AsyncSession, *, name_key: str, domain: str
+) -> tuple[UUID, UUID | None] | None:
+    """Id and company of the application with that name and domain.
+
+    The row is kept from being linked elsewhere until the transaction ends: a bug that is being reported is seen by a
+    link that comes later, or sees the one that came before.
+    """
+    row = (
+        await session.execute(
+            select(Application.id, Application.company_id)
+            .where(Application.name_key == name_key, Application.domain == domain)
+            .with_for_update(read=True)
+        )
+    ).one_or_none()
+    return (row.id, row.company_id) if row else None
+
+
+_EXISTS = Query(
+    select(Application.id).where(
+        Application.name_key == bindparam("name_key"), Application.domain == bindparam("domain")
+    )
+)
+
+
+async def application_exists(reader: Reader, *, name_key: str, domain: str) -> bool:
+    return await reader.row(_EXISTS, {"name_key": name_key, "domain": domain}) is not None
+
+
+@dataclass(frozen=True)
+class ApplicationFacts:
+    """What rules about an application depend on; `domain` is '' for one without a URL."""
+
+    id: UUID
+    domain: str
+    company_id: UUID | None
+
+
+_APPLICATION = select(Application.id, Application.domain, Application.company_id).where(
+    Application.id == bindparam("application_id")
+)
+_APPLICATION_QUERY = Query(_APPLICATION)
+
+
+async def application_facts(reader: Reader, application_id: UUID) -> ApplicationFacts | None:
+    row = await reader.row(_APPLICATION_QUERY, {"application_id": application_id})
+    return ApplicationFacts(*row) if row else None
+
+
+async def lock_application(session: AsyncSession, application_id: UUID) -> ApplicationFacts | None:
+    """The facts, and the application's row kept to this transaction: reports that name it wait."""
+    statement = _APPLICATION.with_for_update(key_share=True)
+    row = (await session.execute(statement, {"application_id": application_id})).one_or_none()
+    return ApplicationFacts(*row) if row else None
+
+
+# --- claims ---------------------------------------------------------------------------------------------------------
+
+_OPEN = and_(CompanyClaim.used_at.is_(None), CompanyClaim.expires_at > func.now())
+
+
+async def claim_of_token(
+    session: AsyncSession, *, company_id: UUID, user_id: UUID, token_hash: bytes
+) -> UUID | None:
+    """The user's open claim of the company by mail, if this is its token.
+
+    A claim by a published proof has a token too, which its claimant was told: it proves nothing when it is sent here.
+    """
+    return await session.scalar(
+        select(CompanyClaim.id).where(
+            CompanyClaim.company_id == company_id,
+            CompanyClaim.user_id == user_id,
+            CompanyClaim.token_hash == token_hash,
+            CompanyClaim.method == "mail",
+            _OPEN,
+        )
+    )
+
+
+async def published_claim(
+    session: AsyncSession, *, company_id: UUID, user_id: UUID, method: str
+) -> UUID | None:
+    """The user's open claim of the company by a proof published that way."""
+    return await session.scalar(
+        select(CompanyClaim.id).where(
+            CompanyClaim.company_id == company_id,
+            CompanyClaim.user_id == user_id,
+            CompanyClaim.method == method,
+            _OPEN,
+        )
+    )
+
+
+@dataclass(frozen=True)
+class ClaimFacts:
+    """An open claim of a company that nobody has verified, and who makes it."""
+
+    id: UUID
+    company_id: UUID
+    user_id: UUID
+    method: str
+    email: str | None
+    token_hash: bytes
+    domain: str
+    username: str
+
+
+_CLAIM = Query(
+    select(
+        CompanyClaim.id,
+        CompanyClaim.company_id,
+        CompanyClaim.user_id,
+        CompanyClaim.method,
+        CompanyClaim.email,
+        CompanyClaim.token_hash,
+        Company.domain,
+        User.username,
+    )
+    .join(Company, Company.id == CompanyClaim.company_id)
+    .join(User, User.id == CompanyClaim.user_id)
+    .where(CompanyClaim.id == bindparam("claim_id"), _OPEN, Company.verified.is_(False))
+)
+
+
+async def open_claim(reader: Reader, claim_id: UUID) -> ClaimFacts | None:
+    row = await reader.row(_CLAIM, {"claim_id": claim_id})
+    return ClaimFacts(*row) if row else None
+
+
+_CLAIMS_TO_CHECK = Query(
+    select(CompanyClaim.id)
+    .join(Company, Company.id == CompanyClaim.company_id)
+    .where(CompanyClaim.method != "mail", _OPEN, Company.verified.is_(False))
+    .order_by(CompanyClaim.checked_at.asc().nulls_first(), CompanyClaim.id)
+    .limit(bindparam("limit", type_=Integer))
+)
+
+
+async def claims_to_check(reader: Reader, *, limit: int) -> list[UUID]:
+    """Open claims whose proof is to be looked for, those first that have waited longest."""
+    return [row[0] for row in await reader.rows(_CLAIMS_TO_CHECK, {"limit": limit})]
+
+
+# --- teams ----------------------------------------------------------------------------------------------------------
+
+_MEMBERS = (
+    select(
+        Member.id, Member.company_id, Member.user_id, Member.role, Member.added_at, User.username, User.email
+    )
+    .join(User, User.id == Member.user_id)
+    .where(Member.company_id == bindparam("company_id"))
+)
+_MEMBER_PAGE = Query(
+    _MEMBERS.order_by(Member.added_at, Member.id)
+    .limit(bindparam("limit", type_=Integer))
+    .offset(bindparam("offset", type_=Integer))
+)
+_MEMBER_TOTAL = Query(select(func.count()).where(Member.company_id == bindparam("company_id")))
+_MEMBER = Query(_MEMBERS.where(Member.user_id == bindparam("user_id")))
+
+
+def _member_of(row: tuple[UUID, UUID, UUID, str, datetime, str, str]) -> TeamMember:
+    member_id, company_id, user_id, role, added_at, username, email = row
+    return TeamMember(
+        id=member_id,
+        company_id=company_id,
+        user_id=user_id,
+        role=role,
+        added_at=added_at,
+        user=TeamUser(user_id, username, email),
+    )
+
+
+async def list_members(reader: Reader, company_id: UUID, query: PageQuery) -> tuple[list[TeamMember], int]:
+    """A page of the team, the longest-standing first, and how many there are."""
+    total = await reader.row(_MEMBER_TOTAL, {"company_id": company_id})
+    rows = await reader.rows(
+        _MEMBER_PAGE, {"company_id": company_id, "limit": query.limit, "offset": query.offset}
+    )
+    return [_member_of(row) for row in rows], total[0] if total else 0
+
+
+async def find_member(reader: Reader, *, company_id: UUID, user_id: UUID) -> TeamMember | None:
+    row = await reader.row(_MEMBER, {"company_id": company_id, "user_id": user_id})
+    return _member_of(row) if row else None
+
+
+_OTHER_ADMIN = Query(
+    select(Member.id)
+    .join(User, User.id == Member.user_id)
+    .where(
+        Member.company_id == bindparam("company_id"),
+        Member.user_id != bindparam("user_id"),
+        Member.role == "admin",
+        or_(User.banned_at.is_(None), User.banned_until <= func.now()),
+        User.erased_at.is_(None),
+    )
+    .limit(1)
+)
+
+
+async def has_other_admin(reader: Reader, *, company_id: UUID, user_id: UUID) -> bool:
+    """Whether the company has an admin besides this one whose account can be used."""
+    return await reader.row(_OTHER_ADMIN, {"company_id": company_id, "user_id": user_id}) is not None
+
+
+async def account_at(session: AsyncSession, email_key: str) -> tuple[UUID, bool] | None:
+    """The account at an address, and whether its owner has proven the address."""
+    row = (
+        await session.execute(
+            select(User.id, User.is_email_verified).where(
+                User.email_key == email_key, User.erased_at.is_(None)
+            )
+        )
+    ).one_or_none()
+    return (row.id, row.is_email_verified) if row else None

@@ -1,0 +1,37 @@
+"""What a company says of itself."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from msgspec import UNSET
+from sqlalchemy import func, update
+
+from bugrelay.domain.companies.events import CompanyChanged
+from bugrelay.domain.companies.models import Company
+from bugrelay.domain.companies.schemas import ChangeCompany
+from bugrelay.domain.companies.service.team import lock_as_admin
+from bugrelay.infra.markdown import render
+from bugrelay.infra.unit_of_work import UnitOfWork
+
+
+async def change_company(
+    work: UnitOfWork, company_id: UUID, *, actor_id: UUID, change: ChangeCompany
+) -> None:
+    """Change the profile; what is absent stays as it is.
+
+    Raises:
+        AccountBanned, NotMember, InsufficientPermissions
+    """
+    company = await lock_as_admin(work, company_id, actor_id=actor_id)
+    wishes = {name: getattr(change, name) for name in ChangeCompany.__struct_fields__}
+    wanted: dict[str, Any] = {name: value for name, value in wishes.items() if value is not UNSET}
+    if "name" in wanted:
+        wanted["name"] = wanted["name"] or company.domain
+    if "description" in wanted:
+        wanted["description_html"] = render(wanted["description"]) if wanted["description"] else None
+    await work.session.execute(
+        update(Company).where(Company.id == company_id).values(**wanted, updated_at=func.now())
+    )
+    work.record(CompanyChanged(company_id))

@@ -1,0 +1,159 @@
+"""Who belongs to a company.
+
+Every change of a team locks the company's row first, and asks for the actor's role behind the lock: two admins who
+remove each other at once come one after the other, and the second is an admin no more.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import delete, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bugrelay.domain.accounts.errors import UserNotFound
+from bugrelay.domain.accounts.events import AccountErased
+from bugrelay.domain.accounts.models import email_key
+from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.companies import policies, repository
+from bugrelay.domain.companies.domains import email_domain
+from bugrelay.domain.companies.errors import (
+    AlreadyMember,
+    CompanyNotFound,
+    InvalidDomain,
+    LastAdmin,
+    MemberNotFound,
+    NotMember,
+)
+from bugrelay.domain.companies.events import CompanyChanged
+from bugrelay.domain.companies.models import CompanyClaim, Member
+from bugrelay.domain.companies.repository import CompanyFacts
+from bugrelay.errors import InsufficientPermissions
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.unit_of_work import UnitOfWork
+
+
+async def add_to_team(
+    work: UnitOfWork, company_id: UUID, *, actor_id: UUID, email: str, role: str, proven_address: bool
+) -> UUID:
+    """Add the registered user at an address; gives their id.
+
+    The address must be at exactly the company's domain. Where `proven_address`, its owner must have verified it:
+    else whoever registers with a colleague's address first would be taken for the colleague.
+
+    Raises:
+        AccountBanned, NotMember, InsufficientPermissions, InvalidDomain, AlreadyMember
+        UserNotFound: Told only of addresses at the company's own domain.
+    """
+    company = await lock_as_admin(work, company_id, actor_id=actor_id)
+    if email_domain(email) != company.domain:
+        raise InvalidDomain("Members must have an address at exactly the company's domain")
+    user_id, is_verified = await repository.account_at(work.session, email_key(email)) or (None, False)
+    if user_id is None:
+        raise UserNotFound("There is no account with this address")
+    if proven_address and not is_verified:
+        raise UserNotFound("Nobody has verified this address yet")
+    if not await _insert(work, company_id=company_id, user_id=user_id, role=role):
+        raise AlreadyMember
+    work.record(CompanyChanged(company_id))
+    return user_id
+
+
+async def change_role(
+    work: UnitOfWork, company_id: UUID, *, actor_id: UUID, user_id: UUID, role: str
+) -> None:
+    """
+    Raises:
+        AccountBanned, NotMember, InsufficientPermissions, MemberNotFound, LastAdmin
+    """
+    await lock_as_admin(work, company_id, actor_id=actor_id)
+    await _ensure_admin_stays(work, company_id, user_id=user_id, new_role=role)
+    await _set_role(work, company_id=company_id, user_id=user_id, role=role)
+    work.record(CompanyChanged(company_id))
+
+
+async def remove_from_team(work: UnitOfWork, company_id: UUID, *, actor_id: UUID, user_id: UUID) -> None:
+    """Admins remove anybody, everybody else themself.
+
+    Raises:
+        AccountBanned, NotMember, InsufficientPermissions, MemberNotFound, LastAdmin
+    """
+    _, role = await _lock(work, company_id, actor_id=actor_id)
+    if user_id != actor_id and not policies.may_manage(role):
+        raise InsufficientPermissions("Only the company's admins may remove somebody else")
+    await _ensure_admin_stays(work, company_id, user_id=user_id, new_role=None)
+    await work.session.execute(
+        delete(Member).where(Member.company_id == company_id, Member.user_id == user_id)
+    )
+    work.record(CompanyChanged(company_id))
+
+
+async def lock_as_admin(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> CompanyFacts:
+    """The company, kept to this transaction, for one who is its admin now.
+
+    Raises:
+        AccountBanned, CompanyNotFound, NotMember, InsufficientPermissions
+    """
+    company, role = await _lock(work, company_id, actor_id=actor_id)
+    if not policies.may_manage(role):
+        raise InsufficientPermissions("Only the company's admins may do this")
+    return company
+
+
+async def _lock(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> tuple[CompanyFacts, str]:
+    await touch(work, actor_id)
+    company = await repository.lock_company(work.session, company_id)
+    if company is None:
+        raise CompanyNotFound
+    role = await repository.role_of(work.reader, user_id=actor_id, company_id=company_id)
+    if role is None:
+        raise NotMember
+    return company, role
+
+
+async def _ensure_admin_stays(
+    work: UnitOfWork, company_id: UUID, *, user_id: UUID, new_role: str | None
+) -> None:
+    member = await repository.find_member(work.reader, company_id=company_id, user_id=user_id)
+    if member is None:
+        raise MemberNotFound
+    if policies.may_manage(new_role) or not policies.may_manage(member.role):
+        return
+    if not await repository.has_other_admin(work.reader, company_id=company_id, user_id=user_id):
+        raise LastAdmin
+
+
+async def add_member(work: UnitOfWork, *, company_id: UUID, user_id: UUID, role: str) -> bool:
+    """Make the user a member, or change their role; True when they were not one before."""
+    work.record(CompanyChanged(company_id))
+    if await _insert(work, company_id=company_id, user_id=user_id, role=role):
+        return True
+    await _set_role(work, company_id=company_id, user_id=user_id, role=role)
+    return False
+
+
+async def _insert(work: UnitOfWork, *, company_id: UUID, user_id: UUID, role: str) -> bool:
+    made = await work.session.execute(
+        insert(Member)
+        .values(id=new_id(), company_id=company_id, user_id=user_id, role=role)
+        .on_conflict_do_nothing(index_elements=["company_id", "user_id"])
+        .returning(Member.id)
+    )
+    return made.first() is not None
+
+
+async def _set_role(work: UnitOfWork, *, company_id: UUID, user_id: UUID, role: str) -> None:
+    await work.session.execute(
+        update(Member).where(Member.company_id == company_id, Member.user_id == user_id).values(role=role)
+    )
+
+
+async def forget_person(session: AsyncSession, event: AccountErased) -> None:
+    """An erased account belongs to no company and claims none. A company that is left without an admin keeps its name;
+    a system admin can take its verification away, so that it can be claimed again."""
+    for about_them in (
+        delete(CompanyClaim).where(CompanyClaim.user_id == event.user_id),
+        delete(Member).where(Member.user_id == event.user_id),
+    ):
+        await session.execute(about_them)

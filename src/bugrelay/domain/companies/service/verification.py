@@ -1,0 +1,59 @@
+"""Whether a company is verified: only then do its members have rights."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import func, update
+
+from bugrelay.domain.accounts.errors import UserNotFound
+from bugrelay.domain.accounts.repository import user_id_of
+from bugrelay.domain.companies import repository
+from bugrelay.domain.companies.errors import CompanyNotFound
+from bugrelay.domain.companies.events import CompanyChanged
+from bugrelay.domain.companies.models import Company
+from bugrelay.domain.companies.service.team import add_member
+from bugrelay.infra.unit_of_work import UnitOfWork
+
+
+async def verify_company(work: UnitOfWork, company_id: UUID) -> bool:
+    """The company's domain is proven: its members' rights count from now on. False when it was verified before."""
+    return await _turn(work, company_id, verified=True)
+
+
+async def unverify_company(work: UnitOfWork, company_id: UUID) -> bool:
+    """The proof counts no more: the members keep their places, and lose their rights until it is verified again.
+
+    False when it was not verified.
+    """
+    return await _turn(work, company_id, verified=False)
+
+
+async def _turn(work: UnitOfWork, company_id: UUID, *, verified: bool) -> bool:
+    turning = (
+        update(Company)
+        .where(Company.id == company_id, Company.verified.is_(not verified))
+        .values(verified=verified, verified_at=func.now() if verified else None, updated_at=func.now())
+        .returning(Company.id)
+        .execution_options(synchronize_session=False)
+    )
+    turned = (await work.session.execute(turning)).first() is not None
+    if turned:
+        work.record(CompanyChanged(company_id))
+    return turned
+
+
+async def vouch_for_member(work: UnitOfWork, *, domain: str, email: str, role: str) -> None:
+    """The operator's word: the user belongs to the company, and the company is what its domain says.
+
+    Raises:
+        CompanyNotFound, UserNotFound
+    """
+    company = await repository.company_by_domain(work.session, domain.lower())
+    if company is None:
+        raise CompanyNotFound(f"There is no company {domain}")
+    user_id = await user_id_of(work.session, email)
+    if user_id is None:
+        raise UserNotFound(f"There is no account for {email}")
+    await verify_company(work, company.id)
+    await add_member(work, company_id=company.id, user_id=user_id, role=role)

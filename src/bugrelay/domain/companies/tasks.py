@@ -1,0 +1,80 @@
+"""Jobs of companies: mail claims, look for published proofs, forget claims that are over."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, func
+
+from bugrelay.domain.companies import repository
+from bugrelay.domain.companies.models import CompanyClaim
+from bugrelay.domain.companies.service import claims
+from bugrelay.domain.companies.service.proofs import is_published
+from bugrelay.errors import BugRelayError, ServiceUnavailable
+from bugrelay.infra.egress import Egress
+from bugrelay.infra.jobs import Periodic, Tasks
+from bugrelay.infra.mail import mail_id
+from bugrelay.infra.platform import Platform
+
+log = structlog.get_logger()
+
+CHECKS_A_ROUND = 100
+
+
+async def mail_claim(platform: Platform, *, claim_id: str) -> None:
+    """Mail the token of a claim to the address that it was made with, and to no other; again without harm."""
+    claim = await repository.open_claim(platform.database, UUID(claim_id))
+    if claim is None or claim.email is None:
+        return
+    mail = platform.mailer.write(
+        "company_claim",
+        mail_id=mail_id("company_claim", claim_id),
+        to=claim.email,
+        username=claim.username,
+        domain=claim.domain,
+        token=claims.claim_token(platform.settings.signing_key, claim.id),
+        path=f"/api/v1/companies/{claim.company_id}/verify",
+    )
+    await platform.mailer.send(mail)
+
+
+async def check_claim(platform: Platform, *, claim_id: str) -> None:
+    """Look for the published proof of a claim."""
+    await look_for_proof(platform, UUID(claim_id), Egress())
+
+
+async def look_for_proof(platform: Platform, claim_id: UUID, egress: Egress) -> None:
+    """Where the proof stands, the claim is completed; else it stays open, and is looked at again later."""
+    claim = await repository.open_claim(platform.database, claim_id)
+    if claim is None or not await is_published(claim, egress):
+        return
+    try:
+        async with platform.work() as work:
+            await claims.complete_by_proof(work, claim)
+    except ServiceUnavailable:
+        raise
+    except BugRelayError as error:
+        log.info("proven_claim_refused", claim_id=str(claim_id), code=error.code)
+
+
+async def check_open_claims(platform: Platform) -> None:
+    """Have the proofs of open claims looked for; at most a hundred a round, whatever people claim."""
+    async with platform.work() as work:
+        for claim_id in await repository.claims_to_check(work.reader, limit=CHECKS_A_ROUND):
+            await claims.check_soon(platform, work, claim_id)
+
+
+async def forget_expired_claims(platform: Platform) -> None:
+    """A claim that is over is worth nothing, and the address in it is somebody's."""
+    async with platform.work() as work:
+        await work.session.execute(delete(CompanyClaim).where(CompanyClaim.expires_at < func.now()))
+
+
+TASKS = Tasks(
+    by_name={claims.MAIL_JOB: mail_claim, claims.CHECK_JOB: check_claim},
+    periodic={
+        "companies.check_open_claims": Periodic("*/5 * * * *", check_open_claims),
+        "companies.forget_expired_claims": Periodic("47 * * * *", forget_expired_claims),
+    },
+)

@@ -1,0 +1,1 @@
+"""Moderation: flags, the queue, removals, merges, bans, and the audit log."""

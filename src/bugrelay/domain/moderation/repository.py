@@ -1,0 +1,370 @@
+"""Every SELECT of moderation: the queue, the audit log, the dashboard, and who or what an act is about."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    DateTime,
+    FromClause,
+    Integer,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    union_all,
+)
+
+from bugrelay.domain.accounts.models import User
+from bugrelay.domain.bugs.models import Bug, BugSearch, BugText, Comment, Vote
+from bugrelay.domain.bugs.repository import ITEM_COLUMNS, VISIBLE, contains, item_of, joined
+from bugrelay.domain.bugs.schemas import BugItem, UserRef
+from bugrelay.domain.bugs.search import parse_search, tsquery
+from bugrelay.domain.companies.models import Company
+from bugrelay.domain.moderation.models import AuditLog, Flag
+from bugrelay.domain.moderation.schemas import (
+    AuditEntry,
+    AuditQuery,
+    AuditUser,
+    FlagOut,
+    ModeratedBug,
+    ModerationQuery,
+    Stats,
+)
+from bugrelay.infra.db import Query, Reader
+from bugrelay.infra.text import neutralise, shown_or_none
+
+FLAGS_SHOWN = 50  # of one bug, in the queue
+_limit, _offset = bindparam("limit", type_=Integer), bindparam("offset", type_=Integer)
+
+# --- who and what ---------------------------------------------------------------------------------------------------
+
+_USER = Query(select(User.is_admin).where(User.id == bindparam("user_id")))
+_COMMENT = Query(select(literal_column("1")).where(Comment.id == bindparam("comment_id")))
+_ENDED_BANS = Query(
+    select(User.id).where(User.banned_at.is_not(None), User.banned_until <= func.now()).order_by(User.id)
+)
+
+
+async def is_admin(reader: Reader, user_id: UUID) -> bool | None:
+    """None for nobody."""
+    row = await reader.row(_USER, {"user_id": user_id})
+    return row[0] if row else None
+
+
+async def has_comment(reader: Reader, comment_id: UUID) -> bool:
+    """Whether there is such a comment, be it withdrawn or removed."""
+    return await reader.row(_COMMENT, {"comment_id": comment_id}) is not None
+
+
+async def ended_bans(reader: Reader) -> list[UUID]:
+    """The users whose ban has ended and is not lifted yet."""
+    return [row[0] for row in await reader.rows(_ENDED_BANS)]
+
+
+# --- the queue ------------------------------------------------------------------------------------------------------
+
+# A flag of a comment is in the queue under the bug that the comment is shown with, while it is shown.
+_flags = union_all(
+    select(Flag.id, Flag.bug_id.label("place")).where(Flag.bug_id.is_not(None)),
+    select(Flag.id, Comment.bug_id)
+    .join(Comment, Comment.id == Flag.comment_id)
+    .where(Comment.removed_at.is_(None)),
+).subquery("placed_flags")
+_counts = (
+    select(_flags.c.place, func.count().label("flag_count")).group_by(_flags.c.place).subquery("flag_counts")
+)
+
+_FILTERS: dict[str, ColumnElement[bool]] = {
+    "status": Bug.status == bindparam("status"),
+    "removed": Bug.removed_at.is_not(None),
+    "not_removed": Bug.removed_at.is_(None),
+    "visible": VISIBLE,
+    "not_flagged": Bug.id.not_in(select(_flags.c.place)),
+    "search": Bug.id.in_(
+        union_all(
+            select(BugSearch.bug_id).where(BugSearch.document.op("@@")(tsquery("search"))),
+            # What is removed or merged away has no search document.
+            select(Bug.id).where(not_(VISIBLE), Bug.title.ilike(bindparam("title_part", type_=Text))),
+        )
+    ),
+}
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What the SQL of a list depends on; its values are parameters."""
+
+    filters: tuple[str, ...]
+    flagged: bool
+
+
+def _shape_of(query: ModerationQuery) -> _Shape:
+    wanted = {
+        "status": query.status is not None,
+        "removed": query.removed is True,
+        "not_removed": query.removed is False,
+        # The queue is what is left to do: a removed bug is in it only for who asks for removed ones.
+        "visible": query.flagged is True and query.removed is not True,
+        "not_flagged": query.flagged is False,
+        "search": query.search is not None,
+    }
+    return _Shape(tuple(name for name, on in wanted.items() if on), flagged=query.flagged is True)
+
+
+def _base(shape: _Shape) -> tuple[FromClause, list[ColumnElement[bool]]]:
+    source: Any = Bug.__table__
+    if shape.flagged:
+        source = source.join(_counts, _counts.c.place == Bug.id)
+    return source, [_FILTERS[name] for name in shape.filters]
+
+
+@lru_cache(maxsize=128)
+def _total_query(shape: _Shape) -> Query:
+    source, conditions = _base(shape)
+    return Query(select(func.count()).select_from(source).where(*conditions))
+
+
+@lru_cache(maxsize=128)
+def _page_query(shape: _Shape) -> Query:
+    """Most flagged first in the queue, else newest first; the wide rows only for the page."""
+    source, conditions = _base(shape)
+    order: list[ColumnElement[Any]] = [Bug.created_at.desc(), Bug.id.desc()]
+    if shape.flagged:
+        order.insert(0, _counts.c.flag_count.desc())
+    page = (
+        select(Bug.id.label("id"), func.row_number().over(order_by=order).label("place"))
+        .select_from(source)
+        .where(*conditions)
+        .order_by(*order)
+        .limit(_limit)
+        .offset(_offset)
+        .subquery("page")
+    )
+    return Query(
+        select(
+            *ITEM_COLUMNS,
+            User.email,
+            BugText.contact_email,
+            Bug.removed_at,
+            Bug.removed_reason,
+            Bug.merged_into_id,
+        )
+        .select_from(joined(page.join(Bug.__table__, Bug.id == page.c.id)))
+        .order_by(page.c.place)
+    )
+
+
+async def list_moderated(reader: Reader, query: ModerationQuery) -> tuple[list[ModeratedBug], int]:
+    """A page of bugs, whatever their state, and how many fit."""
+    shape = _shape_of(query)
+    values: dict[str, Any] = {"status": query.status} if query.status else {}
+    if query.search is not None:
+        search = await parse_search(reader, query.search)
+        values |= {"search": search.all_words or "", "title_part": contains(query.search)}
+    row = await reader.row(_total_query(shape), values)
+    rows = await reader.rows(_page_query(shape), values | {"limit": query.limit, "offset": query.offset})
+    flags = await _flags_of(reader, [row[0] for row in rows])
+    return [_moderated(row, flags) for row in rows], row[0] if row else 0
+
+
+def _moderated(row: Sequence[Any], flags: dict[UUID, tuple[int, list[FlagOut]]]) -> ModeratedBug:
+    item = item_of(row)
+    email, contact_email, removed_at, removed_reason, merged_into_id = row[len(ITEM_COLUMNS) :]
+    if item.reporter is not None:
+        item.reporter.email = email or None
+    flag_count, latest = flags.get(item.id, (0, []))
+    return ModeratedBug(
+        **{name: getattr(item, name) for name in BugItem.__struct_fields__},
+        flag_count=flag_count,
+        flags=latest,
+        removed_at=removed_at,
+        removed_reason=shown_or_none(removed_reason),
+        merged_into_id=merged_into_id,
+        contact_email=contact_email,
+    )
+
+
+_ranked = (
+    select(
+        _flags.c.id,
+        _flags.c.place,
+        func.count().over(partition_by=_flags.c.place).label("flag_count"),
+        func.row_number().over(partition_by=_flags.c.place, order_by=_flags.c.id.desc()).label("rank"),
+    )
+    .where(_flags.c.place == any_(bindparam("bug_ids", type_=ARRAY(Uuid))))
+    .subquery("ranked")
+)
+_FLAGS = Query(
+    select(
+        _ranked.c.place,
+        _ranked.c.flag_count,
+        Flag.id,
+        Flag.comment_id,
+        Flag.reason,
+        Flag.note,
+        Flag.user_id,
+        User.username,
+        Flag.created_at,
+    )
+    .join(Flag, Flag.id == _ranked.c.id)
+    .join(User, User.id == Flag.user_id)
+    .where(_ranked.c.rank <= FLAGS_SHOWN)
+    .order_by(_ranked.c.place, _ranked.c.rank)
+)
+
+
+async def _flags_of(reader: Reader, bug_ids: list[UUID]) -> dict[UUID, tuple[int, list[FlagOut]]]:
+    """How many flags each bug has, and the latest of them, newest first."""
+    counts: dict[UUID, int] = {}
+    latest: dict[UUID, list[FlagOut]] = defaultdict(list)
+    if bug_ids:
+        for (
+            place,
+            count,
+            flag_id,
+            comment_id,
+            reason,
+            note,
+            user_id,
+            username,
+            created_at,
+        ) in await reader.rows(_FLAGS, {"bug_ids": bug_ids}):
+            counts[place] = count
+            latest[place].append(
+                FlagOut(
+                    id=flag_id,
+                    comment_id=comment_id,
+                    reason=neutralise(reason),
+                    note=shown_or_none(note),
+                    user=UserRef(user_id, username),
+                    created_at=created_at,
+                )
+            )
+    return {place: (count, latest[place]) for place, count in counts.items()}
+
+
+# --- the audit log --------------------------------------------------------------------------------------------------
+
+_AUDIT_FILTERS: dict[str, ColumnElement[bool]] = {
+    "action": AuditLog.action == bindparam("action"),
+    "resource": AuditLog.resource == bindparam("resource"),
+    "resource_id": AuditLog.resource_id == bindparam("resource_id"),
+    "user_id": AuditLog.user_id == bindparam("user_id"),
+    "since": AuditLog.created_at >= bindparam("since", type_=DateTime(timezone=True)),
+    "to": AuditLog.created_at < bindparam("to", type_=DateTime(timezone=True)),
+}
+
+
+@lru_cache(maxsize=128)
+def _audit_queries(filters: tuple[str, ...]) -> tuple[Query, Query]:
+    """How many rows fit, and a page of them, newest first."""
+    conditions = [_AUDIT_FILTERS[name] for name in filters]
+    total = select(func.count()).select_from(AuditLog).where(*conditions)
+    page = (
+        select(
+            AuditLog.id,
+            AuditLog.action,
+            AuditLog.resource,
+            AuditLog.resource_id,
+            AuditLog.details,
+            AuditLog.before,
+            AuditLog.after,
+            AuditLog.ip_address,
+            AuditLog.user_agent,
+            AuditLog.created_at,
+            AuditLog.user_id,
+            User.username,
+            User.email,
+        )
+        .outerjoin(User, User.id == AuditLog.user_id)
+        .where(*conditions)
+        .order_by(AuditLog.created_at.desc(), AuditLog.id.desc())
+        .limit(_limit)
+        .offset(_offset)
+    )
+    return Query(total), Query(page)
+
+
+async def list_audit(reader: Reader, query: AuditQuery) -> tuple[list[AuditEntry], int]:
+    """A page of the log, newest first, and how many rows fit."""
+    wanted = {
+        "action": query.action,
+        "resource": query.resource,
+        "resource_id": query.resource_id,
+        "user_id": query.user_id,
+        "since": query.from_,
+        "to": query.to,
+    }
+    values = {name: value for name, value in wanted.items() if value is not None}
+    total_query, page_query = _audit_queries(tuple(values))
+    row = await reader.row(total_query, values)
+    rows = await reader.rows(page_query, values | {"limit": query.limit, "offset": query.offset})
+    return [_entry(row) for row in rows], row[0] if row else 0
+
+
+def _entry(row: Sequence[Any]) -> AuditEntry:
+    user_id, username, email = row[10:]
+    return AuditEntry(
+        id=row[0],
+        action=row[1],
+        resource=row[2],
+        resource_id=row[3],
+        details=shown_or_none(row[4]),
+        before=row[5],
+        after=row[6],
+        ip_address=row[7],
+        user_agent=shown_or_none(row[8]),
+        created_at=row[9],
+        user=AuditUser(user_id, username, email or None) if user_id else None,
+    )
+
+
+# --- the dashboard --------------------------------------------------------------------------------------------------
+
+
+def _count(model: Any, *conditions: ColumnElement[bool]) -> Any:
+    return select(func.count()).select_from(model).where(*conditions).scalar_subquery()
+
+
+_DAY_AGO = literal_column("now() - interval '24 hours'", type_=DateTime(timezone=True))
+_STATS = Query(
+    select(
+        _count(Bug, VISIBLE).label("total_bugs"),
+        _count(Bug, VISIBLE, Bug.status == "open").label("open_bugs"),
+        _count(Bug.__table__.join(_counts, _counts.c.place == Bug.id), VISIBLE).label("flagged_bugs"),
+        _count(Bug, Bug.removed_at.is_not(None)).label("removed_bugs"),
+        _count(User, User.erased_at.is_(None)).label("total_users"),
+        _count(
+            User,
+            User.banned_at.is_not(None),
+            or_(User.banned_until.is_(None), User.banned_until > func.now()),
+        ).label("banned_users"),
+        _count(Company).label("total_companies"),
+        _count(Company, Company.verified.is_(True)).label("verified_companies"),
+        _count(Bug, VISIBLE, Bug.created_at > _DAY_AGO).label("bugs_24h"),
+        # A vote that a merge brought is its source's own vote a second time.
+        _count(Vote, Vote.counted.is_(True), Vote.merged_from_id.is_(None), Vote.created_at > _DAY_AGO).label(
+            "votes_24h"
+        ),
+        _count(Comment, Comment.removed_at.is_(None), Comment.created_at > _DAY_AGO).label("comments_24h"),
+    )
+)
+
+
+async def dashboard_stats(reader: Reader) -> Stats:
+    row = await reader.row(_STATS)
+    assert row is not None  # noqa: S101 - a SELECT of counts has one row
+    return Stats(**dict(zip(Stats.__struct_fields__, row, strict=True)))

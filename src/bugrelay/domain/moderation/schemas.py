@@ -1,0 +1,213 @@
+"""What goes over the wire about moderation."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from msgspec import Meta, Struct, field
+
+from bugrelay.domain.bugs.schemas import BugItem, Status, UserRef
+from bugrelay.domain.moderation.models import Action, Resource
+from bugrelay.http.pagination import PageLimit, PageQuery, Pagination
+from bugrelay.infra.fields import Check, OneLine
+
+FlagReason = Literal["spam", "abuse", "private_data", "duplicate", "other"]
+ReasonText = Annotated[str, Meta(min_length=1, max_length=500)]
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+def _in_future(value: datetime) -> datetime:
+    if value <= datetime.now(UTC):
+        raise ValueError("must be in the future")
+    return value
+
+
+class ReportContent(Struct, kw_only=True):
+    """`POST /bugs/{id}/flag`, `POST /comments/{id}/flag`."""
+
+    reason: FlagReason
+    note: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
+
+
+class Reason(Struct):
+    """Why an admin does it."""
+
+    reason: ReasonText
+
+
+class Merge(Struct, kw_only=True):
+    """`POST /admin/bugs/merge`."""
+
+    source_bug_id: UUID
+    target_bug_id: UUID
+    reason: ReasonText
+
+
+class Ban(Struct, kw_only=True):
+    """`POST /admin/users/{id}/ban`; without `until` it lasts until it is lifted."""
+
+    reason: ReasonText
+    until: Annotated[datetime, Meta(tz=True), Check(_in_future)] | None = None
+
+
+class ChangeApplication(Struct, kw_only=True):
+    """`PATCH /admin/applications/{id}`; null puts it under no company."""
+
+    company_id: UUID | None
+    reason: ReasonText | None = None
+
+
+class ModerationQuery(PageQuery, kw_only=True):
+    """`GET /admin/bugs`."""
+
+    status: Status | None = None
+    flagged: bool | None = None
+    removed: bool | None = None
+    search: Annotated[str, OneLine, Meta(max_length=500)] | None = None
+
+
+class AuditQuery(PageQuery, kw_only=True):
+    """`GET /admin/audit-logs`; `from` counts, `to` does not."""
+
+    limit: PageLimit = 50
+    action: Action | None = None
+    resource: Resource | None = None
+    resource_id: UUID | None = None
+    user_id: UUID | None = None
+    from_: Time | None = field(default=None, name="from")
+    to: Time | None = None
+
+
+class FlagOut(Struct, kw_only=True):
+    """A report. `comment_id` where it is about a comment of the bug; an admin's reason is in their own words."""
+
+    id: UUID
+    comment_id: UUID | None
+    reason: str
+    note: str | None
+    user: UserRef
+    created_at: datetime
+
+
+class FlagAnswer(Struct):
+    message: str
+    flag_id: UUID
+    reason: str
+
+
+class ModeratedBug(BugItem, kw_only=True):
+    """A bug as moderators see it; `flags` are the latest fifty."""
+
+    flag_count: int
+    flags: list[FlagOut]
+    removed_at: datetime | None
+    removed_reason: str | None
+    merged_into_id: UUID | None
+    contact_email: str | None
+
+
+class ModeratedBugList(Struct):
+    bugs: list[ModeratedBug]
+    pagination: Pagination
+
+
+class BugAct(Struct):
+    message: str
+    bug_id: UUID
+    reason: str
+
+
+class BugRestored(Struct):
+    message: str
+    bug_id: UUID
+
+
+class MergeAct(Struct):
+    message: str
+    source_bug_id: UUID
+    target_bug_id: UUID
+    reason: str
+
+
+class UnmergeAct(MergeAct):
+    bug_id: UUID
+
+
+class CommentAct(Struct):
+    message: str
+    comment_id: UUID
+    reason: str
+
+
+class UserAct(Struct):
+    message: str
+    user_id: UUID
+    reason: str
+
+
+class BanAct(UserAct):
+    until: datetime | None
+
+
+class CompanyAct(Struct):
+    message: str
+    company_id: UUID
+    reason: str
+
+
+class ApplicationAct(Struct):
+    message: str
+    application_id: UUID
+    company_id: UUID | None
+
+
+class Stats(Struct, kw_only=True):
+    """Bugs are those that the public sees, but for `removed_bugs`; `flagged_bugs` is the length of the queue."""
+
+    total_bugs: int
+    open_bugs: int
+    flagged_bugs: int
+    removed_bugs: int
+    total_users: int
+    banned_users: int
+    total_companies: int
+    verified_companies: int
+    bugs_24h: int
+    votes_24h: int
+    comments_24h: int
+
+
+class AuditUser(Struct):
+    """Who acted, as they are called today."""
+
+    id: UUID
+    username: str
+    email: str | None
+
+
+class AuditEntry(Struct, kw_only=True):
+    """One act. `details` is the reason given, `before` and `after` what it changed."""
+
+    id: UUID
+    action: str
+    resource: str
+    resource_id: UUID
+    details: str | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    user: AuditUser | None
+    ip_address: str | None
+    user_agent: str | None
+    created_at: datetime
+
+
+class AuditList(Struct):
+    logs: list[AuditEntry]
+    pagination: Pagination
+
+
+class Dashboard(Struct):
+    stats: Stats
+    recent_activity: list[AuditEntry]

@@ -1,0 +1,54 @@
+"""The trace of every act: one row, written in the transaction of the act itself."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bugrelay.domain.moderation.models import Action, AuditLog, Resource
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.origin import origin
+
+
+async def write_audit(
+    session: AsyncSession,
+    user_id: UUID | None,
+    action: Action,
+    *,
+    resource: Resource,
+    resource_id: UUID,
+    details: str | None = None,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    """Write one row of the log.
+
+    Args:
+        session: The transaction of the act.
+        user_id: Who did it; None for the command line and the clock.
+        action: What was done.
+        resource: The kind of thing.
+        resource_id: Which one.
+        details: The reason that was given.
+        before: What the act changed, as it was: ids, times and states, never a name or an address.
+        after: The same, as it is now.
+    """
+    came_from = origin.get()
+    await session.execute(
+        insert(AuditLog).values(
+            id=new_id(),
+            action=action,
+            resource=resource,
+            resource_id=resource_id,
+            details=details,
+            before=msgspec.to_builtins(before),
+            after=msgspec.to_builtins(after),
+            user_id=user_id,
+            ip_address=came_from.ip_address,
+            user_agent=came_from.user_agent,
+        )
+    )

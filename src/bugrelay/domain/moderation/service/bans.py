@@ -1,0 +1,147 @@
+"""Ban a user and lift a ban. The votes of a banned user stay stored and do not count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Integer, cast, select, update
+
+from bugrelay.domain.accounts.errors import UserNotFound
+from bugrelay.domain.accounts.models import User
+from bugrelay.domain.accounts.service.sessions import end_all_sessions
+from bugrelay.domain.bugs.events import VotesRecounted
+from bugrelay.domain.bugs.models import Bug, Vote
+from bugrelay.domain.moderation.service.audit import write_audit
+from bugrelay.domain.moderation.service.turns import begin_act, take_turn
+from bugrelay.errors import InsufficientPermissions
+from bugrelay.infra.unit_of_work import UnitOfWork
+
+_UNSYNCHRONISED = {"synchronize_session": False}
+
+
+@dataclass(frozen=True)
+class _UserState:
+    is_admin: bool
+    banned_at: datetime | None
+    banned_until: datetime | None
+
+    @property
+    def ban(self) -> dict[str, Any]:
+        return {"banned_at": self.banned_at, "banned_until": self.banned_until}
+
+
+async def ban_user(
+    work: UnitOfWork, admin_id: UUID, user_id: UUID, *, reason: str, until: datetime | None
+) -> None:
+    """Keep a user out from now on: sessions end, votes count no more. A ban on a ban changes when it ends.
+
+    Raises:
+        UserNotFound, AccountBanned
+        InsufficientPermissions: An admin cannot be banned.
+    """
+    await begin_act(work, admin_id)
+    user = await _lock_user(work, user_id)
+    if user.is_admin:
+        raise InsufficientPermissions("An admin cannot be banned")
+    banned_at = datetime.now(UTC)
+    await _set_ban(work, user_id, banned_at=banned_at, banned_until=until)
+    await end_all_sessions(work, user_id)
+    await _count_votes(work, user_id, counted=False)
+    await write_audit(
+        work.session,
+        admin_id,
+        "user_ban",
+        resource="user",
+        resource_id=user_id,
+        details=reason,
+        before=user.ban,
+        after={"banned_at": banned_at, "banned_until": until},
+    )
+
+
+async def unban_user(work: UnitOfWork, admin_id: UUID, user_id: UUID, *, reason: str) -> None:
+    """Let a user in again; their votes count again. Safe to repeat.
+
+    Raises:
+        UserNotFound, AccountBanned
+    """
+    await begin_act(work, admin_id)
+    await _lift(work, admin_id, user_id, await _lock_user(work, user_id), reason=reason)
+
+
+async def lift_ended_ban(work: UnitOfWork, user_id: UUID) -> None:
+    """The same by the clock, unless somebody was faster or the ban was prolonged."""
+    await take_turn(work)
+    user = await _lock_user(work, user_id)
+    if user.banned_until is not None and user.banned_until <= datetime.now(UTC):
+        await _lift(work, None, user_id, user, reason="The ban has ended")
+
+
+async def _lift(
+    work: UnitOfWork, admin_id: UUID | None, user_id: UUID, user: _UserState, *, reason: str
+) -> None:
+    await _set_ban(work, user_id, banned_at=None, banned_until=None)
+    await _count_votes(work, user_id, counted=True)
+    await write_audit(
+        work.session,
+        admin_id,
+        "user_unban",
+        resource="user",
+        resource_id=user_id,
+        details=reason,
+        before=user.ban,
+        after={"banned_at": None, "banned_until": None},
+    )
+
+
+async def _lock_user(work: UnitOfWork, user_id: UUID) -> _UserState:
+    """Locked as by `touch`: no vote or comment of theirs can be under way."""
+    row = (
+        await work.session.execute(
+            select(User.is_admin, User.banned_at, User.banned_until)
+            .where(User.id == user_id)
+            .with_for_update(key_share=True)
+        )
+    ).one_or_none()
+    if row is None:
+        raise UserNotFound
+    return _UserState(*row)
+
+
+async def _set_ban(
+    work: UnitOfWork, user_id: UUID, *, banned_at: datetime | None, banned_until: datetime | None
+) -> None:
+    await work.session.execute(
+        update(User).where(User.id == user_id).values(banned_at=banned_at, banned_until=banned_until),
+        execution_options=_UNSYNCHRONISED,
+    )
+
+
+async def _count_votes(work: UnitOfWork, user_id: UUID, *, counted: bool) -> None:
+    """Let all votes of the user count, or none; the counters of their bugs follow."""
+    theirs = select(Vote.bug_id).where(Vote.user_id == user_id, Vote.counted.is_not(counted))
+    await work.session.execute(
+        select(Bug.id).where(Bug.id.in_(theirs)).order_by(Bug.id).with_for_update(key_share=True)
+    )
+    turned = (
+        update(Vote)
+        .where(Vote.user_id == user_id, Vote.counted.is_not(counted))
+        .values(counted=counted)
+        .returning(Vote.bug_id, cast(Vote.is_recent, Integer).label("recent"))
+        .cte("turned")
+    )
+    sign = 1 if counted else -1
+    recounting = (
+        update(Bug)
+        .where(Bug.id == turned.c.bug_id)
+        .values(
+            vote_count=Bug.vote_count + sign,
+            recent_vote_count=Bug.recent_vote_count + sign * turned.c.recent,
+        )
+        .returning(Bug.id)
+    )
+    changed = await work.session.scalars(recounting, execution_options=_UNSYNCHRONISED)
+    work.record(VotesRecounted(tuple(changed)))

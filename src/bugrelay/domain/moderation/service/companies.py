@@ -1,0 +1,97 @@
+"""Whether a company is verified, and which company stands behind an application, by an admin's word."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.companies.errors import CompanyAlreadyVerified
+from bugrelay.domain.companies.events import ApplicationLinked, CompanyClaimed
+from bugrelay.domain.companies.service import assign_application, unverify_company, verify_company
+from bugrelay.domain.moderation.errors import CompanyNotVerified
+from bugrelay.domain.moderation.service.audit import write_audit
+from bugrelay.infra.unit_of_work import UnitOfWork
+
+
+async def verify(work: UnitOfWork, admin_id: UUID, company_id: UUID, *, reason: str) -> None:
+    """
+    Raises:
+        CompanyAlreadyVerified, AccountBanned
+    """
+    await touch(work, admin_id)
+    if not await verify_company(work, company_id):
+        raise CompanyAlreadyVerified
+    await write_audit(
+        work.session,
+        admin_id,
+        "company_verify",
+        resource="company",
+        resource_id=company_id,
+        details=reason,
+        before={"verified": False},
+        after={"verified": True},
+    )
+
+
+async def unverify(work: UnitOfWork, admin_id: UUID, company_id: UUID, *, reason: str) -> None:
+    """The members keep their places, and lose their rights until the company is verified again.
+
+    Raises:
+        CompanyNotVerified, AccountBanned
+    """
+    await touch(work, admin_id)
+    if not await unverify_company(work, company_id):
+        raise CompanyNotVerified
+    await write_audit(
+        work.session,
+        admin_id,
+        "company_unverify",
+        resource="company",
+        resource_id=company_id,
+        details=reason,
+        before={"verified": True},
+        after={"verified": False},
+    )
+
+
+async def reassign(
+    work: UnitOfWork, admin_id: UUID, application_id: UUID, *, company_id: UUID | None, reason: str | None
+) -> None:
+    """Put an application and its bugs under a company, or under none; `audit_link` writes the trace.
+
+    Raises:
+        ApplicationNotFound, CompanyNotFound, AccountBanned
+    """
+    await touch(work, admin_id)
+    await assign_application(
+        work, application_id=application_id, company_id=company_id, actor_id=admin_id, reason=reason
+    )
+
+
+async def audit_link(session: AsyncSession, event: ApplicationLinked) -> None:
+    """In the transaction of the link, whoever made it."""
+    await write_audit(
+        session,
+        event.actor_id,
+        "application_reassign",
+        resource="application",
+        resource_id=event.application_id,
+        details=event.reason,
+        before={"company_id": event.former_company_id},
+        after={"company_id": event.company_id},
+    )
+
+
+async def audit_claim(session: AsyncSession, event: CompanyClaimed) -> None:
+    """In the transaction of the claim."""
+    await write_audit(
+        session,
+        event.user_id,
+        "company_claim",
+        resource="company",
+        resource_id=event.company_id,
+        before={"verified": False},
+        after={"verified": True, "method": event.method, "admin_id": event.user_id},
+    )

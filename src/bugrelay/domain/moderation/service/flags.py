@@ -1,0 +1,79 @@
+"""People report content; the reports are the moderators' queue."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+
+from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.bugs.errors import BugNotFound, CommentNotFound
+from bugrelay.domain.bugs.models import Bug
+from bugrelay.domain.bugs.repository import find_comment
+from bugrelay.domain.moderation.errors import AlreadyFlagged
+from bugrelay.domain.moderation.models import Flag
+from bugrelay.domain.moderation.service.audit import write_audit
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.unit_of_work import UnitOfWork
+
+
+async def flag_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, reason: str, note: str | None) -> UUID:
+    """Report a bug to the moderators.
+
+    Raises:
+        AlreadyFlagged, AccountBanned
+    """
+    await touch(work, user_id)
+    return await _insert(work, bug_id=bug_id, comment_id=None, user_id=user_id, reason=reason, note=note)
+
+
+async def flag_comment(
+    work: UnitOfWork, comment_id: UUID, *, user_id: UUID, reason: str, note: str | None
+) -> UUID:
+    """Report a comment to the moderators.
+
+    Raises:
+        CommentNotFound: It was withdrawn or removed meanwhile.
+        AlreadyFlagged, AccountBanned
+    """
+    await touch(work, user_id)
+    if await find_comment(work.reader, comment_id) is None:
+        raise CommentNotFound
+    return await _insert(work, bug_id=None, comment_id=comment_id, user_id=user_id, reason=reason, note=note)
+
+
+async def _insert(
+    work: UnitOfWork,
+    *,
+    bug_id: UUID | None,
+    comment_id: UUID | None,
+    user_id: UUID,
+    reason: str,
+    note: str | None,
+) -> UUID:
+    flag = insert(Flag).values(
+        id=new_id(), bug_id=bug_id, comment_id=comment_id, user_id=user_id, reason=reason, note=note
+    )
+    flag_id: UUID | None = await work.session.scalar(flag.on_conflict_do_nothing().returning(Flag.id))
+    if flag_id is None:
+        raise AlreadyFlagged
+    return flag_id
+
+
+async def flag_as_admin(work: UnitOfWork, admin_id: UUID, bug_id: UUID, *, reason: str) -> None:
+    """Put a bug into the queue with a reason in an admin's own words; said again, the newer reason counts.
+
+    Raises:
+        BugNotFound, AccountBanned
+    """
+    await touch(work, admin_id)
+    if await work.session.get(Bug, bug_id, with_for_update={"key_share": True, "read": True}) is None:
+        raise BugNotFound
+    flag = insert(Flag).values(id=new_id(), bug_id=bug_id, user_id=admin_id, by_admin=True, reason=reason)
+    await work.session.execute(
+        flag.on_conflict_do_update(
+            index_elements=[Flag.bug_id, Flag.user_id],
+            set_={"reason": reason, "by_admin": True, "note": None},
+        )
+    )
+    await write_audit(work.session, admin_id, "bug_flag", resource="bug", resource_id=bug_id, details=reason)

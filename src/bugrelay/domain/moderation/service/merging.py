@@ -1,0 +1,150 @@
+"""Merge a bug into another one, and take that back."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import func, insert, update
+
+from bugrelay.domain.bugs.events import BugChanged
+from bugrelay.domain.bugs.models import Bug, BugMerge
+from bugrelay.domain.moderation.errors import (
+    InvalidMerge,
+    NotMerged,
+    SourceBugNotFound,
+    TargetBugNotFound,
+)
+from bugrelay.domain.moderation.service.audit import write_audit
+from bugrelay.domain.moderation.service.carrying import (
+    add_votes,
+    bring_things_back,
+    carry_things,
+    take_votes_away,
+)
+from bugrelay.domain.moderation.service.family import (
+    BugState,
+    lock_bugs,
+    lock_chain,
+    place_of_things,
+    recount,
+)
+from bugrelay.domain.moderation.service.notes import hide_note, write_note
+from bugrelay.domain.moderation.service.turns import begin_act
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.unit_of_work import UnitOfWork
+
+_UNSYNCHRONISED = {"synchronize_session": False}
+
+
+async def merge_bugs(
+    work: UnitOfWork, admin_id: UUID, *, source_id: UUID, target_id: UUID, reason: str
+) -> None:
+    """Let the source live on as the target: votes united, comments and pictures shown there.
+
+    Raises:
+        InvalidMerge: They are one bug, or one of them is merged away already; so no circle can come about.
+        SourceBugNotFound, TargetBugNotFound: There is no such bug, or it is removed.
+    """
+    await begin_act(work, admin_id)
+    bugs = await lock_bugs(work, (source_id, target_id))
+    source, target = bugs.get(source_id), bugs.get(target_id)
+    if source is None or source.is_removed:
+        raise SourceBugNotFound
+    if target is None or target.is_removed:
+        raise TargetBugNotFound
+    _check(source, target)
+    await add_votes(work, source_id=source_id, target_id=target_id)
+    await carry_things(work, source_id=source_id, to=target_id)
+    note_id = await write_note(work, source, target_id)
+    await _set_merged(work, source_id, into=target_id)
+    await recount(work, bugs)
+    await _keep_history(work, admin_id, "merge", source_id, target_id, reason=reason, note_id=note_id)
+    await write_audit(
+        work.session,
+        admin_id,
+        "bug_merge",
+        resource="bug",
+        resource_id=source_id,
+        details=reason,
+        before={"merged_into_id": None},
+        after={"merged_into_id": target_id},
+    )
+    for changed in bugs:
+        work.record(BugChanged(changed))
+
+
+def _check(source: BugState, target: BugState) -> None:
+    if source.id == target.id:
+        raise InvalidMerge("A bug cannot be merged into itself")
+    if source.merged_into_id is not None:
+        raise InvalidMerge(f"The source is merged into {source.merged_into_id} already; unmerge it first")
+    if target.merged_into_id is not None:
+        raise InvalidMerge(f"The target is merged into {target.merged_into_id} itself; merge into that one")
+
+
+async def unmerge_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID, *, reason: str) -> UUID:
+    """Make a merged bug what it was before; what came later stays with the target. Gives the former target.
+
+    Raises:
+        SourceBugNotFound, NotMerged
+    """
+    await begin_act(work, admin_id)
+    chain = await lock_chain(work, bug_id)
+    if not chain:
+        raise SourceBugNotFound
+    source, *above = chain
+    if not above:
+        raise NotMerged
+    await bring_things_back(work, source_id=bug_id, shown_with=place_of_things(chain))
+    await _set_merged(work, bug_id, into=None)
+    for lower, upper in zip(chain, above, strict=False):
+        await take_votes_away(work, target_id=upper.id, source=lower, still_merged=lower is not source)
+    await hide_note(work, bug_id)
+    await recount(work, (bug.id for bug in chain))
+    await _keep_history(work, admin_id, "unmerge", bug_id, above[0].id, reason=reason, note_id=None)
+    await write_audit(
+        work.session,
+        admin_id,
+        "bug_unmerge",
+        resource="bug",
+        resource_id=bug_id,
+        details=reason,
+        before={"merged_into_id": above[0].id},
+        after={"merged_into_id": None},
+    )
+    for bug in chain:
+        work.record(BugChanged(bug.id))
+    return above[0].id
+
+
+async def _set_merged(work: UnitOfWork, bug_id: UUID, *, into: UUID | None) -> None:
+    await work.session.execute(
+        update(Bug)
+        .where(Bug.id == bug_id)
+        .values(merged_into_id=into, merged_at=None if into is None else func.clock_timestamp()),
+        execution_options=_UNSYNCHRONISED,
+    )
+
+
+async def _keep_history(
+    work: UnitOfWork,
+    admin_id: UUID,
+    kind: str,
+    source_id: UUID,
+    target_id: UUID,
+    *,
+    reason: str,
+    note_id: UUID | None,
+) -> None:
+    await work.session.execute(
+        insert(BugMerge).values(
+            id=new_id(),
+            kind=kind,
+            source_bug_id=source_id,
+            target_bug_id=target_id,
+            note_id=note_id,
+            reason=reason,
+            user_id=admin_id,
+            at=func.clock_timestamp(),
+        )
+    )

@@ -1,0 +1,57 @@
+"""The comment by which BugRelay says on a target what was merged into it."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ScalarSelect, func, insert, select, update
+
+from bugrelay.domain.bugs.models import BugMerge, Comment
+from bugrelay.domain.moderation.service.family import BugState
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.markdown import render
+from bugrelay.infra.unit_of_work import UnitOfWork
+
+_UNSYNCHRONISED = {"synchronize_session": False}
+
+
+async def write_note(work: UnitOfWork, source: BugState, target_id: UUID) -> UUID:
+    """Say on the target what was merged; the comment is nobody's, and holds nothing of the admin's reason."""
+    note_id = new_id()
+    content = f"Another report was merged into this one: “{source.title}” ({source.id})"
+    await work.session.execute(
+        insert(Comment).values(id=note_id, bug_id=target_id, content=content, content_html=render(content))
+    )
+    return note_id
+
+
+async def hide_note(work: UnitOfWork, bug_id: UUID) -> None:
+    """Take away what says that the bug was merged; `recount` counts it out."""
+    await work.session.execute(
+        update(Comment)
+        .where(Comment.id == _note_of(bug_id), Comment.removed_at.is_(None))
+        .values(removed_at=func.now()),
+        execution_options=_UNSYNCHRONISED,
+    )
+
+
+async def show_note(work: UnitOfWork, bug_id: UUID) -> None:
+    """Bring it back, unless an admin removed the note itself."""
+    await work.session.execute(
+        update(Comment)
+        .where(Comment.id == _note_of(bug_id), Comment.moderated_at.is_(None))
+        .values(removed_at=None),
+        execution_options=_UNSYNCHRONISED,
+    )
+
+
+def _note_of(bug_id: UUID) -> ScalarSelect[Any]:
+    """The note of the bug's latest merge."""
+    return (
+        select(BugMerge.note_id)
+        .where(BugMerge.source_bug_id == bug_id, BugMerge.kind == "merge")
+        .order_by(BugMerge.at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )

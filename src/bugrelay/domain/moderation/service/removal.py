@@ -1,0 +1,184 @@
+"""Remove a bug or a comment from the board, and bring it back. Nothing is deleted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import select, update
+
+from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.bugs.errors import BugNotFound, CommentNotFound
+from bugrelay.domain.bugs.events import BugChanged
+from bugrelay.domain.bugs.models import Bug, Comment
+from bugrelay.domain.bugs.repository import lock_bug_of_comment
+from bugrelay.domain.moderation.errors import AlreadyRemoved, BugNotDeleted, CommentNotDeleted
+from bugrelay.domain.moderation.service.audit import write_audit
+from bugrelay.domain.moderation.service.carrying import bring_things_back, carry_things
+from bugrelay.domain.moderation.service.family import BugState, lock_chain, place_of_things, recount
+from bugrelay.domain.moderation.service.notes import hide_note, show_note
+from bugrelay.domain.moderation.service.turns import begin_act
+from bugrelay.infra.unit_of_work import UnitOfWork
+
+_UNSYNCHRONISED = {"synchronize_session": False}
+
+
+async def remove_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID, *, reason: str) -> None:
+    """The bug is gone from every public view. Of one that is merged away, its comments, pictures and note go too.
+
+    Raises:
+        BugNotFound, AlreadyRemoved, AccountBanned
+    """
+    await begin_act(work, admin_id)
+    chain = await _chain(work, bug_id)
+    if chain[0].is_removed:
+        raise AlreadyRemoved
+    removed_at = datetime.now(UTC)
+    await _set_removed(work, bug_id, removed_at, reason)
+    if len(chain) > 1:
+        await bring_things_back(work, source_id=bug_id, shown_with=place_of_things(chain))
+        await hide_note(work, bug_id)
+        await recount(work, (bug.id for bug in chain))
+    await write_audit(
+        work.session,
+        admin_id,
+        "bug_remove",
+        resource="bug",
+        resource_id=bug_id,
+        details=reason,
+        before={"removed_at": None},
+        after={"removed_at": removed_at},
+    )
+    _tell(work, chain)
+
+
+async def restore_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID) -> None:
+    """The bug is back as it was.
+
+    Raises:
+        BugNotFound, BugNotDeleted, AccountBanned
+    """
+    await begin_act(work, admin_id)
+    chain = await _chain(work, bug_id)
+    if not chain[0].is_removed:
+        raise BugNotDeleted
+    await _set_removed(work, bug_id, None, None)
+    if len(chain) > 1:
+        await carry_things(work, source_id=bug_id, to=place_of_things(chain[1:]))
+        await show_note(work, bug_id)
+        await recount(work, (bug.id for bug in chain))
+    await write_audit(
+        work.session,
+        admin_id,
+        "bug_restore",
+        resource="bug",
+        resource_id=bug_id,
+        before={"removed_at": chain[0].removed_at},
+        after={"removed_at": None},
+    )
+    _tell(work, chain)
+
+
+async def _chain(work: UnitOfWork, bug_id: UUID) -> list[BugState]:
+    chain = await lock_chain(work, bug_id)
+    if not chain:
+        raise BugNotFound
+    return chain
+
+
+async def _set_removed(
+    work: UnitOfWork, bug_id: UUID, removed_at: datetime | None, reason: str | None
+) -> None:
+    await work.session.execute(
+        update(Bug).where(Bug.id == bug_id).values(removed_at=removed_at, removed_reason=reason),
+        execution_options=_UNSYNCHRONISED,
+    )
+
+
+def _tell(work: UnitOfWork, bugs: list[BugState]) -> None:
+    for bug in bugs:
+        work.record(BugChanged(bug.id))
+
+
+@dataclass(frozen=True)
+class _CommentState:
+    bug_id: UUID
+    removed_at: datetime | None
+    moderated_at: datetime | None
+
+
+async def remove_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID, *, reason: str) -> None:
+    """The comment is shown and counted no more.
+
+    Raises:
+        CommentNotFound, AccountBanned
+        AlreadyRemoved: Its author has withdrawn it, or an admin removed it.
+    """
+    comment = await _lock_comment(work, admin_id, comment_id)
+    if comment.removed_at is not None:
+        raise AlreadyRemoved
+    now = datetime.now(UTC)
+    await _set_comment_removed(work, comment_id, comment.bug_id, now)
+    await write_audit(
+        work.session,
+        admin_id,
+        "comment_remove",
+        resource="comment",
+        resource_id=comment_id,
+        details=reason,
+        before={"removed_at": None},
+        after={"removed_at": now},
+    )
+
+
+async def restore_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID, *, reason: str) -> None:
+    """The comment is back; what its author withdrew stays withdrawn.
+
+    Raises:
+        CommentNotFound, CommentNotDeleted, AccountBanned
+    """
+    comment = await _lock_comment(work, admin_id, comment_id)
+    if comment.moderated_at is None:
+        raise CommentNotDeleted
+    await _set_comment_removed(work, comment_id, comment.bug_id, None)
+    await write_audit(
+        work.session,
+        admin_id,
+        "comment_restore",
+        resource="comment",
+        resource_id=comment_id,
+        details=reason,
+        before={"removed_at": comment.removed_at},
+        after={"removed_at": None},
+    )
+
+
+async def _lock_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID) -> _CommentState:
+    await touch(work, admin_id)
+    if await lock_bug_of_comment(work.session, comment_id) is None:
+        raise CommentNotFound
+    row = await work.session.execute(
+        select(Comment.bug_id, Comment.removed_at, Comment.moderated_at)
+        .where(Comment.id == comment_id)
+        .with_for_update()
+    )
+    return _CommentState(*row.one())
+
+
+async def _set_comment_removed(
+    work: UnitOfWork, comment_id: UUID, bug_id: UUID, removed_at: datetime | None
+) -> None:
+    await work.session.execute(
+        update(Comment)
+        .where(Comment.id == comment_id)
+        .values(removed_at=removed_at, moderated_at=removed_at),
+        execution_options=_UNSYNCHRONISED,
+    )
+    await work.session.execute(
+        update(Bug)
+        .where(Bug.id == bug_id)
+        .values(comment_count=Bug.comment_count + (1 if removed_at is None else -1)),
+        execution_options=_UNSYNCHRONISED,
+    )
+    work.record(BugChanged(bug_id))

@@ -1,0 +1,1 @@
+"""What crosses domains about one person: profiles, my things, export, erasure."""

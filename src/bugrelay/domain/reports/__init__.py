@@ -1,0 +1,1 @@
+"""Reports: what of companies and applications takes counting bugs, and the dashboards of their teams."""
