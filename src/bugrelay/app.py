@@ -1,0 +1,124 @@
+"""The application: domains folded into Litestar, wrapped in what is true of every request and answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import lru_cache
+
+import msgspec
+from litestar import Controller, Litestar
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.handlers.http_handlers import HTTPRouteHandler
+from litestar.middleware._internal.cors import CORSMiddleware
+
+from bugrelay.bootstrap import DOMAINS, build
+from bugrelay.domain.accounts.service import authenticate
+from bugrelay.http.access import check_access, require_rules
+from bugrelay.http.docs import DocsController
+from bugrelay.http.errors import EXCEPTION_HANDLERS
+from bugrelay.http.gate import Gate, RouteBuckets
+from bugrelay.http.health import HealthController
+from bugrelay.http.openapi import openapi_document
+from bugrelay.http.request import ApiRequest
+from bugrelay.http.transport import Transport
+from bugrelay.infra.logging import configure_logging
+from bugrelay.infra.platform import Platform
+from bugrelay.infra.viewer import Viewer
+from bugrelay.settings import Settings, load_settings
+
+MAX_BODY_BYTES = 1024 * 1024
+CONTROLLERS: list[type[Controller]] = [
+    HealthController,
+    DocsController,
+    *(controller for domain in DOMAINS for controller in domain.controllers),
+]
+EXPOSED_HEADERS = [
+    "ETag",
+    "Retry-After",
+    "X-Cache",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-Request-ID",
+    "Idempotency-Replayed",
+]
+
+
+def create_app(settings: Settings) -> Litestar:
+    """The ASGI application of one server process. Nothing connects before the first request."""
+    platform = build(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        await platform.start()
+        try:
+            yield
+        finally:
+            await platform.close()
+
+    app = Litestar(
+        route_handlers=[*CONTROLLERS],
+        request_class=ApiRequest,
+        guards=[check_access],
+        exception_handlers=EXCEPTION_HANDLERS,
+        state=State({"platform": platform, "authenticate": _authenticate, "openapi": openapi_bytes}),
+        lifespan=[lifespan],
+        request_max_body_size=MAX_BODY_BYTES,
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+    _wrap(app, platform)
+    return app
+
+
+@lru_cache(maxsize=1)
+def openapi_bytes() -> bytes:
+    """The OpenAPI document as JSON; made when it is first asked for."""
+    return msgspec.json.encode(openapi_document(CONTROLLERS))
+
+
+def served_app() -> Litestar:
+    """What a server process serves."""
+    configure_logging()
+    return create_app(load_settings())
+
+
+async def _authenticate(request: ApiRequest, token: str) -> Viewer:
+    return await authenticate(request.platform, token)
+
+
+def _handlers(app: Litestar) -> list[tuple[str, HTTPRouteHandler]]:
+    """Our own handlers with their paths; Litestar adds OPTIONS to each route, which has no rule."""
+    return [
+        (route.path, handler)
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+        if isinstance(handler, HTTPRouteHandler) and handler.http_methods != {"OPTIONS"}
+    ]
+
+
+def _wrap(app: Litestar, platform: Platform) -> None:
+    """Outermost first: transport, CORS, gate, Litestar."""
+    handlers = _handlers(app)
+    require_rules([handler for _, handler in handlers])
+    asgi = Gate(app.asgi_handler, platform, RouteBuckets(handlers, platform.buckets))
+    origins = list(platform.settings.cors_allow_origins)
+    if origins:
+        cors = CORSConfig(
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "If-None-Match",
+                "X-Request-ID",
+            ],
+            expose_headers=EXPOSED_HEADERS,
+        )
+        app.asgi_handler = Transport(CORSMiddleware(asgi, cors))
+    else:
+        app.asgi_handler = Transport(asgi)

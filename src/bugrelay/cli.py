@@ -1,0 +1,234 @@
+"""The `bugrelay` command. Each command reads the settings, opens what it needs and calls a service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from bugrelay.settings import SettingError, Settings, load_settings
+
+if TYPE_CHECKING:
+    from bugrelay.infra.platform import Platform
+
+# Imports stand in the commands: `bugrelay run` must be up in seconds, and most commands need little.
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """BugRelay: a public bug board."""
+
+
+def settings_or_exit() -> Settings:
+    try:
+        return load_settings()
+    except SettingError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def external_settings() -> Settings:
+    """Settings that name both databases, and whose mail and uploads can be used: a bad one is told before anything
+    starts."""
+    from bugrelay.infra.mail import Mailer
+    from bugrelay.infra.storage import storage_from
+
+    settings = settings_or_exit()
+    for name in ("database_url", "redis_url"):
+        if not getattr(settings, name):
+            raise click.ClickException(f"{name.upper()} must be set; `bugrelay run` starts embedded servers")
+    try:
+        Mailer(settings)
+        storage_from(settings.upload_url)
+    except SettingError as error:
+        raise click.ClickException(str(error)) from error
+    return settings
+
+
+@contextmanager
+def databases() -> Iterator[Settings]:
+    """The settings with both databases up and migrated; embedded ones are joined or started."""
+    from bugrelay.embedded import EmbeddedError, running
+    from bugrelay.migrations.run import migrate
+
+    try:
+        with running(settings_or_exit()) as settings:
+            migrate(settings)
+            yield settings
+    except EmbeddedError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def with_platform(settings: Settings, task: Callable[[Platform], Awaitable[None]]) -> None:
+    """Run a coroutine on an open platform; an error of BugRelay's own is one line."""
+    from bugrelay.bootstrap import build
+    from bugrelay.errors import BugRelayError
+    from bugrelay.infra.logging import configure_logging
+
+    configure_logging(logging.ERROR)  # what a server warns of at its start is no business of a command
+
+    async def run() -> None:
+        platform = build(settings)
+        await platform.start()
+        try:
+            await task(platform)
+        finally:
+            await platform.close()
+
+    try:
+        asyncio.run(run())
+    except BugRelayError as error:
+        raise click.ClickException(error.message) from error
+
+
+@main.command()
+def run() -> None:
+    """Run everything on this machine: databases, migrations, server, worker."""
+    from bugrelay.migrations.run import migrate
+    from bugrelay.supervisor import Child
+    from bugrelay.supervisor import run as supervise
+
+    server = Child(name="server", argv=[sys.executable, "-m", "bugrelay", "serve"])
+    worker = Child(name="worker", argv=[sys.executable, "-m", "bugrelay", "worker"])
+    sys.exit(supervise(settings_or_exit(), children=[server, worker], migrate=migrate))
+
+
+@main.command()
+def serve() -> None:
+    """Serve HTTP; DATABASE_URL and REDIS_URL must be set."""
+    from bugrelay.server import serve as serve_http
+
+    serve_http(external_settings())
+
+
+@main.command()
+def worker() -> None:
+    """Run jobs: mails and what is done by the clock. DATABASE_URL and REDIS_URL must be set."""
+    from bugrelay.worker import work
+
+    asyncio.run(work(external_settings()))
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    with databases():
+        click.echo("the database is up to date")
+
+
+@main.command("create-admin")
+@click.option("--email", required=True)
+@click.option("--username", required=True)
+@click.password_option()
+def create_admin(email: str, username: str, password: str) -> None:
+    """Make an account that moderates the board."""
+    from bugrelay.domain.accounts.schemas import Register
+    from bugrelay.domain.accounts.service import create_user, hash_password
+    from bugrelay.domain.moderation.service.audit import write_audit
+    from bugrelay.infra.fields import read_fields
+
+    async def task(platform: Platform) -> None:
+        wanted = read_fields({"email": email, "username": username, "password": password}, Register)
+        password_hash = await hash_password(
+            platform.passwords, password, email=wanted.email, username=wanted.username
+        )
+        async with platform.work() as work:
+            user = await create_user(work, wanted, password_hash=password_hash, is_admin=True)
+            await write_audit(work.session, None, "admin_create", resource="user", resource_id=user.id)
+        click.echo(f"{wanted.username} is an admin")
+
+    with databases() as settings:
+        with_platform(settings, task)
+
+
+@main.command("add-member")
+@click.option("--company", "domain", required=True, help="The company's domain.")
+@click.option("--email", required=True, help="The address of a registered user.")
+@click.option("--role", type=click.Choice(["admin", "member"]), default="member", show_default=True)
+def add_member(domain: str, email: str, role: str) -> None:
+    """Make a user a member of a company, and the company verified: the operator vouches for both."""
+    from bugrelay.domain.companies.service import vouch_for_member
+
+    async def task(platform: Platform) -> None:
+        async with platform.work() as work:
+            await vouch_for_member(work, domain=domain, email=email, role=role)
+        click.echo(f"{email} is a {role} of {domain}")
+
+    with databases() as settings:
+        with_platform(settings, task)
+
+
+@main.command("import")
+@click.argument("file")
+def import_file(file: str) -> None:
+    """Put the bugs of FILE on the board: one JSON object a line, plain or gzip; `-` is standard input.
+
+    Safe to repeat: a bug whose external_id is there already is left alone.
+    """
+    from bugrelay.domain.bugs.importing import Summary, import_bugs
+    from bugrelay.progress import opened_lines, shown_progress
+
+    summary = Summary()
+
+    async def task(platform: Platform) -> None:
+        with shown_progress(lines) as advance:
+            await import_bugs(platform, lines, summary, on_batch=advance)
+
+    with opened_lines(file) as lines, databases() as settings:
+        try:
+            with_platform(settings, task)
+        finally:
+            click.echo("\n".join(summary.lines()))
+    sys.exit(0 if summary.anything_usable else 1)
+
+
+@main.command()
+def demo() -> None:
+    """Fill the board with believable bugs, people, votes and answers; does nothing the second time."""
+    from bugrelay.demo import fill
+
+    if settings_or_exit().environment == "production":
+        raise click.ClickException("the demo is not for ENVIRONMENT=production")
+
+    async def task(platform: Platform) -> None:
+        filled = await fill(platform)
+        if filled is None:
+            click.echo("the demo is on the board already; nothing was changed")
+        else:
+            click.echo(filled.text(platform.settings.public_url))
+
+    with databases() as settings:
+        with_platform(settings, task)
+
+
+@main.command()
+def check() -> None:
+    """Compare counters, references and stored files with the truth; exit code 1 if there is a problem."""
+    from bugrelay.checking import problems
+
+    found = 0
+
+    async def task(platform: Platform) -> None:
+        nonlocal found
+        async for problem in problems(platform):
+            found += 1
+            click.echo(problem)
+
+    with databases() as settings:
+        with_platform(settings, task)
+    click.echo(f"{found} problems")
+    sys.exit(1 if found else 0)
+
+
+@main.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    import msgspec
+
+    from bugrelay.app import openapi_bytes
+
+    click.echo(msgspec.json.format(openapi_bytes(), indent=2).decode())

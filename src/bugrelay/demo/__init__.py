@@ -1,0 +1,9 @@
+"""`bugrelay demo`: a board that looks as if people had used it for three months.
+
+What they wrote stands in `board/*.toml`, one file an application; all of it is our own invention.
+"""
+
+from bugrelay.demo.filling import fill
+from bugrelay.demo.welcome import Filled
+
+__all__ = ["Filled", "fill"]

@@ -1,0 +1,231 @@
+"""What `make run` runs: the embedded databases, the migrations, then the server and the worker, kept alive.
+
+All of them end with it: on Ctrl-C and SIGTERM in order, on its own kill -9 by the death signal of each child.
+It stays with the standard library, so that it starts at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import NoReturn
+
+from bugrelay.embedded import EmbeddedError, EmbeddedServers, filled_in
+from bugrelay.embedded.processes import spawn, stop
+from bugrelay.settings import Settings
+
+HEALTH_SECONDS = 60
+PORT_SECONDS = 15  # A server whose supervisor was killed still finishes its requests.
+STOP_SECONDS = 15  # The server gives its own workers 10 s.
+QUICK_SECONDS = 5  # What ends sooner after a start did not really start.
+QUICK_ENDS = 5  # In a row, before giving up.
+LOOK_SECONDS = 0.1
+SERVER_ERROR = 500
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class SupervisorError(Exception):
+    """BugRelay cannot go on; the text is one line for the person at the terminal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Child:
+    """A program to keep running. `env` is laid over our own environment and the URLs of the databases."""
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+def run(settings: Settings, *, children: Sequence[Child], migrate: Callable[[Settings], None]) -> int:
+    """Run BugRelay until it is told to stop.
+
+    Args:
+        settings: An empty URL means an embedded database.
+        children: In the order in which they are started and stopped; one of them answers HOST:PORT/health.
+        migrate: Brings the database up to date; called once, with both URLs filled in.
+
+    Returns:
+        The exit status: 0 when told to stop, 1 when it could not start or go on.
+    """
+    for each in STOP_SIGNALS:
+        signal.signal(each, _interrupt)
+    with ExitStack() as stack:
+        try:
+            _keep_running(settings, children, migrate, stack=stack)
+        except KeyboardInterrupt:
+            _say("stopping")
+            return 0
+        except (SupervisorError, EmbeddedError, OSError) as error:
+            print(f"bugrelay: {error}", file=sys.stderr, flush=True)
+            return 1
+        finally:
+            for each in STOP_SIGNALS:
+                signal.signal(each, signal.SIG_IGN)  # A second Ctrl-C must not cut the stopping short.
+
+
+def _keep_running(
+    settings: Settings,
+    children: Sequence[Child],
+    migrate: Callable[[Settings], None],
+    *,
+    stack: ExitStack,
+) -> NoReturn:
+    databases: list[_Kept] = []
+    if not (settings.database_url and settings.redis_url):
+        servers = EmbeddedServers(settings.bugrelay_home)
+        stack.callback(servers.close)
+        servers.acquire()
+        databases.extend(_databases(settings, servers))
+        settings = filled_in(settings, servers)
+    migrate(settings)
+    _wait_for_port(settings)
+    programs: list[_Kept] = []
+    stack.callback(_stop_all, programs)
+    for child in children:
+        programs.append(_Kept(child.name, _starter(child, settings)))  # noqa: PERF401 - stopped if the next fails
+    _wait_for_health(settings, programs)
+    _announce(settings)
+    while True:
+        for kept in (*databases, *programs):
+            kept.tend()
+        time.sleep(LOOK_SECONDS)
+
+
+class _Kept:
+    """A process that is started again when it ends, after growing pauses, unless it keeps ending at once."""
+
+    def __init__(self, name: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
+        self.name = name
+        self._start = start
+        self._quick_ends = 0
+        self._resume_at: float | None = None
+        self.process = start()
+        self._started_at = time.monotonic()
+
+    def tend(self) -> None:
+        """Start it again if it has ended and its pause is over.
+
+        Raises:
+            SupervisorError: It ended at once, too many times in a row.
+        """
+        if self._resume_at is not None:
+            if time.monotonic() >= self._resume_at:
+                self._resume()
+        elif self.process.poll() is not None:
+            lived_seconds = time.monotonic() - self._started_at
+            # A killed server leaves workers that hold its port.
+            stop(self.process, signal.SIGKILL, seconds=STOP_SECONDS)
+            self._pause(f"ended with {_ending(self.process)}", quick=lived_seconds < QUICK_SECONDS)
+
+    def _resume(self) -> None:
+        self._resume_at = None
+        try:
+            self.process = self._start()
+        except EmbeddedError as error:
+            self._pause(f"cannot be started ({error})", quick=True)
+        else:
+            self._started_at = time.monotonic()
+            _say(f"{self.name} is started again")
+
+    def _pause(self, what: str, *, quick: bool) -> None:
+        self._quick_ends = self._quick_ends + 1 if quick else 0
+        if self._quick_ends == QUICK_ENDS:
+            raise SupervisorError(f"{self.name} {what}, {QUICK_ENDS} times in a row; giving up")
+        pause_seconds = 0.25 * 2**self._quick_ends
+        self._resume_at = time.monotonic() + pause_seconds
+        _say(f"{self.name} {what}; starting it again in {pause_seconds:g} s")
+
+
+def _databases(settings: Settings, servers: EmbeddedServers) -> Iterator[_Kept]:
+    """Start those that no URL is set for."""
+    if not settings.database_url:
+        yield _Kept("postgres", servers.start_postgres)
+    if not settings.redis_url:
+        yield _Kept("redis", servers.start_redis)
+
+
+def _starter(child: Child, settings: Settings) -> Callable[[], subprocess.Popen[bytes]]:
+    urls = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
+    env = {**os.environ, **urls, **child.env}
+    return lambda: spawn(child.argv, death_signal=signal.SIGTERM, env=env)
+
+
+def _stop_all(programs: Sequence[_Kept]) -> None:
+    for kept in programs:
+        stop(kept.process, signal.SIGTERM, seconds=STOP_SECONDS)
+
+
+def _wait_for_port(settings: Settings) -> None:
+    """Return when the port is free: another listener would answer in the server's place."""
+    deadline = time.monotonic() + PORT_SECONDS
+    told = False
+    while problem := _cannot_listen(settings):
+        if problem.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+            raise SupervisorError(f"cannot listen on {settings.host}:{settings.port}: {problem.strerror}")
+        if not told:
+            _say(f"{settings.host}:{settings.port} is in use, waiting for it up to {PORT_SECONDS} s")
+            told = True
+        time.sleep(LOOK_SECONDS)
+
+
+def _cannot_listen(settings: Settings) -> OSError | None:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            return error
+    return None
+
+
+def _wait_for_health(settings: Settings, programs: Sequence[_Kept]) -> None:
+    deadline = time.monotonic() + HEALTH_SECONDS
+    while not _answers(settings):
+        for kept in programs:
+            if kept.process.poll() is not None:
+                raise SupervisorError(f"{kept.name} ended with {_ending(kept.process)} before it was ready")
+        if time.monotonic() > deadline:
+            raise SupervisorError(f"no answer from {settings.host}:{settings.port} in {HEALTH_SECONDS} s")
+        time.sleep(LOOK_SECONDS)
+
+
+def _answers(settings: Settings) -> bool:
+    every_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to ask, not where to listen
+    host = every_address.get(settings.host, settings.host)
+    with closing(http.client.HTTPConnection(host, settings.port, timeout=2)) as connection:
+        try:
+            connection.request("GET", "/health")
+            # ALLOWED_HOSTS may refuse the address that we ask by: that is an answer, too.
+            return connection.getresponse().status < SERVER_ERROR
+        except (OSError, http.client.HTTPException):
+            return False
+
+
+def _announce(settings: Settings) -> None:
+    _say(f"listening on {settings.host}:{settings.port}, documentation at {settings.public_url}/docs")
+    _say("stop it with Ctrl-C")
+
+
+def _ending(process: subprocess.Popen[bytes]) -> str:
+    code = process.returncode
+    return signal.Signals(-code).name if code < 0 else f"exit status {code}"
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _say(text: str) -> None:
+    print(f"bugrelay: {text}", flush=True)

@@ -1,0 +1,40 @@
+"""One worker process: runs the jobs of all domains until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import structlog
+
+from bugrelay.bootstrap import DOMAINS, build
+from bugrelay.infra.jobs import Tasks, run_worker
+from bugrelay.infra.logging import configure_logging
+from bugrelay.settings import Settings
+
+log = structlog.get_logger()
+
+
+def all_tasks() -> Tasks:
+    """The tasks of every domain."""
+    return Tasks(
+        by_name={name: task for domain in DOMAINS for name, task in domain.tasks.by_name.items()},
+        periodic={name: periodic for domain in DOMAINS for name, periodic in domain.tasks.periodic.items()},
+    )
+
+
+async def work(settings: Settings) -> None:
+    """Run jobs; a signal lets what has begun finish."""
+    configure_logging()
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stopping.set)
+    platform = build(settings)
+    await platform.start()
+    log.info("worker_started")
+    try:
+        await run_worker(settings.database_url, all_tasks(), platform, stopping=stopping)
+    finally:
+        await platform.close()
+        log.info("worker_stopped")
