@@ -1,0 +1,89 @@
+"""Rows put behind the application's back: many bugs, votes and comments at moments that a test chooses."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+
+Sql = psycopg.Connection[Any]
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def put_application(sql: Sql, name: str = "Stocked") -> UUID:
+    """An application without domain and company."""
+    application_id = uuid4()
+    sql.execute(
+        "INSERT INTO applications (id, name, name_key, domain) VALUES (%s, %s, %s, '')",
+        (application_id, name, name.lower()),
+    )
+    return application_id
+
+
+def put_bug(
+    sql: Sql,
+    application_id: UUID,
+    *,
+    title: str = "A stocked bug",
+    votes: int = 0,
+    recent: int = 0,
+    at: datetime = EPOCH,
+    **columns: Any,
+) -> str:
+    """A visible bug; its counters are what is asked for, whatever rows there are."""
+    bug_id = uuid4()
+    values = {
+        "id": bug_id,
+        "title": title,
+        "application_id": application_id,
+        "vote_count": votes,
+        "recent_vote_count": recent,
+        "created_at": at,
+        **columns,
+    }
+    sql.execute(
+        f"INSERT INTO bugs ({', '.join(values)}) VALUES ({', '.join(['%s'] * len(values))})",
+        list(values.values()),
+    )
+    sql.execute(
+        "INSERT INTO bug_texts (bug_id, description, description_html) VALUES (%s, 'Nothing to see here', '')",
+        (bug_id,),
+    )
+    return str(bug_id)
+
+
+def put_bugs(sql: Sql, count: int, *, same_moment: bool) -> list[str]:
+    """Bugs that differ in little: every third has one vote; the newest last, unless all are of one moment."""
+    application_id = put_application(sql)
+    return [
+        put_bug(
+            sql,
+            application_id,
+            votes=int(i % 3 == 0),
+            recent=int(i % 6 == 0),
+            at=EPOCH if same_moment else EPOCH + timedelta(minutes=i),
+        )
+        for i in range(count)
+    ]
+
+
+def put_comments(sql: Sql, bug_id: str, count: int) -> None:
+    """Comments of nobody, numbered from 0, one each second."""
+    sql.execute(
+        "INSERT INTO comments (id, bug_id, content, content_html, created_at)"
+        " SELECT gen_random_uuid(), %s, 'number ' || i, '', %s + i * interval '1 second'"
+        " FROM generate_series(0, %s - 1) AS i",
+        (bug_id, EPOCH, count),
+    )
+    sql.execute("UPDATE bugs SET comment_count = comment_count + %s WHERE id = %s", (count, bug_id))
+
+
+def merge_into(sql: Sql, source: str, target: str) -> None:
+    """The source is merged away, as far as readers can tell."""
+    sql.execute("UPDATE bugs SET merged_into_id = %s WHERE id = %s", (target, source))
+
+
+def remove(sql: Sql, bug_id: str) -> None:
+    sql.execute("UPDATE bugs SET removed_at = now() WHERE id = %s", (bug_id,))

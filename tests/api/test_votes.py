@@ -1,0 +1,81 @@
+"""`/bugs/{id}/vote`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import psycopg
+
+from tests.api.answers import refused
+from tests.conftest import Person, SignUp
+
+Bug = dict[str, Any]
+ADDED = "Vote added successfully"
+REMOVED = "Vote removed successfully"
+
+
+def vote_of(bug: Bug) -> str:
+    return f"/api/v1/bugs/{bug['id']}/vote"
+
+
+async def test_a_second_vote_removes_the_first(client: httpx.AsyncClient, ada: Person, bug: Bug) -> None:
+    for status, message, voted, count in (
+        (201, ADDED, True, 1),
+        (200, REMOVED, False, 0),
+        (201, ADDED, True, 1),
+    ):
+        response = await client.post(vote_of(bug), headers=ada.headers)
+        assert response.status_code == status
+        assert response.json() == {"message": message, "voted": voted, "vote_count": count}
+
+
+async def test_setting_and_withdrawing_are_safe_to_repeat(
+    client: httpx.AsyncClient, ada: Person, bug: Bug
+) -> None:
+    for method, status, message, voted, count in (
+        ("DELETE", 200, REMOVED, False, 0),
+        ("PUT", 201, ADDED, True, 1),
+        ("PUT", 200, ADDED, True, 1),
+        ("DELETE", 200, REMOVED, False, 0),
+        ("DELETE", 200, REMOVED, False, 0),
+    ):
+        response = await client.request(method, vote_of(bug), headers=ada.headers)
+        assert response.status_code == status
+        assert response.json() == {"message": message, "voted": voted, "vote_count": count}
+
+
+async def test_each_user_has_one_vote(client: httpx.AsyncClient, sign_up: SignUp, bug: Bug) -> None:
+    for count, name in enumerate(("one", "two", "three"), start=1):
+        person = await sign_up(name)
+        assert (await client.post(vote_of(bug), headers=person.headers)).json()["vote_count"] == count
+
+
+async def test_the_anonymous_cannot_vote(client: httpx.AsyncClient, bug: Bug) -> None:
+    for method in ("POST", "PUT", "DELETE"):
+        response = await client.request(method, vote_of(bug))
+        refused(response, 401, "AUTH_REQUIRED")
+        assert response.headers["www-authenticate"] == "Bearer"
+
+
+async def test_votes_at_once_count_as_rows(
+    client: httpx.AsyncClient, sign_up: SignUp, bug: Bug, sql: psycopg.Connection[Any]
+) -> None:
+    people = [await sign_up(f"voter{i}") for i in range(10)]
+    sent = [client.post(vote_of(bug), headers=people[0].headers) for _ in range(15)]
+    sent += [client.put(vote_of(bug), headers=person.headers) for person in people[1:] for _ in range(3)]
+    answers = await asyncio.gather(*sent)
+    assert {answer.status_code for answer in answers} <= {200, 201}
+    rows = sql.execute("SELECT count(*) FROM bug_votes").fetchone()
+    counted = sql.execute("SELECT vote_count FROM bugs").fetchone()
+    assert rows == counted
+    assert rows == (10,)  # fifteen toggles end with the vote
+
+
+async def test_a_vote_leaves_the_rest_of_the_bug_alone(
+    client: httpx.AsyncClient, ada: Person, bug: Bug
+) -> None:
+    await client.post(vote_of(bug), headers=ada.headers)
+    after = (await client.get(f"/api/v1/bugs/{bug['id']}")).json()["bug"]
+    assert {**bug, "vote_count": 1} == {name: after[name] for name in bug}

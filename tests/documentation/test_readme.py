@@ -1,0 +1,84 @@
+"""The tour of the README works as it is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SECTION = (ROOT / "README.md").read_text().partition("## A tour")[2].partition("\n## ")[0]
+START, TOUR = re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A server on a port and a home of its own, with the default limits, and what its tour is run with."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+    env = kept | {"PORT": str(port), "BUGRELAY_HOME": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-m", "bugrelay", "run"], env=env, cwd=ROOT) as server:
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/ready")
+            yield env
+        finally:
+            server.terminate()
+    assert server.returncode == 0
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(url, timeout=2).status_code == httpx.codes.OK:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.2)
+    raise AssertionError(f"no answer from {url}")
+
+
+@pytest.mark.slow
+def test_the_tour_fixes_a_bug(environment: dict[str, str]) -> None:
+    assert shutil.which("curl"), "the tour is told with curl"
+    assert START == "make run\n"
+    tour = TOUR.replace(":8000", f":{environment['PORT']}").replace(
+        ".venv/bin/", f"{Path(sys.executable).parent}/"
+    )
+    told = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", tour],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answers = list(_json_values(told.stdout))
+    assert [name for answer in answers for name in answer if name == "error"] == []
+    *_, shown, history = answers
+    assert shown["bug"]["status"] == "fixed"
+    assert [comment["is_company_response"] for comment in shown["bug"]["comments"]] == [False, True]
+    assert [entry["to_status"] for entry in history["history"]] == ["fixed"]
+
+
+def _json_values(text: str) -> Iterator[dict[str, Any]]:
+    """JSON objects that stand behind one another, between other words."""
+    decoder = json.JSONDecoder()
+    place = text.find("{")
+    while place >= 0:
+        value, end = decoder.raw_decode(text, place)
+        yield value
+        place = text.find("{", end)

@@ -1,0 +1,160 @@
+"""Real processes that a test may stop, freeze, kill and start again: PostgreSQL, and BugRelay itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bugrelay.embedded import EmbeddedServers
+from bugrelay.embedded.processes import spawn, stop
+from bugrelay.migrations.run import migrate
+from bugrelay.settings import load_settings
+from tests.conftest import TEST_ENVIRONMENT
+
+
+class Postgres:
+    """A throw-away cluster with a migrated database."""
+
+    def __init__(self) -> None:
+        self._home = Path(tempfile.mkdtemp(prefix="faults-"))
+        self._servers = EmbeddedServers(self._home, throw_away=True)
+        self._servers.acquire()
+        self.start()
+        self.url = self._servers.database_url
+        self.socket = self._servers.sockets / ".s.PGSQL.5432"
+        migrate(load_settings({"DATABASE_URL": self.url}))
+
+    def start(self) -> None:
+        self._servers.start_postgres()
+
+    def stop(self) -> None:
+        """The way an operator restarts it: connections are broken, what was committed is kept."""
+        assert self._servers.postgres is not None
+        stop(self._servers.postgres, signal.SIGINT, seconds=20)
+
+    def freeze(self) -> None:
+        """No process of it runs: connections stay open, nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def backends(self) -> int:
+        """How many processes it has."""
+        return len(self._processes())
+
+    def remove(self) -> None:
+        self.thaw()
+        self._servers.close()
+        self._servers.remove()
+        shutil.rmtree(self._home)
+
+    def url_through(self, port: int) -> str:
+        """The same database behind a proxy on loopback."""
+        return f"postgresql://bugrelay@127.0.0.1:{port}/bugrelay"
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in self._processes():
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:  # It ended while we looked.
+                continue
+
+    def _processes(self) -> list[int]:
+        """The postmaster first, so that it starts nothing behind our back."""
+        assert self._servers.postgres is not None
+        pid = self._servers.postgres.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        return [pid, *map(int, children.read_text().split())]
+
+
+class Board:
+    """`python -m bugrelay serve` as a process of its own, on a free port."""
+
+    def __init__(self, *, database_url: str, redis_url: str, home: Path, **environment: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = {
+            **os.environ,
+            **TEST_ENVIRONMENT,
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "BUGRELAY_HOME": str(home),
+            "PORT": str(self.port),
+            **environment,
+        }
+        self._log_path = home / "server.log"
+        self.process: subprocess.Popen[bytes]
+
+    def start(self) -> None:
+        with self._log_path.open("ab") as log:
+            self.process = spawn(
+                [sys.executable, "-m", "bugrelay", "serve"],
+                death_signal=signal.SIGKILL,
+                env=self._environment,
+                log=log,
+            )
+        until = time.monotonic() + 30
+        while not self._lives():
+            assert self.process.poll() is None, self.log()
+            assert time.monotonic() < until, self.log()
+            time.sleep(0.05)
+
+    def _lives(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/health", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def log(self) -> str:
+        return self._log_path.read_text(errors="replace")
+
+    def complaints(self) -> list[str]:
+        """What must never be in a log, whatever happens: tracebacks, errors that nobody foresaw or looked at."""
+        marks = ("unforeseen_error", "Traceback", "never retrieved", "never awaited", "garbage collector")
+        return [line for line in self.log().splitlines() if any(mark in line for mark in marks)]
+
+    def workers(self) -> list[int]:
+        """The processes that answer requests."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def kill(self) -> None:
+        """kill -9 of the server and of its workers, at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def remove(self) -> None:
+        stop(self.process, signal.SIGKILL, seconds=1)
+
+    def visitor(self, **options: Any) -> httpx.AsyncClient:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        return httpx.AsyncClient(base_url=self.url, timeout=30, limits=limits, trust_env=False, **options)
+
+    async def exchange(self, request: bytes, *, seconds: float = 10) -> bytes:
+        """Send these bytes on a connection of their own and give all that comes back until it is closed."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(request)
+            async with asyncio.timeout(seconds):
+                return await reader.read()
+        finally:
+            writer.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

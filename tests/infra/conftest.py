@@ -1,0 +1,67 @@
+"""Redis for the tests of what talks to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from bugrelay.infra.redis import RedisGate
+
+from .faults import FaultProxy
+from .servers import Valkey
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Valkey]:
+    """A server for all tests; each takes names of its own or does not mind what is there."""
+    server = Valkey()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def valkey_url(valkey: Valkey) -> str:
+    return valkey.url
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[Valkey]:
+    """A server that the test may break."""
+    server = Valkey()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+async def gate(valkey_url: str) -> AsyncIterator[RedisGate]:
+    gate = RedisGate(valkey_url)
+    await gate.start()
+    yield gate
+    await gate.close()
+
+
+@pytest.fixture
+async def own_gate(own_valkey: Valkey) -> AsyncIterator[RedisGate]:
+    """A gate to the server that the test may break."""
+    gate = RedisGate(own_valkey.url)
+    await gate.start()
+    yield gate
+    await gate.close()
+
+
+@pytest.fixture
+async def proxy(valkey: Valkey) -> AsyncIterator[FaultProxy]:
+    async with FaultProxy(valkey.socket) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def proxied_gate(proxy: FaultProxy) -> AsyncIterator[RedisGate]:
+    """A gate behind the proxy."""
+    gate = RedisGate(f"redis://127.0.0.1:{proxy.port}/0")
+    await gate.start()
+    yield gate
+    await gate.close()

@@ -1,0 +1,62 @@
+"""What the board's jobs do: votes age, and what was kept for a while goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import psycopg
+
+from bugrelay.bootstrap import build
+from bugrelay.domain.bugs.tasks import age_votes, clean_up
+from bugrelay.settings import Settings
+from tests.conftest import SignUp, report
+
+
+def counts(sql: psycopg.Connection[Any], bug: dict[str, Any]) -> tuple[int, int]:
+    row = sql.execute("SELECT vote_count, recent_vote_count FROM bugs WHERE id = %s", (bug["id"],)).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+async def test_a_vote_leaves_the_trend_after_thirty_days_and_stays_counted(
+    client: httpx.AsyncClient, sign_up: SignUp, sql: psycopg.Connection[Any], settings: Settings
+) -> None:
+    ada, bug = await sign_up("ada"), await report(client)
+    await client.post(f"/api/v1/bugs/{bug['id']}/vote", headers=ada.headers)
+    assert counts(sql, bug) == (1, 1)
+    # As time would do it: the date is long ago, and nothing has noticed yet.
+    sql.execute("ALTER TABLE bug_votes DISABLE TRIGGER vote_dated")
+    sql.execute("UPDATE bug_votes SET created_at = now() - interval '31 days'")
+    sql.execute("ALTER TABLE bug_votes ENABLE TRIGGER vote_dated")
+    platform = build(settings)
+    await age_votes(platform)
+    await age_votes(platform)
+    await platform.close()
+    assert counts(sql, bug) == (1, 0)
+    withdrawn = await client.delete(f"/api/v1/bugs/{bug['id']}/vote", headers=ada.headers)
+    assert withdrawn.json()["vote_count"] == 0
+    assert counts(sql, bug) == (0, 0)
+
+
+async def test_a_vote_that_is_given_another_date_moves_the_trend(
+    client: httpx.AsyncClient, sign_up: SignUp, sql: psycopg.Connection[Any]
+) -> None:
+    ada, bug = await sign_up("ada"), await report(client)
+    await client.post(f"/api/v1/bugs/{bug['id']}/vote", headers=ada.headers)
+    sql.execute("UPDATE bug_votes SET created_at = now() - interval '40 days'")
+    assert counts(sql, bug) == (1, 0)
+    sql.execute("UPDATE bug_votes SET created_at = now() - interval '2 days'")
+    assert counts(sql, bug) == (1, 1)
+
+
+async def test_what_was_kept_for_a_while_goes(
+    client: httpx.AsyncClient, sql: psycopg.Connection[Any], settings: Settings
+) -> None:
+    await report(client)
+    sql.execute("UPDATE bug_search_changes SET at = now() - interval '2 hours'")
+    await report(client, title="Another one that is young")
+    platform = build(settings)
+    await clean_up(platform)
+    await platform.close()
+    assert sql.execute("SELECT count(*) FROM bug_search_changes").fetchone() == (1,)

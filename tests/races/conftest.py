@@ -1,0 +1,47 @@
+"""A board that really works on many requests at once, and the truth to compare it with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+import httpx
+import pytest
+
+from bugrelay.bootstrap import build
+from bugrelay.checking import problems
+from bugrelay.settings import Settings
+from tests.conftest import Person, StartApp, register
+
+ROUNDS = 20
+AssertTrue = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture
+async def client(start_app: StartApp) -> AsyncIterator[httpx.AsyncClient]:
+    """Each route may hold ten connections for reads and ten for changes."""
+    async with start_app(database_pool=30) as client:
+        yield client
+
+
+@pytest.fixture
+async def assert_counters_are_true(
+    settings: Settings, client: httpx.AsyncClient
+) -> AsyncIterator[AssertTrue]:
+    """Compare every counter, copy and reference with its rows, as `bugrelay check` does."""
+    platform = build(settings)
+
+    async def check() -> None:
+        assert [problem async for problem in problems(platform)] == []
+
+    yield check
+    await platform.close()
+
+
+async def at_once(calls: Iterable[Awaitable[httpx.Response]]) -> list[httpx.Response]:
+    return await asyncio.gather(*calls)
+
+
+async def crowd(client: httpx.AsyncClient, count: int) -> list[Person]:
+    """This many registered users."""
+    return [await register(client, f"person{number}") for number in range(count)]

@@ -1,0 +1,119 @@
+"""For each route a call that fits, so that only the caller's rights decide how it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.conftest import PASSWORD, a_report
+from tests.roles.world import World, a_picture
+
+NEW_PASSWORD = "a second long passphrase"
+
+
+def path_values(world: World, thing: str, role: str) -> dict[str, str]:
+    """What stands in the path, by the words in the column "on" of the table."""
+    bug, company = {"bug_id": world.ids["bug"]}, {"company_id": world.ids["company"]}
+    things = {
+        "": {"name": "swagger-ui.css"},
+        "the bug": bug,
+        "the comment": {"comment_id": world.ids["comment"]},
+        "the picture": bug | {"attachment_id": world.ids["attachment"], "name": world.ids["file"]},
+        "own session": {"session_id": world.ids.get(f"session of {role}", world.ids["session of bystander"])},
+        "another's session": {"session_id": world.ids["session of bystander"]},
+        "a removed bug": {"bug_id": world.ids["removed bug"]},
+        "a merged bug": {"bug_id": world.ids["merged bug"]},
+        "a removed bug's picture": {"name": world.ids["removed file"]},
+        "a removed comment": {"comment_id": world.ids["removed comment"]},
+        "the reporter": {"user_id": world.people["reporter"].id},
+        "the banned user": {"user_id": world.people["banned user"].id},
+        "an admin": {"user_id": world.people["admin"].id},
+        "the company": company,
+        "the company's application": company | {"application_id": world.ids["application"]},
+        "the application": {"application_id": world.ids["application"]},
+        "the member": company | {"user_id": world.people["member"].id},
+        "an unclaimed company": {"company_id": world.ids["unclaimed company"]},
+    }
+    return things[thing]
+
+
+def arguments(world: World, route: str, role: str) -> dict[str, Any]:
+    """What the request carries besides its path and its credential."""
+    make = _ARGUMENTS.get(route)
+    return make(world, role) if make else {}
+
+
+def _json(**body: Any) -> Callable[[World, str], dict[str, Any]]:
+    return lambda _world, _role: {"json": body}
+
+
+def _form(**fields: str) -> Callable[[World, str], dict[str, Any]]:
+    return lambda world, _role: {"data": {"token": world.links[fields["link"]], **_without_link(fields)}}
+
+
+def _without_link(fields: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if name != "link"}
+
+
+_BECAUSE = _json(reason="It must be")
+_ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
+    "POST /api/v1/auth/register": _json(email="new@people.example", username="new", password=PASSWORD),
+    "POST /api/v1/auth/login": lambda world, _: {
+        "json": {"email": world.people["bystander"].email, "password": PASSWORD}
+    },
+    "POST /api/v1/auth/refresh": lambda world, _: {
+        "json": {"refresh_token": world.people["bystander"].refresh_token}
+    },
+    "PUT /api/v1/auth/password": _json(current_password=PASSWORD, new_password=NEW_PASSWORD),
+    "PUT /api/v1/auth/profile": _json(display_name="Somebody"),
+    "GET /api/v1/auth/verify-email": lambda world, _: {"params": {"token": world.links["verify_email"]}},
+    "POST /api/v1/auth/password-reset": _json(email="somebody@people.example"),
+    "POST /api/v1/auth/password-reset/confirm": lambda world, _: {
+        "json": {"token": world.links["reset_password"], "new_password": NEW_PASSWORD}
+    },
+    "GET /account/reset-password": lambda world, _: {"params": {"token": world.links["reset_password"]}},
+    "POST /account/verify-email": _form(link="verify_email"),
+    "POST /account/reset-password": _form(link="reset_password", new_password=NEW_PASSWORD),
+    "DELETE /api/v1/users/me": _json(password=PASSWORD),
+    "POST /api/v1/bugs": lambda _world, _role: {"json": a_report()},
+    "PATCH /api/v1/bugs/{bug_id}": _json(title="A title that says more"),
+    "PATCH /api/v1/bugs/{bug_id}/status": _json(status="reviewing"),
+    "POST /api/v1/bugs/{bug_id}/comments": _json(content="Here as well"),
+    "POST /api/v1/bugs/{bug_id}/company-response": _json(content="We are looking into it"),
+    "POST /api/v1/bugs/{bug_id}/attachments": lambda _world, _role: {
+        "files": {"file": ("shot.png", a_picture())}
+    },
+    "POST /api/v1/companies/{company_id}/claim": _json(email="somebody@chalk.example"),
+    "POST /api/v1/companies/{company_id}/verify": lambda world, role: {
+        "json": {"token": world.links.get(f"claim of {role}", world.links["claim of bystander"])}
+    },
+    "PATCH /api/v1/companies/{company_id}": _json(description="We make paper."),
+    "POST /api/v1/companies/{company_id}/members": lambda world, _: {
+        "json": {"email": world.people["colleague"].email, "role": "member"}
+    },
+    "DELETE /api/v1/companies/{company_id}/members": lambda world, _: {
+        "json": {"user_id": world.people["member"].id}
+    },
+    "PATCH /api/v1/companies/{company_id}/members/{user_id}": _json(role="admin"),
+    "PATCH /api/v1/comments/{comment_id}": _json(content="It happened twice"),
+    "POST /api/v1/bugs/{bug_id}/flag": _json(reason="spam"),
+    "POST /api/v1/comments/{comment_id}/flag": _json(reason="abuse"),
+    "POST /api/v1/admin/bugs/{bug_id}/flag": _BECAUSE,
+    "DELETE /api/v1/admin/bugs/{bug_id}": _BECAUSE,
+    "POST /api/v1/admin/bugs/{bug_id}/restore": _BECAUSE,
+    "POST /api/v1/admin/bugs/{bug_id}/unmerge": _BECAUSE,
+    "DELETE /api/v1/admin/comments/{comment_id}": _BECAUSE,
+    "POST /api/v1/admin/comments/{comment_id}/restore": _BECAUSE,
+    "POST /api/v1/admin/users/{user_id}/ban": _BECAUSE,
+    "POST /api/v1/admin/users/{user_id}/unban": _BECAUSE,
+    "POST /api/v1/admin/companies/{company_id}/verify": _BECAUSE,
+    "POST /api/v1/admin/companies/{company_id}/unverify": _BECAUSE,
+    "PATCH /api/v1/admin/applications/{application_id}": _json(company_id=None, reason="It must be"),
+    "POST /api/v1/admin/bugs/merge": lambda world, _: {
+        "json": {
+            "source_bug_id": world.ids["bug"],
+            "target_bug_id": world.ids["other bug"],
+            "reason": "The same",
+        }
+    },
+}

@@ -1,0 +1,205 @@
+"""A small board on which every role has something of its own, and that can be put back as it was."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from PIL import Image
+from psycopg import sql as statements
+
+from bugrelay.domain.companies.service.claims import claim_token
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.links import link_token
+from bugrelay.infra.tokens import hash_secret
+from tests.conftest import TEST_ENVIRONMENT, Person, make_admin, make_member, register, report
+
+COMPANY_DOMAIN = "paper.example"
+Sql = psycopg.Connection[Any]
+
+
+@dataclass
+class World:
+    """`people` by role, without the anonymous; `ids` of things by name; `links` are tokens of mails by purpose."""
+
+    client: httpx.AsyncClient
+    sql: Sql
+    uploads: Path
+    people: dict[str, Person] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    _kept: dict[str, bytes] = field(default_factory=dict)
+    _kept_files: dict[Path, bytes] = field(default_factory=dict)
+
+    def headers(self, role: str) -> dict[str, str]:
+        return self.people[role].headers if role in self.people else {}
+
+    def keep(self) -> None:
+        """Remember every table and every uploaded file as they are now."""
+        self._kept = {table: _copied(self.sql, table) for table in tables(self.sql)}
+        self._kept_files = {path: path.read_bytes() for path in self.uploads.rglob("*.png")}
+
+    def put_back(self) -> None:
+        """All as it was when it was kept; as a replica, the session fires no triggers."""
+        for path, content in self._kept_files.items():
+            path.write_bytes(content)
+        with self.sql.transaction():
+            self.sql.execute("SET LOCAL session_replication_role = replica")
+            for table, content in self._kept.items():
+                name = statements.Identifier(table)
+                self.sql.execute(statements.SQL("DELETE FROM {}").format(name))
+                with self.sql.cursor().copy(statements.SQL("COPY {} FROM STDIN").format(name)) as copy:
+                    copy.write(content)
+
+
+def tables(sql: Sql) -> list[str]:
+    rows = sql.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename")
+    return [name for (name,) in rows if name != "alembic_version"]
+
+
+def _copied(sql: Sql, table: str) -> bytes:
+    copying = statements.SQL("COPY {} TO STDOUT").format(statements.Identifier(table))
+    with sql.cursor().copy(copying) as copy:
+        return b"".join(bytes(chunk) for chunk in copy)
+
+
+def all_rows(sql: Sql) -> dict[str, list[str]]:
+    """Every row of every table as text, sorted: equal before and after means that nothing was changed."""
+    found = {}
+    for table in tables(sql):
+        rows = statements.SQL("SELECT t::text FROM {} AS t ORDER BY 1").format(statements.Identifier(table))
+        found[table] = [row for (row,) in sql.execute(rows)]
+    return found
+
+
+async def build(client: httpx.AsyncClient, sql: Sql, *, uploads: Path) -> World:
+    """People, a bug of the reporter's on an application of the company's, and what hangs on it."""
+    world = World(client, sql, uploads)
+    await _people(world)
+    await _company_and_bug(world)
+    await _what_hangs_on_the_bug(world)
+    await _moderated_things(world)
+    _mailed_links(world)
+    _claims(world)
+    for role, person in world.people.items():
+        row = sql.execute("SELECT id FROM sessions WHERE user_id = %s", (person.id,)).fetchone()
+        assert row is not None
+        world.ids[f"session of {role}"] = str(row[0])
+    world.keep()
+    return world
+
+
+async def _people(world: World) -> None:
+    names = {
+        "user": "una@people.example",
+        "reporter": "rita@people.example",
+        "member": f"mae@{COMPANY_DOMAIN}",
+        "company admin": f"cora@{COMPANY_DOMAIN}",
+        "other company's admin": "otto@ink.example",
+        "banned user": "ben@people.example",
+        "admin": "ada@people.example",
+        "bystander": "bob@people.example",
+        "colleague": f"cleo@{COMPANY_DOMAIN}",
+    }
+    for role, email in names.items():
+        world.people[role] = await register(world.client, email.partition("@")[0], email=email)
+    make_admin(world.sql, world.people["admin"])
+
+
+async def _company_and_bug(world: World) -> None:
+    bug = await report(
+        world.client,
+        world.people["reporter"],
+        application_name="Paper",
+        application_url=f"https://app.{COMPANY_DOMAIN}",
+    )
+    other = await report(world.client, application_name="Ink", application_url="https://ink.example")
+    unclaimed = await report(world.client, application_name="Chalk", application_url="https://chalk.example")
+    world.ids |= {
+        "bug": bug["id"],
+        "application": bug["application_id"],
+        "company": bug["assigned_company_id"],
+        "other bug": other["id"],
+        "other company": other["assigned_company_id"],
+        "unclaimed company": unclaimed["assigned_company_id"],
+    }
+    make_member(world.sql, world.people["member"], world.ids["company"])
+    make_member(world.sql, world.people["company admin"], world.ids["company"], role="admin")
+    make_member(world.sql, world.people["other company's admin"], world.ids["other company"], role="admin")
+
+
+async def _what_hangs_on_the_bug(world: World) -> None:
+    reporter = world.people["reporter"]
+    path = f"/api/v1/bugs/{world.ids['bug']}"
+    comment = await world.client.post(
+        f"{path}/comments", json={"content": "It happens daily"}, headers=reporter.headers
+    )
+    picture = await world.client.post(
+        f"{path}/attachments", files={"file": ("shot.png", a_picture())}, headers=reporter.headers
+    )
+    world.ids["comment"] = comment.json()["comment"]["id"]
+    world.ids["attachment"] = picture.json()["attachment"]["id"]
+    world.ids["file"] = picture.json()["attachment"]["file_url"].rpartition("/")[2]
+
+
+async def _moderated_things(world: World) -> None:
+    """A removed bug, a merged one, a removed comment and a banned user, by the admin."""
+    client, headers, reporter = world.client, world.headers("admin"), world.people["reporter"]
+    for name in ("removed bug", "merged bug"):
+        world.ids[name] = (await report(client, reporter, application_name="Paper"))["id"]
+    picture = await client.post(
+        f"/api/v1/bugs/{world.ids['removed bug']}/attachments",
+        files={"file": ("shot.png", a_picture())},
+        headers=reporter.headers,
+    )
+    world.ids["removed file"] = picture.json()["attachment"]["file_url"].rpartition("/")[2]
+    comment = await client.post(
+        f"/api/v1/bugs/{world.ids['bug']}/comments", json={"content": "Buy my book"}, headers=reporter.headers
+    )
+    world.ids["removed comment"] = comment.json()["comment"]["id"]
+    merge = {"source_bug_id": world.ids["merged bug"], "target_bug_id": world.ids["other bug"]}
+    for method, path, body in (
+        ("DELETE", f"bugs/{world.ids['removed bug']}", {}),
+        ("POST", "bugs/merge", merge),
+        ("DELETE", f"comments/{world.ids['removed comment']}", {}),
+        ("POST", f"users/{world.people['banned user'].id}/ban", {}),
+    ):
+        act = {"reason": "It must be", **body}
+        response = await client.request(method, f"/api/v1/admin/{path}", json=act, headers=headers)
+        assert response.status_code == 200, response.text
+
+
+def _claims(world: World) -> None:
+    """Everybody has an open claim on the company that nobody has verified."""
+    for role, person in world.people.items():
+        claim_id = new_id()
+        token = claim_token(TEST_ENVIRONMENT["SECRET_KEY"], claim_id)
+        world.sql.execute(
+            "INSERT INTO company_claims (id, company_id, user_id, method, email, token_hash, expires_at)"
+            " VALUES (%s, %s, %s, 'mail', 'somebody@chalk.example', %s, now() + interval '1 hour')",
+            (claim_id, world.ids["unclaimed company"], person.id, hash_secret(token)),
+        )
+        world.links[f"claim of {role}"] = token
+
+
+def _mailed_links(world: World) -> None:
+    reporter = world.people["reporter"]
+    for purpose in ("verify_email", "reset_password"):
+        link_id = new_id()
+        token = link_token(TEST_ENVIRONMENT["SECRET_KEY"], purpose=purpose, link_id=link_id)
+        world.sql.execute(
+            "INSERT INTO one_time_links (id, user_id, purpose, email, token_hash, expires_at)"
+            " VALUES (%s, %s, %s, %s, %s, now() + interval '1 hour')",
+            (link_id, reporter.id, purpose, reporter.email, hash_secret(token)),
+        )
+        world.links[purpose] = token
+
+
+def a_picture() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (2, 2), "teal").save(file, "PNG")
+    return file.getvalue()
