@@ -1,0 +1,101 @@
+"""The bars: ratios that BugRelay has to reach, and the table that says whether it does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+SMALL, LARGE = 100_000, 1_000_000
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A ratio with the value that it must reach and the one to be proud of.
+
+    Attributes:
+        key: Its name in the results.
+        at_most: Lower is better.
+        bugs: The size of board at which it counts; None for any.
+    """
+
+    key: str
+    title: str
+    floor: float
+    ambitious: float
+    at_most: bool = False
+    bugs: int | None = None
+    unit: str = "x"
+
+    def verdict(self, value: float, bugs: int) -> str:
+        if self.bugs is not None and bugs != self.bugs:
+            return f"counts at {self.bugs:,}"
+        if self._reached(value, self.ambitious):
+            return "ambitious"
+        return "floor" if self._reached(value, self.floor) else "BELOW"
+
+    def _reached(self, value: float, wanted: float) -> bool:
+        return value <= wanted if self.at_most else value >= wanted
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A ratio by throughput or latency; `by_cpu` is the same ratio by what a request costs in CPU time.
+
+    The bar uses the first. The second does not depend on how client and server shared the cores.
+    """
+
+    value: float
+    by_cpu: float | None = None
+    note: str = ""
+
+
+BARS = (
+    Bar("cached_list", "cached list ÷ plain bytes", 0.75, 0.90),
+    Bar("cached_detail", "cached detail ÷ plain bytes", 0.75, 0.90),
+    Bar("redis_hit", "Redis hit without in-process copy ÷ plain bytes", 0.45, 0.60),
+    Bar("uncached_mix", "uncached mix ÷ baseline", 10, 40),
+    Bar("cached_mix", "mix with caches ÷ baseline", 300, 800),
+    Bar("common_search", "relevance search of common words, naive ÷ ours", 15, 100, bugs=LARGE),
+    Bar("flatness", "p95 common ÷ p95 medium", 8, 2, at_most=True),
+    Bar("top_20", "top 20 identical to the full ranking", 100, 100, unit="%"),
+    Bar("exact_total", "total = count(*) under six writers", 100, 100, unit="%"),
+    Bar("page_cpu", "client CPU of a page ÷ raw psycopg", 2.0, 1.2, at_most=True),
+    Bar("hot_bug", "hot-bug toggles ÷ plain row-lock counter", 0.9, 8),
+    Bar("drift", "drift after races", 0, 0, at_most=True, unit=""),
+    Bar("create", "create with ÷ without search index", 0.5, 0.7),
+    Bar("deep_page", "deepest page ÷ page 1", 15, 5, at_most=True, bugs=LARGE),
+    Bar("growth", "p95 of the uncached mix at 1 M ÷ at 100 k", 3, 1.5, at_most=True),
+)
+
+
+def table(measured: Mapping[str, Measured], bugs: int) -> str:
+    """The bars in Markdown, aligned for a terminal; those that were not measured are left out."""
+    rows = [("bar", "measured", "by CPU", "floor", "ambitious", "verdict", "")]
+    for bar in BARS:
+        found = measured.get(bar.key)
+        if found is None:
+            continue
+        by_cpu = _number(found.by_cpu, bar.unit) if found.by_cpu is not None else ""
+        sign = "≤ " if bar.at_most else ""
+        rows.append(
+            (
+                bar.title,
+                _number(found.value, bar.unit),
+                by_cpu,
+                sign + _number(bar.floor, bar.unit),
+                sign + _number(bar.ambitious, bar.unit),
+                bar.verdict(found.value, bugs),
+                found.note,
+            )
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def _number(value: float, unit: str) -> str:
+    if unit in ("%", ""):
+        return f"{value:g} {unit}".strip()
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2  # noqa: PLR2004 - three significant digits
+    return f"{value:.{digits}f}{unit}"

@@ -1,0 +1,110 @@
+"""BugRelay in this process: the one place that knows by which functions a page is read, a vote cast, a bug reported."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from bugrelay.bootstrap import build
+from bugrelay.domain.bugs.lists import BugPage, list_bugs
+from bugrelay.domain.bugs.schemas import BugQuery, ReportBug
+from bugrelay.domain.bugs.search import parse_search
+from bugrelay.domain.bugs.service.reporting import report_bug
+from bugrelay.domain.bugs.service.votes import toggle_vote
+from bugrelay.infra.db import Query, Reader
+from bugrelay.infra.platform import Platform
+from bugrelay.infra.viewer import ANONYMOUS
+from bugrelay.settings import Settings
+
+# Marks what a benchmark puts on the board, so that it can be taken off again.
+MARK = "benchmark"
+
+_BELONGINGS = """
+SELECT c.conrelid::regclass::text, a.attname
+FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+WHERE c.contype = 'f' AND c.confrelid = 'bugs'::regclass AND c.confdeltype = 'c'
+"""
+
+
+class Board:
+    """The board by its own functions, without HTTP and without caches of answers."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    async def page(self, reader: Reader | None = None, **query: Any) -> BugPage:
+        """What `GET /bugs` answers from.
+
+        Args:
+            reader: Where it reads; by default as a request does.
+            query: Parameters of the request.
+        """
+        reader = reader or self._platform.database
+        wanted = BugQuery(**query)
+        search = await parse_search(reader, wanted.search) if wanted.search else None
+        return await list_bugs(reader, self._platform.totals, wanted, search)
+
+    async def toggle_vote(self, bug_id: UUID, user_id: UUID) -> None:
+        async with self._platform.work() as work:
+            await toggle_vote(work, bug_id, user_id=user_id)
+
+    async def report(self, *, title: str, description: str, application_name: str, tags: list[str]) -> UUID:
+        """An anonymous report that carries the mark."""
+        wanted = ReportBug(
+            title=title,
+            description=description,
+            application_name=application_name,
+            tags=tags,
+            app_version=MARK,
+        )
+        async with self._platform.work() as work:
+            return await report_bug(work, ANONYMOUS, wanted)
+
+
+@asynccontextmanager
+async def opened_board(settings: Settings, *, connections: int = 12) -> AsyncIterator[Board]:
+    """The board for the length of the block. One kind of call gets a third of the connections."""
+    platform = build(replace(settings, database_pool=connections))
+    await platform.start()
+    try:
+        yield Board(platform)
+    finally:
+        await platform.close()
+
+
+class SnapshotReader:
+    """Reads on one connection: in a REPEATABLE READ transaction everything is of one snapshot."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        self._connection = connection
+
+    async def rows(
+        self, query: Query, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[tuple[Any, ...]]:
+        values = {**query.constants, **(parameters or {})}
+        cursor = await self._connection.execute(query.sql, values, prepare=True)
+        return await cursor.fetchall()
+
+    async def row(self, query: Query, parameters: Mapping[str, Any] | None = None) -> tuple[Any, ...] | None:
+        rows = await self.rows(query, parameters)
+        return rows[0] if rows else None
+
+
+def take_off(url: str) -> None:
+    """Delete everything that carries the mark.
+
+    Bugs themselves go without the checks of who refers to them: votes are not indexed by the bug they were merged
+    from, so each check would read them all. BugRelay deletes no bugs, so it needs no such index.
+    """
+    with psycopg.connect(url) as connection:
+        marked = connection.execute("SELECT bug_id FROM bug_texts WHERE app_version = %s", (MARK,)).fetchall()
+        ids = [row[0] for row in marked]
+        for table, column in connection.execute(_BELONGINGS).fetchall():
+            connection.execute(f"DELETE FROM {table} WHERE {column} = ANY(%s)", (ids,))  # noqa: S608 - of the catalogue
+        connection.execute("SET LOCAL session_replication_role = replica")
+        connection.execute("DELETE FROM bugs WHERE id = ANY(%s)", (ids,))

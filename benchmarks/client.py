@@ -1,0 +1,161 @@
+"""A load client that costs little: HTTP/1.1 over kept connections, each with one request under way (a closed loop).
+
+It shares two cores with the servers, so it does as little as it can: requests are bytes made before, of an answer it
+reads the status and the length, and the rest is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvloop
+
+PATIENCE_SECONDS = 60  # for answers that are under way when the time is up
+
+
+@dataclass(frozen=True)
+class Request:
+    """A GET; `kind` names what it asks for in the latencies by kind."""
+
+    kind: str
+    path: str
+    token: str | None = None
+
+    def encoded(self) -> bytes:
+        authorization = f"Authorization: Bearer {self.token}\r\n" if self.token else ""
+        return f"GET {self.path} HTTP/1.1\r\nHost: bench.example\r\n{authorization}\r\n".encode()
+
+
+@dataclass
+class Load:
+    """What came of a stretch of requests; latencies in seconds, by kind."""
+
+    seconds: float = 0.0
+    latencies: dict[str, list[float]] = field(default_factory=dict)
+    failures: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def count(self) -> int:
+        """Answers with status 200."""
+        return sum(map(len, self.latencies.values()))
+
+    @property
+    def per_second(self) -> float:
+        return self.count / self.seconds
+
+    def percentile(self, percent: float, *kinds: str) -> float:
+        """Of the named kinds, or of all."""
+        every = sorted(
+            itertools.chain.from_iterable(self.latencies[kind] for kind in kinds or self.latencies)
+        )
+        return percentile(every, percent)
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """The value that `percent` of a sorted sequence do not exceed; 0 for an empty one."""
+    if not ordered:
+        return 0.0
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+def drive(port: int, requests: Sequence[Request], *, connections: int, seconds: float) -> Load:
+    """Send the requests round and round over so many connections for so long.
+
+    What is under way at the end is waited for and counted, with its time: slow answers are not left out.
+
+    Raises:
+        OSError: No server there.
+        TimeoutError: Answers that were under way did not come.
+    """
+    return uvloop.run(_drive(port, requests, connections=connections, seconds=seconds))
+
+
+async def _drive(port: int, requests: Sequence[Request], *, connections: int, seconds: float) -> Load:
+    loop = asyncio.get_running_loop()
+    endless = itertools.cycle([(request.kind, request.encoded()) for request in requests])
+    load = Load()
+    started = time.perf_counter()
+    stop_at = started + seconds
+    opened = []
+    for _ in range(connections):
+        _, protocol = await loop.create_connection(
+            lambda: _Connection(endless, load, stop_at), "127.0.0.1", port
+        )
+        opened.append(protocol)
+    async with asyncio.timeout(seconds + PATIENCE_SECONDS):
+        await asyncio.gather(*(protocol.done for protocol in opened))
+    load.seconds = time.perf_counter() - started
+    return load
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: sends the next request as soon as an answer is complete."""
+
+    def __init__(self, requests: Iterator[tuple[str, bytes]], load: Load, stop_at: float) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._requests = requests
+        self._load = load
+        self._stop_at = stop_at
+        self._kind = ""
+        self._sent_at = 0.0
+        self._head = b""
+        self._left = -1  # bytes of the body to come; -1 while the head is not complete
+        self._good = False
+
+    def connection_made(self, transport: Any) -> None:  # uvloop's is no subclass of asyncio's
+        self._transport = transport
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        if self._left >= 0:
+            self._left -= len(data)
+        else:
+            data = self._head + data
+            end = data.find(b"\r\n\r\n")
+            if end < 0:
+                self._head = data
+                return
+            self._left = _content_length(data[:end]) - (len(data) - end - 4)
+            self._good = data.startswith(b"HTTP/1.1 200")
+        if self._left <= 0:
+            self._answered()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(exc or ConnectionResetError("the server closed the connection"))
+
+    def _answered(self) -> None:
+        now = time.perf_counter()
+        if self._good:
+            self._load.latencies.setdefault(self._kind, []).append(now - self._sent_at)
+        else:
+            self._load.failures[self._kind] += 1
+        if now < self._stop_at:
+            self._send()
+        else:
+            self.done.set_result(None)
+            self._transport.close()
+
+    def _send(self) -> None:
+        self._kind, request = next(self._requests)
+        self._head = b""
+        self._left = -1
+        self._sent_at = time.perf_counter()
+        self._transport.write(request)
+
+
+def _content_length(head: bytes) -> int:
+    """Every server here names it.
+
+    Raises:
+        ValueError: This one did not.
+    """
+    lower = head.lower()
+    at = lower.index(b"content-length:") + len(b"content-length:")
+    return int(lower[at:].split(b"\r\n", 1)[0])

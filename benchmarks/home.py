@@ -1,0 +1,101 @@
+"""The kept databases of a benchmark, `var/bench-<bugs>`, filled once; and the settings that all of it runs with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from benchmarks.generate import VERSION, generate, say
+from bugrelay.embedded import running
+from bugrelay.infra.db import libpq_url
+from bugrelay.migrations.run import migrate
+from bugrelay.settings import Settings, load_settings
+
+ROOT = Path(__file__).parents[1]
+
+# What differs from a fresh installation: nobody is limited, and nobody has to solve a captcha.
+ENVIRONMENT = {
+    "SECRET_KEY": "a key for benchmarks only, of no value at all",
+    "CAPTCHA": "off",
+    "RATE_LIMIT_GENERAL": "off",
+    "RATE_LIMIT_BUG_SUBMISSION": "off",
+    "RATE_LIMIT_SIGN_IN": "off",
+    "RATE_LIMIT_MAIL": "off",
+    "NEW_APPLICATIONS_PER_DAY": "off",
+    "ACCESS_TOKEN_MINUTES": "1000",
+    "HOST": "127.0.0.1",
+    # The issuer of tokens, the same for every port.
+    "PUBLIC_URL": "http://bench.example",
+}
+
+
+@dataclass(frozen=True)
+class Home:
+    """A filled board whose databases run. `environment` is what a server needs to serve it."""
+
+    bugs: int
+    directory: Path
+    settings: Settings
+    environment: dict[str, str]
+    request_words: dict[str, Any]
+
+    @property
+    def url(self) -> str:
+        """For psycopg, as superuser."""
+        return libpq_url(self.settings.database_url)
+
+    def words(self, kind: str) -> list[str]:
+        """Words that are `common`, `mid`, `medium` or `rare`."""
+        words: list[str] = self.request_words["words"][kind]
+        return words
+
+
+@contextmanager
+def opened(bugs: int) -> Iterator[Home]:
+    """The databases of this size, started and filled, for the length of the block.
+
+    They run as `make run` starts them: durable, with the same settings of PostgreSQL.
+    """
+    directory = ROOT / "var" / f"bench-{bugs}"
+    environment = {**ENVIRONMENT, "BUGRELAY_HOME": str(directory)}
+    with running(load_settings(environment)) as settings:
+        request_words = _filled(settings, directory / "board.json", bugs)
+        urls = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
+        yield Home(bugs, directory, settings, environment | urls, request_words)
+
+
+def _filled(settings: Settings, stamp: Path, bugs: int) -> dict[str, Any]:
+    """What the stamp of a complete board says; without one the board is made anew."""
+    if stamp.exists():
+        kept: dict[str, Any] = json.loads(stamp.read_text())
+        if kept["version"] == VERSION:
+            migrate(settings)
+            _forget_changes(settings)
+            return kept
+        stamp.unlink()
+    say(f"making a board of {bugs:,} bugs; it is kept in {stamp.parent}")
+    url = libpq_url(settings.database_url)
+    with psycopg.connect(make_conninfo(**_in_database(url, "postgres")), autocommit=True) as connection:
+        connection.execute("DROP DATABASE bugrelay WITH (FORCE)")
+        connection.execute("CREATE DATABASE bugrelay")
+    migrate(settings)
+    made = generate(url, bugs)
+    stamp.write_text(json.dumps(made, indent=1))
+    return made
+
+
+def _forget_changes(settings: Settings) -> None:
+    """The log of changes is trimmed by the worker, which does not run here; no process knows totals of a former run."""
+    with psycopg.connect(libpq_url(settings.database_url)) as connection:
+        connection.execute("TRUNCATE bug_search_changes")
+
+
+def _in_database(url: str, name: str) -> dict[str, Any]:
+    return {**conninfo_to_dict(url), "dbname": name}

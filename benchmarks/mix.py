@@ -1,0 +1,45 @@
+"""The fixed mix of requests: the same for every server and every run over a board."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+from urllib.parse import urlencode
+
+from benchmarks.client import Request
+
+COUNT = 2000  # requests before the mix begins again
+SHARES = {"recent": 40, "popular": 15, "status": 15, "tags": 10, "medium": 10, "common": 5, "application": 5}
+
+
+def requests(request_words: dict[str, Any], *, token: str | None = None) -> list[Request]:
+    """Lists in their orders, by status and priority, tags and application; searches for medium and common words.
+
+    Args:
+        request_words: What the board is made of; see `generate`.
+        token: Signed-in requests pass every cache.
+    """
+    draw = random.Random(42)  # noqa: S311 - a mix, no secret
+    kinds = draw.choices([*SHARES], weights=[*SHARES.values()], k=COUNT)
+    paths = (f"/api/v1/bugs?{urlencode(_query(kind, draw, request_words))}" for kind in kinds)
+    return [Request(kind, path, token) for kind, path in zip(kinds, paths, strict=True)]
+
+
+def _query(kind: str, draw: random.Random, words: dict[str, Any]) -> dict[str, str | int]:
+    query: dict[str, str | int]
+    match kind:
+        case "recent":
+            query = {"page": draw.randint(1, 5)}
+        case "popular":
+            query = {"sort": "popular", "page": draw.randint(1, 3)}
+        case "status":
+            status = draw.choice(("open", "reviewing", "fixed"))
+            query = {"status": status, "priority": draw.choice(("low", "medium", "high", "critical"))}
+        case "tags":
+            tags = ",".join(draw.sample(words["tags"][:4], 2))
+            query = {"tags": tags, "sort": draw.choice(("recent", "popular"))}
+        case "application":
+            query = {"application": draw.choice([*words["applications"].values()])}
+        case _:
+            query = {"search": draw.choice(words["words"][kind])}
+    return query

@@ -1,0 +1,60 @@
+"""`python -m benchmarks.serve NAME`: one of the servers to compare, with the settings that BugRelay serves with."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.server import Server
+from litestar import Litestar
+
+from bugrelay.app import create_app
+from bugrelay.infra.hot import HotAnswer, HotAnswers, HotKey
+from bugrelay.infra.logging import configure_logging
+from bugrelay.server import serve
+from bugrelay.settings import load_settings
+
+APPLICATIONS = {
+    "baseline": "benchmarks.baseline:app",
+    "plain": "benchmarks.plain:app",
+    "redis-only": "benchmarks.serve:redis_only_app",
+}
+SERVERS = ("bugrelay", *APPLICATIONS)
+
+
+class NoHotAnswers(HotAnswers):
+    """Keeps nothing."""
+
+    def put(self, key: HotKey, answer: HotAnswer) -> None:
+        pass
+
+
+def redis_only_app() -> Litestar:
+    """BugRelay without the copy of hot answers in the process: each cached answer is fetched from Redis."""
+    configure_logging()
+    app = create_app(load_settings(os.environ))
+    app.state.platform.cache.hot = NoHotAnswers()
+    return app
+
+
+def main(name: str) -> None:
+    if name == "bugrelay":
+        serve(load_settings(os.environ))
+        return
+    Server(
+        APPLICATIONS[name],
+        factory=name == "redis-only",
+        address="127.0.0.1",
+        port=int(os.environ["PORT"]),
+        workers=1,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        http=HTTPModes.http1,
+        websockets=False,
+        log_access=False,
+    ).serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,120 @@
+"""Servers to ask, each with one worker on a port of its own, and what they cost: CPU seconds from /proc."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from bugrelay.embedded.processes import spawn, stop
+
+START_SECONDS = 60
+STOP_SECONDS = 15
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class ServerError(Exception):
+    """A server that did not start; the text is one line."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """One that answers on `port`; `pid` is of its first process, whose children serve."""
+
+    name: str
+    port: int
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        return cpu_seconds(self.pid)
+
+    def get(self, path: str) -> bytes:
+        """The body of a GET that has to work."""
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            body = response.read()
+            if response.status != 200:  # noqa: PLR2004 - OK
+                raise ServerError(f"{self.name} answered {response.status} to {path}")
+            return body
+
+
+@contextmanager
+def serving(name: str, environment: Mapping[str, str], *, log: Path) -> Iterator[Server]:
+    """`python -m benchmarks.serve NAME`, from its first answer until the end of the block.
+
+    Args:
+        name: One of `benchmarks.serve.SERVERS`.
+        environment: What it needs beyond our own.
+        log: Its standard output and error, written anew.
+
+    Raises:
+        ServerError
+    """
+    port = _free_port()
+    env = {**os.environ, **environment, "PORT": str(port)}
+    with log.open("wb") as output:
+        argv = [sys.executable, "-m", "benchmarks.serve", name]
+        process = spawn(argv, death_signal=signal.SIGTERM, env=env, log=output)
+    try:
+        _wait_for(name, process, port, log)
+        yield Server(name, port, process.pid)
+    finally:
+        stop(process, signal.SIGTERM, seconds=STOP_SECONDS)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_for(name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not _answers(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            last = log.read_text(errors="replace").strip().rpartition("\n")[2]
+            raise ServerError(f"{name} did not start: {last[:200]} (see {log})")
+        time.sleep(0.1)
+
+
+def _answers(port: int) -> bool:
+    with (
+        suppress(OSError, HTTPException),
+        closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection,
+    ):
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200  # noqa: PLR2004 - OK
+    return False
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and all its descendants, those that have ended included."""
+    parents: dict[int, list[int]] = {}
+    times: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):  # It ended while we looked.
+                fields = (entry / "stat").read_text().rpartition(") ")[2].split()
+                parents.setdefault(int(fields[1]), []).append(int(entry.name))
+                times[int(entry.name)] = sum(map(int, fields[11:15]))
+    total, waiting = 0, [pid]
+    while waiting:
+        process = waiting.pop()
+        total += times.get(process, 0)
+        waiting += parents.get(process, [])
+    return total / TICKS
+
+
+def parent_of(pid: int) -> int:
+    """The process that started it: of a PostgreSQL backend, the server."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
