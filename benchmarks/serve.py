@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Awaitable, Callable
 
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.server import Server
 from litestar import Litestar
 
 from bugrelay.app import create_app
+from bugrelay.infra.cache import Cache
 from bugrelay.infra.hot import HotAnswer, HotAnswers, HotKey
 from bugrelay.infra.logging import configure_logging
 from bugrelay.server import serve
@@ -19,15 +21,16 @@ APPLICATIONS = {
     "baseline": "benchmarks.baseline:app",
     "plain": "benchmarks.plain:app",
     "redis-only": "benchmarks.serve:redis_only_app",
+    "uncached": "benchmarks.serve:uncached_app",
 }
 SERVERS = ("bugrelay", *APPLICATIONS)
 
 
 class NoHotAnswers(HotAnswers):
-    """Keeps nothing."""
+    """Knows where the cache has an answer, and never gives one itself."""
 
-    def put(self, key: HotKey, answer: HotAnswer) -> None:
-        pass
+    def get(self, key: HotKey) -> HotAnswer | None:  # noqa: ARG002 - nothing is looked up
+        return None
 
 
 def redis_only_app() -> Litestar:
@@ -38,13 +41,42 @@ def redis_only_app() -> Litestar:
     return app
 
 
+class NoAnswers(HotAnswers):
+    """Keeps nothing."""
+
+    def put(self, key: HotKey, answer: HotAnswer) -> None:
+        pass
+
+
+class NoCache(Cache):
+    """Loads every time, for everyone."""
+
+    async def get_or_load(
+        self,
+        *,
+        group: str,  # noqa: ARG002 - as the cache is called
+        key: str,  # noqa: ARG002 - likewise
+        load: Callable[[], Awaitable[bytes]],
+    ) -> tuple[bytes, bool]:
+        return await load(), False
+
+
+def uncached_app() -> Litestar:
+    """BugRelay without any cache of answers: each is read from the database."""
+    configure_logging()
+    app = create_app(load_settings(os.environ))
+    app.state.platform.cache.__class__ = NoCache
+    app.state.platform.cache.hot = NoAnswers()
+    return app
+
+
 def main(name: str) -> None:
     if name == "bugrelay":
         serve(load_settings(os.environ))
         return
     Server(
         APPLICATIONS[name],
-        factory=name == "redis-only",
+        factory=name in ("redis-only", "uncached"),
         address="127.0.0.1",
         port=int(os.environ["PORT"]),
         workers=1,

@@ -12,6 +12,7 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.middleware._internal.cors import CORSMiddleware
+from litestar.types import ASGIApp
 
 from bugrelay.bootstrap import DOMAINS, build
 from bugrelay.domain.accounts.service import authenticate
@@ -20,6 +21,7 @@ from bugrelay.http.docs import DocsController
 from bugrelay.http.errors import EXCEPTION_HANDLERS
 from bugrelay.http.gate import Gate, RouteBuckets
 from bugrelay.http.health import HealthController
+from bugrelay.http.hot import HotPath
 from bugrelay.http.openapi import openapi_document
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.transport import Transport
@@ -101,10 +103,11 @@ def _handlers(app: Litestar) -> list[tuple[str, HTTPRouteHandler]]:
 
 
 def _wrap(app: Litestar, platform: Platform) -> None:
-    """Outermost first: transport, CORS, gate, Litestar."""
+    """Outermost first: hot answers, transport, CORS, gate, Litestar."""
     handlers = _handlers(app)
     require_rules([handler for _, handler in handlers])
-    asgi = Gate(app.asgi_handler, platform, RouteBuckets(handlers, platform.buckets))
+    gate = Gate(app.asgi_handler, platform, RouteBuckets(handlers, platform.buckets))
+    asgi: ASGIApp = gate
     origins = list(platform.settings.cors_allow_origins)
     if origins:
         cors = CORSConfig(
@@ -119,6 +122,5 @@ def _wrap(app: Litestar, platform: Platform) -> None:
             ],
             expose_headers=EXPOSED_HEADERS,
         )
-        app.asgi_handler = Transport(CORSMiddleware(asgi, cors))
-    else:
-        app.asgi_handler = Transport(asgi)
+        asgi = CORSMiddleware(gate, cors)
+    app.asgi_handler = HotPath(Transport(asgi), gate, platform)

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psycopg
@@ -104,6 +105,36 @@ async def test_a_hit_is_the_same_answer(client: httpx.AsyncClient, bug: Bug) -> 
     for path in (BUGS, f"{BUGS}/{bug['id']}"):
         miss, hit = await client.get(path), await client.get(path)
         assert (miss.content, miss.headers["etag"]) == (hit.content, hit.headers["etag"])
+
+
+async def test_a_hot_answer_differs_in_nothing_from_one_that_is_routed(
+    client: httpx.AsyncClient, bug: Bug
+) -> None:
+    own = {"x-cache", "x-request-id"}
+    for path in (BUGS, f"{BUGS}/{bug['id']}"):
+        for headers in ({}, {"Accept-Encoding": "gzip"}, {"Accept-Encoding": "identity"}):
+            routed = await client.get(f"{path}?n={uuid4()}", headers=headers)
+            await client.get(path, headers=headers)
+            hot = await client.get(path, headers={**headers, "X-Request-ID": "mine-1"})
+            assert hot.headers["x-cache"] == "HIT"
+            assert hot.headers["x-request-id"] == "mine-1"
+            assert {k: v for k, v in hot.headers.items() if k not in own} == {
+                k: v for k, v in routed.headers.items() if k not in own
+            }
+            assert hot.json() == routed.json()
+        known = await client.get(path, headers={"If-None-Match": hot.headers["etag"]})
+        assert (known.status_code, known.content, known.headers["x-cache"]) == (304, b"", "HIT")
+        assert "content-type" not in known.headers
+
+
+async def test_a_hot_answer_is_for_the_anonymous_of_this_site(
+    client: httpx.AsyncClient, ada: Person, bug: Bug
+) -> None:
+    path = f"{BUGS}/{bug['id']}"
+    await client.get(path)
+    assert (await client.get(path)).headers["x-cache"] == "HIT"
+    assert (await client.get(path, headers=ada.headers)).json()["bug"]["voted"] is False
+    assert (await client.get(path, headers={"Authorization": "Bearer no"})).status_code == 401
 
 
 async def test_head_is_get_without_its_body(client: httpx.AsyncClient, ada: Person, bug: Bug) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -54,6 +56,7 @@ async def test_a_list_says_where_its_page_stands(
         body = (await client.get(BUGS, params=query)).json()
         assert body.keys() == {"bugs", "pagination"}
         pagination: dict[str, Any] = body["pagination"]
+        assert (pagination.pop("next_cursor") is not None) == pagination["has_next"]
         return {**pagination, "rows": len(body["bugs"])}
 
     first = {
@@ -183,29 +186,96 @@ async def test_walking_the_pages_shows_every_row_exactly_once(
         sort=st.sampled_from(["recent", "oldest", "popular", "trending", "relevance", None]),
         search=st.sampled_from([None, "stocked", "stocked -nothing2", "unknown words stocked"]),
         signed_in=st.booleans(),
+        by_cursor=st.booleans(),
     )
-    def walk(limit: int, sort: str | None, search: str | None, signed_in: bool) -> None:
-        walks.append((limit, sort, search, signed_in))
+    def walk(limit: int, sort: str | None, search: str | None, signed_in: bool, by_cursor: bool) -> None:
+        walks.append((limit, sort, search, signed_in, by_cursor))
 
-    walks: list[tuple[int, str | None, str | None, bool]] = []
+    walks: list[tuple[int, str | None, str | None, bool, bool]] = []
     await asyncio.to_thread(walk)
-    for limit, sort, search, signed_in in walks:
+    for limit, sort, search, signed_in, by_cursor in walks:
         query = {
             "limit": str(limit),
             **({"sort": sort} if sort else {}),
             **({"search": search} if search else {}),
         }
         seen: list[str] = []
-        page, more = 1, True
+        page, more, place = 1, True, {"page": "1"}
         while more:
             response = await client.get(
-                BUGS, params={**query, "page": str(page)}, headers=ada.headers if signed_in else {}
+                BUGS, params={**query, **place}, headers=ada.headers if signed_in else {}
             )
             seen += ids_of(response)
-            more = response.json()["pagination"]["has_next"]
+            where = response.json()["pagination"]
+            assert (where["page"], where["total"], where["has_prev"]) == (page, 23, page > 1)
+            assert (where["next_cursor"] is not None) == where["has_next"]
+            more = where["has_next"]
             page += 1
+            place = {"cursor": where["next_cursor"]} if by_cursor else {"page": str(page)}
         assert sorted(seen) == sorted(everything), query
         assert page - 1 == -(-23 // limit)
+
+
+async def test_a_cursor_is_shifted_by_nothing_that_comes_meanwhile(
+    client: httpx.AsyncClient, sql: psycopg.Connection[Any]
+) -> None:
+    everything = put_bugs(sql, 10, same_moment=False)
+    seen: list[str] = []
+    params: dict[str, Any] = {"limit": 3}
+    while True:
+        response = await client.get(BUGS, params=params)
+        seen += ids_of(response)
+        cursor = response.json()["pagination"]["next_cursor"]
+        if cursor is None:
+            break
+        await report(client)
+        params = {"limit": 3, "cursor": cursor}
+    assert sorted(seen) == sorted(everything)
+
+
+async def test_a_cursor_leads_on_among_bugs_with_some_of_the_words(
+    client: httpx.AsyncClient, sql: psycopg.Connection[Any]
+) -> None:
+    everything = put_bugs(sql, 5, same_moment=True)
+    query = {"search": "stocked elsewhere", "limit": 2}
+    first = (await client.get(BUGS, params=query)).json()
+    assert first["match"] == "some"
+    rest = [
+        await client.get(BUGS, params={**query, "cursor": first["pagination"]["next_cursor"], "limit": 9})
+    ]
+    assert sorted([bug["id"] for bug in first["bugs"]] + ids_of(rest[0])) == sorted(everything)
+
+
+async def test_a_cursor_that_no_list_gave_is_named(
+    client: httpx.AsyncClient, sql: psycopg.Connection[Any]
+) -> None:
+    put_bugs(sql, 3, same_moment=False)
+
+    def made_up(*content: Any) -> str:
+        return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
+
+    an_id = str(uuid4())
+    given = (await client.get(BUGS, params={"limit": 1})).json()["pagination"]["next_cursor"]
+    for cursor, more in (
+        ("x", {}),
+        ("\u00e9", {}),
+        ("%00", {}),
+        (made_up(), {}),
+        (made_up("recent", 2), {}),
+        (made_up("recent", 1, ["2026-01-01T00:00:00Z", an_id]), {}),
+        (made_up("recent", 2, ["yesterday", an_id]), {}),
+        (made_up("recent", 2, ["2026-01-01T00:00:00Z", "7"]), {}),
+        (made_up("recent", 2, ["2026-01-01T00:00:00Z"]), {}),
+        (made_up("popular", 2, [10**20, "2026-01-01T00:00:00Z", an_id]), {"sort": "popular"}),
+        (given, {"sort": "popular"}),
+        (given, {"search": "stocked"}),
+        (given, {"page": "2"}),
+        ("x" * 501, {}),
+    ):
+        response = await client.get(BUGS, params={"cursor": cursor, **more})
+        assert bad_fields(response) == ["cursor"], (cursor, more, response.text)
+    followed = await client.get(BUGS, params={"cursor": given, "limit": "5"})
+    assert len(followed.json()["bugs"]) == 2
 
 
 # --- filters --------------------------------------------------------------------------------------------------------

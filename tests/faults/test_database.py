@@ -123,13 +123,13 @@ async def test_a_connection_that_was_left_in_a_bad_state_is_used_by_nobody(
 ) -> None:
     for _ in range(POOL + 1):
         try:
-            async with database.reading() as connection:
-                await connection.execute(misuse.encode())
+            async with database.reading() as reader:
+                await reader.connection.execute(misuse.encode())
         except psycopg.Error:
             continue
     await assert_all_places_are_free(database)
-    async with database.reading() as connection:
-        assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    async with database.reading() as reader:
+        assert reader.connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 
 async def test_a_server_that_hangs_is_given_up_in_time_and_used_again_at_once(

@@ -9,7 +9,7 @@ import pytest
 
 from bugrelay.infra import hot as module
 from bugrelay.infra.cache import Cache
-from bugrelay.infra.hot import HOT_SECONDS, HotAnswer, HotAnswers
+from bugrelay.infra.hot import HOT_SECONDS, HotAnswer, HotAnswers, Place
 from bugrelay.infra.redis import RedisGate
 
 from .faults import FaultProxy
@@ -18,7 +18,9 @@ KEY = ("/api/v1/bugs", b"page=1")
 
 
 def answer(*, asked_at: float | None = None, group: str = "bugs", body: bytes = b"old") -> HotAnswer:
-    return HotAnswer(body, b'W/"1"', group, time.monotonic() if asked_at is None else asked_at)
+    return HotAnswer(
+        body, b'W/"1"', [], Place(group, "1", "/bugs"), time.monotonic() if asked_at is None else asked_at
+    )
 
 
 def body_of(hot: HotAnswers, key: tuple[str, bytes] = KEY) -> bytes | None:

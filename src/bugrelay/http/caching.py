@@ -1,4 +1,4 @@
-"""Answers from the cache, for the anonymous; the hottest are given before a request is even routed (http/gate.py)."""
+"""Answers from the cache, for the anonymous; the hottest are given before a request is even routed (http/hot.py)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from litestar import Response
 
 from bugrelay.http.answers import raw_answer
-from bugrelay.http.encoding import weak_etag
+from bugrelay.http.hot import hot_answer, packed
 from bugrelay.http.request import ApiRequest
-from bugrelay.infra.hot import HotAnswer
+from bugrelay.infra.hot import Place
 
 
 async def cached_answer(
@@ -25,9 +25,14 @@ async def cached_answer(
         key: Everything that the bytes depend on.
         load: Reads the database.
     """
+    cache = request.platform.cache
+
+    async def entry() -> bytes:
+        return packed(await load())
+
     asked_at = time.monotonic()
-    body, hit = await request.platform.cache.get_or_load(group=group, key=key, load=load)
-    etag = weak_etag(body)
-    hot = HotAnswer(body, etag, group, asked_at)
-    request.platform.cache.hot.put(request.scope["state"]["hot_key"], hot)
-    return raw_answer(body, headers={"X-Cache": "HIT" if hit else "MISS", "ETag": etag.decode()})
+    kept, hit = await cache.get_or_load(group=group, key=key, load=entry)
+    place = Place(group, cache.digest(group, key), request.scope["path_template"])
+    hot = hot_answer(kept, place, asked_at)
+    cache.hot.put((request.scope["path"], request.scope["query_string"]), hot)
+    return raw_answer(hot.body, headers={"X-Cache": "HIT" if hit else "MISS", "ETag": hot.etag.decode()})

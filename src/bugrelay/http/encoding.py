@@ -1,4 +1,4 @@
-"""How a body is named and packed: ETags and gzip."""
+"""How a body is named and packed: ETags and gzip; what a client that has it already is told."""
 
 from __future__ import annotations
 
@@ -6,9 +6,30 @@ import hashlib
 
 from bugrelay.infra.hot import GZIP_LEVEL
 
-__all__ = ["COMPRESS_FROM_BYTES", "GZIP_LEVEL", "accepts_gzip", "weak_etag"]
+__all__ = [
+    "COMPRESS_FROM_BYTES",
+    "GZIP_LEVEL",
+    "Headers",
+    "accepts_gzip",
+    "etag_matches",
+    "unmodified",
+    "weak_etag",
+]
+
+Headers = list[tuple[bytes, bytes]]
 
 COMPRESS_FROM_BYTES = 1024
+ETAG_BYTES = 28
+
+NOT_MODIFIED_HEADERS = (
+    b"etag",
+    b"cache-control",
+    b"vary",
+    b"x-request-id",
+    b"x-cache",
+    b"x-rate",
+    b"access-control-",  # without them a browser may not read what it has
+)
 
 
 def accepts_gzip(accept_encoding: bytes) -> bool:
@@ -21,5 +42,18 @@ def accepts_gzip(accept_encoding: bytes) -> bool:
 
 
 def weak_etag(body: bytes) -> bytes:
-    """Weak, because the same content is also sent compressed."""
-    return b'W/"' + hashlib.blake2b(body, digest_size=12).hexdigest().encode() + b'"'
+    """Weak, because the same content is also sent compressed. SHA-256 is what processors have instructions for."""
+    return b'W/"' + hashlib.sha256(body).hexdigest()[:24].encode() + b'"'
+
+
+def etag_matches(if_none_match: bytes, etag: bytes) -> bool:
+    """Weak comparison (RFC 9110, section 13.1.2)."""
+    if if_none_match.strip() == b"*":
+        return True
+    plain = etag.removeprefix(b"W/")
+    return any(item.strip().removeprefix(b"W/") == plain for item in if_none_match.split(b","))
+
+
+def unmodified(headers: Headers) -> Headers:
+    """The headers that an answer keeps when its body is left out (304)."""
+    return [pair for pair in headers if pair[0].startswith(NOT_MODIFIED_HEADERS)]

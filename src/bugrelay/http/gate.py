@@ -13,11 +13,9 @@ from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Send
 
 from bugrelay.errors import BugRelayError, RateLimitExceeded, ServiceUnavailable, ValidationFailed
-from bugrelay.http.encoding import COMPRESS_FROM_BYTES, accepts_gzip
 from bugrelay.http.errors import error_bytes
 from bugrelay.http.request import has_body
 from bugrelay.infra.addresses import client_address, limit_identity
-from bugrelay.infra.hot import HotAnswer
 from bugrelay.infra.limits import Bucket, Decision
 from bugrelay.infra.platform import Platform
 
@@ -87,17 +85,35 @@ class Gate:
     async def _pass(self, scope: Any, receive: Receive, send: Send) -> None:
         if self._load.requests > self._most_in_flight and scope["path"] != UNSHED:
             raise ServiceUnavailable(OVERLOADED)
-        self._check_host(scope)
-        address = self._client_address(scope)
-        decision = await self._charge(scope, address)
-        scope.setdefault("state", {})["client_address"] = address
-        headers = rate_headers(decision) if decision else {}
-        hot_key = (scope["path"], scope["query_string"])
-        if _is_anonymous_read(scope) and (hot := self._platform.cache.hot.get(hot_key)) is not None:
-            await _send_hot(hot, scope, send, headers)
-            return
-        scope["state"]["hot_key"] = hot_key
+        headers = await self.admit(scope)
         await _Exchange(self._app, scope, receive, send, load=self._load, headers=headers).run()
+
+    async def admit(self, scope: Any) -> dict[str, str]:
+        """Charge a request to its limits, once, whoever asks; gives the headers that tell of them.
+
+        Raises:
+            ValidationFailed: It was sent to a name that is not ours.
+            RateLimitExceeded
+        """
+        state = scope.setdefault("state", {})
+        if "limits" not in state:
+            self._check_host(scope)
+            state["client_address"] = self._client_address(scope)
+            state["limits"] = await self._charge(scope, state["client_address"])
+        limits: dict[str, str] = state["limits"]
+        return limits
+
+    async def _charge(self, scope: Any, address: str) -> dict[str, str]:
+        buckets = self._buckets_of(scope)
+        if not buckets:
+            return {}
+        decision = await self._platform.limiter.hit([(bucket, limit_identity(address)) for bucket in buckets])
+        if not decision.allowed:
+            headers = {"Retry-After": str(decision.retry_after_seconds), **rate_headers(decision)}
+            raise RateLimitExceeded(
+                f"Too many requests; try again in {decision.retry_after_seconds} s", headers=headers
+            )
+        return rate_headers(decision)
 
     def _check_host(self, scope: Any) -> None:
         allowed = self._platform.settings.allowed_hosts
@@ -114,44 +130,10 @@ class Gate:
         peer = scope["client"][0] if scope.get("client") else None
         return client_address(peer, forwarded, self._platform.settings.trusted_proxies)
 
-    async def _charge(self, scope: Any, address: str) -> Decision | None:
+    def _buckets_of(self, scope: Any) -> list[Bucket]:
         of_api = scope["path"].startswith("/api/v1")
-        buckets = [self._general] if self._general and of_api else []
-        buckets += self._buckets.of(scope["method"], scope["path"])
-        if not buckets:
-            return None
-        identity = limit_identity(address)
-        decision = await self._platform.limiter.hit([(bucket, identity) for bucket in buckets])
-        if not decision.allowed:
-            headers = {"Retry-After": str(decision.retry_after_seconds), **rate_headers(decision)}
-            raise RateLimitExceeded(
-                f"Too many requests; try again in {decision.retry_after_seconds} s", headers=headers
-            )
-        return decision
-
-
-def _is_anonymous_read(scope: Any) -> bool:
-    return scope["method"] == "GET" and all(name != b"authorization" for name, _ in scope["headers"])
-
-
-def _accepts_gzip(scope: Any) -> bool:
-    return any(name == b"accept-encoding" and accepts_gzip(value) for name, value in scope["headers"])
-
-
-async def _send_hot(hot: HotAnswer, scope: Any, send: Send, headers: dict[str, str]) -> None:
-    """An answer of the cache, without routing: its route has checked that everybody may see it."""
-    start = [
-        (b"content-type", b"application/json"),
-        (b"x-cache", b"HIT"),
-        (b"etag", hot.etag),
-        *as_asgi(headers),
-    ]
-    body = hot.body
-    if len(body) >= COMPRESS_FROM_BYTES and _accepts_gzip(scope):
-        body = hot.gzipped
-        start.append((b"content-encoding", b"gzip"))
-    await send({"type": "http.response.start", "status": 200, "headers": start})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+        general = [self._general] if self._general and of_api else []
+        return [*general, *self._buckets.of(scope["method"], scope["path"])]
 
 
 def rate_headers(decision: Decision) -> dict[str, str]:

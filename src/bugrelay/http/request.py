@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -12,9 +13,11 @@ from litestar.datastructures import State
 
 from bugrelay.errors import AuthRequired, FieldProblem, InvalidId, UnsupportedMediaType, ValidationFailed
 from bugrelay.infra.fields import read_fields
-from bugrelay.infra.ids import parse_id
+from bugrelay.infra.ids import new_id_text, parse_id
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.viewer import Viewer
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
 
 T = TypeVar("T", bound=msgspec.Struct)
 MAX_QUERY_PARAMETERS = 100
@@ -92,6 +95,11 @@ class ApiRequest(Request[Viewer, None, State]):
     def read_query(self, struct: type[T]) -> T:
         """The query parameters as a struct: unknown ones are ignored, empty ones absent, the last of equals counts."""
         return read_fields(query_values(self.scope["query_string"]), struct, strict=False)
+
+
+def request_id_of(given: bytes | None) -> str:
+    """The id that a caller gave its request in `X-Request-ID`, or a new one."""
+    return given.decode("ascii") if given is not None and REQUEST_ID.match(given) else new_id_text()
 
 
 def form_values(body: bytes) -> dict[str, str]:

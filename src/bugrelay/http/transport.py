@@ -7,39 +7,35 @@ not run for unknown routes, so this wraps the whole application.
 from __future__ import annotations
 
 import gzip
-import re
 import time
 from typing import Any
 
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Send
 
-from bugrelay.http.encoding import COMPRESS_FROM_BYTES, GZIP_LEVEL, accepts_gzip, weak_etag
+from bugrelay.http.encoding import (
+    COMPRESS_FROM_BYTES,
+    GZIP_LEVEL,
+    Headers,
+    accepts_gzip,
+    etag_matches,
+    unmodified,
+    weak_etag,
+)
 from bugrelay.http.errors import as_bugrelay_error
 from bugrelay.http.gate import send_error
-from bugrelay.infra.ids import new_id
+from bugrelay.http.request import request_id_of
+from bugrelay.infra.logging import log_request
 from bugrelay.infra.viewer import ANONYMOUS
 
 log = structlog.get_logger()
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
 COMPRESSED_TYPES = (
     b"application/json",
     b"text/",
     b"application/vnd.oai.openapi+json",
     b"application/javascript",
 )
-NOT_MODIFIED_HEADERS = (
-    b"etag",
-    b"cache-control",
-    b"vary",
-    b"x-request-id",
-    b"x-cache",
-    b"x-rate",
-    b"access-control-",  # without them a browser may not read what it has
-)
-
-Headers = list[tuple[bytes, bytes]]
 
 
 class Transport:
@@ -66,12 +62,12 @@ class Transport:
             log.exception("unforeseen_error", path=scope["path"])
             await send_error(as_bugrelay_error(error), answer.send)
         finally:
-            log.info(
-                "request",
+            log_request(
                 method=answer.method,
                 route=scope.get("path_template") or "-",
                 status=answer.status,
-                ms=round((time.perf_counter() - started) * 1000, 1),
+                seconds=time.perf_counter() - started,
+                request_id=answer.request_id,
             )
             structlog.contextvars.clear_contextvars()
 
@@ -87,8 +83,7 @@ class _Answer:
         self.on_its_way = False
         self._start: Any = None
         sent = {name: value for name, value in scope["headers"] if name in _REQUEST_HEADERS}
-        given = sent.get(b"x-request-id", b"").decode("latin-1")
-        self.request_id = given if REQUEST_ID.match(given) else str(new_id())
+        self.request_id = request_id_of(sent.get(b"x-request-id"))
         self._accepts_gzip = accepts_gzip(sent.get(b"accept-encoding", b""))
         self._if_none_match = sent.get(b"if-none-match")
 
@@ -121,9 +116,9 @@ class _Answer:
         if etag is None and self.status == 200 and b"no-cache" in (_value(headers, b"cache-control") or b""):  # noqa: PLR2004
             etag = weak_etag(body)
             headers.append((b"etag", etag))
-        if etag is not None and self._if_none_match is not None and _matches(self._if_none_match, etag):
+        if etag is not None and self._if_none_match is not None and etag_matches(self._if_none_match, etag):
             self.status = self._start["status"] = 304
-            headers = [pair for pair in headers if pair[0].startswith(NOT_MODIFIED_HEADERS)]
+            headers = unmodified(headers)
             body = b""
         elif self._accepts_gzip and len(body) >= COMPRESS_FROM_BYTES and _compressible(headers):
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
@@ -163,14 +158,6 @@ def _with_caching(headers: Headers, scope: Any, status: int) -> Headers:
 
 def _value(headers: Headers, wanted: bytes) -> bytes | None:
     return next((value for name, value in headers if name == wanted), None)
-
-
-def _matches(if_none_match: bytes, etag: bytes) -> bool:
-    """Weak comparison (RFC 9110, section 13.1.2)."""
-    if if_none_match.strip() == b"*":
-        return True
-    plain = etag.removeprefix(b"W/")
-    return any(item.strip().removeprefix(b"W/") == plain for item in if_none_match.split(b","))
 
 
 def _compressible(headers: Headers) -> bool:

@@ -29,9 +29,8 @@ GENERATION_SECONDS = 10
 
 _EPOCH_KEY = "bugrelay:cache:epoch"
 
-# KEYS: epoch, generation, entry. ARGV: a fresh token, the life of a generation in seconds.
-# Reply: the stamp that holds now, and the entry if there is one.
-_READ = Script("""
+# KEYS: epoch, generation. ARGV: a fresh token, the life of a generation in seconds. Reply: the stamp that holds now.
+_STAMP = Script("""
 local epoch = redis.call('GET', KEYS[1])
 if not epoch then
   epoch = ARGV[1]
@@ -42,7 +41,7 @@ if not generation then
   generation = ARGV[1]
   redis.call('SET', KEYS[2], generation, 'EX', ARGV[2])
 end
-return {epoch .. generation, redis.call('GET', KEYS[3])}
+return epoch .. generation
 """)
 
 
@@ -70,6 +69,17 @@ class Cache:
         # forgotten, or what a restarted server remembers, is dead, without a list of failed calls.
         redis.at_opening("DEL", _EPOCH_KEY)
 
+    @staticmethod
+    def digest(group: str, key: str) -> str:
+        """The name of an entry: short, and of the same length for any key."""
+        text = f"{group}\0{key}".encode(errors="surrogatepass")
+        return hashlib.blake2b(text, digest_size=20).hexdigest()
+
+    async def kept(self, group: str, digest: str) -> bytes | None:
+        """The entry, if Redis has it and it is valid."""
+        _, entry = await self._read(group, digest)
+        return entry
+
     async def get_or_load(
         self, *, group: str, key: str, load: Callable[[], Awaitable[bytes]]
     ) -> tuple[bytes, bool]:
@@ -81,8 +91,7 @@ class Cache:
             load: Reads the database. It runs in a task of its own: a caller that is cancelled takes nothing
                 from the others, an error reaches all who wait and is not kept.
         """
-        text = f"{group}\0{key}".encode(errors="surrogatepass")
-        digest = hashlib.blake2b(text, digest_size=20).hexdigest()
+        digest = self.digest(group, key)
         stamp, body = await self._read(group, digest)
         if body is not None:
             return body, True
@@ -106,12 +115,16 @@ class Cache:
             self.hot.forget(*groups)  # whoever asked before Redis knew may have been given the old entry
 
     async def _read(self, group: str, digest: str) -> tuple[bytes | None, bytes | None]:
-        """The stamp (None without Redis) and the entry if it is valid, in one round trip."""
-        keys = (_EPOCH_KEY, _generation_key(group), _entry_key(digest))
+        """The stamp (None without Redis) and the entry if it is valid; one round trip where there is an entry."""
+        keys = (_EPOCH_KEY, _generation_key(group))
         try:
-            stamp, entry = await self._redis.run_script(_READ, keys, (os.urandom(12), GENERATION_SECONDS))
+            epoch, generation, entry = await self._redis.run("MGET", *keys, _entry_key(digest))
+            if epoch is None or generation is None:
+                arguments = (os.urandom(12), GENERATION_SECONDS)
+                return await self._redis.run_script(_STAMP, keys, arguments), None
         except RedisUnavailable:
             return None, None
+        stamp = epoch + generation
         if entry is None or not entry.startswith(stamp):
             return stamp, None
         return stamp, entry[len(stamp) :]

@@ -17,7 +17,7 @@ import psycopg
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 from psycopg.waiting import wait_async
-from sqlalchemy import Executable, event
+from sqlalchemy import Executable, event, text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -108,6 +108,27 @@ class TransactionReader:
         return rows[0] if rows else None
 
 
+_PING = Query(text("SELECT 1"))
+
+
+class ConnectionReader:
+    """Reads on one connection in autocommit mode, for several queries in a row."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    async def rows(
+        self, query: Query, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[tuple[Any, ...]]:
+        values = {**query.constants, **(parameters or {})}
+        cursor = await self.connection.execute(query.sql, values, prepare=True)
+        return await cursor.fetchall()
+
+    async def row(self, query: Query, parameters: Mapping[str, Any] | None = None) -> tuple[Any, ...] | None:
+        rows = await self.rows(query, parameters)
+        return rows[0] if rows else None
+
+
 class Connection(psycopg.AsyncConnection[Any]):
     """A connection that keeps nobody waiting: the server's answers have a deadline, and whoever leaves closes it.
 
@@ -147,12 +168,16 @@ class Connection(psycopg.AsyncConnection[Any]):
                 self.pgconn.finish()
             raise
 
+    def is_free(self) -> bool:
+        """Whether it is open and outside a transaction."""
+        return not self.closed and self.pgconn.transaction_status == TransactionStatus.IDLE
+
     def is_idle(self) -> bool:
-        """Whether it can serve the next caller: open, outside a transaction, and with nothing left to read.
+        """Whether it can serve the next caller: free, and with nothing left to read.
 
         What an idle server has to say is its good-bye, so one that went away is noticed without a round trip.
         """
-        if self.closed or self.pgconn.transaction_status != TransactionStatus.IDLE:
+        if not self.is_free():
             return False
         poll = select.poll()
         poll.register(self.pgconn.socket, select.POLLIN)
@@ -184,7 +209,7 @@ class ReadConnections:
             try:
                 yield connection
             finally:
-                if connection.is_idle() and not self._closing:
+                if connection.is_free() and not self._closing:
                     self._idle.append(connection)
                 else:
                     await connection.close()
@@ -248,15 +273,15 @@ class Database:
         return place_in(self._lanes.setdefault((kind, lane.get()), asyncio.Semaphore(self._per_lane)))
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Connection]:
-        """A psycopg connection in autocommit mode, for SELECTs.
+    async def reading(self) -> AsyncIterator[ConnectionReader]:
+        """One connection for all SELECTs of the block; nothing else belongs into it that takes time.
 
         Raises:
             ServiceUnavailable: No connection, or no answer, in time.
         """
         try:
             async with self.place("read"), self._read.one() as connection:
-                yield connection
+                yield ConnectionReader(connection)
         except psycopg.Error as error:
             raise translated(error) from error
 
@@ -264,10 +289,8 @@ class Database:
         self, query: Query, parameters: Mapping[str, Any] | None = None
     ) -> Sequence[tuple[Any, ...]]:
         """All rows of a SELECT, as tuples in the order of its columns."""
-        async with self.reading() as connection:
-            values = {**query.constants, **(parameters or {})}
-            cursor = await connection.execute(query.sql, values, prepare=True)
-            return await cursor.fetchall()
+        async with self.reading() as reader:
+            return await reader.rows(query, parameters)
 
     async def row(self, query: Query, parameters: Mapping[str, Any] | None = None) -> tuple[Any, ...] | None:
         """The first row of a SELECT, or None."""
@@ -277,8 +300,8 @@ class Database:
     async def ping(self, *, timeout_seconds: float) -> bool:
         """Whether PostgreSQL answers in time; never raises."""
         try:
-            async with asyncio.timeout(timeout_seconds), self.reading() as connection:
-                await connection.execute("SELECT 1")
+            async with asyncio.timeout(timeout_seconds), self.reading() as reader:
+                await reader.rows(_PING)
         except (TimeoutError, ServiceUnavailable):
             return False
         return True

@@ -233,6 +233,7 @@ def text_limits(struct: type[msgspec.Struct], name: str) -> tuple[int | None, in
     return _limits(field.type) or (None, None)
 
 
+@lru_cache
 def _inspected(kind: Any) -> list[Any]:
     info = msgspec.inspect.type_info(kind)
     return list(info.types) if isinstance(info, msgspec.inspect.UnionType) else [info]

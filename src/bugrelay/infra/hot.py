@@ -22,15 +22,35 @@ HotKey = tuple[str, bytes]
 """Path and query string as they were sent: nothing needs to be parsed to find an answer."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the cache has the answer to a request: it does not change, whatever happens to the answer.
+
+    Attributes:
+        group: What a write forgets.
+        digest: The entry's name in Redis.
+        route: What answers it, for the log.
+    """
+
+    group: str
+    digest: str
+    route: str
+
+
 @dataclass
 class HotAnswer:
-    """A body that everybody may see."""
+    """A body that everybody may see.
+
+    Attributes:
+        headers: All that do not depend on who asks, or on how the body is packed.
+        asked_at: By `time.monotonic()`, before anything was read for it.
+    """
 
     body: bytes
     etag: bytes
-    group: str
+    headers: list[tuple[bytes, bytes]]
+    place: Place
     asked_at: float
-    """By `time.monotonic()`, before anything was read for it."""
 
     @cached_property
     def gzipped(self) -> bytes:
@@ -43,6 +63,7 @@ class HotAnswers:
 
     def __init__(self) -> None:
         self._answers: OrderedDict[HotKey, HotAnswer] = OrderedDict()
+        self._places: OrderedDict[HotKey, Place] = OrderedDict()
         self._keys_of: defaultdict[str, set[HotKey]] = defaultdict(set)
         self._forgotten_at: OrderedDict[str, float] = OrderedDict()
         self._bytes = 0
@@ -56,13 +77,21 @@ class HotAnswers:
             return None
         return answer
 
+    def place(self, key: HotKey) -> Place | None:
+        """Where the cache would have it, for a request that was answered before."""
+        return self._places.get(key)
+
     def put(self, key: HotKey, answer: HotAnswer) -> None:
         """Keep an answer, unless its group was forgotten while it was on its way: it may show what was before."""
-        if answer.asked_at <= self._forgotten_at.get(answer.group, 0.0):
+        self._places[key] = answer.place
+        self._places.move_to_end(key)
+        if len(self._places) > MOST_ANSWERS:
+            self._places.popitem(last=False)
+        if answer.asked_at <= self._forgotten_at.get(answer.place.group, 0.0):
             return
         self._drop(key)
         self._answers[key] = answer
-        self._keys_of[answer.group].add(key)
+        self._keys_of[answer.place.group].add(key)
         self._bytes += len(answer.body)
         while len(self._answers) > MOST_ANSWERS or self._bytes > MOST_BYTES:
             self._drop(next(iter(self._answers)))
@@ -84,7 +113,7 @@ class HotAnswers:
         if answer is None:
             return
         self._bytes -= len(answer.body)
-        keys = self._keys_of[answer.group]
+        keys = self._keys_of[answer.place.group]
         keys.discard(key)
         if not keys:
-            del self._keys_of[answer.group]
+            del self._keys_of[answer.place.group]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,28 +34,42 @@ class Totals:
     def __init__(self) -> None:
         self._counted: OrderedDict[str, _Counted] = OrderedDict()
 
-    async def total(
+    def known(self, key: str) -> int | None:
+        """The total as it was a moment ago, good for choosing a plan; None for one that is not known."""
+        known = self._current(key)
+        return known.total if known else None
+
+    async def read(
         self, reader: Reader, key: str, *, count: Query, changes: Query, values: Mapping[str, Any]
-    ) -> int:
-        """How many rows there are now.
+    ) -> tuple[int, Sequence[tuple[Any, ...]]]:
+        """How many rows there are now, and what else the statement gave: of one snapshot with the total.
 
         Args:
             reader: The primary: a standby's snapshots do not tell what was visible.
             key: Everything that the count depends on.
-            count: SELECT count, snapshot as text, era.
-            changes: SELECT sum of signs, snapshot as text, era; `:snapshot` is the one to count from.
+            count: SELECT of count, snapshot as text, era, and whatever else, in at least one row.
+            changes: The same with the sum of signs in place of the count; `:snapshot` is the one to count from.
             values: Parameters of both.
+
+        Returns:
+            The total, and the rows without their first three columns.
         """
+        known = self._current(key)
+        if known is not None:
+            rows = await reader.rows(changes, {**values, "snapshot": known.snapshot})
+            change, snapshot, era, *_ = rows[0]
+            if era == known.era:
+                total = self._keep(key, _Counted(known.total + change, snapshot, era, known.counted_at))
+                return total, [row[3:] for row in rows]
+        rows = await reader.rows(count, values)
+        total, snapshot, era, *_ = rows[0]
+        if era is not None:
+            self._keep(key, _Counted(total, snapshot, era, time.time()))
+        return total, [row[3:] for row in rows]
+
+    def _current(self, key: str) -> _Counted | None:
         known = self._counted.get(key)
-        if known is not None and time.time() - known.counted_at < KEPT_SECONDS:
-            row = await reader.row(changes, {**values, "snapshot": known.snapshot})
-            if row is not None and row[2] == known.era:
-                return self._keep(key, _Counted(known.total + row[0], row[1], row[2], known.counted_at))
-        row = await reader.row(count, values)
-        total, snapshot, era = row or (0, "", None)
-        if era is None:
-            return int(total)
-        return self._keep(key, _Counted(total, snapshot, era, time.time()))
+        return known if known is not None and time.time() - known.counted_at < KEPT_SECONDS else None
 
     def _keep(self, key: str, counted: _Counted) -> int:
         self._counted[key] = counted

@@ -1,7 +1,7 @@
 """What of the board is cached, and which event drops it.
 
-Only what everybody may see: the first page of any list, and details as the anonymous see them. Signed-in readers are
-always answered from the database, so nobody misses their own write.
+Only what everybody may see: pages of lists, and details as the anonymous see them. Signed-in readers are always
+answered from the database, so nobody misses their own write.
 """
 
 from __future__ import annotations
@@ -27,10 +27,6 @@ def detail_group(bug_id: UUID) -> str:
 def list_key(query: BugQuery) -> str:
     """One key for all spellings of a query: parameters in any order, defaults named or not."""
     return _canonical(msgspec.structs.replace(query, sort=query.order)).decode()
-
-
-def is_cached(query: BugQuery) -> bool:
-    return query.page == 1
 
 
 def subscribe(platform: Platform) -> None:

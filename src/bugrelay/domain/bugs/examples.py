@@ -72,7 +72,7 @@ REPORT = Example(
     },
     answer={"message": "Bug report created successfully", "bug": _BUG},
 )
-LIST = Example(answer={"bugs": [_ITEM], "pagination": _PAGE, "match": "all"})
+LIST = Example(answer={"bugs": [_ITEM], "pagination": {**_PAGE, "next_cursor": None}, "match": "all"})
 SHOW = Example(
     answer={"bug": {**_BUG, "comment_count": 1, "attachments": [], "comments": [_COMMENT], "voted": None}}
 )

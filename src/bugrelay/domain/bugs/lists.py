@@ -7,6 +7,7 @@ the order of an index walk that index and keep what matches; relevance ranks the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -16,9 +17,9 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
-    FromClause,
     Integer,
     MetaData,
+    Select,
     SmallInteger,
     String,
     Table,
@@ -33,6 +34,7 @@ from sqlalchemy import (
     select,
     text,
     true,
+    tuple_,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.sql import operators
@@ -43,11 +45,14 @@ from bugrelay.domain.bugs.repository import ITEM_COLUMNS, VISIBLE, contains, ite
 from bugrelay.domain.bugs.schemas import BugItem, BugQuery
 from bugrelay.domain.bugs.search import WEIGHTS, SearchQuery, layered, quoted, tsquery
 from bugrelay.domain.companies.models import Application, Company
+from bugrelay.errors import ValidationFailed
+from bugrelay.http.pagination import CursorPagination, decoded_cursor, encoded_cursor
 from bugrelay.infra.db import Query, Reader
 from bugrelay.infra.text import comparable
 from bugrelay.infra.totals import Totals
 
 MOST_CANDIDATES = 20_000  # bugs looked at, about, when none has all the words
+SOME = ", some"  # ends the order's name in a cursor of bugs with some of the words
 GATHERED = 3000  # up to here collecting and sorting is as fast as anything
 
 # The highest score of a single word that is not in the layer, from the top layer down.
@@ -75,8 +80,8 @@ _changes = Table(
     Column("assigned_company_id", Uuid),
     Column("reporter_id", Uuid),
 )
-_SNAPSHOT: ColumnElement[str] = literal_column("pg_current_snapshot()::text")
-_ERA: ColumnElement[str] = literal_column("(SELECT era::text FROM bug_search_era)")
+_SNAPSHOT = literal_column("pg_current_snapshot()::text", Text).label("snapshot")
+_ERA = literal_column("(SELECT era::text FROM bug_search_era)", Text).label("era")
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,13 @@ class BugPage:
     bugs: list[BugItem]
     total: int
     match: str | None
+    next_cursor: str | None = None
+
+    def pagination(self, query: BugQuery) -> CursorPagination:
+        number = query.page_number
+        pages = -(-self.total // query.limit)
+        more = self.next_cursor is not None if query.cursor is not None else number < pages
+        return CursorPagination(number, query.limit, self.total, pages, more, number > 1, self.next_cursor)
 
 
 @dataclass(frozen=True)
@@ -97,6 +109,7 @@ class _Shape:
     at_least: bool = False
     layer: int = 0
     walking: bool = False
+    after: bool = False
 
 
 async def list_bugs(reader: Reader, totals: Totals, query: BugQuery, search: SearchQuery | None) -> BugPage:
@@ -110,9 +123,10 @@ async def list_bugs(reader: Reader, totals: Totals, query: BugQuery, search: Sea
     words = len(search.lexemes)
     shape = replace(shape, words=words, searching=True)
     values |= _word_values(search) | {"search": search.all_words}
-    page = await _page(reader, totals, query, shape, values, match="all", search=search)
-    if page.total or words < 2:  # noqa: PLR2004 - "some" of one word is none
-        return page
+    if query.cursor is None or not decoded_cursor(query.cursor).order.endswith(SOME):
+        page = await _page(reader, totals, query, shape, values, match="all", search=search)
+        if page.total or query.cursor is not None or words < 2:  # noqa: PLR2004 - "some" of one word is none
+            return page
     rarer = await _rarer_words(reader, search)
     return await _page_of_most(reader, totals, query, shape, values | {"search": rarer.any_word})
 
@@ -127,29 +141,67 @@ async def _page(
     match: str | None,
     search: SearchQuery | None = None,
 ) -> BugPage:
-    total = await _total(reader, totals, shape, values)
-    if total <= query.offset:
-        return BugPage([], total, match)
-    values = values | {"limit": query.limit, "offset": query.offset}
-    rows = None
-    if total > GATHERED and shape.order == "relevance" and search is not None and not shape.at_least:
-        rows = await _from_layers(reader, query, shape, values, search)
-    if rows is None:
-        walking = total > GATHERED and shape.searching and shape.order != "relevance"
-        rows = await reader.rows(_page_query(replace(shape, walking=walking)), values)
-    return BugPage([item_of(row) for row in rows], total, match)
+    """Total and ids by one statement, then what is shown of these bugs by another, whose plan is always the same."""
+    key = _total_key(shape, values)
+    hits = totals.known(key)
+    if hits is None and shape.searching:
+        count, changes = _total_query(shape, carried=False), _total_query(shape, carried=True)
+        hits, _ = await totals.read(reader, key, count=count, changes=changes, values=values)
+    values = values | {
+        "limit": query.limit + 1,
+        "offset": query.offset,
+    }  # one more tells whether there are more
+    if query.cursor is not None:
+        if query.page > 1:
+            raise ValidationFailed.of("cursor", "leads to a page of its own: leave out page")
+        shape = replace(shape, after=True)
+        values |= _after(query.cursor, shape)
+    total, rows = 0, []
+    for planned, best_outside in _plans(shape, hits or 0):
+        wanted = {"layer": layered(search, planned.layer)} if search and planned.layer else {}
+        count, changes = _page_query(planned, carried=False), _page_query(planned, carried=True)
+        total, found = await totals.read(reader, key, count=count, changes=changes, values=values | wanted)
+        rows = [row for row in found if row[-1] is not None]
+        if best_outside is None or total <= query.offset:
+            break
+        if len(rows) > query.limit and rows[-1][0] > best_outside * shape.words:
+            break
+    ids = [row[-1] for row in rows[: query.limit]]
+    more = len(rows) > query.limit
+    cursor = _cursor(query, shape, rows[query.limit - 1]) if more else None
+    return BugPage(await _items(reader, ids), total, match, cursor)
 
 
-async def _from_layers(
-    reader: Reader, query: BugQuery, shape: _Shape, values: dict[str, Any], search: SearchQuery
-) -> Any:
-    """The page by relevance from the highest layer that decides it; None when only ranking all of them does."""
-    for layer, best_outside in LAYERS:
-        wanted = layered(search, layer)
-        rows = await reader.rows(_page_query(replace(shape, layer=layer)), values | {"layer": wanted})
-        if len(rows) == query.limit and rows[-1][-1] > best_outside * shape.words:
-            return rows
-    return None
+def _plans(shape: _Shape, hits: int) -> Sequence[tuple[_Shape, int | None]]:
+    """What to try, one after the other, each with the best score that a word can have outside its layer."""
+    if not shape.searching or hits <= GATHERED:
+        return [(shape, None)]
+    if shape.order != "relevance":
+        return [(replace(shape, walking=True), None)]
+    if shape.at_least:
+        return [(shape, None)]
+    return [*((replace(shape, layer=layer), best) for layer, best in LAYERS), (shape, None)]
+
+
+# Ids go to and fro as text: made into UUIDs and back they would cost as much as the rest of the row.
+_WANTED = (
+    func.unnest(cast(bindparam("ids", type_=Text), ARRAY(Uuid)))
+    .table_valued("id", with_ordinality="place", name="wanted")
+    .render_derived()
+)
+_ITEMS = Query(
+    select(*ITEM_COLUMNS)
+    .select_from(joined(_WANTED.join(Bug.__table__, Bug.id == _WANTED.c.id)))
+    .where(VISIBLE)
+    .order_by(_WANTED.c.place)
+)
+
+
+async def _items(reader: Reader, ids: list[str]) -> list[BugItem]:
+    """These bugs in this order, without those that were removed a moment ago."""
+    if not ids:
+        return []
+    return [item_of(row) for row in await reader.rows(_ITEMS, {"ids": f"{{{','.join(ids)}}}"})]
 
 
 _HITS = Query(
@@ -196,36 +248,69 @@ async def _page_of_most(
 # --- totals -----------------------------------------------------------------------------------------------------------
 
 
-async def _total(reader: Reader, totals: Totals, shape: _Shape, values: dict[str, Any]) -> int:
-    counted = _Shape(shape.filters, "", words=shape.words if shape.at_least else 0, searching=shape.searching)
-    counted = replace(counted, at_least=shape.at_least)
-    key = msgspec.json.encode([counted.filters, shape.at_least, values], order="sorted").decode()
-    return await totals.total(
-        reader, key, count=_count_query(counted), changes=_changes_query(counted), values=values
+def _counted(shape: _Shape) -> _Shape:
+    """What of a shape its total depends on."""
+    return _Shape(
+        shape.filters,
+        "",
+        words=shape.words if shape.at_least else 0,
+        searching=shape.searching,
+        at_least=shape.at_least,
     )
 
 
-@lru_cache(maxsize=512)
-def _count_query(shape: _Shape) -> Query:
-    return Query(
-        select(func.count(), _SNAPSHOT, _ERA)
-        .select_from(BugSearch.__table__)
-        .where(*_conditions(BugSearch.__table__.c, shape))
-    )
+def _total_key(shape: _Shape, values: dict[str, Any]) -> str:
+    counted = _counted(shape)
+    return msgspec.json.encode([counted.filters, counted.at_least, values], order="sorted").decode()
 
 
-@lru_cache(maxsize=512)
-def _changes_query(shape: _Shape) -> Query:
+def _total(shape: _Shape, *, carried: bool) -> Select[int, str, str]:
+    """SELECT of the count, or of what the log has changed since `:snapshot`, with its own snapshot and the era."""
+    shape = _counted(shape)
+    if not carried:
+        return (
+            select(func.count().label("total"), _SNAPSHOT, _ERA)
+            .select_from(BugSearch.__table__)
+            .where(*_conditions(BugSearch.__table__.c, shape))
+        )
     snapshot = cast(bindparam("snapshot", type_=Text), _PgSnapshot())
     unseen = (
         _changes.c.transaction_id >= func.pg_snapshot_xmin(snapshot),
         ~func.pg_visible_in_snapshot(_changes.c.transaction_id, snapshot),
     )
-    return Query(
-        select(func.coalesce(func.sum(_changes.c.sign), 0), _SNAPSHOT, _ERA)
+    return (
+        select(func.coalesce(func.sum(_changes.c.sign), 0).label("total"), _SNAPSHOT, _ERA)
         .select_from(_changes)
         .where(*unseen, *_conditions(_changes.c, shape))
     )
+
+
+@lru_cache(maxsize=512)
+def _total_query(shape: _Shape, *, carried: bool) -> Query:
+    return Query(_total(shape, carried=carried))
+
+
+# --- cursors ----------------------------------------------------------------------------------------------------------
+
+
+def _list_name(shape: _Shape) -> str:
+    """What a cursor belongs to: lists whose keys mean the same."""
+    return shape.order + SOME if shape.at_least else shape.order
+
+
+def _cursor(query: BugQuery, shape: _Shape, row: tuple[Any, ...]) -> str:
+    """Where the page behind this one begins: behind this row."""
+    return encoded_cursor(_list_name(shape), query.page_number + 1, row)
+
+
+def _after(cursor: str, shape: _Shape) -> dict[str, Any]:
+    """The keys of the row that the page is to begin behind, by parameter.
+
+    Raises:
+        ValidationFailed: The cursor is of a list in another order.
+    """
+    keys = decoded_cursor(cursor).keys_of(_list_name(shape), [key.type.python_type for key in _keys(shape)])
+    return {f"after_{i}": key for i, key in enumerate(keys)}
 
 
 # --- conditions -------------------------------------------------------------------------------------------------------
@@ -360,14 +445,12 @@ def _most_words_query(shape: _Shape) -> Query:
 
 
 @lru_cache(maxsize=512)
-def _page_query(shape: _Shape) -> Query:
-    """Ids first, by index; the wide rows only for the page. The last column is the score."""
+def _page_query(shape: _Shape, *, carried: bool) -> Query:
+    """The total beside the keys of a page's order, of which the last is the id; of an empty page a row without keys."""
     statement, order = _ids_of_page(shape)
-    # The keys of the order come out under their own names, so that the joined rows are put in the same order again:
-    # an index that holds them all is walked without touching the table, however far the page.
-    keys = [getattr(key, "element", key).label(f"key_{i}") for i, key in enumerate(order)]
+    keys = [key.element.label(f"key_{i}") for i, key in enumerate(order)]
     page = (
-        statement.add_columns(*keys)
+        statement.with_only_columns(*keys)
         .order_by(*order)
         .limit(bindparam("limit", type_=Integer))
         .offset(bindparam("offset", type_=Integer))
@@ -377,28 +460,47 @@ def _page_query(shape: _Shape) -> Query:
         page.c[f"key_{i}"].asc() if key.modifier is operators.asc_op else page.c[f"key_{i}"].desc()
         for i, key in enumerate(order)
     ]
-    score = page.c.key_0 if shape.order == "relevance" and shape.words and not shape.at_least else literal(0)
-    source: FromClause = page.join(Bug.__table__, Bug.id == page.c.id)
-    return Query(select(*ITEM_COLUMNS, score).select_from(joined(source)).order_by(*directions))
+    total = _total(shape, carried=carried).subquery("counted")
+    *keys, last = (page.c[f"key_{i}"] for i in range(len(order)))
+    found = total.outerjoin(page, true())
+    return Query(select(*total.c, *keys, cast(last, Text)).select_from(found).order_by(*directions))
+
+
+def _keys(shape: _Shape) -> list[ColumnElement[Any]]:
+    """What the list is ordered by, every key in the same direction."""
+    _, order = _ids_of_page(replace(shape, after=False))
+    return [key.element for key in order]
+
+
+def _behind(shape: _Shape, order: tuple[Any, ...]) -> list[ColumnElement[bool]]:
+    """The condition of a page that begins behind a row: an index on the keys goes there at once."""
+    if not shape.after:
+        return []
+    keys = tuple_(*(key.element for key in order))
+    row = tuple_(*(bindparam(f"after_{i}", type_=key.element.type) for i, key in enumerate(order)))
+    return [keys > row if order[0].modifier is operators.asc_op else keys < row]
 
 
 def _ids_of_page(shape: _Shape) -> tuple[Any, tuple[Any, ...]]:
     """SELECT of the ids, and their order."""
     if not shape.searching:
-        conditions = [VISIBLE, *_conditions(Bug.__table__.c, shape)]
-        return select(Bug.id.label("id")).where(*conditions), _ORDERS[shape.order]
+        order = _ORDERS[shape.order]
+        conditions = [VISIBLE, *_conditions(Bug.__table__.c, shape), *_behind(shape, order)]
+        return select(Bug.id.label("id")).where(*conditions), order
     conditions = _conditions(_search, shape)
     if shape.order in ("relevance", "recent", "oldest"):
-        return select(_search.bug_id.label("id")).where(*conditions), _order_found(shape)
+        order = _order_found(shape)
+        return select(_search.bug_id.label("id")).where(*conditions, *_behind(shape, order)), order
+    order = _ORDERS[shape.order]
     if shape.walking:
         # OFFSET 0 keeps the subquery apart: the votes' index is walked, and each bug's document is looked at.
         found = (
             select(literal(1).label("one")).where(_search.bug_id == Bug.id, *conditions).offset(0).lateral()
         )
         source: Any = Bug.__table__.join(found, true())
-        return select(Bug.id.label("id")).select_from(source).where(VISIBLE), _ORDERS[shape.order]
+        return select(Bug.id.label("id")).select_from(source).where(VISIBLE, *_behind(shape, order)), order
     source = BugSearch.__table__.join(Bug.__table__, Bug.id == _search.bug_id)
-    return select(Bug.id.label("id")).select_from(source).where(*conditions), _ORDERS[shape.order]
+    return select(Bug.id.label("id")).select_from(source).where(*conditions, *_behind(shape, order)), order
 
 
 def _order_found(shape: _Shape) -> tuple[Any, ...]:

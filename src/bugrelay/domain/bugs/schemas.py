@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bugrelay.http.pagination import PageQuery, Pagination
+from bugrelay.http.pagination import CursorPagination, CursorQuery, PageQuery, Pagination
 from bugrelay.infra.fields import AsTyped, Check, ListProblem, OneLine, email_address, web_address
 from bugrelay.infra.text import UnusableText, clean_tag, neutralise
 
@@ -86,7 +86,7 @@ class WriteComment(Struct):
     content: Content
 
 
-class BugQuery(PageQuery, kw_only=True):
+class BugQuery(CursorQuery, kw_only=True):
     """`GET /bugs`."""
 
     search: Annotated[str, OneLine, Meta(max_length=500)] | None = None
@@ -214,7 +214,7 @@ class BugList(Struct):
     """A page of bugs; `match` only beside a search."""
 
     bugs: list[BugItem]
-    pagination: Pagination
+    pagination: CursorPagination
     match: Literal["all", "some"] | UnsetType = UNSET
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,8 +111,21 @@ _excluded = func.websearch_to_tsquery("bugrelay", bindparam("excluded"))
 _PARSE = Query(select(cast(_parsed, Text), func.querytree(_parsed), cast(_excluded, Text)))
 
 
+# What was typed before: how it is read changes only with a migration, and so with a new process.
+_READ: OrderedDict[str, SearchQuery] = OrderedDict()
+MOST_READ = 2048
+
+
 async def parse_search(reader: Reader, typed: str) -> SearchQuery:
     """Read what was typed; a query of stop words alone looks for titles that have them."""
+    if typed not in _READ:
+        _READ[typed] = await _parse(reader, typed)
+        if len(_READ) > MOST_READ:
+            _READ.popitem(last=False)
+    return _READ[typed]
+
+
+async def _parse(reader: Reader, typed: str) -> SearchQuery:
     clauses = _clauses(typed)
     excluding = [clause for clause in clauses if clause.startswith("-")]
     row = await reader.row(_PARSE, {"typed": " ".join(clauses), "excluded": " ".join(excluding)})

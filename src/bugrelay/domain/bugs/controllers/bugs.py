@@ -79,11 +79,12 @@ class BugController(Controller):
         database = request.platform.database
 
         async def load() -> bytes:
-            search = await parse_search(database, query.search) if query.search else None
-            page = await list_bugs(database, request.platform.totals, query, search)
-            return to_json(BugList(page.bugs, Pagination.of(query, page.total), page.match or UNSET))  # type: ignore[arg-type]
+            async with database.reading() as reader:
+                search = await parse_search(reader, query.search) if query.search else None
+                page = await list_bugs(reader, request.platform.totals, query, search)
+            return to_json(BugList(page.bugs, page.pagination(query), page.match or UNSET))  # type: ignore[arg-type]
 
-        if request.viewer.signed_in or not cache.is_cached(query):
+        if request.viewer.signed_in:
             return raw_answer(await load())
         return await cached_answer(request, group=cache.LISTS, key=cache.list_key(query), load=load)
 

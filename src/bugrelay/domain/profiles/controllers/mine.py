@@ -24,7 +24,7 @@ from bugrelay.domain.profiles.schemas import (
 )
 from bugrelay.http.access import users
 from bugrelay.http.answers import Message, answer
-from bugrelay.http.pagination import PageQuery, Pagination
+from bugrelay.http.pagination import CursorQuery, PageQuery, Pagination
 from bugrelay.http.request import ApiRequest
 from bugrelay.infra.addresses import limit_identity
 
@@ -46,13 +46,13 @@ class MyController(Controller):
             profile = await repository.profile_of(work.reader, request.user_id)
         return answer(ProfileChanged("Profile updated successfully", profile))
 
-    @get("/users/me/bugs", opt=users().opt(query=PageQuery))
+    @get("/users/me/bugs", opt=users().opt(query=CursorQuery))
     async def bugs(self, request: ApiRequest) -> Response[BugList]:
         """What I reported, newest first."""
-        page = request.read_query(PageQuery)
-        query = BugQuery(page=page.page, limit=page.limit, reporter_id=request.user_id)
+        page = request.read_query(CursorQuery)
+        query = BugQuery(page=page.page, limit=page.limit, cursor=page.cursor, reporter_id=request.user_id)
         found = await list_bugs(request.platform.database, request.platform.totals, query, None)
-        return answer(BugList(found.bugs, Pagination.of(query, found.total)))
+        return answer(BugList(found.bugs, found.pagination(query)))
 
     @get("/users/me/votes", opt=users().opt(query=PageQuery))
     async def votes(self, request: ApiRequest) -> Response[MyVoteList]:
