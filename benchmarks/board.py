@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 
 from bugrelay.bootstrap import build
+from bugrelay.domain.bugs.events import BugChanged
 from bugrelay.domain.bugs.lists import BugPage, list_bugs
 from bugrelay.domain.bugs.schemas import BugQuery, ReportBug
 from bugrelay.domain.bugs.search import parse_search
@@ -50,8 +51,9 @@ class Board:
         return await list_bugs(reader, self._platform.totals, wanted, search)
 
     async def toggle_vote(self, bug_id: UUID, user_id: UUID) -> None:
-        async with self._platform.work() as work:
-            await toggle_vote(work, bug_id, user_id=user_id)
+        outcome = await toggle_vote(self._platform.database.alone, bug_id, user_id=user_id)
+        if outcome.changed:
+            await self._platform.bus.publish_afterwards([BugChanged(bug_id)])
 
     async def report(self, *, title: str, description: str, application_name: str, tags: list[str]) -> UUID:
         """An anonymous report that carries the mark."""

@@ -88,14 +88,14 @@ class Board:
             return None
 
     async def _cast(self, work: UnitOfWork, person: int, bug: int) -> None:
-        await cast_vote(work, self.bugs[bug], user_id=self.people[person])
+        await cast_vote(work.reader, self.bugs[bug], user_id=self.people[person])
 
     async def _withdraw(self, work: UnitOfWork, person: int, bug: int) -> None:
-        await withdraw_vote(work, self.bugs[bug], user_id=self.people[person])
+        await withdraw_vote(work.reader, self.bugs[bug], user_id=self.people[person])
 
     async def _toggle(self, work: UnitOfWork, person: int, bug: int) -> Step:
         """What it came to: with another merge before it, a toggle would mean the opposite."""
-        outcome = await toggle_vote(work, self.bugs[bug], user_id=self.people[person])
+        outcome = await toggle_vote(work.reader, self.bugs[bug], user_id=self.people[person])
         return ("cast" if outcome.voted else "withdraw", person, bug)
 
     async def _comment(self, work: UnitOfWork, person: int, bug: int) -> None:

@@ -184,7 +184,7 @@ class Connection(psycopg.AsyncConnection[Any]):
         return not poll.poll(0)
 
 
-class ReadConnections:
+class Connections:
     """At most `size` connections in autocommit mode, the last used first.
 
     Without the pool of SQLAlchemy, which costs twice as much as the query by key that it is mostly used for.
@@ -255,8 +255,10 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         url, size = libpq_url(settings.database_url), settings.database_pool
-        self._read = ReadConnections(lambda: Connection.open(url, autocommit=True), size=size)
+        self._read = Connections(lambda: Connection.open(url, autocommit=True), size=size)
         self._write = _engine(lambda: Connection.open(url, autocommit=False), size=size)
+        self._alone = Connections(lambda: Connection.open(url, autocommit=True), size=size)
+        self.alone = Alone(self)
         self._per_lane = max(2, settings.database_pool // 3)
         self._lanes: dict[tuple[str, str], asyncio.Semaphore] = {}
 
@@ -271,6 +273,19 @@ class Database:
             ServiceUnavailable: None was free in time.
         """
         return place_in(self._lanes.setdefault((kind, lane.get()), asyncio.Semaphore(self._per_lane)))
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[ConnectionReader]:
+        """One connection for statements that are a transaction each.
+
+        Raises:
+            ServiceUnavailable: No connection, or no answer, in time.
+        """
+        try:
+            async with self.place("write"), self._alone.one() as connection:
+                yield ConnectionReader(connection)
+        except psycopg.Error as error:
+            raise translated(error) from error
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[ConnectionReader]:
@@ -308,7 +323,25 @@ class Database:
 
     async def close(self) -> None:
         await self._read.close()
+        await self._alone.close()
         await self._write.dispose()
+
+
+class Alone:
+    """Runs statements that change something and are a transaction each: no round trip for BEGIN, none for COMMIT."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def rows(
+        self, query: Query, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[tuple[Any, ...]]:
+        async with self._database.changing() as connection:
+            return await connection.rows(query, parameters)
+
+    async def row(self, query: Query, parameters: Mapping[str, Any] | None = None) -> tuple[Any, ...] | None:
+        rows = await self.rows(query, parameters)
+        return rows[0] if rows else None
 
 
 def _engine(connect: Callable[[], Awaitable[Connection]], *, size: int) -> AsyncEngine:

@@ -37,9 +37,15 @@ async def changing_bug(request: ApiRequest) -> AsyncIterator[UnitOfWork]:
     Raises:
         BugNotFound, BugMerged
     """
+    async with following_merges(request), request.platform.work() as work:
+        yield work
+
+
+@asynccontextmanager
+async def following_merges(request: ApiRequest) -> AsyncIterator[None]:
+    """Makes `BugMerged` of a `BugNotFound` where the bug of the path was merged away meanwhile."""
     try:
-        async with request.platform.work() as work:
-            yield work
+        yield
     except BugNotFound:
         await shown_bug(request)
         raise
