@@ -11,12 +11,11 @@ from uuid import UUID
 import psycopg
 
 from bugrelay.bootstrap import build
-from bugrelay.domain.bugs.events import BugChanged
 from bugrelay.domain.bugs.lists import BugPage, list_bugs
 from bugrelay.domain.bugs.schemas import BugQuery, ReportBug
 from bugrelay.domain.bugs.search import parse_search
 from bugrelay.domain.bugs.service.reporting import report_bug
-from bugrelay.domain.bugs.service.votes import toggle_vote
+from bugrelay.domain.bugs.service.votes import vote
 from bugrelay.infra.db import Query, Reader
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.viewer import ANONYMOUS
@@ -51,9 +50,7 @@ class Board:
         return await list_bugs(reader, self._platform.totals, wanted, search)
 
     async def toggle_vote(self, bug_id: UUID, user_id: UUID) -> None:
-        outcome = await toggle_vote(self._platform.database.alone, bug_id, user_id=user_id)
-        if outcome.changed:
-            await self._platform.bus.publish_afterwards([BugChanged(bug_id)])
+        await vote(self._platform, bug_id, user_id=user_id, wish="toggle")
 
     async def report(self, *, title: str, description: str, application_name: str, tags: list[str]) -> UUID:
         """An anonymous report that carries the mark."""

@@ -25,11 +25,9 @@ class Request:
 
     kind: str
     path: str
-    token: str | None = None
 
     def encoded(self) -> bytes:
-        authorization = f"Authorization: Bearer {self.token}\r\n" if self.token else ""
-        return f"GET {self.path} HTTP/1.1\r\nHost: bench.example\r\n{authorization}\r\n".encode()
+        return f"GET {self.path} HTTP/1.1\r\nHost: bench.example\r\n\r\n".encode()
 
 
 @dataclass

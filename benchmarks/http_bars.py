@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
-from uuid import UUID
 
 import psycopg
 from redis import Redis
@@ -20,12 +19,10 @@ from benchmarks.client import Request, drive
 from benchmarks.generate import say
 from benchmarks.home import Home
 from benchmarks.servers import Server, cpu_seconds, parent_of, serving
-from bugrelay.infra.tokens import AccessTokens
 
 HOT_CONNECTIONS = 32
 MIX_CONNECTIONS = 8
 WARM_SECONDS = 1.0
-SESSION = UUID("00000000-0000-7000-8000-0000000000be")
 
 
 @dataclass(frozen=True)
@@ -93,6 +90,7 @@ def _sides(home: Home, effort: Effort, scratch: Path) -> Iterator[list[Side]]:
 
         bugrelay = start("bugrelay", home.environment)
         redis_only = start("redis-only", home.environment)
+        uncached = start("uncached", home.environment)
         detail = f"/api/v1/bugs/{_a_bug(bugrelay)}"
         (scratch / "list.json").write_bytes(bugrelay.get("/api/v1/bugs"))
         (scratch / "detail.json").write_bytes(bugrelay.get(detail))
@@ -103,8 +101,8 @@ def _sides(home: Home, effort: Effort, scratch: Path) -> Iterator[list[Side]]:
         def hot(name: str, server: Server, path: str) -> Side:
             return Side(name, server, [Request("hot", path)], HOT_CONNECTIONS, effort.hot_seconds)
 
-        def mixed(name: str, server: Server, token: str | None = None) -> Side:
-            requests = mix.requests(home.request_words, token=token)
+        def mixed(name: str, server: Server) -> Side:
+            requests = mix.requests(home.request_words)
             return Side(name, server, requests, MIX_CONNECTIONS, effort.mix_seconds)
 
         yield [
@@ -114,7 +112,7 @@ def _sides(home: Home, effort: Effort, scratch: Path) -> Iterator[list[Side]]:
             hot("plain detail", plain, detail),
             hot("cached detail", bugrelay, detail),
             mixed("baseline mix", baseline),
-            mixed("uncached mix", bugrelay, _token(home)),
+            mixed("uncached mix", uncached),
             mixed("mix with caches", bugrelay),
         ]
 
@@ -122,21 +120,6 @@ def _sides(home: Home, effort: Effort, scratch: Path) -> Iterator[list[Side]]:
 def _a_bug(server: Server) -> str:
     bug_id: str = json.loads(server.get("/api/v1/bugs?sort=popular"))["bugs"][0]["id"]
     return bug_id
-
-
-def _token(home: Home) -> str:
-    """An access token of the board's first user: whoever signs in is answered past every cache."""
-    with psycopg.connect(home.url, autocommit=True) as connection:
-        row = connection.execute("SELECT id FROM users ORDER BY id LIMIT 1").fetchone()
-        assert row is not None  # noqa: S101 - a board has users
-        insert = "INSERT INTO sessions (id, user_id) VALUES (%s, %s) ON CONFLICT DO NOTHING"
-        connection.execute(insert, (SESSION, row[0]))
-    settings = home.settings
-    tokens = AccessTokens(
-        settings.signing_key, issuer=settings.public_url, minutes=settings.access_token_minutes
-    )
-    token, _ = tokens.issue(user_id=row[0], session_id=SESSION)
-    return token
 
 
 class _Meter:

@@ -12,17 +12,16 @@ COUNT = 2000  # requests before the mix begins again
 SHARES = {"recent": 40, "popular": 15, "status": 15, "tags": 10, "medium": 10, "common": 5, "application": 5}
 
 
-def requests(request_words: dict[str, Any], *, token: str | None = None) -> list[Request]:
+def requests(request_words: dict[str, Any]) -> list[Request]:
     """Lists in their orders, by status and priority, tags and application; searches for medium and common words.
 
     Args:
         request_words: What the board is made of; see `generate`.
-        token: Signed-in requests pass every cache.
     """
     draw = random.Random(42)  # noqa: S311 - a mix, no secret
     kinds = draw.choices([*SHARES], weights=[*SHARES.values()], k=COUNT)
     paths = (f"/api/v1/bugs?{urlencode(_query(kind, draw, request_words))}" for kind in kinds)
-    return [Request(kind, path, token) for kind, path in zip(kinds, paths, strict=True)]
+    return [Request(kind, path) for kind, path in zip(kinds, paths, strict=True)]
 
 
 def _query(kind: str, draw: random.Random, words: dict[str, Any]) -> dict[str, str | int]:

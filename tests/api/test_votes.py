@@ -79,3 +79,48 @@ async def test_a_vote_leaves_the_rest_of_the_bug_alone(
     await client.post(vote_of(bug), headers=ada.headers)
     after = (await client.get(f"/api/v1/bugs/{bug['id']}")).json()["bug"]
     assert {**bug, "vote_count": 1} == {name: after[name] for name in bug}
+
+
+async def test_votes_that_waited_together_get_each_their_own_answer(
+    client: httpx.AsyncClient,
+    sign_up: SignUp,
+    bug: Bug,
+    database_url: str,
+    sql: psycopg.Connection[Any],
+) -> None:
+    ada, bob, eve = [await sign_up(name) for name in ("ada", "bob", "eve")]
+    wanted = [("POST", ada), ("PUT", bob), ("POST", ada), ("PUT", eve), ("DELETE", bob), ("PUT", ada)]
+    with psycopg.connect(database_url) as holding:
+        holding.execute("SELECT 1 FROM bugs WHERE id = %s FOR UPDATE", (bug["id"],))
+        votes = []
+        for method, person in wanted:
+            votes.append(asyncio.create_task(client.request(method, vote_of(bug), headers=person.headers)))
+            await asyncio.sleep(0.1)
+        sql.execute("UPDATE users SET banned_at = now() WHERE id = %s", (eve.id,))
+    answers = await asyncio.gather(*votes)
+    assert [(answer.status_code, answer.json().get("vote_count")) for answer in answers] == [
+        (201, 1),
+        (201, 2),
+        (200, 1),
+        (403, None),
+        (200, 0),
+        (201, 1),
+    ]
+    assert answers[3].json()["error"]["code"] == "ACCOUNT_BANNED"
+    assert sql.execute("SELECT vote_count FROM bugs").fetchone() == (1,)
+    assert sql.execute("SELECT user_id::text FROM bug_votes").fetchall() == [(ada.id,)]
+
+
+async def test_votes_that_waited_for_a_removal_find_no_bug(
+    client: httpx.AsyncClient, sign_up: SignUp, bug: Bug, database_url: str, sql: psycopg.Connection[Any]
+) -> None:
+    people = [await sign_up(name) for name in ("ada", "bob", "eve")]
+    with psycopg.connect(database_url) as holding:
+        holding.execute("UPDATE bugs SET removed_at = now() WHERE id = %s", (bug["id"],))
+        votes = []
+        for person in people:
+            votes.append(asyncio.create_task(client.put(vote_of(bug), headers=person.headers)))
+            await asyncio.sleep(0.1)
+    for answer in await asyncio.gather(*votes):
+        refused(answer, 404, "BUG_NOT_FOUND")
+    assert sql.execute("SELECT count(*) FROM bug_votes").fetchone() == (0,)

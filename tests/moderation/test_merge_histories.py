@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bugrelay.domain.bugs.errors import AttachmentNotFound, BugNotFound, CommentNotFound
 from bugrelay.domain.bugs.service.attachments import attach, detach
 from bugrelay.domain.bugs.service.comments import withdraw_comment, write_comment
-from bugrelay.domain.bugs.service.votes import cast_vote, toggle_vote, withdraw_vote
+from bugrelay.domain.bugs.service.votes import vote_within
 from bugrelay.domain.moderation import errors
 from bugrelay.domain.moderation.service.bans import ban_user, unban_user
 from bugrelay.domain.moderation.service.merging import merge_bugs, unmerge_bug
@@ -88,14 +88,14 @@ class Board:
             return None
 
     async def _cast(self, work: UnitOfWork, person: int, bug: int) -> None:
-        await cast_vote(work.reader, self.bugs[bug], user_id=self.people[person])
+        await vote_within(work.reader, self.bugs[bug], user_id=self.people[person], wish="cast")
 
     async def _withdraw(self, work: UnitOfWork, person: int, bug: int) -> None:
-        await withdraw_vote(work.reader, self.bugs[bug], user_id=self.people[person])
+        await vote_within(work.reader, self.bugs[bug], user_id=self.people[person], wish="withdraw")
 
     async def _toggle(self, work: UnitOfWork, person: int, bug: int) -> Step:
         """What it came to: with another merge before it, a toggle would mean the opposite."""
-        outcome = await toggle_vote(work.reader, self.bugs[bug], user_id=self.people[person])
+        outcome = await vote_within(work.reader, self.bugs[bug], user_id=self.people[person], wish="toggle")
         return ("cast" if outcome.voted else "withdraw", person, bug)
 
     async def _comment(self, work: UnitOfWork, person: int, bug: int) -> None:

@@ -27,7 +27,7 @@ from bugrelay.domain.bugs.schemas import ReportBug
 from bugrelay.domain.bugs.service.comments import write_comment
 from bugrelay.domain.bugs.service.reporting import report_bug
 from bugrelay.domain.bugs.service.statuses import change_status
-from bugrelay.domain.bugs.service.votes import cast_vote
+from bugrelay.domain.bugs.service.votes import vote_within
 from bugrelay.domain.companies.models import Company
 from bugrelay.domain.companies.schemas import ChangeCompany
 from bugrelay.domain.companies.service import vouch_for_member
@@ -144,7 +144,7 @@ class _Filling:
         chance = random.Random(bug.title)  # noqa: S311 - believable, not secret
         age = timedelta(days=bug.days_ago)
         for name in chance.sample(self._story.users, bug.votes):
-            await cast_vote(self._work.reader, bug_id, user_id=self.people[name])
+            await vote_within(self._work.reader, bug_id, user_id=self.people[name], wish="cast")
             # Most people vote soon after the report, or, where a bug is rising, just now.
             share = chance.random() ** (0.5 if bug.rising else 2)
             at = self._now - age + age * share

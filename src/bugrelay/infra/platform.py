@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bugrelay.infra.batches import Batches
 from bugrelay.infra.cache import Cache
 from bugrelay.infra.captcha import CaptchaVerifier, captcha_from
 from bugrelay.infra.db import Database
@@ -42,6 +43,7 @@ class Platform:
     passwords: Passwords
     tokens: AccessTokens
     totals: Totals
+    batches: Batches
 
     def work(self) -> UnitOfWork:
         return UnitOfWork(self.database, self.bus)
@@ -90,4 +92,5 @@ def open_platform(settings: Settings) -> Platform:
             settings.signing_key, issuer=settings.public_url, minutes=settings.access_token_minutes
         ),
         totals=Totals(),
+        batches=Batches(),
     )

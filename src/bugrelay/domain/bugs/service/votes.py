@@ -1,24 +1,44 @@
 """Votes: one a user and bug, and a count that is true after any interleaving.
 
-A vote is one statement, the function `vote` (migrations/sql/0007_votes.sql), which locks, moves the row and counts.
+The function `vote` of the database (migrations/sql/0007_votes.sql) locks, moves the rows and counts, in one statement.
+A bug that everybody votes for takes the votes of a process together: its row is locked, and a COMMIT written to disk,
+once for all that came meanwhile.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
+import psycopg
 from sqlalchemy import Text, Uuid, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from bugrelay.domain.bugs.errors import BugNotFound
-from bugrelay.errors import AccountBanned, InvalidToken
+from bugrelay.domain.bugs.events import BugChanged
+from bugrelay.errors import AccountBanned, BugRelayError, InvalidToken
 from bugrelay.infra.db import Query, Reader
+from bugrelay.infra.platform import Platform
+
+Wish = Literal["cast", "withdraw", "toggle"]
+"""My vote is there afterwards; it is gone; it is there if it was not."""
 
 _OUTCOME = func.vote(
-    bindparam("bug_id", type_=Uuid), bindparam("user_id", type_=Uuid), bindparam("wanted", type_=Text)
+    bindparam("bug_id", type_=Uuid),
+    bindparam("voters", type_=ARRAY(Uuid)),
+    bindparam("wanted", type_=ARRAY(Text)),
 ).table_valued("refused", "voted", "changed", "votes")
 _VOTE = Query(select(_OUTCOME))
-_REFUSALS = {"account": InvalidToken, "banned": AccountBanned, "bug": BugNotFound}
+_REFUSALS: dict[str, type[BugRelayError]] = {"account": InvalidToken, "banned": AccountBanned}
+_NO_BUG = "BR404"  # the function's own error code
+
+
+@dataclass(frozen=True)
+class Ballot:
+    user_id: UUID
+    wish: Wish
 
 
 @dataclass(frozen=True)
@@ -30,40 +50,59 @@ class VoteOutcome:
     vote_count: int
 
 
-async def toggle_vote(where: Reader, bug_id: UUID, *, user_id: UUID) -> VoteOutcome:
-    """Withdraw the vote that is there, else cast one.
-
-    Args:
-        where: A transaction, or `Database.alone`; so for all three.
+async def vote(platform: Platform, bug_id: UUID, *, user_id: UUID, wish: Wish) -> VoteOutcome:
+    """Vote in a transaction of its own, together with whoever votes for the bug meanwhile.
 
     Raises:
         BugNotFound, AccountBanned
         InvalidToken: The account was erased meanwhile.
     """
-    return await _vote(where, bug_id, user_id, "toggle")
+
+    async def run(ballots: list[Ballot]) -> Sequence[VoteOutcome | BugRelayError]:
+        outcomes = await _voted(platform.database.alone, bug_id, ballots)
+        if any(isinstance(outcome, VoteOutcome) and outcome.changed for outcome in outcomes):
+            await platform.bus.publish_afterwards([BugChanged(bug_id)])
+        return outcomes
+
+    return _unless_refused(await platform.batches.add(("vote", bug_id), Ballot(user_id, wish), run))
 
 
-async def cast_vote(where: Reader, bug_id: UUID, *, user_id: UUID) -> VoteOutcome:
-    """My vote is there afterwards, whether or not it was before.
-
-    Raises:
-        BugNotFound, AccountBanned, InvalidToken
-    """
-    return await _vote(where, bug_id, user_id, "cast")
-
-
-async def withdraw_vote(where: Reader, bug_id: UUID, *, user_id: UUID) -> VoteOutcome:
-    """My vote is gone afterwards, whether or not it was there.
+async def vote_within(transaction: Reader, bug_id: UUID, *, user_id: UUID, wish: Wish) -> VoteOutcome:
+    """Vote as a part of a larger change, which is to tell of it.
 
     Raises:
         BugNotFound, AccountBanned, InvalidToken
     """
-    return await _vote(where, bug_id, user_id, "withdraw")
+    (outcome,) = await _voted(transaction, bug_id, [Ballot(user_id, wish)])
+    return _unless_refused(outcome)
 
 
-async def _vote(where: Reader, bug_id: UUID, user_id: UUID, wanted: str) -> VoteOutcome:
-    rows = await where.rows(_VOTE, {"bug_id": bug_id, "user_id": user_id, "wanted": wanted})
-    ((refused, voted, changed, vote_count),) = rows
-    if refused is not None:
-        raise _REFUSALS[refused]
-    return VoteOutcome(voted, changed, vote_count)
+def _unless_refused(outcome: VoteOutcome | BugRelayError) -> VoteOutcome:
+    if isinstance(outcome, BugRelayError):
+        raise outcome
+    return outcome
+
+
+async def _voted(
+    where: Reader, bug_id: UUID, ballots: Sequence[Ballot]
+) -> Sequence[VoteOutcome | BugRelayError]:
+    """What came of each ballot, in order.
+
+    Raises:
+        BugNotFound
+    """
+    values = {
+        "bug_id": bug_id,
+        "voters": [ballot.user_id for ballot in ballots],
+        "wanted": [ballot.wish for ballot in ballots],
+    }
+    try:
+        rows = await where.rows(_VOTE, values)
+    except psycopg.Error as error:
+        if error.sqlstate == _NO_BUG:
+            raise BugNotFound from error
+        raise
+    return [
+        VoteOutcome(voted, changed, vote_count) if refused is None else _REFUSALS[refused]()
+        for refused, voted, changed, vote_count in rows
+    ]
