@@ -141,6 +141,11 @@ class Settings:
     database_url: str = _setting(
         "", _url("postgresql", "postgres"), "`postgresql://…`; empty: embedded PostgreSQL."
     )
+    database_read_url: str = _setting(
+        "",
+        _url("postgresql", "postgres"),
+        "A streaming replica of the same database, for public reads while it is up to date; empty: none.",
+    )
     redis_url: str = _setting("", _url("redis", "rediss", "unix"), "`redis://…`; empty: embedded Redis.")
     database_pool: int = _setting(
         "12", _positive, "Connections a server process may hold for reads, and as many for writes."

@@ -7,7 +7,7 @@ the order of an index walk that index and keep what matches; relevance ranks the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -22,6 +22,7 @@ from sqlalchemy import (
     Select,
     SmallInteger,
     String,
+    Subquery,
     Table,
     Text,
     Uuid,
@@ -112,28 +113,74 @@ class _Shape:
     after: bool = False
 
 
-async def list_bugs(reader: Reader, totals: Totals, query: BugQuery, search: SearchQuery | None) -> BugPage:
-    """A page of visible bugs. A search that no bug matches in full gives those with most of its words."""
+async def list_bugs(
+    reader: Reader,
+    totals: Totals,
+    query: BugQuery,
+    search: SearchQuery | None,
+    *,
+    primary: Reader | None = None,
+) -> BugPage:
+    """A page of visible bugs. A search that no bug matches in full gives those with most of its words.
+
+    Args:
+        reader: Where it reads.
+        totals: Of this process.
+        query: What is asked for.
+        search: `query.search`, read by `parse_search`.
+        primary: Where totals are taken when `reader` is a replica.
+
+    Raises:
+        ValidationFailed: A cursor of another list.
+    """
+    source = _Source(reader, totals, primary or reader)
     values = await _filter_values(reader, query)
     shape = _Shape(tuple(values), query.order)
     if search is None:
-        return await _page(reader, totals, query, shape, values, match=None)
+        return await _page(source, query, shape, values, match=None)
     if search.all_words is None:
         return BugPage([], 0, "all")
     words = len(search.lexemes)
     shape = replace(shape, words=words, searching=True)
     values |= _word_values(search) | {"search": search.all_words}
     if query.cursor is None or not decoded_cursor(query.cursor).order.endswith(SOME):
-        page = await _page(reader, totals, query, shape, values, match="all", search=search)
+        page = await _page(source, query, shape, values, match="all", search=search)
         if page.total or query.cursor is not None or words < 2:  # noqa: PLR2004 - "some" of one word is none
             return page
     rarer = await _rarer_words(reader, search)
-    return await _page_of_most(reader, totals, query, shape, values | {"search": rarer.any_word})
+    return await _page_of_most(source, query, shape, values | {"search": rarer.any_word})
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a list comes from: bugs from `reader`, totals from `primary`, the same one unless a replica reads."""
+
+    reader: Reader
+    totals: Totals
+    primary: Reader
+
+    async def total(self, key: str, shape: _Shape, values: dict[str, Any]) -> int:
+        total, _ = await self._read(_total_query, key, shape, values)
+        return total
+
+    async def page(
+        self, key: str, shape: _Shape, values: dict[str, Any]
+    ) -> tuple[int, Sequence[tuple[Any, ...]]]:
+        """The total, and the keys of the page's rows, of which the last is the id."""
+        if self.primary is not self.reader:
+            return await self.total(key, shape, values), await self.reader.rows(_keys_query(shape), values)
+        total, rows = await self._read(_page_query, key, shape, values)
+        return total, [row for row in rows if row[-1] is not None]
+
+    async def _read(
+        self, statement: Callable[..., Query], key: str, shape: _Shape, values: dict[str, Any]
+    ) -> tuple[int, Sequence[tuple[Any, ...]]]:
+        count, changes = statement(shape, carried=False), statement(shape, carried=True)
+        return await self.totals.read(self.primary, key, count=count, changes=changes, values=values)
 
 
 async def _page(
-    reader: Reader,
-    totals: Totals,
+    source: _Source,
     query: BugQuery,
     shape: _Shape,
     values: dict[str, Any],
@@ -143,25 +190,21 @@ async def _page(
 ) -> BugPage:
     """Total and ids by one statement, then what is shown of these bugs by another, whose plan is always the same."""
     key = _total_key(shape, values)
-    hits = totals.known(key)
+    hits = source.totals.known(key)
     if hits is None and shape.searching:
-        count, changes = _total_query(shape, carried=False), _total_query(shape, carried=True)
-        hits, _ = await totals.read(reader, key, count=count, changes=changes, values=values)
-    values = values | {
-        "limit": query.limit + 1,
-        "offset": query.offset,
-    }  # one more tells whether there are more
+        hits = await source.total(key, shape, values)
+    # One row more than is shown tells whether there are more.
+    values = values | {"limit": query.limit + 1, "offset": query.offset}
     if query.cursor is not None:
         if query.page > 1:
             raise ValidationFailed.of("cursor", "leads to a page of its own: leave out page")
         shape = replace(shape, after=True)
         values |= _after(query.cursor, shape)
-    total, rows = 0, []
+    total: int = 0
+    rows: Sequence[tuple[Any, ...]] = ()
     for planned, best_outside in _plans(shape, hits or 0):
         wanted = {"layer": layered(search, planned.layer)} if search and planned.layer else {}
-        count, changes = _page_query(planned, carried=False), _page_query(planned, carried=True)
-        total, found = await totals.read(reader, key, count=count, changes=changes, values=values | wanted)
-        rows = [row for row in found if row[-1] is not None]
+        total, rows = await source.page(key, planned, values | wanted)
         if best_outside is None or total <= query.offset:
             break
         if len(rows) > query.limit and rows[-1][0] > best_outside * shape.words:
@@ -169,7 +212,7 @@ async def _page(
     ids = [row[-1] for row in rows[: query.limit]]
     more = len(rows) > query.limit
     cursor = _cursor(query, shape, rows[query.limit - 1]) if more else None
-    return BugPage(await _items(reader, ids), total, match, cursor)
+    return BugPage(await _items(source.reader, ids), total, match, cursor)
 
 
 def _plans(shape: _Shape, hits: int) -> Sequence[tuple[_Shape, int | None]]:
@@ -232,17 +275,15 @@ async def _rarer_words(reader: Reader, search: SearchQuery) -> SearchQuery:
     return replace(search, lexemes=tuple(chosen))
 
 
-async def _page_of_most(
-    reader: Reader, totals: Totals, query: BugQuery, shape: _Shape, values: dict[str, Any]
-) -> BugPage:
+async def _page_of_most(source: _Source, query: BugQuery, shape: _Shape, values: dict[str, Any]) -> BugPage:
     """Bugs with at least half of the words, or, where none has, with as many as any bug has."""
-    row = await reader.row(_most_words_query(shape), values)
+    row = await source.reader.row(_most_words_query(shape), values)
     most = (row[0] if row else None) or 0
     if not most:
         return BugPage([], 0, "some")
     at_least = min(most, -(-shape.words // 2))
     shape = replace(shape, at_least=True)
-    return await _page(reader, totals, query, shape, values | {"at_least": at_least}, match="some")
+    return await _page(source, query, shape, values | {"at_least": at_least}, match="some")
 
 
 # --- totals -----------------------------------------------------------------------------------------------------------
@@ -447,23 +488,34 @@ def _most_words_query(shape: _Shape) -> Query:
 @lru_cache(maxsize=512)
 def _page_query(shape: _Shape, *, carried: bool) -> Query:
     """The total beside the keys of a page's order, of which the last is the id; of an empty page a row without keys."""
+    total = _total(shape, carried=carried).subquery("counted")
+    page, keys, order = _keys_of_page(shape)
+    return Query(select(*total.c, *keys).select_from(total.outerjoin(page, true())).order_by(*order))
+
+
+@lru_cache(maxsize=512)
+def _keys_query(shape: _Shape) -> Query:
+    """The same without the total."""
+    page, keys, order = _keys_of_page(shape)
+    return Query(select(*keys).select_from(page).order_by(*order))
+
+
+def _keys_of_page(shape: _Shape) -> tuple[Subquery, list[ColumnElement[Any]], list[ColumnElement[Any]]]:
+    """A page as a subquery, its keys, and the order that puts its rows as they were."""
     statement, order = _ids_of_page(shape)
-    keys = [key.element.label(f"key_{i}") for i, key in enumerate(order)]
     page = (
-        statement.with_only_columns(*keys)
+        statement.with_only_columns(*(key.element.label(f"key_{i}") for i, key in enumerate(order)))
         .order_by(*order)
         .limit(bindparam("limit", type_=Integer))
         .offset(bindparam("offset", type_=Integer))
         .subquery("page")
     )
-    directions = [
-        page.c[f"key_{i}"].asc() if key.modifier is operators.asc_op else page.c[f"key_{i}"].desc()
-        for i, key in enumerate(order)
-    ]
-    total = _total(shape, carried=carried).subquery("counted")
     *keys, last = (page.c[f"key_{i}"] for i in range(len(order)))
-    found = total.outerjoin(page, true())
-    return Query(select(*total.c, *keys, cast(last, Text)).select_from(found).order_by(*directions))
+    directions = [
+        key.asc() if one.modifier is operators.asc_op else key.desc()
+        for key, one in zip((*keys, last), order, strict=True)
+    ]
+    return page, [*keys, cast(last, Text)], directions
 
 
 def _keys(shape: _Shape) -> list[ColumnElement[Any]]:

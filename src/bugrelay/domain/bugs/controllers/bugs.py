@@ -12,7 +12,7 @@ from msgspec import UNSET
 from bugrelay.domain.bugs import cache, examples, policies, repository
 from bugrelay.domain.bugs.controllers.subjects import any_bug, bug_to_answer, company_role, my_bug, shown_bug
 from bugrelay.domain.bugs.errors import BugNotFound
-from bugrelay.domain.bugs.lists import list_bugs
+from bugrelay.domain.bugs.lists import BugPage, list_bugs
 from bugrelay.domain.bugs.repository import FoundBug
 from bugrelay.domain.bugs.schemas import (
     BugAnswer,
@@ -78,10 +78,16 @@ class BugController(Controller):
         query = request.read_query(BugQuery)
         database = request.platform.database
 
+        async def read(reader: Reader, primary: Reader | None) -> BugPage:
+            search = await parse_search(reader, query.search) if query.search else None
+            return await list_bugs(reader, request.platform.totals, query, search, primary=primary)
+
         async def load() -> bytes:
-            async with database.reading() as reader:
-                search = await parse_search(reader, query.search) if query.search else None
-                page = await list_bugs(reader, request.platform.totals, query, search)
+            if request.viewer.signed_in:
+                async with database.reading() as reader:
+                    page = await read(reader, None)
+            else:
+                page = await database.public(read)
             return to_json(BugList(page.bugs, page.pagination(query), page.match or UNSET))  # type: ignore[arg-type]
 
         if request.viewer.signed_in:
@@ -93,9 +99,13 @@ class BugController(Controller):
         """One bug with its attachments and its latest hundred comments."""
         bug_id = request.path_id("bug_id")
         if request.viewer.signed_in:
-            return raw_answer(await _detail_for(request))
+            return raw_answer(await _detail_for(request, request.platform.database))
         group = cache.detail_group(bug_id)
-        return await cached_answer(request, group=group, key=group, load=lambda: _detail_for(request))
+
+        async def load() -> bytes:
+            return await request.platform.database.public(lambda reader, _: _detail_for(request, reader))
+
+        return await cached_answer(request, group=group, key=group, load=load)
 
     @patch("/{bug_id:str}", opt=users(my_bug, role="reporter").opt(example=examples.CORRECT))
     async def correct(self, request: ApiRequest, data: JSONBody[CorrectBug]) -> Response[BugChangedAnswer]:
@@ -181,16 +191,16 @@ async def _answered_bug(reader: Reader, viewer: Viewer, bug_id: UUID) -> BugWith
     return (await _found(reader, viewer, bug_id)).bug
 
 
-async def _detail_for(request: ApiRequest) -> bytes:
+async def _detail_for(request: ApiRequest, reader: Reader) -> bytes:
     """The detail as this viewer may see it."""
-    facts = await shown_bug(request)
-    database, viewer = request.platform.database, request.viewer
-    found = await _found(database, viewer, facts.id)
+    facts = await shown_bug(request, reader)
+    viewer = request.viewer
+    found = await _found(reader, viewer, facts.id)
     detail = BugDetail(
         **{name: getattr(found.bug, name) for name in BugWithTechnical.__struct_fields__},
-        attachments=await repository.list_attachments(database, facts.id),
-        comments=await repository.latest_comments(database, facts.id),
-        voted=await repository.has_voted(database, bug_id=facts.id, user_id=viewer.user_id)
+        attachments=await repository.list_attachments(reader, facts.id),
+        comments=await repository.latest_comments(reader, facts.id),
+        voted=await repository.has_voted(reader, bug_id=facts.id, user_id=viewer.user_id)
         if viewer.user_id
         else None,
     )

@@ -12,17 +12,18 @@ from bugrelay.domain.bugs.repository import BugFacts
 from bugrelay.domain.companies.repository import role_of
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.http.request import ApiRequest
+from bugrelay.infra.db import Reader
 from bugrelay.infra.unit_of_work import UnitOfWork
 
 
-async def shown_bug(request: ApiRequest) -> BugFacts:
-    """The bug of the path, for whoever may know of it.
+async def shown_bug(request: ApiRequest, reader: Reader | None = None) -> BugFacts:
+    """The bug of the path, for whoever may know of it; by default as the primary knows it.
 
     Raises:
         InvalidId, BugNotFound, BugMerged
     """
     bug_id = request.path_id("bug_id")
-    bug = await repository.bug_facts(request.platform.database, bug_id)
+    bug = await repository.bug_facts(reader or request.platform.database, bug_id)
     if bug is None or (bug.removed_at is not None and not request.viewer.is_admin):
         raise BugNotFound
     if bug.merged_into_id is not None:
