@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import uvloop
 
+# Status and length of an answer whose head is complete; every server here names the length.
+_HEAD = re.compile(rb"HTTP/1\.1 (\d+)(?s:.)*?\r\ncontent-length: *(\d+)\r\n(?:.*\r\n)*?\r\n", re.IGNORECASE)
 PATIENCE_SECONDS = 60  # for answers that are under way when the time is up
 
 
@@ -35,7 +38,7 @@ class Load:
     """What came of a stretch of requests; latencies in seconds, by kind."""
 
     seconds: float = 0.0
-    latencies: dict[str, list[float]] = field(default_factory=dict)
+    latencies: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     failures: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -99,29 +102,31 @@ class _Connection(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._requests = requests
         self._load = load
+        self._latencies = load.latencies
         self._stop_at = stop_at
         self._kind = ""
         self._sent_at = 0.0
         self._head = b""
-        self._left = -1  # bytes of the body to come; -1 while the head is not complete
+        self._left = 0  # bytes of the body to come; 0 while the head is not complete
         self._good = False
 
     def connection_made(self, transport: Any) -> None:  # uvloop's is no subclass of asyncio's
-        self._transport = transport
-        self._send()
+        self._write = transport.write
+        self._close = transport.close
+        self._send(time.perf_counter())
 
     def data_received(self, data: bytes) -> None:
-        if self._left >= 0:
+        if self._left:
             self._left -= len(data)
         else:
             data = self._head + data
-            end = data.find(b"\r\n\r\n")
-            if end < 0:
+            head = _HEAD.match(data)
+            if head is None:
                 self._head = data
                 return
-            self._left = _content_length(data[:end]) - (len(data) - end - 4)
-            self._good = data.startswith(b"HTTP/1.1 200")
-        if self._left <= 0:
+            self._good = head[1] == b"200"
+            self._left = int(head[2]) - (len(data) - head.end())
+        if not self._left:
             self._answered()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -131,29 +136,17 @@ class _Connection(asyncio.Protocol):
     def _answered(self) -> None:
         now = time.perf_counter()
         if self._good:
-            self._load.latencies.setdefault(self._kind, []).append(now - self._sent_at)
+            self._latencies[self._kind].append(now - self._sent_at)
         else:
             self._load.failures[self._kind] += 1
         if now < self._stop_at:
-            self._send()
+            self._send(now)
         else:
             self.done.set_result(None)
-            self._transport.close()
+            self._close()
 
-    def _send(self) -> None:
+    def _send(self, now: float) -> None:
         self._kind, request = next(self._requests)
         self._head = b""
-        self._left = -1
-        self._sent_at = time.perf_counter()
-        self._transport.write(request)
-
-
-def _content_length(head: bytes) -> int:
-    """Every server here names it.
-
-    Raises:
-        ValueError: This one did not.
-    """
-    lower = head.lower()
-    at = lower.index(b"content-length:") + len(b"content-length:")
-    return int(lower[at:].split(b"\r\n", 1)[0])
+        self._sent_at = now
+        self._write(request)

@@ -27,6 +27,7 @@ def put_bug(
     application_id: UUID,
     *,
     title: str = "A stocked bug",
+    description: str = "Nothing to see here",
     votes: int = 0,
     recent: int = 0,
     at: datetime = EPOCH,
@@ -48,8 +49,8 @@ def put_bug(
         list(values.values()),
     )
     sql.execute(
-        "INSERT INTO bug_texts (bug_id, description, description_html) VALUES (%s, 'Nothing to see here', '')",
-        (bug_id,),
+        "INSERT INTO bug_texts (bug_id, description, description_html) VALUES (%s, %s, '')",
+        (bug_id, description),
     )
     return str(bug_id)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -12,8 +14,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from bugrelay.domain.bugs import lists
 from tests.api.answers import bad_fields, ids_of
-from tests.conftest import report
+from tests.api.rows import EPOCH, put_application, put_bug
+from tests.conftest import Person, report
 
 BUGS = "/api/v1/bugs"
 FILLER = "Nothing of note in here at all."
@@ -239,3 +243,49 @@ async def test_a_search_has_five_hundred_characters_at_most(client: httpx.AsyncC
     assert ids_of(await client.get(BUGS, params={"search": " " + "é" * 500})) == []
     assert bad_fields(await client.get(BUGS, params={"search": "x" * 501})) == ["search"]
     assert bad_fields(await client.get(BUGS, params={"search": "-a " * 12_000})) == ["search"]
+
+
+async def test_every_plan_gives_the_same_pages(
+    client: httpx.AsyncClient, ada: Person, sql: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a search does with many hits, made to happen with few: each plan against the one that looks at all."""
+    chance = random.Random(7)
+    applications = [put_application(sql, name) for name in ("Zebra Yak", "Zebra", "Yak", "Plain")]
+    for number in range(120):
+        title, description = (
+            " ".join(chance.sample(["zebra", "yak", "newt", "common"], chance.randint(0, 3))) for _ in "12"
+        )
+        put_bug(
+            sql,
+            chance.choice(applications),
+            title=f"{title} number {number}",
+            description=f"{description} as described",
+            status=chance.choice(["open", "fixed"]),
+            votes=chance.randint(0, 3),
+            at=EPOCH + timedelta(minutes=number // 4),
+        )
+
+    async def walk(query: dict[str, Any], *, by_cursor: bool) -> list[str]:
+        seen: list[str] = []
+        place: dict[str, Any] = {"page": 1}
+        while True:
+            # Whoever is signed in is answered past every cache.
+            response = await client.get(BUGS, params={**query, **place}, headers=ada.headers)
+            seen += ids_of(response)
+            where = response.json()["pagination"]
+            if not where["has_next"]:
+                assert len(seen) == where["total"]
+                return seen
+            place = {"cursor": where["next_cursor"]} if by_cursor else {"page": where["page"] + 1}
+
+    for search in ("zebra", "yak", "zebra yak", "zebra -newt", "newt common", "zebra or newt", '"zebra yak"'):
+        for sort in ("relevance", "recent", "oldest", "popular", "trending"):
+            query = {"search": search, "sort": sort, "limit": 7}
+            if chance.random() < 0.5:
+                query["status"] = "open"
+            monkeypatch.setattr(lists, "GATHERED", 10**9)
+            wanted = await walk(query, by_cursor=False)
+            assert wanted, query
+            monkeypatch.setattr(lists, "GATHERED", 0)
+            assert await walk(query, by_cursor=False) == wanted, query
+            assert await walk(query, by_cursor=True) == wanted, query

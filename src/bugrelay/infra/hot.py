@@ -13,7 +13,7 @@ from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 
-HOT_SECONDS = 0.4
+HOT_SECONDS = 0.45
 MOST_ANSWERS = 2048
 MOST_BYTES = 64 * 1024 * 1024
 GZIP_LEVEL = 5

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -36,6 +37,7 @@ from sqlalchemy import (
     text,
     true,
     tuple_,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.sql import operators
@@ -202,9 +204,10 @@ async def _page(
         values |= _after(query.cursor, shape)
     total: int = 0
     rows: Sequence[tuple[Any, ...]] = ()
+    if search is not None:
+        values |= _layer_values(search)
     for planned, best_outside in _plans(shape, hits or 0):
-        wanted = {"layer": layered(search, planned.layer)} if search and planned.layer else {}
-        total, rows = await source.page(key, planned, values | wanted)
+        total, rows = await source.page(key, planned, values)
         if best_outside is None or total <= query.offset:
             break
         if len(rows) > query.limit and rows[-1][0] > best_outside * shape.words:
@@ -381,8 +384,6 @@ def _conditions(columns: Any, shape: _Shape) -> list[ColumnElement[bool]]:
         matches = _has(columns.document, "search")
         # IS TRUE keeps the planner from the search index: this list walks in order and looks at each document.
         conditions.append(matches.is_(true()) if shape.walking else matches)
-    if shape.layer:
-        conditions.append(_has(columns.document, "layer"))
     if shape.at_least:
         conditions.append(_matched_words(columns, shape.words) >= bindparam("at_least", type_=Integer))
     return conditions
@@ -425,6 +426,15 @@ def _word_values(search: SearchQuery) -> dict[str, str]:
         values[f"word_{i}"] = quoted(lexeme)
         for label, _ in WEIGHTS:
             values[f"word_{i}_{label}"] = f"{quoted(lexeme)}:{label}"
+    return values
+
+
+def _layer_values(search: SearchQuery) -> dict[str, str]:
+    """The tsqueries of what is in a layer, and of what is not."""
+    values: dict[str, str] = {}
+    for layer, _ in LAYERS:
+        values[f"layer_{layer}"] = layered(search, layer)
+        values[f"not_layer_{layer}"] = f"!({layered(search, layer)})"
     return values
 
 
@@ -539,7 +549,11 @@ def _ids_of_page(shape: _Shape) -> tuple[Any, tuple[Any, ...]]:
         order = _ORDERS[shape.order]
         conditions = [VISIBLE, *_conditions(Bug.__table__.c, shape), *_behind(shape, order)]
         return select(Bug.id.label("id")).where(*conditions), order
+    if shape.layer and shape.words == 1:
+        return _ids_by_strata(shape)
     conditions = _conditions(_search, shape)
+    if shape.layer:
+        conditions.append(_has(_search.document, f"layer_{shape.layer}"))
     if shape.order in ("relevance", "recent", "oldest"):
         order = _order_found(shape)
         return select(_search.bug_id.label("id")).where(*conditions, *_behind(shape, order)), order
@@ -553,6 +567,25 @@ def _ids_of_page(shape: _Shape) -> tuple[Any, tuple[Any, ...]]:
         return select(Bug.id.label("id")).select_from(source).where(VISIBLE, *_behind(shape, order)), order
     source = BugSearch.__table__.join(Bug.__table__, Bug.id == _search.bug_id)
     return select(Bug.id.label("id")).select_from(source).where(*conditions, *_behind(shape, order)), order
+
+
+def _ids_by_strata(shape: _Shape) -> tuple[Any, tuple[Any, ...]]:
+    """A layer for one word: what is in a layer and not in the next above has one score, and no document is read."""
+    conditions = _conditions(_search, shape)
+    top = select(_search.bug_id, _search.created_at, _score(_search, 1).label("score"))
+    strata = [top.where(*conditions, _has(_search.document, f"layer_{LAYERS[0][0]}"))]
+    for (above, score), (layer, _) in pairwise(LAYERS):
+        if layer < shape.layer:
+            break
+        stratum = select(_search.bug_id, _search.created_at, literal_column(str(score)).label("score"))
+        inside, outside = (
+            _has(_search.document, f"layer_{layer}"),
+            _has(_search.document, f"not_layer_{above}"),
+        )
+        strata.append(stratum.where(*conditions, inside, outside))
+    found = union_all(*strata).subquery("found") if len(strata) > 1 else strata[0].subquery("found")
+    order = (found.c.score.desc(), found.c.created_at.desc(), found.c.bug_id.desc())
+    return select(found.c.bug_id).where(*_behind(shape, order)), order
 
 
 def _order_found(shape: _Shape) -> tuple[Any, ...]:
