@@ -148,7 +148,7 @@ class Settings:
     )
     redis_url: str = _setting("", _url("redis", "rediss", "unix"), "`redis://…`; empty: embedded Redis.")
     database_pool: int = _setting(
-        "12", _positive, "Connections a server process may hold for reads, and as many for writes."
+        "12", _positive, "Connections a server process may hold for reads; as many for writes, and for votes."
     )
     upload_url: str = _setting(
         "",
