@@ -77,6 +77,19 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
     SELECT DISTINCT format('bug %s: is merged into itself, by way of others', id)
     FROM chain WHERE in_circle OR id = merged_into_id
     """,
+    """
+    SELECT format('tag %s: its count is %s, the bugs that have it are %s', coalesce(c.name, t.name),
+                  coalesce(c.n, 0), coalesce(t.n, 0))
+    FROM (
+        SELECT name, sum(n) AS n
+        FROM (SELECT name, count AS n FROM tag_counts UNION ALL SELECT name, sign FROM tag_changes) AS kept
+        GROUP BY name
+    ) c FULL JOIN (
+        SELECT name, count(*) AS n FROM bugs, unnest(tags) AS name
+        WHERE removed_at IS NULL AND merged_into_id IS NULL GROUP BY name
+    ) t ON t.name = c.name
+    WHERE coalesce(c.n, 0) <> coalesce(t.n, 0)
+    """,
     "SELECT format('bug %s: has no text', id) FROM bugs b WHERE NOT EXISTS (SELECT FROM bug_texts WHERE bug_id = b.id)",
     """
     SELECT format('bug %s: %s', id, CASE

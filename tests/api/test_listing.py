@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from bugrelay.domain.bugs import lists
 from tests.api.answers import bad_fields, ids_of
 from tests.api.rows import EPOCH, merge_into, put_application, put_bug, put_bugs, put_comments, remove
 from tests.conftest import Person, make_member, report
@@ -231,6 +232,27 @@ async def test_a_cursor_is_shifted_by_nothing_that_comes_meanwhile(
         await report(client)
         params = {"limit": 3, "cursor": cursor}
     assert sorted(seen) == sorted(everything)
+
+
+async def test_far_pages_of_all_bugs_are_the_same_however_they_are_reached(
+    client: httpx.AsyncClient, ada: Person, sql: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_bugs(sql, 150, same_moment=False)
+    sql.execute("ANALYZE bug_search")  # where to begin is guessed from the planner's statistics
+
+    async def walk() -> list[str]:
+        seen: list[str] = []
+        for page in range(1, 18):
+            response = await client.get(BUGS, params={"limit": 9, "page": page}, headers=ada.headers)
+            seen += ids_of(response)
+        return seen
+
+    wanted = await walk()
+    monkeypatch.setattr(lists, "DEEP", 1)
+    assert await walk() == wanted
+    newest = await report(client)
+    sql.execute("UPDATE bugs SET removed_at = now() WHERE id = ANY(%s)", (wanted[20:30],))
+    assert await walk() == [newest["id"], *wanted[:20], *wanted[30:]]
 
 
 async def test_a_cursor_leads_on_among_bugs_with_some_of_the_words(

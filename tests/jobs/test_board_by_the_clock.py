@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psycopg
 
 from bugrelay.bootstrap import build
-from bugrelay.domain.bugs.tasks import age_votes, clean_up
+from bugrelay.domain.bugs.tasks import age_votes, clean_up, fold_tags
 from bugrelay.settings import Settings
 from tests.conftest import SignUp, report
 
@@ -48,6 +49,33 @@ async def test_a_vote_that_is_given_another_date_moves_the_trend(
     assert counts(sql, bug) == (1, 0)
     sql.execute("UPDATE bug_votes SET created_at = now() - interval '2 days'")
     assert counts(sql, bug) == (1, 1)
+
+
+async def test_tags_are_counted_the_same_before_and_after_they_are_folded(
+    client: httpx.AsyncClient, sql: psycopg.Connection[Any], settings: Settings
+) -> None:
+    async def counted() -> list[tuple[str, int]]:
+        answer = (await client.get("/api/v1/tags", params={"n": uuid4().hex})).json()
+        assert answer["pagination"]["total"] == len(answer["tags"])
+        return [(tag["name"], tag["count"]) for tag in answer["tags"]]
+
+    platform = build(settings)
+    bugs = [await report(client, tags=tags) for tags in (["ui", "crash"], ["ui"], ["gone"])]
+    for fold in (False, True, True):
+        if fold:
+            await fold_tags(platform)
+        assert await counted() == [("ui", 2), ("crash", 1), ("gone", 1)]
+    assert sql.execute("SELECT count(*) FROM tag_changes").fetchone() == (0,)
+    sql.execute("UPDATE bugs SET tags = '{ui}' WHERE id = %s", (bugs[2]["id"],))
+    sql.execute("UPDATE bugs SET removed_at = now() WHERE id = %s", (bugs[0]["id"],))
+    for fold in (False, True):
+        if fold:
+            await fold_tags(platform)
+        assert await counted() == [("ui", 2)]
+    assert sql.execute("SELECT name FROM tag_counts").fetchall() == [("ui",)]
+    sql.execute("SELECT search_rebuild()")
+    assert await counted() == [("ui", 2)]
+    await platform.close()
 
 
 async def test_what_was_kept_for_a_while_goes(

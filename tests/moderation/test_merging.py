@@ -136,7 +136,7 @@ async def test_merge_and_unmerge_leave_every_row_as_it_was(
         await vote(client, person, where["id"])
         await comment(client, person, where["id"], f"by {person.username}")
     await attach(client, bob, twin["id"])
-    traces = ("audit_logs", "bug_merges", "users", "bug_search_changes", "bug_search_era")
+    traces = ("audit_logs", "bug_merges", "users", "bug_search_changes", "bug_search_era", "tag_changes")
     before = dump(sql, *traces)
     await moderator.merge(twin["id"], bug["id"])
     await moderator.unmerge(twin["id"])

@@ -75,7 +75,7 @@ async def test_a_restored_bug_is_as_it_was(
     await attach(client, ada, bug["id"])
     await comment(client, bob, bug["id"], "I see it too")
     await vote(client, bob, bug["id"])
-    traces = ("audit_logs", "users", "bug_search_changes", "bug_search_era")
+    traces = ("audit_logs", "users", "bug_search_changes", "bug_search_era", "tag_changes")
     before = dump(sql, *traces)
     await moderator.remove(bug["id"])
     answer = await moderator.restore(bug["id"])

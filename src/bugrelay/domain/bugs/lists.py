@@ -18,6 +18,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
+    DateTime,
     Integer,
     MetaData,
     Select,
@@ -56,7 +57,10 @@ from bugrelay.infra.totals import Totals
 
 MOST_CANDIDATES = 20_000  # bugs looked at, about, when none has all the words
 SOME = ", some"  # ends the order's name in a cursor of bugs with some of the words
+DEEP = 20_000  # bugs that are stepped over one by one; a millisecond
 GATHERED = 3000  # up to here collecting and sorting is as fast as anything
+
+NEWEST_MONTHS = 3
 
 # The highest score of a single word that is not in the layer, from the top layer down.
 LAYERS = ((3, 11), (2, 10), (1, 5))
@@ -82,6 +86,7 @@ _changes = Table(
     Column("application_id", Uuid),
     Column("assigned_company_id", Uuid),
     Column("reporter_id", Uuid),
+    Column("created_at", DateTime(timezone=True)),
 )
 _SNAPSHOT = literal_column("pg_current_snapshot()::text", Text).label("snapshot")
 _ERA = literal_column("(SELECT era::text FROM bug_search_era)", Text).label("era")
@@ -111,8 +116,11 @@ class _Shape:
     searching: bool = False
     at_least: bool = False
     layer: int = 0
+    newest: bool = False
     walking: bool = False
     after: bool = False
+    since: bool = False
+    before: bool = False
 
 
 async def list_bugs(
@@ -202,6 +210,8 @@ async def _page(
             raise ValidationFailed.of("cursor", "leads to a page of its own: leave out page")
         shape = replace(shape, after=True)
         values |= _after(query.cursor, shape)
+    if query.offset >= DEEP and shape == _Shape((), "recent") and hits:
+        shape, values = await _skipping(source, shape, values, offset=query.offset, total=hits)
     total: int = 0
     rows: Sequence[tuple[Any, ...]] = ()
     if search is not None:
@@ -218,6 +228,36 @@ async def _page(
     return BugPage(await _items(source.reader, ids), total, match, cursor)
 
 
+# Bounds of parts of the board that hold about as many bugs each, the oldest first: from the planner's statistics.
+_BOUNDS = Query(
+    text(
+        "SELECT bound FROM pg_stats s, unnest(s.histogram_bounds::text::timestamptz[]) AS bound"
+        " WHERE s.schemaname = 'public' AND s.tablename = 'bug_search' AND s.attname = 'created_at' ORDER BY bound"
+    )
+)
+
+
+async def _skipping(
+    source: _Source, shape: _Shape, values: dict[str, Any], *, offset: int, total: int
+) -> tuple[_Shape, dict[str, Any]]:
+    """Far down the list of all bugs: what is newer than some moment is counted, not stepped over.
+
+    Its count is a total like any other, so it is carried forward and exact; where the moment lies only has to be a
+    good guess. The page then begins that much nearer.
+    """
+    bounds = [row[0] for row in await source.reader.rows(_BOUNDS)]
+    older = 1 - offset / total
+    place = int(older * len(bounds)) + 2
+    if not 0 < place < len(bounds):
+        return shape, values
+    since = {"since": bounds[place]}
+    newer = replace(shape, since=True)
+    skipped = await source.total(_total_key(newer, since), newer, since)
+    if skipped > offset:
+        return shape, values
+    return replace(shape, before=True), values | since | {"offset": offset - skipped}
+
+
 def _plans(shape: _Shape, hits: int) -> Sequence[tuple[_Shape, int | None]]:
     """What to try, one after the other, each with the best score that a word can have outside its layer."""
     if not shape.searching or hits <= GATHERED:
@@ -226,7 +266,14 @@ def _plans(shape: _Shape, hits: int) -> Sequence[tuple[_Shape, int | None]]:
         return [(replace(shape, walking=True), None)]
     if shape.at_least:
         return [(shape, None)]
-    return [*((replace(shape, layer=layer), best) for layer, best in LAYERS), (shape, None)]
+    plans = [(replace(shape, layer=layer), best) for layer, best in LAYERS]
+    if shape.words == 1:  # the newest of each layer before the whole of it; the top one is small
+        top, *lower = plans
+        plans = [
+            top,
+            *((replace(one, newest=newest), best) for one, best in lower for newest in (True, False)),
+        ]
+    return [*plans, (shape, None)]
 
 
 # Ids go to and fro as text: made into UUIDs and back they would cost as much as the rest of the row.
@@ -300,6 +347,7 @@ def _counted(shape: _Shape) -> _Shape:
         words=shape.words if shape.at_least else 0,
         searching=shape.searching,
         at_least=shape.at_least,
+        since=shape.since,
     )
 
 
@@ -384,6 +432,10 @@ def _conditions(columns: Any, shape: _Shape) -> list[ColumnElement[bool]]:
         matches = _has(columns.document, "search")
         # IS TRUE keeps the planner from the search index: this list walks in order and looks at each document.
         conditions.append(matches.is_(true()) if shape.walking else matches)
+    if shape.since:
+        conditions.append(columns.created_at >= bindparam("since", type_=DateTime(timezone=True)))
+    if shape.before:
+        conditions.append(columns.created_at < bindparam("since", type_=DateTime(timezone=True)))
     if shape.at_least:
         conditions.append(_matched_words(columns, shape.words) >= bindparam("at_least", type_=Integer))
     return conditions
@@ -574,6 +626,7 @@ def _ids_by_strata(shape: _Shape) -> tuple[Any, tuple[Any, ...]]:
     conditions = _conditions(_search, shape)
     top = select(_search.bug_id, _search.created_at, _score(_search, 1).label("score"))
     strata = [top.where(*conditions, _has(_search.document, f"layer_{LAYERS[0][0]}"))]
+    newest = select(_search.created_month).order_by(_search.created_at.desc(), _search.bug_id.desc()).limit(1)
     for (above, score), (layer, _) in pairwise(LAYERS):
         if layer < shape.layer:
             break
@@ -582,7 +635,13 @@ def _ids_by_strata(shape: _Shape) -> tuple[Any, tuple[Any, ...]]:
             _has(_search.document, f"layer_{layer}"),
             _has(_search.document, f"not_layer_{above}"),
         )
-        strata.append(stratum.where(*conditions, inside, outside))
+        stratum = stratum.where(*conditions, inside, outside)
+        if shape.newest and layer == shape.layer:
+            # What is left out is older than all of it, and scores the same: it stands below.
+            last = newest.scalar_subquery()
+            strata += [stratum.where(_search.created_month == last - back) for back in range(NEWEST_MONTHS)]
+        else:
+            strata.append(stratum)
     found = union_all(*strata).subquery("found") if len(strata) > 1 else strata[0].subquery("found")
     order = (found.c.score.desc(), found.c.created_at.desc(), found.c.bug_id.desc())
     return select(found.c.bug_id).where(*_behind(shape, order)), order

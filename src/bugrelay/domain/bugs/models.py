@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Text, text
+from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, LargeBinary, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -97,12 +97,17 @@ class BugText(Base):
     contact_email: Mapped[str | None]
 
 
+_GATHERED_BY = ("document", "tags", "status", "priority", "created_month")
+_UTC = "created_at AT TIME ZONE 'UTC'"
+_MONTH = f"(extract(year FROM {_UTC}) * 12 + extract(month FROM {_UTC}))::integer"
+
+
 class BugSearch(Base):
     """A visible bug as searches see it: its document, and copies of what lists filter by; written by triggers alone."""
 
     __tablename__ = "bug_search"
     __table_args__ = (
-        Index("ix_bug_search_document", "document", "tags", "status", "priority", postgresql_using="gin"),
+        Index("ix_bug_search_document", *_GATHERED_BY, postgresql_using="gin"),
         Index("ix_bug_search_recent", "created_at", "bug_id"),
         Index("ix_bug_search_application", "application_id", "created_at", "bug_id"),
         Index("ix_bug_search_company", "assigned_company_id", "created_at", "bug_id"),
@@ -117,6 +122,7 @@ class BugSearch(Base):
     assigned_company_id: Mapped[UUID | None]
     reporter_id: Mapped[UUID | None]
     created_at: Mapped[Moment]
+    created_month: Mapped[int | None] = mapped_column(Computed(_MONTH, persisted=True))
 
 
 class Vote(Base):

@@ -10,18 +10,22 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import (
+    BigInteger,
     Integer,
+    SmallInteger,
     Text,
     Uuid,
     and_,
     bindparam,
     cast,
+    column,
     func,
     literal,
     literal_column,
     null,
     or_,
     select,
+    table,
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -251,11 +255,20 @@ VISIBLE = and_(Bug.removed_at.is_(None), Bug.merged_into_id.is_(None))
 
 # --- tags -----------------------------------------------------------------------------------------------------------
 
-_named = select(func.unnest(Bug.tags).label("name")).where(VISIBLE).subquery("named")
+_counted = table("tag_counts", column("name", Text), column("count", BigInteger))
+_log = table("tag_changes", column("name", Text), column("sign", SmallInteger))
+_moved = select(_log.c.name, func.sum(_log.c.sign).label("by")).group_by(_log.c.name).subquery("moved")
+_tags = (
+    select(
+        func.coalesce(_counted.c.name, _moved.c.name).label("name"),
+        (func.coalesce(_counted.c.count, 0) + func.coalesce(_moved.c.by, 0)).label("count"),
+    )
+    .select_from(_counted.join(_moved, _moved.c.name == _counted.c.name, full=True))
+    .subquery("tags")
+)
 _USED_TAGS = (
-    select(_named.c.name, func.count().label("count"))
-    .where(_named.c.name.like(bindparam("prefix", type_=Text)))
-    .group_by(_named.c.name)
+    select(_tags.c.name, _tags.c.count)
+    .where(_tags.c.count > 0, _tags.c.name.like(bindparam("prefix", type_=Text)))
     .subquery("used")
 )
 _TAGS = Query(

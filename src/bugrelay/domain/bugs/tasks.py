@@ -57,9 +57,16 @@ async def clean_up(platform: Platform) -> None:
         )
 
 
+async def fold_tags(platform: Platform) -> None:
+    """Add what has changed to the counts of tags, so that reading them stays short."""
+    async with platform.work() as work:
+        await work.session.execute(text("SELECT tags_fold()"))
+
+
 TASKS = Tasks(
     periodic={
         "bugs.age_votes": Periodic("* * * * *", age_votes),
+        "bugs.fold_tags": Periodic("* * * * *", fold_tags),
         "bugs.clean_up": Periodic("*/10 * * * *", clean_up),
     }
 )
