@@ -287,5 +287,7 @@ async def test_every_plan_gives_the_same_pages(
             wanted = await walk(query, by_cursor=False)
             assert wanted, query
             monkeypatch.setattr(lists, "GATHERED", 0)
-            assert await walk(query, by_cursor=False) == wanted, query
+            for many in (10**9, 0):
+                monkeypatch.setattr(lists, "LAYERED_WHOLE", many)
+                assert await walk(query, by_cursor=False) == wanted, query
             assert await walk(query, by_cursor=True) == wanted, query

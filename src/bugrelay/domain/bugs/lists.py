@@ -61,6 +61,7 @@ DEEP = 20_000  # bugs that are stepped over one by one; a millisecond
 GATHERED = 3000  # up to here collecting and sorting is as fast as anything
 
 NEWEST_MONTHS = 3
+LAYERED_WHOLE = 100_000  # hits up to which the layers are small enough as they are
 
 # The highest score of a single word that is not in the layer, from the top layer down.
 LAYERS = ((3, 11), (2, 10), (1, 5))
@@ -267,7 +268,9 @@ def _plans(shape: _Shape, hits: int) -> Sequence[tuple[_Shape, int | None]]:
     if shape.at_least:
         return [(shape, None)]
     plans = [(replace(shape, layer=layer), best) for layer, best in LAYERS]
-    if shape.words == 1:  # the newest of each layer before the whole of it; the top one is small
+    if (
+        shape.words == 1 and hits > LAYERED_WHOLE
+    ):  # the newest of each layer before all of it; the top one is small
         top, *lower = plans
         plans = [
             top,
