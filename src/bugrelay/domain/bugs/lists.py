@@ -281,7 +281,7 @@ def _plans(shape: _Shape, hits: int) -> Sequence[tuple[_Shape, int | None]]:
 
 # Ids go to and fro as text: made into UUIDs and back they would cost as much as the rest of the row.
 _WANTED = (
-    func.unnest(cast(bindparam("ids", type_=Text), ARRAY(Uuid)))
+    func.unnest(bindparam("ids", type_=ARRAY(Uuid)))
     .table_valued("id", with_ordinality="place", name="wanted")
     .render_derived()
 )
@@ -427,7 +427,7 @@ def _conditions(columns: Any, shape: _Shape) -> list[ColumnElement[bool]]:
         if name == "tags":
             conditions.append(columns.tags.contains(bindparam("tags", type_=ARRAY(Text))))
         elif name in _BY_IDS:
-            ids = cast(bindparam(name, type_=Text), ARRAY(Uuid))
+            ids = bindparam(name, type_=ARRAY(Uuid))
             conditions.append(getattr(columns, _BY_IDS[name]) == func.any(ids))
         else:
             conditions.append(getattr(columns, _BY_COLUMN[name]) == bindparam(name))
