@@ -124,3 +124,25 @@ async def test_votes_that_waited_for_a_removal_find_no_bug(
     for answer in await asyncio.gather(*votes):
         refused(answer, 404, "BUG_NOT_FOUND")
     assert sql.execute("SELECT count(*) FROM bug_votes").fetchone() == (0,)
+
+
+async def test_a_voter_who_is_busy_elsewhere_is_waited_for_alone(
+    client: httpx.AsyncClient, sign_up: SignUp, bug: Bug, database_url: str, sql: psycopg.Connection[Any]
+) -> None:
+    ada, bob, eve = [await sign_up(name) for name in ("ada", "bob", "eve")]
+    with psycopg.connect(database_url) as holding, psycopg.connect(database_url) as keeping:
+        keeping.execute("SELECT 1 FROM users WHERE id = %s FOR UPDATE", (bob.id,))
+        holding.execute("SELECT 1 FROM bugs WHERE id = %s FOR UPDATE", (bug["id"],))
+        votes = []
+        for person in (ada, bob, eve):
+            votes.append(asyncio.create_task(client.put(vote_of(bug), headers=person.headers)))
+            await asyncio.sleep(0.1)
+        holding.rollback()
+        await asyncio.sleep(0.3)
+        assert sql.execute("SELECT vote_count FROM bugs").fetchone() == (2,)
+    answers = await asyncio.gather(*votes)
+    assert [(answer.status_code, answer.json()["vote_count"]) for answer in answers] == [
+        (201, 1),
+        (201, 3),
+        (201, 2),
+    ]

@@ -5,23 +5,30 @@
 -- once, by what the rows did.
 --
 -- wanted: for each voter 'cast', 'withdraw', or 'toggle' for whichever is not so.
--- Gives a row for each vote, in order. refused: null, or 'banned', or 'account' for one that is erased; votes: the count
--- as it stands with this vote.
+-- Gives a row for each vote, in order. refused: null, or 'banned', or 'account' for one that is erased, or 'busy' for one
+-- of several whose row somebody else has locked, to be asked again alone; votes: the count as it stands with this vote.
 -- Error BR404: no such bug, or one that is removed or merged away; nothing is changed.
 CREATE FUNCTION vote(the_bug uuid, voters uuid[], wanted text[])
 RETURNS TABLE (refused text, voted boolean, changed boolean, votes integer) LANGUAGE plpgsql AS $$
 DECLARE
+    locked uuid[];
     eligible uuid[];
     step integer;
     recent_step integer;
     steps integer := 0;
     recent_steps integer := 0;
 BEGIN
-    -- In the order of their ids: two statements that share voters do not wait for each other in a circle.
-    PERFORM FROM users WHERE id = ANY (voters) ORDER BY id FOR NO KEY UPDATE;
+    -- Whoever holds several rows waits for none: nobody waits in a circle.
+    IF cardinality(voters) = 1 THEN
+        PERFORM FROM users WHERE id = voters[1] FOR NO KEY UPDATE;
+        locked := voters;
+    ELSE
+        WITH free AS (SELECT id FROM users WHERE id = ANY (voters) FOR NO KEY UPDATE SKIP LOCKED)
+        SELECT array_agg(id) INTO locked FROM free;
+    END IF;
     WITH touched AS (
         UPDATE users SET last_active_at = now()
-        WHERE id = ANY (voters) AND erased_at IS NULL AND (banned_at IS NULL OR banned_until < now())
+        WHERE id = ANY (locked) AND erased_at IS NULL AND (banned_at IS NULL OR banned_until < now())
         RETURNING id
     )
     SELECT array_agg(id) INTO eligible FROM touched;
@@ -66,7 +73,7 @@ BEGIN
             steps := steps + step;
             recent_steps := recent_steps + recent_step;
         ELSIF EXISTS (SELECT FROM users WHERE id = voters[i] AND erased_at IS NULL) THEN
-            refused := 'banned';
+            refused := CASE WHEN voters[i] = ANY (locked) THEN 'banned' ELSE 'busy' END;
         ELSE
             refused := 'account';
         END IF;

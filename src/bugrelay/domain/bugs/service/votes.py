@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from bugrelay.domain.bugs.errors import BugNotFound
 from bugrelay.domain.bugs.events import BugChanged
-from bugrelay.errors import AccountBanned, BugRelayError, InvalidToken
+from bugrelay.errors import AccountBanned, BugRelayError, InvalidToken, ServiceUnavailable
 from bugrelay.infra.db import Query, Reader
 from bugrelay.infra.platform import Platform
 
@@ -59,7 +59,12 @@ async def vote(platform: Platform, bug_id: UUID, *, user_id: UUID, wish: Wish) -
     """
 
     async def run(ballots: list[Ballot]) -> Sequence[VoteOutcome | BugRelayError]:
-        outcomes = await _voted(platform.database.alone, bug_id, ballots)
+        outcomes = [
+            await _alone(platform, bug_id, ballot) if outcome is None else outcome
+            for ballot, outcome in zip(
+                ballots, await _voted(platform.database.alone, bug_id, ballots), strict=True
+            )
+        ]
         if any(isinstance(outcome, VoteOutcome) and outcome.changed for outcome in outcomes):
             await platform.bus.publish_afterwards([BugChanged(bug_id)])
         return outcomes
@@ -74,7 +79,16 @@ async def vote_within(transaction: Reader, bug_id: UUID, *, user_id: UUID, wish:
         BugNotFound, AccountBanned, InvalidToken
     """
     (outcome,) = await _voted(transaction, bug_id, [Ballot(user_id, wish)])
-    return _unless_refused(outcome)
+    return _unless_refused(outcome or ServiceUnavailable())
+
+
+async def _alone(platform: Platform, bug_id: UUID, ballot: Ballot) -> VoteOutcome | BugRelayError:
+    """One whose row was locked, by another change of theirs: it can be waited for by one who holds nothing."""
+    try:
+        (outcome,) = await _voted(platform.database.alone, bug_id, [ballot])
+    except BugRelayError as error:
+        return error
+    return outcome or ServiceUnavailable()
 
 
 def _unless_refused(outcome: VoteOutcome | BugRelayError) -> VoteOutcome:
@@ -85,8 +99,8 @@ def _unless_refused(outcome: VoteOutcome | BugRelayError) -> VoteOutcome:
 
 async def _voted(
     where: Reader, bug_id: UUID, ballots: Sequence[Ballot]
-) -> Sequence[VoteOutcome | BugRelayError]:
-    """What came of each ballot, in order.
+) -> Sequence[VoteOutcome | BugRelayError | None]:
+    """What came of each ballot, in order; None for one of several that is to be asked again alone.
 
     Raises:
         BugNotFound
@@ -102,7 +116,12 @@ async def _voted(
         if error.sqlstate == _NO_BUG:
             raise BugNotFound from error
         raise
-    return [
-        VoteOutcome(voted, changed, vote_count) if refused is None else _REFUSALS[refused]()
-        for refused, voted, changed, vote_count in rows
-    ]
+    return [_outcome(*row) for row in rows]
+
+
+def _outcome(
+    refused: str | None, voted: bool, changed: bool, vote_count: int
+) -> VoteOutcome | BugRelayError | None:
+    if refused == "busy":
+        return None
+    return _REFUSALS[refused]() if refused else VoteOutcome(voted, changed, vote_count)
