@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from benchmarks.generate import VERSION, generate, say
 from bugrelay.embedded import running
 from bugrelay.infra.db import libpq_url
-from bugrelay.migrations.run import migrate
+from bugrelay.migrate import migrate
 from bugrelay.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[1]

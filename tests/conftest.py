@@ -17,7 +17,7 @@ import structlog
 from bugrelay.app import create_app
 from bugrelay.embedded import temporary
 from bugrelay.infra.db import libpq_url
-from bugrelay.migrations.run import migrate
+from bugrelay.migrate import migrate
 from bugrelay.settings import Settings, load_settings
 
 # Plain lines: the default for a terminal draws every traceback with all its variables, which takes seconds.
@@ -78,14 +78,14 @@ def database_url(servers: Servers) -> Iterator[str]:
     admin_url = libpq_url(servers.database_url)
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-    url = _with_database(admin_url, name)
+    url = with_database(admin_url, name)
     migrate(load_settings({"DATABASE_URL": url}))
     yield url
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _with_database(url: str, name: str) -> str:
+def with_database(url: str, name: str) -> str:
     parts = psycopg.conninfo.conninfo_to_dict(url)
     socket = parts.get("host", "")
     if str(socket).startswith("/"):

@@ -53,7 +53,7 @@ def external_settings() -> Settings:
 def databases() -> Iterator[Settings]:
     """The settings with both databases up and migrated; embedded ones are joined or started."""
     from bugrelay.embedded import EmbeddedError, running
-    from bugrelay.migrations.run import migrate
+    from bugrelay.migrate import migrate
 
     try:
         with running(settings_or_exit()) as settings:
@@ -88,7 +88,7 @@ def with_platform(settings: Settings, task: Callable[[Platform], Awaitable[None]
 @main.command()
 def run() -> None:
     """Run everything on this machine: databases, migrations, server, worker."""
-    from bugrelay.migrations.run import migrate
+    from bugrelay.migrate import migrate
     from bugrelay.supervisor import Child
     from bugrelay.supervisor import run as supervise
 

@@ -32,7 +32,7 @@ def _subclasses(error: type[BugRelayError]) -> Iterator[type[BugRelayError]]:
 
 
 def _import_everything() -> None:
-    """An error class exists once its module is imported; migrations are run by Alembic, not imported."""
+    """An error class exists once its module is imported."""
     for module in pkgutil.walk_packages(bugrelay.__path__, "bugrelay."):
-        if not module.name.startswith(("bugrelay.__main__", "bugrelay.migrations.")):
+        if module.name != "bugrelay.__main__":
             importlib.import_module(module.name)

@@ -18,7 +18,7 @@ import httpx
 
 from bugrelay.embedded import EmbeddedServers
 from bugrelay.embedded.processes import spawn, stop
-from bugrelay.migrations.run import migrate
+from bugrelay.migrate import migrate
 from bugrelay.settings import load_settings
 from tests.conftest import TEST_ENVIRONMENT
 

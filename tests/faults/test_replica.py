@@ -20,7 +20,7 @@ from bugrelay.embedded import EmbeddedServers
 from bugrelay.embedded.places import make_private
 from bugrelay.embedded.processes import stop
 from bugrelay.infra import replica as replica_module
-from bugrelay.migrations.run import migrate
+from bugrelay.migrate import migrate
 from bugrelay.settings import load_settings
 from tests.conftest import Person, StartApp, register, report
 

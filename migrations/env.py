@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from alembic import context
-from sqlalchemy import create_engine, text
+from sqlalchemy import MetaData, create_engine, text
 from sqlalchemy.engine import Connection
 
 from bugrelay.infra.db import sqlalchemy_url
-from bugrelay.infra.models import Base
-from bugrelay.migrations import tables  # noqa: F401 - imports the tables of every domain
+from bugrelay.settings import load_settings
 
 MIGRATION_LOCK = (
     7203471  # any fixed number; it keeps two processes that start at once from migrating together
@@ -21,9 +20,8 @@ def migrate(connection: Connection) -> None:
     try:
         context.configure(
             connection=connection,
-            target_metadata=Base.metadata,
+            target_metadata=models(),
             compare_type=True,
-            compare_server_default=False,
             transaction_per_migration=True,
             include_name=lambda name, kind, _: (
                 not (kind == "table" and (name or "").startswith("procrastinate_"))
@@ -37,7 +35,18 @@ def migrate(connection: Connection) -> None:
         connection.commit()
 
 
-engine = create_engine(sqlalchemy_url(context.config.get_main_option("sqlalchemy.url") or ""))
+def models() -> MetaData | None:
+    """The tables of every domain, for `alembic revision --autogenerate`; importing them would slow each start."""
+    if context.config.cmd_opts is None:
+        return None
+    import bugrelay.bootstrap  # noqa: F401 - imports every domain
+    from bugrelay.infra.models import Base
+
+    return Base.metadata
+
+
+url = context.config.get_main_option("sqlalchemy.url") or load_settings().database_url
+engine = create_engine(sqlalchemy_url(url))
 with engine.connect() as connection:
     migrate(connection)
 engine.dispose()

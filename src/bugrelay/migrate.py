@@ -1,4 +1,4 @@
-"""Bring a database to the newest schema."""
+"""Bring a database to the newest schema, by the scripts in `migrations/`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from alembic.config import Config
 
 from bugrelay.settings import Settings
 
+_PACKAGE = Path(__file__).parent
+_IN_A_WHEEL = _PACKAGE / "_migrations"  # pyproject.toml puts them there
+_IN_A_CHECKOUT = _PACKAGE.parents[1] / "migrations"
+
+
+def scripts_folder() -> Path:
+    """Where `env.py`, `versions/` and `sql/` are: in the installed package, or at the top of a checkout."""
+    return _IN_A_WHEEL if _IN_A_WHEEL.is_dir() else _IN_A_CHECKOUT
+
 
 def alembic_config(settings: Settings) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    config.set_main_option(
-        "file_template", "%%(year)d%%(month).2d%%(day).2d_%%(hour).2d%%(minute).2d_%%(slug)s"
-    )
+    config.set_main_option("script_location", str(scripts_folder()).replace("%", "%%"))
     config.set_main_option("sqlalchemy.url", settings.database_url.replace("%", "%%"))
     return config
 
