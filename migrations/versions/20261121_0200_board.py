@@ -5,16 +5,31 @@ Migrations only go forward: what a downgrade would drop, nobody could bring back
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from bugrelay.migrate import create_functions
+
 revision = "0001"
 down_revision = None
 
-SQL = Path(__file__).parents[1] / "sql"
+# docs/adr/0005-search.md has the reasons.
+_SEARCH_CONFIGURATION = """
+CREATE TEXT SEARCH CONFIGURATION bugrelay (COPY = pg_catalog.english);
+ALTER TEXT SEARCH CONFIGURATION bugrelay
+    ALTER MAPPING FOR word, numword, asciiword WITH unaccent, english_stem;
+"""
+
+# A bug is inserted before its text, so the text's trigger makes the first document.
+_SEARCH_TRIGGERS = """
+CREATE TRIGGER search_on_bug AFTER UPDATE OF title, application_id, removed_at, merged_into_id ON bugs
+    FOR EACH ROW EXECUTE FUNCTION search_on_bug();
+CREATE TRIGGER search_on_text AFTER INSERT OR UPDATE OF description ON bug_texts
+    FOR EACH ROW EXECUTE FUNCTION search_on_text();
+CREATE TRIGGER search_on_application AFTER UPDATE OF name ON applications
+    FOR EACH ROW WHEN (OLD.name IS DISTINCT FROM NEW.name) EXECUTE FUNCTION search_on_application();
+"""
 
 
 def upgrade() -> None:
@@ -394,4 +409,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_status_changes")),
     )
     op.create_index("ix_status_changes_bug_id", "status_changes", ["bug_id", "at", "id"], unique=False)
-    op.execute((SQL / "0001_search.sql").read_text())
+    _search_what_is_written()
+
+
+def _search_what_is_written() -> None:
+    op.execute(_SEARCH_CONFIGURATION)
+    create_functions("search_plain", "search_words", "search_grams", "search_parts", "search_stop_words")
+    create_functions("search_field", "search_on_bug", "search_on_text", "search_on_application")
+    op.execute(_SEARCH_TRIGGERS)

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from bugrelay.migrate import create_functions
+
 revision = "0004"
 down_revision = "0003"
 
@@ -13,10 +15,6 @@ _MOVED = sa.text("origin_bug_id IS NOT NULL")
 
 # A trigger for each statement and not for each row, so that one which would touch no row is refused as well.
 _APPEND_ONLY = """
-CREATE FUNCTION audit_logs_are_kept() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'audit rows are never changed or deleted' USING ERRCODE = 'insufficient_privilege';
-END $$;
 CREATE TRIGGER audit_logs_are_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_logs
     FOR EACH STATEMENT EXECUTE FUNCTION audit_logs_are_kept();
 """
@@ -75,6 +73,7 @@ def upgrade() -> None:
     op.create_index("ix_audit_logs_created_at", "audit_logs", ["created_at", "id"])
     op.create_index("ix_audit_logs_resource_id", "audit_logs", ["resource_id", "created_at"])
     op.create_index("ix_audit_logs_user_id", "audit_logs", ["user_id", "created_at"])
+    create_functions("audit_logs_are_kept")
     op.execute(_APPEND_ONLY)
 
 

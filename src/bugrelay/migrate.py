@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
+from alembic import command, op
 from alembic.config import Config
 
 from bugrelay.settings import Settings
@@ -29,3 +29,13 @@ def alembic_config(settings: Settings) -> Config:
 def migrate(settings: Settings) -> None:
     """Apply what is missing; safe to call from several processes at once, and when nothing is missing."""
     command.upgrade(alembic_config(settings), "head")
+
+
+def create_functions(*names: str) -> None:
+    """Create functions of the database, or replace their bodies, in this order; for migrations.
+
+    Each has one file in `migrations/sql/`, its current body, which the last migration that changed it executes.
+    """
+    for name in names:
+        body = (scripts_folder() / "sql" / f"{name}.sql").read_text()
+        op.get_bind().exec_driver_sql(body.replace("%", "%%"))  # no parameters: a per cent sign is one

@@ -13,17 +13,11 @@ from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
     ColumnElement,
     DateTime,
     Integer,
-    MetaData,
     Select,
-    SmallInteger,
-    String,
     Subquery,
-    Table,
     Text,
     Uuid,
     bindparam,
@@ -38,11 +32,11 @@ from sqlalchemy import (
     tuple_,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR, aggregate_order_by
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.sql import operators
 from sqlalchemy.types import UserDefinedType
 
-from bugrelay.domain.bugs.models import Bug, BugSearch
+from bugrelay.domain.bugs.models import Bug, BugSearch, bug_search_changes
 from bugrelay.domain.bugs.repository import ITEM_COLUMNS, VISIBLE, joined
 from bugrelay.domain.bugs.search import WEIGHTS, tsquery
 from bugrelay.domain.companies.models import Application, Company
@@ -60,22 +54,6 @@ class _PgSnapshot(UserDefinedType[str]):
     def get_col_spec(self, **_: Any) -> str:
         return "pg_snapshot"
 
-
-_changes = Table(
-    "bug_search_changes",
-    MetaData(),
-    Column("id", BigInteger),
-    Column("transaction_id", Text),
-    Column("sign", SmallInteger),
-    Column("document", TSVECTOR),
-    Column("status", String),
-    Column("priority", String),
-    Column("tags", ARRAY(Text)),
-    Column("application_id", Uuid),
-    Column("assigned_company_id", Uuid),
-    Column("reporter_id", Uuid),
-    Column("created_at", DateTime(timezone=True)),
-)
 
 _SNAPSHOT = literal_column("pg_current_snapshot()::text", Text).label("snapshot")
 
@@ -168,13 +146,13 @@ def _total(shape: Shape, *, carried: bool) -> Select[int, str, str]:
         )
     snapshot = cast(bindparam("snapshot", type_=Text), _PgSnapshot())
     unseen = (
-        _changes.c.transaction_id >= func.pg_snapshot_xmin(snapshot),
-        ~func.pg_visible_in_snapshot(_changes.c.transaction_id, snapshot),
+        bug_search_changes.c.transaction_id >= func.pg_snapshot_xmin(snapshot),
+        ~func.pg_visible_in_snapshot(bug_search_changes.c.transaction_id, snapshot),
     )
     return (
-        select(func.coalesce(func.sum(_changes.c.sign), 0).label("total"), _SNAPSHOT, _ERA)
-        .select_from(_changes)
-        .where(*unseen, *_conditions(_changes.c, shape))
+        select(func.coalesce(func.sum(bug_search_changes.c.sign), 0).label("total"), _SNAPSHOT, _ERA)
+        .select_from(bug_search_changes)
+        .where(*unseen, *_conditions(bug_search_changes.c, shape))
     )
 
 

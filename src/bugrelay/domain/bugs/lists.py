@@ -2,7 +2,7 @@
 
 A few thousand bugs are gathered by the search index and sorted. More than that are not touched one by one: lists in
 the order of an index walk that index and keep what matches; relevance ranks the layers of the document from the top
-(migrations/sql/0005_lists.sql) and stops where no bug outside a layer can stand above the page. docs/adr/0016.
+(migrations/sql/search_layers.sql) and stops where no bug outside a layer can stand above the page. docs/adr/0016.
 """
 
 from __future__ import annotations

@@ -10,9 +10,27 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, LargeBinary, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import UserDefinedType
 
 from bugrelay.infra.models import Base, Counter, CreatedAt, Id, Moment
 
@@ -123,6 +141,52 @@ class BugSearch(Base):
     reporter_id: Mapped[UUID | None]
     created_at: Mapped[Moment]
     created_month: Mapped[int | None] = mapped_column(Computed(_MONTH, persisted=True))
+
+
+class Xid8(UserDefinedType[str]):
+    """The id of a transaction, 64 bits wide, so that it never comes again."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+# What the triggers on bug_search write beside it, for totals that are carried forward (docs/adr/0016). Rows without an
+# identity of their own, so tables and no classes.
+bug_search_changes = Table(
+    "bug_search_changes",
+    Base.metadata,
+    Column("id", BigInteger, Identity(always=True)),
+    Column("transaction_id", Xid8, server_default=text("pg_current_xact_id()"), nullable=False),
+    Column("at", DateTime(timezone=True), server_default=text("now()"), nullable=False),
+    Column("sign", SmallInteger, nullable=False),
+    Column("document", TSVECTOR),
+    Column("status", String),
+    Column("priority", String),
+    Column("tags", ARRAY(Text)),
+    Column("application_id", Uuid),
+    Column("assigned_company_id", Uuid),
+    Column("reporter_id", Uuid),
+    Column("created_at", DateTime(timezone=True)),
+    PrimaryKeyConstraint("id", name="bug_search_changes_pkey"),
+    Index("ix_bug_search_changes_transaction_id", "transaction_id"),
+    Index("ix_bug_search_changes_at", "at"),
+)
+bug_search_era = Table("bug_search_era", Base.metadata, Column("era", Uuid, nullable=False))
+tag_counts = Table(
+    "tag_counts",
+    Base.metadata,
+    Column("name", Text),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("name", name="tag_counts_pkey"),
+)
+tag_changes = Table(
+    "tag_changes",
+    Base.metadata,
+    Column("name", Text, nullable=False),
+    Column("sign", SmallInteger, nullable=False),
+)
 
 
 class Vote(Base):

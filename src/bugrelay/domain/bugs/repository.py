@@ -10,22 +10,18 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import (
-    BigInteger,
     Integer,
-    SmallInteger,
     Text,
     Uuid,
     and_,
     bindparam,
     cast,
-    column,
     func,
     literal,
     literal_column,
     null,
     or_,
     select,
-    table,
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -40,6 +36,8 @@ from bugrelay.domain.bugs.models import (
     Comment,
     StatusChange,
     Vote,
+    tag_changes,
+    tag_counts,
 )
 from bugrelay.domain.bugs.schemas import (
     ApplicationRef,
@@ -255,15 +253,17 @@ VISIBLE = and_(Bug.removed_at.is_(None), Bug.merged_into_id.is_(None))
 
 # --- tags -----------------------------------------------------------------------------------------------------------
 
-_counted = table("tag_counts", column("name", Text), column("count", BigInteger))
-_log = table("tag_changes", column("name", Text), column("sign", SmallInteger))
-_moved = select(_log.c.name, func.sum(_log.c.sign).label("by")).group_by(_log.c.name).subquery("moved")
+_moved = (
+    select(tag_changes.c.name, func.sum(tag_changes.c.sign).label("by"))
+    .group_by(tag_changes.c.name)
+    .subquery("moved")
+)
 _tags = (
     select(
-        func.coalesce(_counted.c.name, _moved.c.name).label("name"),
-        (func.coalesce(_counted.c.count, 0) + func.coalesce(_moved.c.by, 0)).label("count"),
+        func.coalesce(tag_counts.c.name, _moved.c.name).label("name"),
+        (func.coalesce(tag_counts.c.count, 0) + func.coalesce(_moved.c.by, 0)).label("count"),
     )
-    .select_from(_counted.join(_moved, _moved.c.name == _counted.c.name, full=True))
+    .select_from(tag_counts.join(_moved, _moved.c.name == tag_counts.c.name, full=True))
     .subquery("tags")
 )
 _USED_TAGS = (

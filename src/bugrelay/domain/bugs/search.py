@@ -1,6 +1,6 @@
 """Full-text search: from what a person typed to a tsquery, and from a tsquery to a ranking.
 
-The text of a query is cut by the rules that made the documents (migrations/sql/0001_search.sql) and handed to
+The text of a query is cut by the rules that made the documents (migrations/sql/search_field.sql) and handed to
 `websearch_to_tsquery`, so quotes, `or` and `-word` work and no syntax can fail. docs/adr/0005 has the reasons.
 """
 

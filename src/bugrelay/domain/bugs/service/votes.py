@@ -1,6 +1,6 @@
 """Votes: one a user and bug, and a count that is true after any interleaving.
 
-The function `vote` of the database (migrations/sql/0007_votes.sql) locks, moves the rows and counts, in one statement.
+The function `vote` of the database (migrations/sql/vote.sql) locks, moves the rows and counts, in one statement.
 A bug that everybody votes for takes the votes of a process together: its row is locked, and a COMMIT written to disk,
 once for all that came meanwhile.
 """

@@ -8,7 +8,7 @@
 -- Gives a row for each vote, in order. refused: null, or 'banned', or 'account' for one that is erased, or 'busy' for one
 -- of several whose row somebody else has locked, to be asked again alone; votes: the count as it stands with this vote.
 -- Error BR404: no such bug, or one that is removed or merged away; nothing is changed.
-CREATE FUNCTION vote(the_bug uuid, voters uuid[], wanted text[])
+CREATE OR REPLACE FUNCTION vote(the_bug uuid, voters uuid[], wanted text[])
 RETURNS TABLE (refused text, voted boolean, changed boolean, votes integer) LANGUAGE plpgsql AS $$
 DECLARE
     locked uuid[];
