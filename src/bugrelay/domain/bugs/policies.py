@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bugrelay.domain.bugs.repository import BugFacts
+from uuid import UUID
+
+from bugrelay.domain.bugs.repository import BugFacts, CommentFacts
 from bugrelay.infra.viewer import Viewer
 
 
@@ -26,3 +28,21 @@ def may_answer_officially(viewer: Viewer, *, company_role: str | None) -> bool:
 
 def may_see_contact(viewer: Viewer, bug: BugFacts, *, company_role: str | None) -> bool:
     return is_reporter(viewer, bug) or viewer.is_admin or company_role is not None
+
+
+def may_change_comment(
+    comment: CommentFacts, *, user_id: UUID, is_admin: bool, company_role: str | None
+) -> bool:
+    """Its author; an official response only while they still speak for the company, or as the admin, that gave it.
+
+    Args:
+        comment: The comment.
+        user_id: Who asks.
+        is_admin: Whether they are a system admin.
+        company_role: Theirs in the company that the comment was written for.
+    """
+    if user_id != comment.user_id:
+        return False
+    if not comment.is_company_response:
+        return True
+    return company_role is not None if comment.company_id is not None else is_admin

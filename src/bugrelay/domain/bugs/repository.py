@@ -369,6 +369,29 @@ async def list_comments(reader: Reader, bug_id: UUID, query: PageQuery) -> tuple
     return [_comment_of(row) for row in rows], row[0] if row else 0
 
 
+@dataclass(frozen=True)
+class CommentFacts:
+    """What the right to change a comment depends on; `company_id` is the company that its author spoke for."""
+
+    bug_id: UUID
+    user_id: UUID | None
+    company_id: UUID | None
+    is_company_response: bool
+
+
+_COMMENT_FACTS = Query(
+    select(Comment.bug_id, Comment.user_id, Comment.company_id, Comment.is_company_response)
+    .join(Bug, Bug.id == Comment.bug_id)
+    .where(Comment.id == bindparam("comment_id"), Comment.removed_at.is_(None), Bug.removed_at.is_(None))
+)
+
+
+async def comment_facts(reader: Reader, comment_id: UUID) -> CommentFacts | None:
+    """None for a comment that is withdrawn or removed, or whose bug is."""
+    row = await reader.row(_COMMENT_FACTS, {"comment_id": comment_id})
+    return CommentFacts(*row) if row else None
+
+
 async def find_comment(reader: Reader, comment_id: UUID) -> CommentOut | None:
     row = await reader.row(_COMMENT, {"comment_id": comment_id})
     return _comment_of(row) if row else None

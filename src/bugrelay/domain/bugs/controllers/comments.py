@@ -61,7 +61,13 @@ class CommentController(Controller):
         """Correct my comment."""
         comment_id = request.path_id("comment_id")
         async with request.platform.work() as work:
-            await correct_comment(work, comment_id, user_id=request.user_id, content=data.content)
+            await correct_comment(
+                work,
+                comment_id,
+                user_id=request.user_id,
+                content=data.content,
+                is_admin=request.viewer.is_admin,
+            )
             comment = await _written(work.reader, request, comment_id)
         return answer(CommentAnswer("Comment updated successfully", comment))
 
@@ -69,7 +75,12 @@ class CommentController(Controller):
     async def withdraw(self, request: ApiRequest) -> Response[Message]:
         """Withdraw my comment."""
         async with request.platform.work() as work:
-            await withdraw_comment(work, request.path_id("comment_id"), user_id=request.user_id)
+            await withdraw_comment(
+                work,
+                request.path_id("comment_id"),
+                user_id=request.user_id,
+                is_admin=request.viewer.is_admin,
+            )
         return answer(Message("Comment withdrawn successfully"))
 
 

@@ -100,11 +100,16 @@ async def bug_to_answer(request: ApiRequest) -> None:
 
 
 async def my_comment(request: ApiRequest) -> None:
-    comment = await repository.find_comment(request.platform.database, request.path_id("comment_id"))
+    database, viewer = request.platform.database, request.viewer
+    comment = await repository.comment_facts(database, request.path_id("comment_id"))
     if comment is None:
         raise CommentNotFound
-    bug = await repository.bug_facts(request.platform.database, comment.bug_id)
-    if bug is None or bug.removed_at is not None:
-        raise CommentNotFound
-    if comment.user_id != request.viewer.user_id:
-        raise InsufficientPermissions("Only its author may change a comment")
+    role = None
+    if comment.company_id is not None:
+        role = await role_of(database, user_id=request.user_id, company_id=comment.company_id)
+    if not policies.may_change_comment(
+        comment, user_id=request.user_id, is_admin=viewer.is_admin, company_role=role
+    ):
+        raise InsufficientPermissions(
+            "Only its author may change a comment, and a company's response only while they speak for the company"
+        )

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, insert, update
 
 from bugrelay.domain.accounts.service import touch
-from bugrelay.domain.bugs import repository
+from bugrelay.domain.bugs import policies, repository
 from bugrelay.domain.bugs.errors import BugNotFound, CommentNotFound
 from bugrelay.domain.bugs.events import BugChanged
 from bugrelay.domain.bugs.models import Bug, Comment
@@ -64,12 +64,16 @@ async def write_comment(
     return comment_id
 
 
-async def correct_comment(work: UnitOfWork, comment_id: UUID, *, user_id: UUID, content: str) -> None:
+async def correct_comment(
+    work: UnitOfWork, comment_id: UUID, *, user_id: UUID, content: str, is_admin: bool = False
+) -> None:
     """
     Raises:
         CommentNotFound: It was withdrawn meanwhile.
+        InsufficientPermissions: The author does not speak for the company (any more).
     """
     await touch(work, user_id)
+    await _ensure_may_change(work, comment_id, user_id=user_id, is_admin=is_admin)
     correcting = (
         update(Comment)
         .where(Comment.id == comment_id, Comment.removed_at.is_(None))
@@ -83,13 +87,17 @@ async def correct_comment(work: UnitOfWork, comment_id: UUID, *, user_id: UUID, 
     work.record(BugChanged(bug_id))
 
 
-async def withdraw_comment(work: UnitOfWork, comment_id: UUID, *, user_id: UUID) -> None:
+async def withdraw_comment(
+    work: UnitOfWork, comment_id: UUID, *, user_id: UUID, is_admin: bool = False
+) -> None:
     """The comment is shown and counted no more.
 
     Raises:
         CommentNotFound: It was withdrawn before.
+        InsufficientPermissions: The author does not speak for the company (any more).
     """
     await touch(work, user_id)
+    await _ensure_may_change(work, comment_id, user_id=user_id, is_admin=is_admin)
     await repository.lock_bug_of_comment(work.session, comment_id)
     withdrawing = (
         update(Comment)
@@ -103,6 +111,18 @@ async def withdraw_comment(work: UnitOfWork, comment_id: UUID, *, user_id: UUID)
         raise CommentNotFound
     await _count(work, bug_id, by=-1)
     work.record(BugChanged(bug_id))
+
+
+async def _ensure_may_change(work: UnitOfWork, comment_id: UUID, *, user_id: UUID, is_admin: bool) -> None:
+    """Asks again behind the lock: who is leaving the team leaves before or after the change, not meanwhile."""
+    comment = await repository.comment_facts(work.reader, comment_id)
+    if comment is None:
+        raise CommentNotFound
+    role = None
+    if comment.company_id is not None:
+        role = await lock_role_of(work.session, user_id=user_id, company_id=comment.company_id)
+    if not policies.may_change_comment(comment, user_id=user_id, is_admin=is_admin, company_role=role):
+        raise InsufficientPermissions
 
 
 async def _count(work: UnitOfWork, bug_id: UUID, *, by: int) -> UUID | None:
