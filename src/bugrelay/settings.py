@@ -219,7 +219,7 @@ class Settings:
     )
     cors_allow_origins: tuple[str, ...] = _setting("", _items, "Origins whose pages may call the API.")
     admin_allowed_networks: tuple[IPNetwork, ...] = _setting(
-        "", _networks, "CIDRs that admin routes may be called from; empty: any."
+        "", _networks, "CIDRs from which admins have their rights, on every route; empty: any."
     )
     allowed_hosts: tuple[str, ...] = _setting("", _items, "Host names answered to; empty: any.")
 

@@ -7,7 +7,7 @@ is read after that. Rate limits and routing come before (http/transport.py).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -93,7 +93,7 @@ async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: 
             request.path_id(name)
     if rule.subject is not None:
         await rule.subject(request)
-    if rule.admin and not (viewer.is_admin and _from_admin_network(request)):
+    if rule.admin and not viewer.is_admin:
         raise InsufficientPermissions
     if rule.verified and request.platform.settings.require_verified_email and not viewer.is_email_verified:
         raise EmailNotVerified
@@ -102,7 +102,7 @@ async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: 
 
 
 def _from_admin_network(request: ApiRequest) -> bool:
-    """ADMIN_ALLOWED_NETWORKS narrows every route that is for admins alone; empty, it allows any address."""
+    """Whether admins are admins at this address; without ADMIN_ALLOWED_NETWORKS they are at any."""
     networks = request.platform.settings.admin_allowed_networks
     if not networks:
         return True
@@ -111,7 +111,11 @@ def _from_admin_network(request: ApiRequest) -> bool:
 
 
 async def _viewer(request: ApiRequest) -> Viewer:
-    """Whoever the Authorization header names; a header that does not hold is an error, never anonymity."""
+    """Whoever the Authorization header names; a header that does not hold is an error, never anonymity.
+
+    Outside ADMIN_ALLOWED_NETWORKS an admin is made a viewer like any other. It is decided here, once, so that no rule
+    has to ask again.
+    """
     header = request.headers.get("authorization")
     if header is None:
         return ANONYMOUS
@@ -119,7 +123,10 @@ async def _viewer(request: ApiRequest) -> Viewer:
     if scheme.lower() != "bearer" or not token.strip():
         raise InvalidToken
     authenticate: Authenticate = request.app.state.authenticate
-    return await authenticate(request, token.strip())
+    viewer = await authenticate(request, token.strip())
+    if viewer.is_admin and not _from_admin_network(request):
+        return replace(viewer, is_admin=False)
+    return viewer
 
 
 def _check_body(request: ApiRequest, handler: HTTPRouteHandler, rule: Access) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 from uuid import UUID
 
 
@@ -25,3 +26,18 @@ class AttachmentRemoved:
     """No row names this file any more."""
 
     storage_key: str
+
+
+@dataclass(frozen=True)
+class ActedAsAdmin:
+    """On a bug that is not theirs, somebody did what they may do only as a system admin.
+
+    `resource_id` is the bug's or the picture's; `before` and `after` are what the act changed, under the same keys.
+    """
+
+    admin_id: UUID
+    action: Literal["bug_status_change", "bug_respond", "attachment_add", "attachment_remove"]
+    resource: Literal["bug", "attachment"]
+    resource_id: UUID
+    before: dict[str, Any]
+    after: dict[str, Any]

@@ -27,8 +27,12 @@ Action = Literal[
     "company_claim",
     "application_reassign",
     "admin_create",
+    "bug_status_change",
+    "bug_respond",
+    "attachment_add",
+    "attachment_remove",
 ]
-Resource = Literal["bug", "comment", "user", "company", "application"]
+Resource = Literal["bug", "comment", "attachment", "user", "company", "application"]
 
 
 class Flag(Base):

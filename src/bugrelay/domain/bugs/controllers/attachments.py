@@ -49,6 +49,7 @@ class AttachmentController(Controller):
                     filename=clean_filename(upload.filename),
                     storage_key=storage_key,
                     image=image,
+                    is_admin=request.viewer.is_admin,
                 )
                 stored = await repository.list_attachments(work.reader, bug_id)
         except ServiceUnavailable:
@@ -68,7 +69,11 @@ class AttachmentController(Controller):
         """Take a picture away."""
         async with request.platform.work() as work:
             await detach(
-                work, request.path_id("bug_id"), request.path_id("attachment_id"), user_id=request.user_id
+                work,
+                request.path_id("bug_id"),
+                request.path_id("attachment_id"),
+                user_id=request.user_id,
+                is_admin=request.viewer.is_admin,
             )
         return answer(Message("File removed successfully"))
 

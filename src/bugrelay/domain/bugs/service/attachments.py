@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select
 from bugrelay.domain.accounts.service import touch
 from bugrelay.domain.bugs import repository
 from bugrelay.domain.bugs.errors import AttachmentNotFound, BugNotFound, TooManyAttachments
-from bugrelay.domain.bugs.events import AttachmentRemoved, BugChanged
+from bugrelay.domain.bugs.events import ActedAsAdmin, AttachmentRemoved, BugChanged
 from bugrelay.domain.bugs.models import Attachment
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.images import CleanImage
@@ -25,15 +25,23 @@ def new_storage_key(image: CleanImage) -> str:
 
 
 async def attach(
-    work: UnitOfWork, bug_id: UUID, *, user_id: UUID, filename: str, storage_key: str, image: CleanImage
+    work: UnitOfWork,
+    bug_id: UUID,
+    *,
+    user_id: UUID,
+    filename: str,
+    storage_key: str,
+    image: CleanImage,
+    is_admin: bool = False,
 ) -> UUID:
-    """Name a stored file as a picture of the bug.
+    """Name a stored file as a picture of the bug. An admin who does it to somebody else's bug acts as one.
 
     Raises:
         BugNotFound, TooManyAttachments, AccountBanned
     """
     await touch(work, user_id)
-    if await repository.lock_bug(work.session, bug_id) is None:
+    bug = await repository.lock_bug(work.session, bug_id)
+    if bug is None:
         raise BugNotFound
     count = await work.session.scalar(select(func.count()).where(Attachment.bug_id == bug_id))
     if (count or 0) >= MOST_ATTACHMENTS:
@@ -48,12 +56,25 @@ async def attach(
         mime_type=image.mime_type,
     )
     work.session.add(attachment)
+    if is_admin and user_id != bug.reporter_id:
+        work.record(
+            ActedAsAdmin(
+                user_id,
+                "attachment_add",
+                resource="attachment",
+                resource_id=attachment.id,
+                before={"bug_id": None},
+                after={"bug_id": bug_id},
+            )
+        )
     work.record(BugChanged(bug_id))
     return attachment.id
 
 
-async def detach(work: UnitOfWork, bug_id: UUID, attachment_id: UUID, *, user_id: UUID) -> None:
-    """Take a picture away; its file goes after the commit.
+async def detach(
+    work: UnitOfWork, bug_id: UUID, attachment_id: UUID, *, user_id: UUID, is_admin: bool = False
+) -> None:
+    """Take a picture away; its file goes after the commit. An admin who takes somebody else's acts as one.
 
     Raises:
         AttachmentNotFound, AccountBanned
@@ -62,11 +83,27 @@ async def detach(work: UnitOfWork, bug_id: UUID, attachment_id: UUID, *, user_id
     removing = (
         delete(Attachment)
         .where(Attachment.id == attachment_id, Attachment.bug_id == bug_id)
-        .returning(Attachment.storage_key)
+        .returning(Attachment.storage_key, Attachment.user_id)
         .execution_options(synchronize_session=False)
     )
-    storage_key = await work.session.scalar(removing)
-    if storage_key is None:
+    removed = (await work.session.execute(removing)).one_or_none()
+    if removed is None:
         raise AttachmentNotFound
-    work.record(AttachmentRemoved(storage_key))
+    if is_admin and user_id not in (removed.user_id, await _reporter_of(work, bug_id)):
+        work.record(
+            ActedAsAdmin(
+                user_id,
+                "attachment_remove",
+                resource="attachment",
+                resource_id=attachment_id,
+                before={"bug_id": bug_id},
+                after={"bug_id": None},
+            )
+        )
+    work.record(AttachmentRemoved(removed.storage_key))
     work.record(BugChanged(bug_id))
+
+
+async def _reporter_of(work: UnitOfWork, bug_id: UUID) -> UUID | None:
+    bug = await repository.bug_facts(work.reader, bug_id)
+    return bug.reporter_id if bug else None

@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, update
 from bugrelay.domain.accounts.service import touch
 from bugrelay.domain.bugs import policies, repository
 from bugrelay.domain.bugs.errors import BugNotFound, CommentNotFound
-from bugrelay.domain.bugs.events import BugChanged
+from bugrelay.domain.bugs.events import ActedAsAdmin, BugChanged
 from bugrelay.domain.bugs.models import Bug, Comment
 from bugrelay.domain.companies.repository import lock_role_of
 from bugrelay.errors import InsufficientPermissions
@@ -60,6 +60,17 @@ async def write_comment(
             is_company_response=as_response or speaks_for is not None,
         )
     )
+    if as_response and speaks_for is None:
+        work.record(
+            ActedAsAdmin(
+                user_id,
+                "bug_respond",
+                resource="bug",
+                resource_id=bug_id,
+                before={"comment_id": None},
+                after={"comment_id": comment_id},
+            )
+        )
     work.record(BugChanged(bug_id))
     return comment_id
 

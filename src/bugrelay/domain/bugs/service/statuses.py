@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, update
 from bugrelay.domain.accounts.service import touch
 from bugrelay.domain.bugs import policies, repository
 from bugrelay.domain.bugs.errors import BugNotFound
-from bugrelay.domain.bugs.events import BugChanged
+from bugrelay.domain.bugs.events import ActedAsAdmin, BugChanged
 from bugrelay.domain.bugs.models import RESOLVED_STATUSES, Bug, StatusChange
 from bugrelay.domain.companies.repository import lock_role_of
 from bugrelay.errors import InsufficientPermissions
@@ -54,7 +54,21 @@ async def change_status(
                 company_id=company_id if role else None,
             )
         )
+        if role is None:
+            work.record(_act(bug_id, admin_id=user_id, before=bug.status, after=status))
     work.record(BugChanged(bug_id))
+
+
+def _act(bug_id: UUID, *, admin_id: UUID, before: str, after: str) -> ActedAsAdmin:
+    """Who changed the status without a role in the company did it as a system admin."""
+    return ActedAsAdmin(
+        admin_id,
+        "bug_status_change",
+        resource="bug",
+        resource_id=bug_id,
+        before={"status": before},
+        after={"status": after},
+    )
 
 
 def _values(before: str, after: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bugrelay.domain.bugs.events import ActedAsAdmin
 from bugrelay.domain.moderation.models import Action, AuditLog, Resource
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.origin import origin
@@ -51,4 +52,17 @@ async def write_audit(
             ip_address=came_from.ip_address,
             user_agent=came_from.user_agent,
         )
+    )
+
+
+async def audit_act(session: AsyncSession, event: ActedAsAdmin) -> None:
+    """In the transaction of the act, which is one on the board and not under `/admin`."""
+    await write_audit(
+        session,
+        event.admin_id,
+        event.action,
+        resource=event.resource,
+        resource_id=event.resource_id,
+        before=event.before,
+        after=event.after,
     )
