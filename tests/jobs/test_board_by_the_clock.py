@@ -11,6 +11,7 @@ import psycopg
 from bugrelay.bootstrap import build
 from bugrelay.domain.bugs.tasks import age_votes, clean_up, fold_tags
 from bugrelay.settings import Settings
+from bugrelay.worker import all_tasks
 from tests.conftest import SignUp, report
 
 
@@ -88,3 +89,8 @@ async def test_what_was_kept_for_a_while_goes(
     await clean_up(platform)
     await platform.close()
     assert sql.execute("SELECT count(*) FROM bug_search_changes").fetchone() == (1,)
+
+
+def test_a_worker_runs_all_that_the_board_does_by_the_clock() -> None:
+    assert {"bugs.age_votes", "bugs.fold_tags", "bugs.clean_up"} <= all_tasks().periodic.keys()
+    assert "bugs.follow_application" in all_tasks().by_name

@@ -10,6 +10,7 @@ from bugrelay.domain.bugs.controllers.comments import BugCommentController, Comm
 from bugrelay.domain.bugs.controllers.config import ConfigController
 from bugrelay.domain.bugs.controllers.votes import VoteController
 from bugrelay.domain.bugs.service.erasure import forget_contact_addresses
+from bugrelay.domain.bugs.tasks import TASKS
 from bugrelay.http.domain import Domain
 from bugrelay.infra.platform import Platform
 
@@ -32,5 +33,5 @@ DOMAIN = Domain(
         ConfigController,
     ),
     subscribe=subscribe,
-    tasks=following.TASKS,
+    tasks=TASKS,
 )
