@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bugrelay import __version__
 from bugrelay.settings import SettingError, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bugrelay", message="%(prog)s %(version)s")
 def main() -> None:
     """BugRelay: a public bug board."""
 
@@ -156,7 +158,7 @@ def add_member(domain: str, email: str, role: str) -> None:
     async def task(platform: Platform) -> None:
         async with platform.work() as work:
             await vouch_for_member(work, domain=domain, email=email, role=role)
-        click.echo(f"{email} is a {role} of {domain}")
+        click.echo(f"{email} is {'an admin' if role == 'admin' else 'a member'} of {domain}")
 
     with databases() as settings:
         with_platform(settings, task)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import resource
 
+import structlog
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.server import Server
 
+from bugrelay.infra.logging import configure_logging
 from bugrelay.settings import Settings
+
+log = structlog.get_logger()
 
 HEADER_MILLISECONDS = 20_000  # slow headers are closed; the contract allows 60 s
 HEADER_BYTES = 64 * 1024  # of one request, its line included
@@ -18,6 +22,9 @@ MOST_CONNECTIONS = 4096  # of one process, idle ones included: the server takes 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; what was accepted is finished first."""
+    configure_logging()
+    for doubt in settings.doubts:
+        log.warning("setting_doubtful", meaning=doubt)
     _allow_open_files()
     Server(
         "bugrelay.app:served_app",

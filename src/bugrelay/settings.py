@@ -121,7 +121,7 @@ class Settings:
     environment: Literal["development", "production"] = _setting(
         "development",
         _one_of("development", "production"),
-        "`production` refuses to start without SECRET_KEY, DATABASE_URL, REDIS_URL,"
+        "`production` refuses to start without SECRET_KEY, DATABASE_URL, REDIS_URL, PUBLIC_URL, MAIL_URL,"
         " and a captcha secret or CAPTCHA=off.",
     )
     host: str = _setting("127.0.0.1", str, "Address to listen on.")
@@ -224,6 +224,8 @@ class Settings:
     allowed_hosts: tuple[str, ...] = _setting("", _items, "Host names answered to; empty: any.")
 
     def __post_init__(self) -> None:
+        if self.environment == "production":
+            self._check_production()  # before what is empty gets the value that development has
         if not self.public_url:
             host = f"[{self.host}]" if ":" in self.host else self.host
             object.__setattr__(self, "public_url", f"http://{host}:{self.port}")
@@ -235,15 +237,25 @@ class Settings:
             object.__setattr__(self, "upload_url", f"file://{self.bugrelay_home}/uploads")
         if self.secret_key and len(self.secret_key) < 32:  # noqa: PLR2004 - RFC 7518 section 3.2 for HS256
             raise SettingError("SECRET_KEY must have at least 32 characters")
-        if self.environment == "production":
-            self._check_production()
 
     def _check_production(self) -> None:
-        for name in ("secret_key", "database_url", "redis_url"):
+        for name in ("secret_key", "database_url", "redis_url", "public_url", "mail_url"):
             if not getattr(self, name):
                 raise SettingError(f"{name.upper()} must be set when ENVIRONMENT=production")
         if self.captcha == "recaptcha" and not self.recaptcha_secret_key:
             raise SettingError("RECAPTCHA_SECRET_KEY must be set when ENVIRONMENT=production, or CAPTCHA=off")
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What production may run with, and what is seldom meant: one sentence each, that begins with the setting."""
+        if self.environment != "production":
+            return ()
+        found = []
+        if self.upload_url.startswith("file:"):
+            found.append("UPLOAD_URL is a folder: servers on other machines do not see what is uploaded here")
+        if not self.allowed_hosts:
+            found.append("ALLOWED_HOSTS is empty: requests for any host name are answered")
+        return tuple(found)
 
     @property
     def max_upload_bytes(self) -> int:

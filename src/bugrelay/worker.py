@@ -26,6 +26,8 @@ def all_tasks() -> Tasks:
 async def work(settings: Settings) -> None:
     """Run jobs; a signal lets what has begun finish."""
     configure_logging()
+    for doubt in settings.doubts:
+        log.warning("setting_doubtful", meaning=doubt)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):

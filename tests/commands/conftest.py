@@ -19,6 +19,14 @@ from bugrelay.infra.platform import Platform
 from bugrelay.settings import Settings
 from tests.conftest import TEST_ENVIRONMENT
 
+# What production asks for beyond the stores and the key.
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "PUBLIC_URL": "https://bugs.example",
+    "MAIL_URL": "smtp://127.0.0.1:1",
+    "CAPTCHA": "off",
+}
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from tests.commands.conftest import Commands
+from tests.commands.conftest import PRODUCTION, Commands
 
 COUNTS = (
     "SELECT (SELECT count(*) FROM bugs), (SELECT count(*) FROM users), (SELECT sum(vote_count) FROM bugs)"
@@ -29,7 +29,7 @@ def test_it_is_made_once_says_how_to_sign_in_and_mails_nobody(
 
 
 def test_production_refuses_it(commands: Commands, sql: psycopg.Connection[Any]) -> None:
-    outcome = commands.run("demo", ENVIRONMENT="production", CAPTCHA="off")
+    outcome = commands.run("demo", **PRODUCTION)
     assert (outcome.code, outcome.stdout) == (1, "")
     assert outcome.stderr == "Error: the demo is not for ENVIRONMENT=production\n"
     assert sql.execute("SELECT count(*) FROM users").fetchone() == (0,)
