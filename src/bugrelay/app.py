@@ -18,6 +18,7 @@ from bugrelay.bootstrap import DOMAINS, build
 from bugrelay.domain.accounts.service import authenticate
 from bugrelay.http.access import check_access, require_rules
 from bugrelay.http.docs import DocsController
+from bugrelay.http.draining import ClosesWhileDraining
 from bugrelay.http.errors import EXCEPTION_HANDLERS
 from bugrelay.http.gate import Gate, RouteBuckets
 from bugrelay.http.health import HealthController
@@ -25,6 +26,7 @@ from bugrelay.http.hot import HotPath
 from bugrelay.http.openapi import openapi_document
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.transport import Transport
+from bugrelay.infra.lifecycle import Lifecycle
 from bugrelay.infra.logging import configure_logging
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.viewer import Viewer
@@ -48,9 +50,15 @@ EXPOSED_HEADERS = [
 ]
 
 
-def create_app(settings: Settings) -> Litestar:
-    """The ASGI application of one server process. Nothing connects before the first request."""
+def create_app(settings: Settings, lifecycle: Lifecycle | None = None) -> Litestar:
+    """The ASGI application of one server process. Nothing connects before the first request.
+
+    Args:
+        settings: Of the process.
+        lifecycle: Of the server it belongs to, if any.
+    """
     platform = build(settings)
+    lifecycle = lifecycle or Lifecycle()
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
@@ -65,7 +73,14 @@ def create_app(settings: Settings) -> Litestar:
         request_class=ApiRequest,
         guards=[check_access],
         exception_handlers=EXCEPTION_HANDLERS,
-        state=State({"platform": platform, "authenticate": _authenticate, "openapi": openapi_bytes}),
+        state=State(
+            {
+                "platform": platform,
+                "lifecycle": lifecycle,
+                "authenticate": _authenticate,
+                "openapi": openapi_bytes,
+            }
+        ),
         lifespan=[lifespan],
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=None,
@@ -73,6 +88,7 @@ def create_app(settings: Settings) -> Litestar:
         debug=False,
     )
     _wrap(app, platform)
+    app.asgi_handler = ClosesWhileDraining(app.asgi_handler, lifecycle)
     return app
 
 
@@ -82,10 +98,10 @@ def openapi_bytes() -> bytes:
     return msgspec.json.encode(openapi_document(CONTROLLERS))
 
 
-def served_app() -> Litestar:
+def served_app(lifecycle: Lifecycle) -> Litestar:
     """What a server process serves."""
     configure_logging()
-    return create_app(load_settings())
+    return create_app(load_settings(), lifecycle)
 
 
 async def _authenticate(request: ApiRequest, token: str) -> Viewer:

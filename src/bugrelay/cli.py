@@ -26,11 +26,18 @@ def main() -> None:
     """BugRelay: a public bug board."""
 
 
-def settings_or_exit() -> Settings:
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """A setting that cannot be used ends the command with the line that names it."""
     try:
-        return load_settings()
+        yield
     except SettingError as error:
         raise click.ClickException(str(error)) from error
+
+
+def settings_or_exit() -> Settings:
+    with one_line_errors():
+        return load_settings()
 
 
 def external_settings() -> Settings:
@@ -43,11 +50,9 @@ def external_settings() -> Settings:
     for name in ("database_url", "redis_url"):
         if not getattr(settings, name):
             raise click.ClickException(f"{name.upper()} must be set; `bugrelay run` starts embedded servers")
-    try:
+    with one_line_errors():
         Mailer(settings)
         storage_from(settings.upload_url)
-    except SettingError as error:
-        raise click.ClickException(str(error)) from error
     return settings
 
 
@@ -100,11 +105,13 @@ def run() -> None:
 
 
 @main.command()
-def serve() -> None:
+@click.option("--join", is_flag=True, help="Share the port with a server that runs already.")
+def serve(join: bool) -> None:
     """Serve HTTP; DATABASE_URL and REDIS_URL must be set."""
     from bugrelay.server import serve as serve_http
 
-    serve_http(external_settings())
+    with one_line_errors():
+        serve_http(external_settings(), join=join)
 
 
 @main.command()

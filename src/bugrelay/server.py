@@ -1,34 +1,59 @@
-"""One server: granian's processes on HOST:PORT."""
+"""One server: granian's processes on HOST:PORT, which share one listening socket."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import resource
+import signal
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVarTuple
 
 import structlog
+import uvloop
+from granian import loops
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
-from granian.server import Server
+from granian.net import SocketHolder  # type: ignore[attr-defined]
+from granian.server import MPServer
+from litestar import Litestar
 
+from bugrelay.infra.lifecycle import Lifecycle
+from bugrelay.infra.listener import BACKLOG, drop_new_connections, listen, wait_until_accepted
 from bugrelay.infra.logging import configure_logging
 from bugrelay.settings import Settings
-
-log = structlog.get_logger()
 
 HEADER_MILLISECONDS = 20_000  # slow headers are closed; the contract allows 60 s
 HEADER_BYTES = 64 * 1024  # of one request, its line included
 STOP_SECONDS = 10
 MOST_CONNECTIONS = 4096  # of one process, idle ones included: the server takes no more until one is closed
+_POLL_SECONDS = 0.05
+
+log = structlog.get_logger()
+
+Ts = TypeVarTuple("Ts")
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; what was accepted is finished first."""
+def serve(settings: Settings, *, join: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT; what was accepted is finished first.
+
+    Args:
+        settings: Of the server and all its processes.
+        join: Share the port with servers that listen on it already.
+
+    Raises:
+        SettingError: HOST:PORT cannot be listened on.
+    """
     configure_logging()
-    for doubt in settings.doubts:
-        log.warning("setting_doubtful", meaning=doubt)
+    _ignore_hangup()
     _allow_open_files()
-    Server(
+    lifecycle = Lifecycle()
+    loops.register("uvloop")(partial(_process_loop, lifecycle))
+    server = _Server(
         "bugrelay.app:served_app",
-        factory=True,
         address=settings.host,
         port=settings.port,
         workers=settings.workers,
@@ -41,7 +66,89 @@ def serve(settings: Settings) -> None:
         workers_kill_timeout=STOP_SECONDS,
         respawn_failed_workers=True,
         log_access=False,
-    ).serve()
+    )
+    server.on_startup(_ignore_hangup)  # granian has a handler of its own by then
+    server.listener = listen(settings.host, settings.port, join=join)
+    server.lifecycle = lifecycle
+    server.drain_seconds = settings.drain_seconds
+    for doubt in settings.doubts:
+        log.warning("setting_doubtful", meaning=doubt)
+    server.serve(target_loader=partial(_application, lifecycle), wrap_loader=False)
+
+
+class _Server(MPServer):
+    """granian with one listening socket for all processes, which drains before it stops.
+
+    By itself granian opens a socket for each process, at a port that any other server may share, and what the kernel
+    has queued for a process is reset when that process ends. docs/adr/0019 has the order of a stop.
+    """
+
+    listener: socket.socket
+    lifecycle: Lifecycle
+    drain_seconds: int
+    hurried = False
+
+    def _init_shared_socket(self) -> None:
+        """Hand our socket to the processes, the way granian does where there is no SO_REUSEPORT."""
+        self._ssp, self._sso = None, self.listener
+        self._shd = SocketHolder(os.dup(self.listener.fileno()), False, BACKLOG)  # type: ignore[assignment, call-arg]
+
+    def signal_handler_interrupt(self, *arguments: Any, **named: Any) -> None:
+        """The second signal ends the draining."""
+        self.hurried = self.interrupt_signal
+        super().signal_handler_interrupt(*arguments, **named)  # type: ignore[no-untyped-call]
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        self._drain()
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+
+    def _drain(self) -> None:
+        log.info("server_draining", seconds=self.drain_seconds)
+        self.lifecycle.drain()
+        until = time.monotonic() + self.drain_seconds
+        while not self.hurried and time.monotonic() < until:
+            time.sleep(_POLL_SECONDS)
+        try:
+            drop_new_connections(self.listener)
+        except OSError as error:  # who connects in the last instant may be reset
+            log.warning("new_connections_not_dropped", cause=str(error))
+        wait_until_accepted(self.listener)
+        self.lifecycle.stop()
+
+
+class _ProcessLoop(uvloop.Loop):
+    """Lets SIGTERM and SIGINT pass only when the parent wants it.
+
+    A terminal and a service manager send them to all processes of a server at once, while the parent still drains.
+    """
+
+    lifecycle: Lifecycle
+
+    def add_signal_handler(self, sig: int, callback: Callable[[*Ts], object], *args: *Ts) -> None:
+        super().add_signal_handler(sig, partial(self._obey, callback), *args)
+
+    def _obey(self, callback: Callable[[*Ts], object], *args: *Ts) -> None:
+        if self.lifecycle.is_stopping:
+            callback(*args)
+
+
+def _ignore_hangup() -> None:
+    """A process cannot be replaced without cutting off who has just connected to it: SIGHUP changes nothing."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _process_loop(lifecycle: Lifecycle) -> uvloop.Loop:
+    loop = _ProcessLoop()
+    loop.lifecycle = lifecycle
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+def _application(lifecycle: Lifecycle) -> Litestar:
+    """Made in the process that serves it; the parent needs none of what it imports."""
+    from bugrelay.app import served_app
+
+    return served_app(lifecycle)
 
 
 def _allow_open_files() -> None:

@@ -58,6 +58,12 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _seconds(text: str) -> int:
+    if not re.fullmatch(r"\d{1,4}", text):
+        raise ValueError("must be a whole number of seconds from 0 up")
+    return int(text)
+
+
 def _share(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
@@ -127,6 +133,9 @@ class Settings:
     host: str = _setting("127.0.0.1", str, "Address to listen on.")
     port: int = _setting("8000", _port, "Port to listen on.")
     workers: int = _setting("1", _positive, "How many server processes share the port.")
+    drain_seconds: int = _setting(
+        "1", _seconds, "How long a server that is told to stop goes on, while `/ready` says 503."
+    )
     public_url: str = _setting(
         "", _url("http", "https"), "What links in mails start with; empty: `http://HOST:PORT`."
     )

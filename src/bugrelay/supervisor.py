@@ -26,7 +26,7 @@ from bugrelay.settings import Settings
 
 HEALTH_SECONDS = 60
 PORT_SECONDS = 15  # A server whose supervisor was killed still finishes its requests.
-STOP_SECONDS = 15  # The server gives its own workers 10 s.
+STOP_SECONDS = 20  # After DRAIN_SECONDS; the server accepts for 5 s at most, and gives its own workers 10 s.
 QUICK_SECONDS = 5  # What ends sooner after a start did not really start.
 QUICK_ENDS = 5  # In a row, before giving up.
 LOOK_SECONDS = 0.1
@@ -60,6 +60,9 @@ def run(settings: Settings, *, children: Sequence[Child], migrate: Callable[[Set
     """
     for each in STOP_SIGNALS:
         signal.signal(each, _interrupt)
+    signal.signal(
+        signal.SIGHUP, signal.SIG_IGN
+    )  # inherited by the children; the programs would ignore it, too
     with ExitStack() as stack:
         try:
             _keep_running(settings, children, migrate, stack=stack)
@@ -91,7 +94,7 @@ def _keep_running(
     migrate(settings)
     _wait_for_port(settings)
     programs: list[_Kept] = []
-    stack.callback(_stop_all, programs)
+    stack.callback(_stop_all, programs, seconds=settings.drain_seconds + STOP_SECONDS)
     for child in children:
         programs.append(_Kept(child.name, _starter(child, settings)))  # noqa: PERF401 - stopped if the next fails
     _wait_for_health(settings, programs)
@@ -161,20 +164,23 @@ def _starter(child: Child, settings: Settings) -> Callable[[], subprocess.Popen[
     return lambda: spawn(child.argv, death_signal=signal.SIGTERM, env=env)
 
 
-def _stop_all(programs: Sequence[_Kept]) -> None:
+def _stop_all(programs: Sequence[_Kept], *, seconds: float) -> None:
     for kept in programs:
-        stop(kept.process, signal.SIGTERM, seconds=STOP_SECONDS)
+        stop(kept.process, signal.SIGTERM, seconds=seconds)
 
 
 def _wait_for_port(settings: Settings) -> None:
     """Return when the port is free: another listener would answer in the server's place."""
-    deadline = time.monotonic() + PORT_SECONDS
+    seconds = settings.drain_seconds + PORT_SECONDS
+    deadline = time.monotonic() + seconds
     told = False
     while problem := _cannot_listen(settings):
         if problem.errno != errno.EADDRINUSE or time.monotonic() > deadline:
-            raise SupervisorError(f"cannot listen on {settings.host}:{settings.port}: {problem.strerror}")
+            raise SupervisorError(
+                f"{_setting_of(problem)}: cannot listen on {settings.host}:{settings.port}: {problem.strerror}"
+            )
         if not told:
-            _say(f"{settings.host}:{settings.port} is in use, waiting for it up to {PORT_SECONDS} s")
+            _say(f"{settings.host}:{settings.port} is in use, waiting for it up to {seconds} s")
             told = True
         time.sleep(LOOK_SECONDS)
 
@@ -188,6 +194,10 @@ def _cannot_listen(settings: Settings) -> OSError | None:
         except OSError as error:
             return error
     return None
+
+
+def _setting_of(problem: OSError) -> str:
+    return "HOST" if problem.errno == errno.EADDRNOTAVAIL else "PORT"
 
 
 def _wait_for_health(settings: Settings, programs: Sequence[_Kept]) -> None:

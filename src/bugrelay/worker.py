@@ -32,6 +32,7 @@ async def work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stopping.set)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     platform = build(settings)
     await platform.start()
     log.info("worker_started")

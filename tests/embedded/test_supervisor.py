@@ -163,6 +163,13 @@ def test_told_to_stop_it_stops_all_in_order_and_exits_0(home: Path, how: signal.
     assert nothing_is_left(home)
 
 
+def test_sighup_stops_nothing(home: Path) -> None:
+    with supervised(home) as process:
+        process.send_signal(signal.SIGHUP)  # delivered before SIGTERM, whose number is higher
+        process.terminate()
+        assert process.wait(20) == 0
+
+
 def test_told_to_stop_during_the_start_it_exits_0_and_leaves_nothing(empty_home: Path) -> None:
     with start(empty_home) as process:
         assert comes_true((empty_home / "log" / "postgres.log").exists)
@@ -231,7 +238,8 @@ def test_port_in_use_ends_the_start_with_one_line(home: Path) -> None:
         port = other.getsockname()[1]
         with start(home, port=port) as process:
             assert (
-                message_of(process) == f"bugrelay: cannot listen on 127.0.0.1:{port}: Address already in use"
+                message_of(process)
+                == f"bugrelay: PORT: cannot listen on 127.0.0.1:{port}: Address already in use"
             )
     assert server_names(home) == []
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ class Board:
     def __init__(self, *, database_url: str, redis_url: str, home: Path, **environment: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._environment = {
+        self.environment = {
             **os.environ,
             **TEST_ENVIRONMENT,
             "DATABASE_URL": database_url,
@@ -98,18 +99,33 @@ class Board:
         self.process: subprocess.Popen[bytes]
 
     def start(self) -> None:
-        with self._log_path.open("ab") as log:
-            self.process = spawn(
-                [sys.executable, "-m", "bugrelay", "serve"],
-                death_signal=signal.SIGKILL,
-                env=self._environment,
-                log=log,
-            )
+        self.launch()
         until = time.monotonic() + 30
         while not self._lives():
             assert self.process.poll() is None, self.log()
             assert time.monotonic() < until, self.log()
             time.sleep(0.05)
+
+    def launch(self, *options: str) -> None:
+        """Start the process without waiting for it to answer."""
+        with self._log_path.open("ab") as log:
+            self.process = spawn(
+                [sys.executable, "-m", "bugrelay", "serve", *options],
+                death_signal=signal.SIGKILL,
+                env=self.environment,
+                log=log,
+            )
+
+    def twin(self) -> Board:
+        """Another server for the same port, not started."""
+        twin = copy(self)
+        twin._log_path = self._log_path.with_name("twin.log")
+        return twin
+
+    def listeners(self) -> int:
+        """How many sockets listen on the port."""
+        listening = f"0100007F:{self.port:04X} 00000000:0000 0A"
+        return Path("/proc/net/tcp").read_text().count(listening)
 
     def _lives(self) -> bool:
         try:

@@ -120,6 +120,15 @@ async def test_sigterm_lets_a_job_finish_and_exits_0(
     assert "worker_stopped" in log.read_text()
 
 
+async def test_sighup_stops_nothing(settings: Settings, tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    with worker_process(settings, log) as process:
+        await comes_true(lambda: "worker_started" in log.read_text(), seconds=30)
+        process.send_signal(signal.SIGHUP)  # delivered before SIGTERM, whose number is higher
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 20) == 0, log.read_text()
+
+
 async def test_sigterm_while_idle_is_quick(
     platform: Platform, settings: Settings, sql: Sql, postbox: Postbox, tmp_path: Path
 ) -> None:

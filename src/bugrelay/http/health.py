@@ -43,13 +43,13 @@ class HealthController(Controller):
 
     @get("/ready", opt={"also": (503,)})
     async def ready(self, request: ApiRequest) -> Response[Readiness]:
-        """200 while PostgreSQL answers within two seconds, else 503."""
+        """200 while PostgreSQL answers within two seconds and the server is not about to stop, else 503."""
         platform = request.platform
         postgres, redis = await asyncio.gather(
             platform.database.ping(timeout_seconds=POSTGRES_SECONDS), platform.redis.ping()
         )
         checks = Checks("ok" if postgres else "down", "ok" if redis else "down")
-        if not postgres:
+        if not postgres or request.lifecycle.is_draining:
             return answer(
                 Readiness("unavailable", checks), status=503, headers={**NEVER_CACHED, "Retry-After": "2"}
             )

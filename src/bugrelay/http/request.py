@@ -14,6 +14,7 @@ from litestar.datastructures import State
 from bugrelay.errors import AuthRequired, FieldProblem, InvalidId, UnsupportedMediaType, ValidationFailed
 from bugrelay.infra.fields import read_fields
 from bugrelay.infra.ids import new_id_text, parse_id
+from bugrelay.infra.lifecycle import Lifecycle
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.viewer import Viewer
 
@@ -54,6 +55,10 @@ class ApiRequest(Request[Viewer, None, State]):
     @property
     def platform(self) -> Platform:
         return self.app.state.platform  # type: ignore[no-any-return]
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        return self.app.state.lifecycle  # type: ignore[no-any-return]
 
     @property
     def client_address(self) -> str:

@@ -1,0 +1,35 @@
+"""What the processes of one server are to do, as their parent tells them through shared memory."""
+
+from __future__ import annotations
+
+import os
+from multiprocessing.sharedctypes import RawValue
+
+_SERVING, _DRAINING, _STOPPING = range(3)
+
+
+class Lifecycle:
+    """Serving, then draining, then stopping. Made by the parent; its children inherit it.
+
+    Reading it is a look at one byte, cheap enough for every request.
+    """
+
+    def __init__(self) -> None:
+        self._phase = RawValue("b", _SERVING)
+        self._parent = os.getpid()
+
+    @property
+    def is_draining(self) -> bool:
+        """Requests are still taken, but whoever can is to go elsewhere."""
+        return bool(self._phase.value)
+
+    @property
+    def is_stopping(self) -> bool:
+        """The parent wants its children to end, or is gone and will not say so any more."""
+        return bool(self._phase.value == _STOPPING or os.getppid() != self._parent)
+
+    def drain(self) -> None:
+        self._phase.value = _DRAINING
+
+    def stop(self) -> None:
+        self._phase.value = _STOPPING
