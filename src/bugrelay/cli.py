@@ -159,7 +159,10 @@ def create_admin(email: str, username: str, password: str) -> None:
 @click.option("--email", required=True, help="The address of a registered user.")
 @click.option("--role", type=click.Choice(["admin", "member"]), default="member", show_default=True)
 def add_member(domain: str, email: str, role: str) -> None:
-    """Make a user a member of a company, and the company verified: the operator vouches for both."""
+    """Make a user a member of a company, and the company verified: the operator vouches for both.
+
+    The user needs no verified address. Members who were suspended because the company lost its verification are back.
+    """
     from bugrelay.domain.companies.service import vouch_for_member
 
     async def task(platform: Platform) -> None:

@@ -13,6 +13,7 @@ from bugrelay.domain.bugs.schemas import ReportBug
 from bugrelay.domain.bugs.service.reporting import report_bug
 from bugrelay.domain.companies.repository import lock_role_of
 from bugrelay.domain.companies.service.claims import claim_token
+from bugrelay.domain.companies.service.team import remove_from_team
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.viewer import ANONYMOUS
 from bugrelay.settings import Settings
@@ -230,3 +231,34 @@ async def test_a_removal_waits_for_an_answer_that_is_under_way(
         await asyncio.sleep(0.3)
         assert not removing.done()
     assert (await removing).status_code == 200
+
+
+async def test_a_response_is_corrected_before_its_author_leaves_or_not_at_all(
+    client: httpx.AsyncClient, sql: Sql, company: str, ten: list[Person], platform: Platform
+) -> None:
+    """Held at the one moment that matters: the removal is under way, and not committed."""
+    boss, ida = ten[:2]
+    make_member(sql, boss, company, role="admin")
+    make_member(sql, ida, company)
+    (bug,) = (await client.get("/api/v1/bugs")).json()["bugs"]
+    written = await client.post(
+        f"/api/v1/bugs/{bug['id']}/comments", json={"content": "We look into it"}, headers=ida.headers
+    )
+    path = f"/api/v1/comments/{written.json()['comment']['id']}"
+    async with platform.work() as work:
+        await remove_from_team(work, UUID(company), actor_id=UUID(boss.id), user_id=UUID(ida.id))
+        changes = [
+            asyncio.create_task(client.patch(path, json={"content": "We do not"}, headers=ida.headers)),
+            asyncio.create_task(client.delete(path, headers=ida.headers)),
+        ]
+        await until_somebody_waits_for_a_lock(sql)
+    assert {(await change).status_code for change in changes} == {403}
+    (comment,) = (await client.get(f"/api/v1/bugs/{bug['id']}/comments")).json()["comments"]
+    assert comment["content"] == "We look into it"
+
+
+async def until_somebody_waits_for_a_lock(sql: Sql) -> None:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with asyncio.timeout(20):
+        while sql.execute(waiting).fetchone() == (0,):
+            await asyncio.sleep(0.01)

@@ -37,7 +37,12 @@ class Company(Base):
 
 
 class Member(Base):
-    """A user's place in a company. Rights count only while the company is verified."""
+    """A user's place in a company. Rights count only while the company is verified.
+
+    `email_key` is the address that a team's admin has added the user with (as `users.email_key`): the place counts only
+    while that is the user's address, and verified. It is null where something else vouches for the user: the claim
+    that they have proven, or the operator.
+    """
 
     __tablename__ = "company_members"
     __table_args__ = (
@@ -51,6 +56,23 @@ class Member(Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     role: Mapped[str]
     added_at: Mapped[CreatedAt]
+    email_key: Mapped[str | None]
+
+
+class FormerMember(Base):
+    """Who was on the team before somebody else proved the company anew, and in which role; it gives no rights."""
+
+    __tablename__ = "former_company_members"
+    __table_args__ = (
+        Index("ix_former_company_members_user_id", "user_id"),
+        CheckConstraint("role IN ('admin', 'member')", name="role_is_known"),
+    )
+
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    role: Mapped[str]
+    added_at: Mapped[Moment]
+    ended_at: Mapped[CreatedAt]
 
 
 class CompanyClaim(Base):

@@ -4,36 +4,48 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, and_, bindparam, func, or_, select
+from msgspec import UNSET
+from sqlalchemy import Integer, Select, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.accounts.models import User
-from bugrelay.domain.companies.models import Application, Company, CompanyClaim, Member
-from bugrelay.domain.companies.schemas import TeamMember, TeamUser
+from bugrelay.domain.companies.domains import email_domain
+from bugrelay.domain.companies.models import Application, Company, CompanyClaim, FormerMember, Member
+from bugrelay.domain.companies.schemas import FormerColleague, FormerTeamUser, TeamMember, TeamUser
 from bugrelay.http.pagination import PageQuery
 from bugrelay.infra.db import Query, Reader
+
+# Whether a membership counts, but for the company's own verification; of statements that join the user.
+EFFECTIVE = or_(Member.email_key.is_(None), and_(User.is_email_verified, User.email_key == Member.email_key))
 
 # The company stands first: where the rows are locked, it is locked first, as by whoever changes its team.
 _ROLE = (
     select(Member.role)
     .select_from(Company)
     .join(Member, Member.company_id == Company.id)
-    .where(Member.user_id == bindparam("user_id"), Company.id == bindparam("company_id"), Company.verified)
+    .join(User, User.id == Member.user_id)
+    .where(
+        Member.user_id == bindparam("user_id"),
+        Company.id == bindparam("company_id"),
+        Company.verified,
+        EFFECTIVE,
+    )
 )
 _ROLE_QUERY = Query(_ROLE)
 
 
 async def role_of(reader: Reader, *, user_id: UUID, company_id: UUID) -> str | None:
-    """The user's role in a verified company; membership of an unverified one gives no rights."""
+    """The user's role in a verified company, where their membership counts; any other gives no rights."""
     row = await reader.row(_ROLE_QUERY, {"user_id": user_id, "company_id": company_id})
     return row[0] if row else None
 
 
 async def lock_role_of(session: AsyncSession, *, user_id: UUID, company_id: UUID) -> str | None:
-    """The same inside a transaction, kept from changing until it ends."""
-    statement = _ROLE.with_for_update(read=True)
+    """The same inside a transaction, kept from changing until it ends. Their account is locked by `touch` alone."""
+    statement = _ROLE.with_for_update(read=True, of=(Company, Member))
     return await session.scalar(statement, {"user_id": user_id, "company_id": company_id})
 
 
@@ -219,39 +231,61 @@ async def claims_to_check(reader: Reader, *, limit: int) -> list[UUID]:
 
 _MEMBERS = (
     select(
-        Member.id, Member.company_id, Member.user_id, Member.role, Member.added_at, User.username, User.email
+        Member.id,
+        Member.company_id,
+        Member.user_id,
+        Member.role,
+        Member.added_at,
+        EFFECTIVE,
+        User.username,
+        User.email,
     )
+    .select_from(Member)
     .join(User, User.id == Member.user_id)
     .where(Member.company_id == bindparam("company_id"))
 )
-_MEMBER_PAGE = Query(
-    _MEMBERS.order_by(Member.added_at, Member.id)
-    .limit(bindparam("limit", type_=Integer))
-    .offset(bindparam("offset", type_=Integer))
-)
-_MEMBER_TOTAL = Query(select(func.count()).where(Member.company_id == bindparam("company_id")))
+
+
+def _page_and_total(members: Select[*tuple[Any, ...]]) -> tuple[Query, Query]:
+    page = members.order_by(Member.added_at, Member.id)
+    return (
+        Query(page.limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))),
+        Query(members.with_only_columns(func.count())),
+    )
+
+
+_MEMBER_PAGES, _EFFECTIVE_PAGES = _page_and_total(_MEMBERS), _page_and_total(_MEMBERS.where(EFFECTIVE))
 _MEMBER = Query(_MEMBERS.where(Member.user_id == bindparam("user_id")))
 
 
-def _member_of(row: tuple[UUID, UUID, UUID, str, datetime, str, str]) -> TeamMember:
-    member_id, company_id, user_id, role, added_at, username, email = row
+def _member_of(row: tuple[UUID, UUID, UUID, str, datetime, bool, str, str]) -> TeamMember:
+    member_id, company_id, user_id, role, added_at, effective, username, email = row
     return TeamMember(
         id=member_id,
         company_id=company_id,
         user_id=user_id,
         role=role,
         added_at=added_at,
+        effective=effective,
         user=TeamUser(user_id, username, email),
     )
 
 
-async def list_members(reader: Reader, company_id: UUID, query: PageQuery) -> tuple[list[TeamMember], int]:
-    """A page of the team, the longest-standing first, and how many there are."""
-    total = await reader.row(_MEMBER_TOTAL, {"company_id": company_id})
-    rows = await reader.rows(
-        _MEMBER_PAGE, {"company_id": company_id, "limit": query.limit, "offset": query.offset}
-    )
-    return [_member_of(row) for row in rows], total[0] if total else 0
+async def list_members(
+    reader: Reader, company_id: UUID, query: PageQuery, *, for_admin: bool
+) -> tuple[list[TeamMember], int]:
+    """A page of the team, the longest-standing first, and how many there are.
+
+    Of those who do not count yet, only the team's admins are told, and only they are told who counts.
+    """
+    page, count = _MEMBER_PAGES if for_admin else _EFFECTIVE_PAGES
+    total = await reader.row(count, {"company_id": company_id})
+    rows = await reader.rows(page, {"company_id": company_id, "limit": query.limit, "offset": query.offset})
+    members = [_member_of(row) for row in rows]
+    if not for_admin:
+        for member in members:
+            member.effective = UNSET
+    return members, total[0] if total else 0
 
 
 async def find_member(reader: Reader, *, company_id: UUID, user_id: UUID) -> TeamMember | None:
@@ -266,6 +300,7 @@ _OTHER_ADMIN = Query(
         Member.company_id == bindparam("company_id"),
         Member.user_id != bindparam("user_id"),
         Member.role == "admin",
+        EFFECTIVE,
         or_(User.banned_at.is_(None), User.banned_until <= func.now()),
         User.erased_at.is_(None),
     )
@@ -274,8 +309,59 @@ _OTHER_ADMIN = Query(
 
 
 async def has_other_admin(reader: Reader, *, company_id: UUID, user_id: UUID) -> bool:
-    """Whether the company has an admin besides this one whose account can be used."""
+    """Whether the company has an admin besides this one who counts and whose account can be used."""
     return await reader.row(_OTHER_ADMIN, {"company_id": company_id, "user_id": user_id}) is not None
+
+
+_COUNTS = Query(
+    select(Member.id)
+    .join(User, User.id == Member.user_id)
+    .where(Member.company_id == bindparam("company_id"), Member.user_id == bindparam("user_id"), EFFECTIVE)
+)
+
+
+async def is_on_team(reader: Reader, *, company_id: UUID, user_id: UUID) -> bool:
+    """Whether the user is a member who counts as soon as the company is verified."""
+    return await reader.row(_COUNTS, {"company_id": company_id, "user_id": user_id}) is not None
+
+
+FORMER_SHOWN = 100
+_FORMER = Query(
+    select(
+        FormerMember.user_id,
+        FormerMember.role,
+        FormerMember.added_at,
+        FormerMember.ended_at,
+        User.username,
+        User.email,
+        Company.domain,
+    )
+    .join(User, User.id == FormerMember.user_id)
+    .join(Company, Company.id == FormerMember.company_id)
+    .where(FormerMember.company_id == bindparam("company_id"))
+    .order_by(FormerMember.ended_at.desc(), FormerMember.added_at, FormerMember.user_id)
+    .limit(FORMER_SHOWN)
+)
+
+
+async def former_members(reader: Reader, company_id: UUID) -> list[FormerColleague]:
+    """The members of teams before this one: the latest team first, in it the longest-standing.
+
+    Who holds the domain today may be a stranger to those who held it before: an address is told only where it is at
+    the domain itself.
+    """
+    return [
+        FormerColleague(
+            user_id=user_id,
+            role=role,
+            added_at=added_at,
+            ended_at=ended_at,
+            user=FormerTeamUser(user_id, username, email if email_domain(email) == domain else None),
+        )
+        for user_id, role, added_at, ended_at, username, email, domain in await reader.rows(
+            _FORMER, {"company_id": company_id}
+        )
+    ]
 
 
 async def account_at(session: AsyncSession, email_key: str) -> tuple[UUID, bool] | None:

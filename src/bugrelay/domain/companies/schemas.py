@@ -94,6 +94,26 @@ class TeamMember(Struct, kw_only=True):
     role: str
     added_at: datetime
     user: TeamUser
+    effective: bool | UnsetType = UNSET
+    """For the team's admins: whether the member has their rights, or has to verify their address first."""
+
+
+class FormerTeamUser(Struct):
+    """`email` is null where it is not at the company's domain."""
+
+    id: UUID
+    username: str
+    email: str | None
+
+
+class FormerColleague(Struct, kw_only=True):
+    """Who was on a team before this one, until `ended_at`; they have no rights."""
+
+    user_id: UUID
+    role: str
+    added_at: datetime
+    ended_at: datetime
+    user: FormerTeamUser
 
 
 class MemberAnswer(Struct):
@@ -102,5 +122,8 @@ class MemberAnswer(Struct):
 
 
 class MemberList(Struct):
+    """`former_members` are told to the team's admins: the latest hundred."""
+
     members: list[TeamMember]
     pagination: Pagination
+    former_members: list[FormerColleague] | UnsetType = UNSET

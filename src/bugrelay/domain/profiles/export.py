@@ -24,7 +24,7 @@ from bugrelay.domain.bugs.models import (
     StatusChange,
     Vote,
 )
-from bugrelay.domain.companies.models import CompanyClaim, Member
+from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Member
 from bugrelay.domain.moderation.models import AuditLog, Flag
 from bugrelay.infra.db import Query, Reader
 from bugrelay.infra.text import neutralise
@@ -62,6 +62,10 @@ SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
     "company_memberships": (
         Member.user_id == _me,
         (Member.id, Member.company_id, Member.role, Member.added_at),
+    ),
+    "former_company_memberships": (
+        FormerMember.user_id == _me,
+        (FormerMember.company_id, FormerMember.role, FormerMember.added_at, FormerMember.ended_at),
     ),
     "company_claims": (
         CompanyClaim.user_id == _me,

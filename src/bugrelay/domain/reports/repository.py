@@ -17,6 +17,7 @@ from bugrelay.domain.bugs.models import Bug
 from bugrelay.domain.bugs.repository import VISIBLE, contains
 from bugrelay.domain.bugs.schemas import ApplicationRef, CompanyRef, UserRef, shown
 from bugrelay.domain.companies.models import Application, Company, Member
+from bugrelay.domain.companies.repository import EFFECTIVE
 from bugrelay.domain.reports.schemas import (
     ApplicationOut,
     ApplicationQuery,
@@ -159,7 +160,7 @@ _PUBLIC_MEMBERS = Query(
     select(User.id, User.username, Member.role)
     .join(Member, Member.user_id == User.id)
     .join(Company, Company.id == Member.company_id)
-    .where(Company.id == bindparam("company_id"), Company.verified)
+    .where(Company.id == bindparam("company_id"), Company.verified, EFFECTIVE)
     .order_by(Member.added_at, Member.id)
 )
 

@@ -7,9 +7,14 @@ from uuid import UUID
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import JSONBody
 
-from bugrelay.domain.companies import repository
-from bugrelay.domain.companies.controllers.subjects import company_to_manage, my_company
-from bugrelay.domain.companies.errors import MemberNotFound
+from bugrelay.domain.companies import policies, repository
+from bugrelay.domain.companies.controllers.subjects import (
+    company_to_manage,
+    my_company,
+    my_role,
+    named_company,
+)
+from bugrelay.domain.companies.errors import MemberNotFound, NotMember
 from bugrelay.domain.companies.schemas import (
     AddMember,
     ChangeRole,
@@ -32,25 +37,31 @@ class TeamController(Controller):
 
     @get("/", opt=users(my_company, role="company members").opt(query=PageQuery))
     async def list_members(self, request: ApiRequest) -> Response[MemberList]:
-        """The team with its e-mail addresses."""
-        query = request.read_query(PageQuery)
-        members, total = await repository.list_members(
-            request.platform.database, request.path_id("company_id"), query
-        )
-        return answer(MemberList(members, Pagination.of(query, total)))
+        """The team with its e-mail addresses; its admins also see who does not count yet, and former members."""
+        query, database = request.read_query(PageQuery), request.platform.database
+        company = await named_company(request)
+        role = await my_role(request, company)
+        if role is None:
+            raise NotMember
+        is_admin = policies.may_manage(role)
+        members, total = await repository.list_members(database, company.id, query, for_admin=is_admin)
+        listed = MemberList(members, Pagination.of(query, total))
+        if is_admin:
+            listed.former_members = await repository.former_members(database, company.id)
+        return answer(listed)
 
     @post("/", opt=users(company_to_manage, role="company admins").opt())
     async def add(self, request: ApiRequest, data: JSONBody[AddMember]) -> Response[MemberAnswer]:
-        """Add a registered user whose address is at the company's domain."""
+        """Add a registered user whose address is at the company's domain; they count once it is verified."""
         company_id = request.path_id("company_id")
         async with request.platform.work() as work:
             user_id = await team.add_to_team(
+                request.platform,
                 work,
                 company_id,
                 actor_id=request.user_id,
                 email=data.email,
                 role=data.role,
-                proven_address=request.platform.settings.require_verified_email,
             )
             member = await _member(work.reader, company_id, user_id)
         return answer(MemberAnswer("Member added successfully", member), status=201)

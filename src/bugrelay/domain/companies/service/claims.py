@@ -19,7 +19,7 @@ from bugrelay.domain.companies.errors import CompanyAlreadyVerified, CompanyNotF
 from bugrelay.domain.companies.events import CompanyClaimed
 from bugrelay.domain.companies.models import CompanyClaim
 from bugrelay.domain.companies.repository import CompanyFacts
-from bugrelay.domain.companies.service.team import add_member
+from bugrelay.domain.companies.service.team import add_member, start_new_team
 from bugrelay.domain.companies.service.verification import verify_company
 from bugrelay.errors import InvalidLinkToken
 from bugrelay.infra.ids import new_id
@@ -182,7 +182,10 @@ async def _locked(work: UnitOfWork, company_id: UUID) -> CompanyFacts:
 async def _complete(
     work: UnitOfWork, company: CompanyFacts, *, claim_id: UUID, user_id: UUID, method: str
 ) -> None:
-    """The company's row is locked: of many valid claims, one gets here first, and the others find it verified."""
+    """The company's row is locked: of many valid claims, one gets here first, and the others find it verified.
+
+    A claimant who was not on the team starts a new one: what a former team lost with the verification stays lost.
+    """
     if company.verified:
         raise CompanyAlreadyVerified
     using = (
@@ -198,6 +201,8 @@ async def _complete(
     )
     if not (await work.session.execute(using)).first():
         raise InvalidLinkToken
+    if not await repository.is_on_team(work.reader, company_id=company.id, user_id=user_id):
+        await start_new_team(work, company.id)
     await verify_company(work, company.id)
     await add_member(work, company_id=company.id, user_id=user_id, role="admin")
     work.record(CompanyClaimed(company.id, user_id, method))

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.accounts.errors import UserNotFound
 from bugrelay.domain.accounts.events import AccountErased
-from bugrelay.domain.accounts.models import email_key
+from bugrelay.domain.accounts.models import VERIFY_EMAIL, email_key
 from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.accounts.service.links import request_link
 from bugrelay.domain.companies import policies, repository
 from bugrelay.domain.companies.domains import email_domain
 from bugrelay.domain.companies.errors import (
@@ -27,20 +28,21 @@ from bugrelay.domain.companies.errors import (
     NotMember,
 )
 from bugrelay.domain.companies.events import CompanyChanged
-from bugrelay.domain.companies.models import CompanyClaim, Member
+from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Member
 from bugrelay.domain.companies.repository import CompanyFacts
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.infra.ids import new_id
+from bugrelay.infra.platform import Platform
 from bugrelay.infra.unit_of_work import UnitOfWork
 
 
 async def add_to_team(
-    work: UnitOfWork, company_id: UUID, *, actor_id: UUID, email: str, role: str, proven_address: bool
+    platform: Platform, work: UnitOfWork, company_id: UUID, *, actor_id: UUID, email: str, role: str
 ) -> UUID:
     """Add the registered user at an address; gives their id.
 
-    The address must be at exactly the company's domain. Where `proven_address`, its owner must have verified it:
-    else whoever registers with a colleague's address first would be taken for the colleague.
+    The address must be at exactly the company's domain. They count from the moment that it is verified: else whoever
+    registers with a colleague's address first would be taken for the colleague. A mail asks them to verify it.
 
     Raises:
         AccountBanned, NotMember, InsufficientPermissions, InvalidDomain, AlreadyMember
@@ -49,15 +51,24 @@ async def add_to_team(
     company = await lock_as_admin(work, company_id, actor_id=actor_id)
     if email_domain(email) != company.domain:
         raise InvalidDomain("Members must have an address at exactly the company's domain")
-    user_id, is_verified = await repository.account_at(work.session, email_key(email)) or (None, False)
+    key = email_key(email)
+    user_id, is_verified = await repository.account_at(work.session, key) or (None, False)
     if user_id is None:
         raise UserNotFound("There is no account with this address")
-    if proven_address and not is_verified:
-        raise UserNotFound("Nobody has verified this address yet")
-    if not await _insert(work, company_id=company_id, user_id=user_id, role=role):
+    if not await _insert(work, company_id=company_id, user_id=user_id, role=role, key=key):
         raise AlreadyMember
+    if not is_verified:
+        await _mail_verification(platform, work, user_id=user_id, email=email, actor_id=actor_id)
     work.record(CompanyChanged(company_id))
     return user_id
+
+
+async def _mail_verification(
+    platform: Platform, work: UnitOfWork, *, user_id: UUID, email: str, actor_id: UUID
+) -> None:
+    """Mail a link to verify the address, unless it has got enough mail: then its owner asks for one."""
+    if await platform.mail_budget.take(email, caller=f"user:{actor_id}") == 0:
+        await request_link(platform, work, user_id=user_id, purpose=VERIFY_EMAIL)
 
 
 async def change_role(
@@ -125,20 +136,50 @@ async def _ensure_admin_stays(
 
 
 async def add_member(work: UnitOfWork, *, company_id: UUID, user_id: UUID, role: str) -> bool:
-    """Make the user a member, or change their role; True when they were not one before."""
+    """Make the user a member who counts at once, whatever their address: by a proven claim, or the operator's word.
+
+    A member gets the role, and counts from now on; True when they were not one before.
+    """
     work.record(CompanyChanged(company_id))
-    if await _insert(work, company_id=company_id, user_id=user_id, role=role):
+    if await _insert(work, company_id=company_id, user_id=user_id, role=role, key=None):
         return True
-    await _set_role(work, company_id=company_id, user_id=user_id, role=role)
+    await work.session.execute(
+        update(Member)
+        .where(Member.company_id == company_id, Member.user_id == user_id)
+        .values(role=role, email_key=None)
+    )
     return False
 
 
-async def _insert(work: UnitOfWork, *, company_id: UUID, user_id: UUID, role: str) -> bool:
+async def start_new_team(work: UnitOfWork, company_id: UUID) -> None:
+    """Everybody on the team so far is a former member. The company's row is locked."""
+    ended = (
+        delete(Member)
+        .where(Member.company_id == company_id)
+        .returning(Member.company_id, Member.user_id, Member.role, Member.added_at)
+        .cte("ended")
+    )
+    kept = insert(FormerMember).from_select(
+        ["company_id", "user_id", "role", "added_at"],
+        select(ended.c.company_id, ended.c.user_id, ended.c.role, ended.c.added_at),
+    )
+    again = kept.on_conflict_do_update(
+        index_elements=["company_id", "user_id"],
+        set_={name: kept.excluded[name] for name in ("role", "added_at", "ended_at")},
+    )
+    await work.session.execute(again)
+
+
+async def _insert(work: UnitOfWork, *, company_id: UUID, user_id: UUID, role: str, key: str | None) -> bool:
+    """A place on the team, instead of a former one; False for a member. `key` is the address that it depends on."""
     made = await work.session.execute(
         insert(Member)
-        .values(id=new_id(), company_id=company_id, user_id=user_id, role=role)
+        .values(id=new_id(), company_id=company_id, user_id=user_id, role=role, email_key=key)
         .on_conflict_do_nothing(index_elements=["company_id", "user_id"])
         .returning(Member.id)
+    )
+    await work.session.execute(
+        delete(FormerMember).where(FormerMember.company_id == company_id, FormerMember.user_id == user_id)
     )
     return made.first() is not None
 
@@ -155,5 +196,6 @@ async def forget_person(session: AsyncSession, event: AccountErased) -> None:
     for about_them in (
         delete(CompanyClaim).where(CompanyClaim.user_id == event.user_id),
         delete(Member).where(Member.user_id == event.user_id),
+        delete(FormerMember).where(FormerMember.user_id == event.user_id),
     ):
         await session.execute(about_them)

@@ -46,6 +46,9 @@ async def _turn(work: UnitOfWork, company_id: UUID, *, verified: bool) -> bool:
 async def vouch_for_member(work: UnitOfWork, *, domain: str, email: str, role: str) -> None:
     """The operator's word: the user belongs to the company, and the company is what its domain says.
 
+    No address has to be verified. Where the company had lost its verification, its members are back, as by a system
+    admin's word.
+
     Raises:
         CompanyNotFound, UserNotFound
     """
@@ -55,5 +58,6 @@ async def vouch_for_member(work: UnitOfWork, *, domain: str, email: str, role: s
     user_id = await user_id_of(work.session, email)
     if user_id is None:
         raise UserNotFound(f"There is no account for {email}")
+    await repository.lock_company(work.session, company.id)
     await verify_company(work, company.id)
     await add_member(work, company_id=company.id, user_id=user_id, role=role)
