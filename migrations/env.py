@@ -1,9 +1,13 @@
-"""Run by Alembic: every migration in a transaction of its own, one process at a time."""
+"""Run by Alembic: every migration in a transaction of its own, one process at a time.
+
+Each transaction gives up a lock that it does not get at once: whoever waits for a table has everybody behind it who
+only wants to read. `bugrelay.migrate` tries again.
+"""
 
 from __future__ import annotations
 
 from alembic import context
-from sqlalchemy import MetaData, create_engine, text
+from sqlalchemy import MetaData, NullPool, create_engine, event, text
 from sqlalchemy.engine import Connection
 
 from bugrelay.infra.db import sqlalchemy_url
@@ -13,10 +17,13 @@ MIGRATION_LOCK = (
     7203471  # any fixed number; it keeps two processes that start at once from migrating together
 )
 
+LOCK_TIMEOUT = "200ms"  # readers that came after a migration wait no longer than that
+
 
 def migrate(connection: Connection) -> None:
     connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})
     connection.commit()
+    event.listen(connection, "begin", set_lock_timeout)
     try:
         context.configure(
             connection=connection,
@@ -35,6 +42,11 @@ def migrate(connection: Connection) -> None:
         connection.commit()
 
 
+def set_lock_timeout(connection: Connection) -> None:
+    """For this transaction. A migration may set another; what runs outside of one, as CONCURRENTLY does, has none."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+
+
 def models() -> MetaData | None:
     """The tables of every domain, for `alembic revision --autogenerate`; importing them would slow each start."""
     if context.config.cmd_opts is None:
@@ -46,7 +58,5 @@ def models() -> MetaData | None:
 
 
 url = context.config.get_main_option("sqlalchemy.url") or load_settings().database_url
-engine = create_engine(sqlalchemy_url(url))
-with engine.connect() as connection:
+with create_engine(sqlalchemy_url(url), poolclass=NullPool).connect() as connection:
     migrate(connection)
-engine.dispose()

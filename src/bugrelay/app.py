@@ -21,7 +21,7 @@ from bugrelay.http.docs import DocsController
 from bugrelay.http.draining import ClosesWhileDraining
 from bugrelay.http.errors import EXCEPTION_HANDLERS
 from bugrelay.http.gate import Gate, RouteBuckets
-from bugrelay.http.health import HealthController
+from bugrelay.http.health import HealthController, SchemaCheck
 from bugrelay.http.hot import HotPath
 from bugrelay.http.openapi import openapi_document
 from bugrelay.http.request import ApiRequest
@@ -30,6 +30,7 @@ from bugrelay.infra.lifecycle import Lifecycle
 from bugrelay.infra.logging import configure_logging
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.viewer import Viewer
+from bugrelay.migrate import outgrown_revisions
 from bugrelay.settings import Settings, load_settings
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -79,6 +80,7 @@ def create_app(settings: Settings, lifecycle: Lifecycle | None = None) -> Litest
                 "lifecycle": lifecycle,
                 "authenticate": _authenticate,
                 "openapi": openapi_bytes,
+                "schema": SchemaCheck(platform.database, outgrown_revisions),
             }
         ),
         lifespan=[lifespan],

@@ -60,13 +60,13 @@ def external_settings() -> Settings:
 def databases() -> Iterator[Settings]:
     """The settings with both databases up and migrated; embedded ones are joined or started."""
     from bugrelay.embedded import EmbeddedError, running
-    from bugrelay.migrate import migrate
+    from bugrelay.migrate import MigrationError, migrate
 
     try:
         with running(settings_or_exit()) as settings:
             migrate(settings)
             yield settings
-    except EmbeddedError as error:
+    except (EmbeddedError, MigrationError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -95,13 +95,16 @@ def with_platform(settings: Settings, task: Callable[[Platform], Awaitable[None]
 @main.command()
 def run() -> None:
     """Run everything on this machine: databases, migrations, server, worker."""
-    from bugrelay.migrate import migrate
+    from bugrelay.migrate import MigrationError, migrate
     from bugrelay.supervisor import Child
     from bugrelay.supervisor import run as supervise
 
     server = Child(name="server", argv=[sys.executable, "-m", "bugrelay", "serve"])
     worker = Child(name="worker", argv=[sys.executable, "-m", "bugrelay", "worker"])
-    sys.exit(supervise(settings_or_exit(), children=[server, worker], migrate=migrate))
+    try:
+        sys.exit(supervise(settings_or_exit(), children=[server, worker], migrate=migrate))
+    except MigrationError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command()

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import time
+from functools import lru_cache
 from pathlib import Path
 
 from alembic import command, op
 from alembic.config import Config
+from alembic.script import ScriptDirectory
+from psycopg.errors import DeadlockDetected, LockNotAvailable
+from sqlalchemy.exc import OperationalError
 
 from bugrelay.settings import Settings
 
 _PACKAGE = Path(__file__).parent
 _IN_A_WHEEL = _PACKAGE / "_migrations"  # pyproject.toml puts them there
 _IN_A_CHECKOUT = _PACKAGE.parents[1] / "migrations"
+
+PATIENCE_SECONDS = 60
+PAUSE_SECONDS = 1  # between two attempts, for those who were held up by the first
+
+
+class MigrationError(Exception):
+    """The database cannot be migrated; the text is one line for the person at the terminal."""
 
 
 def scripts_folder() -> Path:
@@ -26,9 +38,40 @@ def alembic_config(settings: Settings) -> Config:
     return config
 
 
-def migrate(settings: Settings) -> None:
-    """Apply what is missing; safe to call from several processes at once, and when nothing is missing."""
-    command.upgrade(alembic_config(settings), "head")
+def migrate(settings: Settings, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    """Apply what is missing; safe to call from several processes at once, and when nothing is missing.
+
+    A migration that does not get a lock at once is rolled back, so that nobody queues behind it, and tried again.
+
+    Raises:
+        MigrationError: It did not get its locks for `patience_seconds`. The migrations before it are applied.
+    """
+    deadline = time.monotonic() + patience_seconds
+    while not _upgraded(settings):
+        if time.monotonic() > deadline:
+            raise MigrationError(
+                f"a transaction that stays open (see pg_stat_activity) held what a migration must lock for"
+                f" {patience_seconds:g} s; nothing is half done: end it, then migrate again"
+            )
+        time.sleep(PAUSE_SECONDS)
+
+
+def _upgraded(settings: Settings) -> bool:
+    """Whether every migration got its locks."""
+    try:
+        command.upgrade(alembic_config(settings), "head")
+    except OperationalError as error:
+        if isinstance(error.orig, LockNotAvailable | DeadlockDetected):
+            return False
+        raise
+    return True
+
+
+@lru_cache(maxsize=1)
+def outgrown_revisions() -> frozenset[str]:
+    """Those that are too old for this release. One that is not among them is its own, or a newer release's."""
+    scripts = ScriptDirectory(str(scripts_folder()))
+    return frozenset(script.revision for script in scripts.walk_revisions()) - set(scripts.get_heads())
 
 
 def create_functions(*names: str) -> None:

@@ -8,11 +8,19 @@ from itertools import count
 
 import psycopg
 import pytest
+from alembic import command
 
 from bugrelay.infra.db import libpq_url
+from bugrelay.migrate import alembic_config
+from bugrelay.settings import load_settings
 from tests.conftest import Servers, with_database
 
 NewDatabase = Callable[[], str]
+
+
+def migrate_to(revision: str, url: str) -> None:
+    """Bring a database to an older schema."""
+    command.upgrade(alembic_config(load_settings({"DATABASE_URL": url})), revision)
 
 
 @pytest.fixture

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Literal
 
 from litestar import Controller, Response, get
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
+from bugrelay.errors import ServiceUnavailable
 from bugrelay.http.access import anyone
 from bugrelay.http.answers import answer
 from bugrelay.http.request import ApiRequest
+from bugrelay.infra.db import Database
 
 POSTGRES_SECONDS = 2
 NEVER_CACHED = {"Cache-Control": "no-store"}
@@ -21,8 +24,11 @@ class Health(Struct):
 
 
 class Checks(Struct):
+    """`schema` is there while the database waits for `bugrelay migrate`."""
+
     postgres: Literal["ok", "down"]
     redis: Literal["ok", "down"]
+    schema: Literal["behind"] | UnsetType = UNSET
 
 
 class Readiness(Struct):
@@ -30,6 +36,30 @@ class Readiness(Struct):
 
     status: Literal["ok", "degraded", "unavailable"]
     checks: Checks
+
+
+class SchemaCheck:
+    """Whether the database is migrated far enough for this release; asked until it is, since no migration goes back.
+
+    A revision that this release does not know is a newer one's: the schema of that release still serves this one.
+
+    Args:
+        outgrown_revisions: Gives those that are too old.
+    """
+
+    def __init__(self, database: Database, outgrown_revisions: Callable[[], frozenset[str]]) -> None:
+        self._database = database
+        self._outgrown_revisions = outgrown_revisions
+        self._current = False
+
+    async def is_current(self) -> bool:
+        """Raises ServiceUnavailable or TimeoutError when PostgreSQL is away."""
+        if not self._current:
+            outgrown = await asyncio.to_thread(self._outgrown_revisions)
+            async with asyncio.timeout(POSTGRES_SECONDS):
+                revision = await self._database.revision()
+            self._current = revision is not None and revision not in outgrown
+        return self._current
 
 
 class HealthController(Controller):
@@ -43,14 +73,24 @@ class HealthController(Controller):
 
     @get("/ready", opt={"also": (503,)})
     async def ready(self, request: ApiRequest) -> Response[Readiness]:
-        """200 while PostgreSQL answers within two seconds and the server is not about to stop, else 503."""
-        platform = request.platform
-        postgres, redis = await asyncio.gather(
-            platform.database.ping(timeout_seconds=POSTGRES_SECONDS), platform.redis.ping()
-        )
-        checks = Checks("ok" if postgres else "down", "ok" if redis else "down")
-        if not postgres or request.lifecycle.is_draining:
+        """200 while PostgreSQL answers in two seconds and is migrated, and the server is not draining; else 503."""
+        checks = await _checks(request)
+        if checks.postgres == "down" or checks.schema is not UNSET or request.lifecycle.is_draining:
             return answer(
                 Readiness("unavailable", checks), status=503, headers={**NEVER_CACHED, "Retry-After": "2"}
             )
-        return answer(Readiness("ok" if redis else "degraded", checks), headers=NEVER_CACHED)
+        return answer(Readiness("ok" if checks.redis == "ok" else "degraded", checks), headers=NEVER_CACHED)
+
+
+async def _checks(request: ApiRequest) -> Checks:
+    database, schema = request.platform.database, request.app.state.schema
+    postgres, redis = await asyncio.gather(
+        database.ping(timeout_seconds=POSTGRES_SECONDS), request.platform.redis.ping()
+    )
+    checks = Checks("ok" if postgres else "down", "ok" if redis else "down")
+    if postgres:
+        try:
+            checks.schema = UNSET if await schema.is_current() else "behind"
+        except (TimeoutError, ServiceUnavailable):
+            checks.postgres = "down"
+    return checks

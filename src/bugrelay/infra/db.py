@@ -68,6 +68,7 @@ class TransactionReader:
 
 
 _PING = Query(text("SELECT 1"))
+_REVISION = Query(text("SELECT version_num FROM alembic_version"))
 
 
 class Database:
@@ -160,6 +161,14 @@ class Database:
         except (TimeoutError, ServiceUnavailable):
             return False
         return True
+
+    async def revision(self) -> str | None:
+        """The last migration that was applied; None before the first."""
+        try:
+            row = await self.row(_REVISION)
+        except psycopg.errors.UndefinedTable:
+            return None
+        return row[0] if row else None
 
     async def close(self) -> None:
         await self._read.close()
