@@ -22,12 +22,18 @@ from granian.server import MPServer
 from litestar import Litestar
 
 from bugrelay.infra.lifecycle import Lifecycle
-from bugrelay.infra.listener import BACKLOG, drop_new_connections, listen, wait_until_accepted
+from bugrelay.infra.listener import (
+    BACKLOG,
+    bound_responses,
+    drop_new_connections,
+    listen,
+    wait_until_accepted,
+)
 from bugrelay.infra.logging import configure_logging
 from bugrelay.settings import Settings
 
 HEADER_MILLISECONDS = 20_000  # slow headers are closed; the contract allows 60 s
-HEADER_BYTES = 64 * 1024  # of one request, its line included
+HEADER_BYTES = 64 * 1024  # of one request, its line included; of a response, hyper buffers as much
 STOP_SECONDS = 10
 MOST_CONNECTIONS = 4096  # of one process, idle ones included: the server takes no more until one is closed
 _POLL_SECONDS = 0.05
@@ -69,6 +75,7 @@ def serve(settings: Settings, *, join: bool = False) -> None:
     )
     server.on_startup(_ignore_hangup)  # granian has a handler of its own by then
     server.listener = listen(settings.host, settings.port, join=join)
+    bound_responses(server.listener, timeout_seconds=settings.send_timeout_seconds)
     server.lifecycle = lifecycle
     server.drain_seconds = settings.drain_seconds
     for doubt in settings.doubts:

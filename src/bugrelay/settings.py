@@ -221,6 +221,9 @@ class Settings:
     max_requests_in_flight: int = _setting(
         "1000", _positive, "Requests a server process works on at once; more are answered 503."
     )
+    send_timeout_seconds: int = _setting(
+        "20", _positive, "Seconds after which a client that reads nothing of its response is disconnected."
+    )
 
     # Network
     trusted_proxies: tuple[IPNetwork, ...] = _setting(

@@ -84,6 +84,7 @@ class Board:
     """`python -m bugrelay serve` as a process of its own, on a free port."""
 
     def __init__(self, *, database_url: str, redis_url: str, home: Path, **environment: str) -> None:
+        self.home = home
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {

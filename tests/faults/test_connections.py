@@ -65,16 +65,18 @@ async def test_1200_connections_that_do_nothing_leave_good_clients_fine(board: B
 @pytest.mark.slow
 async def test_clients_that_do_not_read_their_answers_keep_no_place(start_board: StartBoard) -> None:
     board = start_board(MAX_REQUESTS_IN_FLIGHT="20")
-    async with (
-        connections(board, request("GET /docs/openapi.json") * 20, count=100),
-        board.visitor() as visitor,
-    ):
-        served_in_a_row = 0
-        async with asyncio.timeout(30):  # for the two thousand requests to be answered or refused
-            while served_in_a_row < 20:
-                await asyncio.sleep(0.05)
-                status = (await visitor.get("/api/v1/bugs?page=2")).status_code
-                served_in_a_row = served_in_a_row + 1 if status == 200 else 0
+    async with connections(board, request("GET /docs/openapi.json") * 20, count=100):
+        await until_served_in_a_row(board, 20)
+
+
+async def until_served_in_a_row(board: Board, count: int) -> None:
+    """Until those before are answered or refused, which on a busy machine takes its time."""
+    served_in_a_row = 0
+    async with board.visitor() as visitor, asyncio.timeout(30):
+        while served_in_a_row < count:
+            await asyncio.sleep(0.02)
+            status = (await visitor.get("/api/v1/bugs?page=2")).status_code
+            served_in_a_row = served_in_a_row + 1 if status == 200 else 0
 
 
 async def test_a_sender_who_breaks_off_is_no_error_of_ours(board: Board) -> None:
@@ -100,10 +102,7 @@ async def test_a_reader_who_leaves_early_is_no_error_of_ours(
             await asyncio.sleep(0.2)
     async with connections(board, request("GET /docs/openapi.json"), count=20):
         pass
-    await asyncio.sleep(1)  # what they asked for is finished, and counts as work until then
-    async with board.visitor() as visitor:
-        for _ in range(40):
-            assert (await visitor.get("/api/v1/bugs?page=2")).status_code == 200
+    await until_served_in_a_row(board, 40)
 
 
 async def test_a_change_whose_sender_left_is_made_or_not_made_whole(

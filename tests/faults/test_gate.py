@@ -48,8 +48,17 @@ class Asker:
     async def _run(self, scope: Any, receive: Any, send: Any) -> None:
         await self._application(scope, receive, send)
 
-    async def ask(self, application: Application, body: Iterable[tuple[float, bytes] | None] = ()) -> Answer:
-        """`body`: pieces, each with the seconds it takes to come; None is a sender who leaves."""
+    async def ask(
+        self,
+        application: Application,
+        body: Iterable[tuple[float, bytes] | None] = (),
+        *,
+        reads: asyncio.Event | None = None,
+    ) -> Answer:
+        """`body`: pieces, each with the seconds it takes to come; None is a sender who leaves.
+
+        `reads`: when the client begins to read.
+        """
         self._application = application
         pieces = list(body)
         sent: list[Any] = []
@@ -65,6 +74,8 @@ class Asker:
 
         async def send(message: Any) -> None:
             sent.append(message)
+            if reads is not None and message["type"] == "http.response.body":
+                await reads.wait()
 
         began = time.monotonic()
         await self._gate(scope_of(has_body=bool(pieces)), receive, send)
@@ -74,6 +85,17 @@ class Asker:
         assert [message["type"] for message in rest] == ["http.response.body"] * len(rest)
         headers = {name.decode(): value.decode() for name, value in start["headers"]}
         return Answer(start["status"], headers, b"".join(message["body"] for message in rest), seconds)
+
+    async def ask_without_reading(
+        self, application: Application, *, reads: asyncio.Event
+    ) -> asyncio.Task[Answer]:
+        """A request whose response is on its way to a client that does not read yet."""
+        unread = self._gate.load.response_bytes
+        asking = asyncio.create_task(self.ask(application, reads=reads))
+        async with asyncio.timeout(10):
+            while self._gate.load.response_bytes == unread:
+                await asyncio.sleep(0)
+        return asking
 
 
 def scope_of(*, has_body: bool) -> dict[str, Any]:
@@ -200,6 +222,30 @@ async def test_a_body_over_the_memory_of_all_is_refused(
     assert (await asker.ask(echo, [(0, b"a" * 600), (0, b"a" * 600)])).status == 503
     for _ in range(3):
         assert (await asker.ask(echo, [(0, b"a" * 600)])).status == 200
+
+
+async def test_who_does_not_read_takes_no_place(asker: Asker) -> None:
+    reads = asyncio.Event()
+    asking = await asker.ask_without_reading(quick, reads=reads)
+    assert (await asker.ask(quick)).status == 200
+    reads.set()
+    assert (await asking).body == b"ok"
+
+
+async def test_responses_that_nobody_reads_are_bounded_by_the_memory_of_all(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def large(_scope: Any, _receive: Any, send: Any) -> None:
+        await answer_ok(send, b"a" * 600)
+
+    monkeypatch.setattr(gate, "RESPONSE_BYTES_HELD", 1000)
+    reads = asyncio.Event()
+    first = await asker.ask_without_reading(large, reads=reads)
+    assert (await asker.ask(quick)).status == 200
+    second = await asker.ask_without_reading(large, reads=reads)
+    assert (await asker.ask(quick)).status == 503
+    reads.set()
+    assert [(await first).status, (await second).status] == [200, 200]
 
 
 async def test_an_answer_that_is_on_its_way_takes_the_time_it_takes(asker: Asker) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ log = structlog.get_logger()
 ANSWER_SECONDS = 5.5  # of our own time, waiting for the body left out; the contract says 6 from its last byte
 BODY_SECONDS = 50  # for a body to arrive; the contract says 60
 BODY_BYTES_HELD = 256 * 1024 * 1024  # by all requests of a process together
+RESPONSE_BYTES_HELD = 256 * 1024 * 1024  # by all clients of a process that have yet to read them
 UNSHED = "/health"  # an overloaded process lives
 
 OVERLOADED = "BugRelay is overloaded; try again shortly"
@@ -51,10 +53,28 @@ class RouteBuckets:
 
 @dataclass
 class Load:
-    """What this process is busy with. A request that waits for its body keeps us busy only by the bytes it sent."""
+    """What this process is busy with.
+
+    A request that waits for its body, or for its client to read the response, keeps us busy only by the bytes held.
+    """
 
     requests: int = 0
     body_bytes: int = 0
+    response_bytes: int = 0
+
+    @property
+    def is_sending_too_much(self) -> bool:
+        """Whether clients that do not read hold as much of their responses as we can bear."""
+        return self.response_bytes > RESPONSE_BYTES_HELD
+
+    @contextmanager
+    def sending(self, held_bytes: int) -> Iterator[None]:
+        """While a response of this size waits for its client to read."""
+        self.response_bytes += held_bytes
+        try:
+            yield
+        finally:
+            self.response_bytes -= held_bytes
 
 
 class Gate:
@@ -65,14 +85,14 @@ class Gate:
         self._platform = platform
         self._buckets = buckets
         self._general = platform.buckets.get("general")
-        self._load = Load()
+        self.load = Load()
         self._most_in_flight = platform.settings.max_requests_in_flight
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        self._load.requests += 1
+        self.load.requests += 1
         # Routing reads `//api//v1/bugs` as `/api/v1/bugs`; limits must, too.
         scope["path"] = _SLASHES.sub("/", scope["path"])
         try:
@@ -80,13 +100,14 @@ class Gate:
         except BugRelayError as error:
             await send_error(error, send)
         finally:
-            self._load.requests -= 1
+            self.load.requests -= 1
 
     async def _pass(self, scope: Any, receive: Receive, send: Send) -> None:
-        if self._load.requests > self._most_in_flight and scope["path"] != UNSHED:
+        is_overloaded = self.load.requests > self._most_in_flight or self.load.is_sending_too_much
+        if is_overloaded and scope["path"] != UNSHED:
             raise ServiceUnavailable(OVERLOADED)
         headers = await self.admit(scope)
-        await _Exchange(self._app, scope, receive, send, load=self._load, headers=headers).run()
+        await _Exchange(self._app, scope, receive, send, load=self.load, headers=headers).run()
 
     async def admit(self, scope: Any) -> dict[str, str]:
         """Charge a request to its limits, once, whoever asks; gives the headers that tell of them.
@@ -236,7 +257,12 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._answered = True
             message["headers"] = [*message.get("headers", []), *as_asgi(self._more_headers)]
-        await self._send(message)
+        self._load.requests -= 1  # whoever does not read takes no place from others
+        try:
+            with self._load.sending(_body_bytes(message)):
+                await self._send(message)
+        finally:
+            self._load.requests += 1
 
     def _set_timer(self, at: float, error: BugRelayError) -> None:
         self._timer.cancel()
@@ -246,6 +272,10 @@ class _Exchange:
     def _give_up(self, error: BugRelayError) -> None:
         if not self._too_late.done():
             self._too_late.set_result(error)
+
+
+def _body_bytes(message: Any) -> int:
+    return len(message.get("body", b""))
 
 
 def _note_outcome(task: asyncio.Task[None]) -> None:

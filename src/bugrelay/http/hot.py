@@ -12,6 +12,7 @@ from typing import Any
 from litestar.types import ASGIApp, Receive, Send
 
 from bugrelay.errors import BugRelayError
+from bugrelay.http.backpressure import send_body
 from bugrelay.http.encoding import (
     COMPRESS_FROM_BYTES,
     ETAG_BYTES,
@@ -51,7 +52,7 @@ class HotPath:
         """Send what is kept, unless the request is one for the layers below."""
         started = time.perf_counter()
         sent = dict(scope["headers"])
-        if any(name in sent for name in NOT_FOR_THESE):
+        if any(name in sent for name in NOT_FOR_THESE) or self._gate.load.is_sending_too_much:
             return False
         try:
             limits = await self._gate.admit(scope)
@@ -64,7 +65,8 @@ class HotPath:
         status, headers, body = _fitting(hot, sent)
         headers += [(b"x-request-id", request_id.encode()), *as_asgi(limits)]
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        with self._gate.load.sending(len(body)):
+            await send_body(send, body)
         log_request(
             method="GET",
             route=place.route,

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Send
 
+from bugrelay.http.backpressure import send_body
 from bugrelay.http.encoding import (
     COMPRESS_FROM_BYTES,
     GZIP_LEVEL,
@@ -138,7 +139,7 @@ class _Answer:
     async def _send_body(self, body: bytes, *, more: bool) -> None:
         if self.method == "HEAD":
             body = b""
-        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        await send_body(self._send, body, more=more)
 
 
 _REQUEST_HEADERS = {b"x-request-id", b"accept-encoding", b"if-none-match"}

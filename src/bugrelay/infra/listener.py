@@ -12,6 +12,7 @@ import time
 from bugrelay.settings import SettingError
 
 BACKLOG = 1024
+UNSENT_BYTES = 64 * 1024  # buffered by the kernel, beyond what the client has room for
 ACCEPT_SECONDS = 5.0  # at most, for processes that have too much to do to accept
 # Longer than a handshake takes, and than a process that is busy takes to read what a new connection has sent.
 QUIET_SECONDS = 0.5
@@ -69,6 +70,19 @@ def _refused(host: str, port: int, error: OSError) -> str:
     line = f"{setting}: cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}"
     hint = "; `bugrelay serve --join` shares the port with a server that runs"
     return line + hint if error.errno == errno.EADDRINUSE else line
+
+
+def bound_responses(listener: socket.socket, *, timeout_seconds: int) -> None:
+    """Bound what the kernel buffers for a client that does not read, and close it after `timeout_seconds`.
+
+    Connections inherit these options. The kernel keeps the time (TCP_USER_TIMEOUT, tcp(7)), because only it knows what
+    the client has taken: a response may be finished for us while much of it still waits in buffers.
+    """
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_seconds * 1000)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+    listener.setsockopt(
+        socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+    )  # the last piece waits for no acknowledgement
 
 
 def drop_new_connections(listener: socket.socket) -> None:

@@ -38,12 +38,11 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _KEY = re.compile(r"(?:[A-Za-z0-9_-]{1,100}/){0,4}[A-Za-z0-9_-]{1,100}(?:\.[a-z0-9]{1,5})?")
-_CHUNK_BYTES = 256 * 1024
+_CHUNK_BYTES = 64 * 1024  # what a reader holds who does not read
 _DEADLINE_SECONDS = 5.0
 _INCOMING = ".incoming"
 _LEFTOVER_AGE_SECONDS = 3600
-# S3 has no cheap small reads: a picture is mostly one request, a slow client never holds more than this.
-_S3_CHUNK_BYTES = 1024 * 1024
+_S3_CHUNK_BYTES = 256 * 1024  # more, because each is a request
 _S3_OPTIONS = {"endpoint", "region", "access_key_id", "secret_access_key"}
 
 

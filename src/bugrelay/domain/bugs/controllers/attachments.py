@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from litestar import Controller, Response, delete, get, post
+from litestar.response import Stream
 
 from bugrelay.domain.bugs import repository
 from bugrelay.domain.bugs.controllers.subjects import attachment_to_remove, bug_to_attach_to
@@ -14,6 +15,7 @@ from bugrelay.domain.bugs.service.attachments import attach, detach, new_storage
 from bugrelay.errors import BugRelayError, ServiceUnavailable
 from bugrelay.http.access import anyone, users
 from bugrelay.http.answers import Message, answer
+from bugrelay.http.files import file_response
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.uploads import read_upload
 from bugrelay.infra.storage import FileMissing
@@ -83,7 +85,7 @@ class UploadController(Controller):
     tags = ("Attachments",)
 
     @get("/{name:str}", opt=anyone().opt())
-    async def serve(self, request: ApiRequest) -> Response[bytes]:
+    async def serve(self, request: ApiRequest) -> Response[bytes] | Stream:
         """A stored picture, under its true type, in a form that runs nothing."""
         name = request.path_params["name"]
         storage_key = f"bugs/{name}"
@@ -93,10 +95,9 @@ class UploadController(Controller):
             raise FileNotFound
         try:
             stored = await request.platform.storage.get(storage_key)
-            content = await stored.read()
         except FileMissing as error:
             raise FileNotFound from error
-        return Response(content, media_type=mime_type, headers=INERT | {"ETag": f'"{name}"'})
+        return file_response(request, stored, media_type=mime_type, headers=INERT | {"ETag": f'"{name}"'})
 
 
 _OUR_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}\.[a-z]{1,5}")
