@@ -74,6 +74,15 @@ ODD = {
     "a way up": (request("GET /uploads/bugs/..%2f..%2fsecret", CLOSE), 404),
     "a host in the path": (request("GET //elsewhere.example/health", CLOSE), 404),
     "bytes in Authorization": (request("GET /api/v1/bugs", f"Authorization: Bearer \xff\r\n{CLOSE}"), 401),
+    "two credentials": (
+        request("GET /api/v1/bugs", f"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n{CLOSE}"),
+        401,
+    ),
+    "two hosts": (request("GET /health", f"Host: board.example\r\n{CLOSE}"), 400),
+    "two types of a body": (
+        post(f"Content-Type: text/plain\r\nContent-Length: 2\r\n{CLOSE}", b"{}"),
+        415,
+    ),
     "bytes in other headers": (
         request("GET /api/v1/bugs", f"X-Request-ID: \xff\r\nIf-None-Match: \xff\r\nCookie: \xff\r\n{CLOSE}"),
         200,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psycopg
@@ -55,6 +56,29 @@ async def test_everybody_else_is_refused_and_nothing_changes(
         ):
             refused(await client.request(method, url, json=body, headers=person.headers), 403, code)
     assert dump(sql) == before
+
+
+async def test_nobody_else_learns_what_there_is(
+    client: httpx.AsyncClient, sql: Sql, ada: Person, admin: Person
+) -> None:
+    """The caller is looked at first: whatever an id names, or does not, the refusal is the same."""
+    bug = await report_bug(client, ada, application_url="https://ink.example")
+    known = {
+        "bug": [bug["id"]],
+        "comment": [await comment(client, ada, bug["id"], "hello")],
+        "user": [ada.id, admin.id],
+        "company": [bug["assigned_company_id"]],
+        "application": [bug["application_id"]],
+    }
+    for method, path in (route for route in ROUTES if "{" in route[1]):
+        name = path.partition("{")[2].partition("}")[0]
+        answers = []
+        for value in (*known[name], str(uuid4())):
+            url = f"/api/v1/admin/{path.format(**{name: value})}"
+            response = await client.request(method, url, json=WHY, headers=ada.headers)
+            error = refused(response, 403, "INSUFFICIENT_PERMISSIONS")
+            answers.append({**error, "timestamp": "", "headers": sorted(response.headers)})
+        assert all(answer == answers[0] for answer in answers), path
 
 
 async def test_no_route_of_moderation_is_missing_here(client: httpx.AsyncClient) -> None:

@@ -9,6 +9,7 @@ from tests.conftest import PASSWORD, a_report
 from tests.roles.world import World, a_picture
 
 NEW_PASSWORD = "a second long passphrase"
+NOBODYS_ID = "00000000-0000-7000-8000-000000000000"
 
 
 def path_values(world: World, thing: str, role: str) -> dict[str, str]:
@@ -33,6 +34,11 @@ def path_values(world: World, thing: str, role: str) -> dict[str, str]:
         "the application": {"application_id": world.ids["application"]},
         "the member": company | {"user_id": world.people["member"].id},
         "an unclaimed company": {"company_id": world.ids["unclaimed company"]},
+        "no bug": {"bug_id": NOBODYS_ID},
+        "no comment": {"comment_id": NOBODYS_ID},
+        "nobody": {"user_id": NOBODYS_ID},
+        "no company": {"company_id": NOBODYS_ID},
+        "no application": {"application_id": NOBODYS_ID},
     }
     return things[thing]
 

@@ -1,7 +1,8 @@
 """Who may call a route, said at the route itself and checked here: a route that says nothing does not start.
 
 The order of checks is the contract's: authentication, id in the path, existence, permission, content type; the body
-is read after that. Rate limits and routing come before (http/transport.py).
+is read after that. Rate limits and routing come before (http/transport.py). Where a route is for admins alone, whether
+the caller is one comes before existence: nobody else learns what there is.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from bugrelay.errors import (
     InsufficientPermissions,
     InvalidToken,
     PayloadTooLarge,
-    UnsupportedMediaType,
 )
 from bugrelay.http.request import ApiRequest, has_body
 from bugrelay.infra.addresses import parsed_address
@@ -91,10 +91,10 @@ async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: 
     for name in request.path_params:
         if name.endswith("_id"):
             request.path_id(name)
-    if rule.subject is not None:
-        await rule.subject(request)
     if rule.admin and not viewer.is_admin:
         raise InsufficientPermissions
+    if rule.subject is not None:
+        await rule.subject(request)
     if rule.verified and request.platform.settings.require_verified_email and not viewer.is_email_verified:
         raise EmailNotVerified
     if isinstance(handler, HTTPRouteHandler):
@@ -116,10 +116,12 @@ async def _viewer(request: ApiRequest) -> Viewer:
     Outside ADMIN_ALLOWED_NETWORKS an admin is made a viewer like any other. It is decided here, once, so that no rule
     has to ask again.
     """
-    header = request.headers.get("authorization")
-    if header is None:
+    sent = request.headers.getall("authorization", [])
+    if not sent:
         return ANONYMOUS
-    scheme, _, token = header.partition(" ")
+    if len(sent) > 1:  # a proxy and we might each believe another one
+        raise InvalidToken("Authorization must be sent once")
+    scheme, _, token = sent[0].partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise InvalidToken
     authenticate: Authenticate = request.app.state.authenticate
@@ -142,6 +144,4 @@ def _check_body(request: ApiRequest, handler: HTTPRouteHandler, rule: Access) ->
 def _check_content_type(request: ApiRequest, wanted: str) -> None:
     if "content-type" not in request.headers and not has_body(request.scope):
         return  # an empty body is told that it is required
-    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if sent != wanted:
-        raise UnsupportedMediaType(f"this address reads {wanted}")
+    request.require_media_type(wanted)

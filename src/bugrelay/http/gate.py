@@ -113,7 +113,7 @@ class Gate:
         """Charge a request to its limits, once, whoever asks; gives the headers that tell of them.
 
         Raises:
-            ValidationFailed: It was sent to a name that is not ours.
+            ValidationFailed: It was sent to a name that is not ours, or to several.
             RateLimitExceeded
         """
         state = scope.setdefault("state", {})
@@ -137,11 +137,13 @@ class Gate:
         return rate_headers(decision)
 
     def _check_host(self, scope: Any) -> None:
+        hosts = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) > 1:  # RFC 9112, section 3.2
+            raise ValidationFailed.of("Host", "must be sent once")
         allowed = self._platform.settings.allowed_hosts
         if not allowed:
             return
-        hosts = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
-        if len(hosts) != 1 or not {hosts[0], hosts[0].rsplit(":", 1)[0]} & set(allowed):
+        if not hosts or not {hosts[0], hosts[0].rsplit(":", 1)[0]} & set(allowed):
             raise ValidationFailed.of("Host", "is not a name of this site")
 
     def _client_address(self, scope: Any) -> str:

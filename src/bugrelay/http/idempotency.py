@@ -28,6 +28,7 @@ async def once(request: ApiRequest, work: Callable[[Keep], Awaitable[Response[An
         work: Does the request. Calls the function it is given inside its unit of work, with the answer to keep.
 
     Raises:
+        ValidationFailed: The key is too short, too long, or not the only one.
         IdempotencyConflict, IdempotencyInProgress
     """
     claim = _claim(request)
@@ -54,9 +55,12 @@ async def _keep_nothing(_unit: UnitOfWork, _answer: KeptAnswer) -> None:
 
 
 def _claim(request: ApiRequest) -> Claim | None:
-    key = request.headers.get(HEADER)
-    if key is None:
+    keys = request.headers.getall(HEADER, [])
+    if not keys:
         return None
+    if len(keys) > 1:
+        raise ValidationFailed.of(HEADER, "must be sent once")
+    key = keys[0]
     low = 1 if request.viewer.signed_in else ANONYMOUS_KEY_MIN
     if not low <= len(key) <= 128:  # noqa: PLR2004 - the contract's limit
         raise ValidationFailed.of(HEADER, f"must have {low} to 128 characters")

@@ -81,10 +81,17 @@ class ApiRequest(Request[Viewer, None, State]):
         Raises:
             UnsupportedMediaType, ValidationFailed
         """
-        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/x-www-form-urlencoded":
-            raise UnsupportedMediaType("this address reads application/x-www-form-urlencoded")
+        self.require_media_type("application/x-www-form-urlencoded")
         return form_values(await self.body())
+
+    def require_media_type(self, wanted: str) -> None:
+        """
+        Raises:
+            UnsupportedMediaType: The body is of another type, of none, or of several.
+        """
+        sent = [value.partition(";")[0].strip().lower() for value in self.headers.getall("content-type", [])]
+        if sent != [wanted]:
+            raise UnsupportedMediaType(f"this address reads {wanted}")
 
     def path_id(self, name: str) -> UUID:
         """An id of the path.
@@ -103,7 +110,8 @@ class ApiRequest(Request[Viewer, None, State]):
 
 
 def request_id_of(given: bytes | None) -> str:
-    """The id that a caller gave its request in `X-Request-ID`, or a new one."""
+    """The id that a caller gave its request in `X-Request-ID`, or a new one; of several the last, which the nearest
+    proxy has added, is the one that callers give."""
     return given.decode("ascii") if given is not None and REQUEST_ID.match(given) else new_id_text()
 
 

@@ -42,8 +42,9 @@ async def read_upload(request: ApiRequest, *, field: str, max_bytes: int, too_la
     Raises:
         UnsupportedMediaType, ValidationFailed
     """
-    kind, options = parse_options_header(request.headers.get("content-type", ""))
-    if kind != "multipart/form-data" or not options.get("boundary"):
+    request.require_media_type("multipart/form-data")
+    _, options = parse_options_header(request.headers["content-type"])
+    if not options.get("boundary"):
         raise UnsupportedMediaType("this address reads multipart/form-data")
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > max_bytes + ENVELOPE_BYTES:
