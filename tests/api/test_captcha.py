@@ -151,6 +151,36 @@ async def test_a_token_is_good_once(
         assert number_of_bugs(sql) == 2
 
 
+# What str.strip, a form or a lenient decoder may pass over: ASCII and Unicode spaces, control and format characters.
+INVISIBLE = (
+    " \t\n\r\v\f\x01\x1c\x1f\x7f\x85\xa0\xad\u1680\u2003\u200b\u200d\u2028\u2060\u202f\u3000\ufeff\ufe0f"
+)
+
+
+async def test_no_invisible_character_makes_a_token_another(
+    start_app: StartApp, verifier: tuple[Verifier, str]
+) -> None:
+    _, url = verifier
+    async with start_app(recaptcha_secret_key="s", recaptcha_verify_url=url) as client:
+        assert (await client.post(BUGS, json=a_report(recaptcha_token="aBcD"))).status_code == 201
+        for extra in INVISIBLE:
+            for token in (f" {extra} aBcD", f"aB{extra}cD{extra}"):
+                again = await client.post(BUGS, json=a_report(recaptcha_token=token))
+                refused(again, 400, "RECAPTCHA_FAILED")
+
+
+async def test_width_makes_no_token_another_and_case_does(
+    start_app: StartApp, verifier: tuple[Verifier, str]
+) -> None:
+    server, url = verifier
+    async with start_app(recaptcha_secret_key="s", recaptcha_verify_url=url) as client:
+        for token in ("aBcD", "abcd", "ABCD"):
+            assert (await client.post(BUGS, json=a_report(recaptcha_token=f" {token}\n"))).status_code == 201
+        assert [form["response"] for form in server.forms] == ["aBcD", "abcd", "ABCD"]
+        wide = await client.post(BUGS, json=a_report(recaptcha_token="ａBcD"))
+        refused(wide, 400, "RECAPTCHA_FAILED")
+
+
 async def test_a_refused_report_uses_no_token_up(start_app: StartApp, verifier: tuple[Verifier, str]) -> None:
     server, url = verifier
     async with start_app(recaptcha_secret_key="s", recaptcha_verify_url=url) as client:

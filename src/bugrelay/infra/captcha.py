@@ -7,6 +7,7 @@ Protocol: https://developers.google.com/recaptcha/docs/verify
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -182,9 +183,20 @@ def _callable_url(url: str) -> httpx.URL:
     return parsed
 
 
+def token_identity(token: str) -> str:
+    """What a token that was accepted is remembered by: its visible ASCII characters, in their case.
+
+    Real tokens have no others. A verifier may pass over spaces, invisible characters or the width of letters, so none
+    of these makes another token.
+    """
+    plain = "".join(unicodedata.normalize("NFKC", character) for character in token)
+    return "".join(character for character in plain if "!" <= character <= "~")
+
+
 def _checked(token: str | None) -> str:
     if not token or not token.strip():
         raise RecaptchaFailed("recaptcha_token is required to write without an account")
+    token = token.strip()
     # No form can carry a lone surrogate.
     if len(token) > MAX_TOKEN_CHARACTERS or any("\ud800" <= character <= "\udfff" for character in token):
         raise RecaptchaFailed("recaptcha_token is not a captcha token")

@@ -41,6 +41,7 @@ from bugrelay.http.idempotency import Keep, once
 from bugrelay.http.pagination import PageQuery, Pagination
 from bugrelay.http.request import ApiRequest
 from bugrelay.infra.addresses import limit_identity
+from bugrelay.infra.captcha import token_identity
 from bugrelay.infra.db import Reader
 from bugrelay.infra.idempotency import KeptAnswer
 from bugrelay.infra.text import comparable
@@ -153,12 +154,12 @@ class TagController(Controller):
 
 
 async def _check_captcha(request: ApiRequest, token: str | None) -> str | None:
-    """Verify the token where one is asked for or given; gives the one that is used up by it."""
+    """Verify the token where one is asked for or given; gives the identity of the one that is used up by it."""
     captcha = request.platform.captcha
     if token is None and request.viewer.signed_in:
         return None
     await captcha.verify(token, remote_address=request.client_address)
-    return token if captcha.single_use else None
+    return token_identity(token) if token is not None and captcha.single_use else None
 
 
 async def _check_new_application(request: ApiRequest, wanted: ReportBug) -> None:

@@ -35,7 +35,7 @@ async def report_bug(
         work: The change.
         viewer: The reporter, or nobody.
         wanted: The report.
-        spent_captcha: A captcha token that this report uses up.
+        spent_captcha: The identity of a captcha token that this report uses up.
 
     Raises:
         AccountBanned: Of the reporter, however late the ban came.
