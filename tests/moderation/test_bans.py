@@ -159,6 +159,29 @@ async def test_a_ban_ends_in_the_future_or_never(moderator: Moderator, bob: Pers
     assert bad_fields(response) == ["until"]
 
 
+@pytest.mark.parametrize(
+    "until", ["9999-12-31T23:59:59-00:01", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"]
+)
+async def test_an_end_outside_the_years_that_can_be_read_again_is_refused(
+    client: httpx.AsyncClient, moderator: Moderator, bob: Person, until: str
+) -> None:
+    response = await moderator.send("POST", f"users/{bob.id}/ban", {"reason": "spam", "until": until})
+    assert bad_fields(response) == ["until"]
+    assert (await client.get("/api/v1/auth/profile", headers=bob.headers)).status_code == 200
+
+
+async def test_the_latest_end_can_be_read_and_undone(
+    client: httpx.AsyncClient, moderator: Moderator, bob: Person
+) -> None:
+    banned = await moderator.ban(bob.id, until="9999-12-31T22:59:59-01:00")
+    assert banned["until"] == "9999-12-31T23:59:59Z"
+    refused(await sign_in(client, bob), 403, "ACCOUNT_BANNED")
+    await moderator.unban(bob.id)
+    assert (await sign_in(client, bob)).status_code == 200
+    lifted, _ = await moderator.logs()
+    assert lifted["before"]["banned_until"] == "9999-12-31T23:59:59Z"
+
+
 async def test_an_empty_end_means_no_end(moderator: Moderator, bob: Person) -> None:
     assert (await moderator.ban(bob.id, until=""))["until"] is None
 

@@ -12,6 +12,7 @@ import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -259,6 +260,15 @@ def email_address(value: str) -> str:
         return validate_email(value, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError as error:
         raise ValueError("must be an e-mail address") from error
+
+
+def utc_time(value: datetime) -> datetime:
+    """A check: the same time in UTC. One with an offset may lie outside the years that a datetime and RFC 3339 know:
+    PostgreSQL would store it, and nobody could read it again."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("must be in the years 1 to 9999 in UTC") from error
 
 
 def web_address(value: str) -> str:

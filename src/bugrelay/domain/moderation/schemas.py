@@ -11,7 +11,7 @@ from msgspec import Meta, Struct, field
 from bugrelay.domain.bugs.schemas import BugItem, Status, UserRef
 from bugrelay.domain.moderation.models import Action, Resource
 from bugrelay.http.pagination import PageLimit, PageQuery, Pagination
-from bugrelay.infra.fields import Check, OneLine
+from bugrelay.infra.fields import Check, OneLine, utc_time
 
 FlagReason = Literal["spam", "abuse", "private_data", "duplicate", "other"]
 ReasonText = Annotated[str, Meta(min_length=1, max_length=500)]
@@ -49,7 +49,7 @@ class Ban(Struct, kw_only=True):
     """`POST /admin/users/{id}/ban`; without `until` it lasts until it is lifted."""
 
     reason: ReasonText
-    until: Annotated[datetime, Meta(tz=True), Check(_in_future)] | None = None
+    until: Annotated[datetime, Meta(tz=True), Check(utc_time), Check(_in_future)] | None = None
 
 
 class ChangeApplication(Struct, kw_only=True):
