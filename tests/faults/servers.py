@@ -152,6 +152,11 @@ class Board:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    def terminate(self) -> None:
+        """The way an operator stops it."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(30) == 0
+
     def remove(self) -> None:
         stop(self.process, signal.SIGKILL, seconds=1)
 

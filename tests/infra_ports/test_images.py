@@ -12,7 +12,8 @@ import pytest
 from PIL import Image, ImageChops, ImageCms, ImageDraw, PngImagePlugin, features
 
 from bugrelay.errors import ServiceUnavailable
-from bugrelay.infra.images import ImageCleaner, NotAnImage, TooManyPixels, clean_image
+from bugrelay.infra.image_pool import MAX_WAITING, WORKERS, ImageCleaner
+from bugrelay.infra.images import CleanImage, NotAnImage, TooManyPixels, TooManyScans, clean_image
 
 SECRET = b"CANARY-51.4778N"
 ORIENTATION, CAMERA = 0x0112, 0x010F
@@ -461,31 +462,62 @@ def test_a_jpeg_of_a_thousand_scans_is_refused_at_once() -> None:
     assert time.process_time() - start < 0.5
 
 
+def progressive(size: tuple[int, int], *, scans: int) -> bytes:
+    """Pixels once, and then passes over all of them that change nothing."""
+    raw = encoded(Image.new("RGB", size, "teal"), "JPEG", progressive=True)
+    scan = raw[raw.rfind(b"\xff\xda") : -2]
+    return raw[:-2] + scan * (scans - raw.count(b"\xff\xda")) + b"\xff\xd9"
+
+
+def test_the_scans_of_a_jpeg_are_bounded_by_its_size() -> None:
+    with pytest.raises(TooManyScans, match="scans"):
+        clean_image(progressive((5000, 5000), scans=21))
+    for size, scans in (((5000, 5000), 20), ((1000, 1000), 100)):
+        assert decoded(clean_image(progressive(size, scans=scans)).content).size == size
+
+
 # --- beside the event loop ----------------------------------------------------------------------------------
 
 
 async def test_cleaning_leaves_the_event_loop_free() -> None:
     cleaner = ImageCleaner()
     raw = encoded(Image.effect_noise((1500, 1500), 50).convert("RGB"), "PNG", compress_level=1)
-    job = asyncio.create_task(cleaner.clean(raw))
+    job = asyncio.create_task(cleaner.clean(raw, uploader="ada"))
     longest = 0.0
     while not job.done():
         before = time.perf_counter()
         await asyncio.sleep(0.005)
         longest = max(longest, time.perf_counter() - before)
-    cleaner.close()
     assert (await job).mime_type == "image/png"
+    await cleaner.close()
     assert longest < 0.4
 
 
-async def test_more_pictures_than_may_wait_are_shed() -> None:
+async def cleaned(uploaders: list[str]) -> list[CleanImage | BaseException]:
+    """What comes of it when each of these uploads a picture at once."""
     cleaner = ImageCleaner()
-    raw = encoded(Image.effect_noise((300, 300), 50).convert("RGB"), "PNG")
-    results = await asyncio.gather(*(cleaner.clean(raw) for _ in range(60)), return_exceptions=True)
-    cleaner.close()
+    raw = encoded(Image.effect_noise((100, 100), 50).convert("RGB"), "PNG")
+    results = await asyncio.gather(
+        *(cleaner.clean(raw, uploader=uploader) for uploader in uploaders), return_exceptions=True
+    )
+    await cleaner.close()
+    return results
+
+
+async def test_more_pictures_than_may_wait_are_shed() -> None:
+    results = await cleaned([f"user {number}" for number in range(60)])
     shed = [result for result in results if isinstance(result, ServiceUnavailable)]
-    assert len(shed) == 60 - 33
+    assert len(shed) == 60 - (WORKERS + MAX_WAITING)
     assert shed[0].headers["Retry-After"]
+
+
+async def test_who_fills_the_line_makes_room_for_others() -> None:
+    eves, adas = 60, 3
+    results = await cleaned(["eve"] * eves + ["ada"] * adas)
+    assert all(isinstance(result, CleanImage) for result in results[eves:])
+    shed = [result for result in results[:eves] if isinstance(result, ServiceUnavailable)]
+    # One of ada's goes to the second process at once, the others take places in the line.
+    assert len(shed) == eves - (1 + MAX_WAITING) + (adas - 1)
 
 
 MEMORY = """

@@ -1,5 +1,7 @@
 """Pictures that people send: checked before they are decoded, set upright, written anew without metadata.
 
+This runs in processes of its own (`image_worker`), so it imports little and writes no log.
+
 What is kept is what can be seen: pixels, transparency, and the delays and loops of GIF, WebP and PNG
 animations. EXIF, GPS, XMP, comments, thumbnails, text chunks, colour profiles and anything behind the picture
 are gone. A CMYK JPEG becomes RGB, 16 bits a channel of a colour PNG become 8. The format stays what it was.
@@ -14,27 +16,21 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-import structlog
 from PIL import ExifTags, Image, ImageFile, JpegImagePlugin
 
 from bugrelay.errors import BugRelayError
 from bugrelay.infra import gif
-from bugrelay.infra.threads import BoundedThreads
-
-log = structlog.get_logger()
 
 MAX_PIXELS = 25_000_000
 MAX_FRAMES = 500
-# A progressive JPEG of a few kilobytes may ask for thousands of passes over all its pixels; encoders use ten.
+# A progressive JPEG of a few kilobytes may ask for thousands of passes over all its pixels; encoders use ten. A small
+# picture may have many, a picture at the limit twice as many as an encoder writes: half a second of decoding.
 MAX_JPEG_SCANS = 100
+MAX_JPEG_SCANNED_PIXELS = 20 * MAX_PIXELS
 # Pillow parses headers in Python, some microseconds for each of these, and 10 MB have room for millions.
 _MAX_JPEG_SEGMENTS = 1_000
 _MAX_JPEG_PADDING = 64 * 1024
 _MAX_PNG_CHUNKS = 20_000
-# Two pictures at the limit at once would need twice some 400 MB.
-_WORKERS = 1
-_WAITING = 32
-_DEADLINE_SECONDS = 4.0
 
 # Pillow's own guard, for what it allocates before our checks see the size (it raises at twice this number).
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -77,6 +73,12 @@ class TooManyPixels(NotAnImage):
     message = "The picture must unpack to at most 25 megapixels over all frames, and 500 frames"
 
 
+class TooManyScans(NotAnImage):
+    """A progressive JPEG that asks for more passes over its pixels than any encoder does."""
+
+    message = "The progressive JPEG has too many scans for its size"
+
+
 @dataclass(frozen=True)
 class CleanImage:
     """A picture that is safe to store and serve; `extension` has no dot."""
@@ -86,29 +88,12 @@ class CleanImage:
     extension: str
 
 
-class ImageCleaner:
-    """Cleans pictures beside the event loop, one at a time."""
-
-    def __init__(self) -> None:
-        self._threads = BoundedThreads(
-            "images", workers=_WORKERS, waiting=_WAITING, deadline_seconds=_DEADLINE_SECONDS
-        )
-
-    async def clean(self, raw: bytes) -> CleanImage:
-        """The picture in `raw`, re-encoded.
-
-        Raises:
-            NotAnImage: It is none, is broken, or is too large unpacked; the message is for the person.
-            ServiceUnavailable: Too many pictures wait, or this one took longer than the deadline.
-        """
-        return await self._threads.run(clean_image, raw)
-
-    def close(self) -> None:
-        self._threads.close()
-
-
 def clean_image(raw: bytes) -> CleanImage:
-    """What `ImageCleaner.clean` does, in the calling thread."""
+    """The picture in `raw`, re-encoded.
+
+    Raises:
+        NotAnImage: It is none, is broken, or costs too much to unpack; the message is for the person.
+    """
     try:
         return _clean_gif(raw) if raw.startswith(gif.SIGNATURES) else _clean(raw)
     except NotAnImage:
@@ -118,7 +103,6 @@ def clean_image(raw: bytes) -> CleanImage:
     except Exception as error:
         # Pillow's decoders raise whatever a broken file makes them trip over: OSError, SyntaxError,
         # struct.error, IndexError, MemoryError and more. All of it means the same to the sender.
-        log.info("picture_refused", error_type=type(error).__name__, size_bytes=len(raw))
         raise NotAnImage from error
 
 
@@ -127,8 +111,7 @@ def _clean_gif(raw: bytes) -> CleanImage:
 
 
 def _clean(raw: bytes) -> CleanImage:
-    if raw.startswith(_JPEG_START):
-        _check_jpeg(raw)
+    scans = _check_jpeg(raw) if raw.startswith(_JPEG_START) else 1
     if raw.startswith(_PNG_START):
         _check_png(raw)
     with Image.open(BytesIO(raw), formats=["JPEG", "PNG", "WEBP"]) as opened:
@@ -138,6 +121,8 @@ def _clean(raw: bytes) -> CleanImage:
         frame_count = 1 if file_format == "JPEG" else getattr(opened, "n_frames", 1)
         if frame_count > MAX_FRAMES or opened.width * opened.height * frame_count > MAX_PIXELS:
             raise TooManyPixels
+        if opened.width * opened.height * scans > MAX_JPEG_SCANNED_PIXELS:
+            raise TooManyScans
         options = _encoding(opened, file_format, raw)
         written = BytesIO()
         if frame_count == 1:
@@ -147,8 +132,12 @@ def _clean(raw: bytes) -> CleanImage:
     return CleanImage(written.getvalue(), *_TYPES[file_format])
 
 
-def _check_jpeg(raw: bytes) -> None:
-    """Refuse more passes over the picture, or more header to parse, than a camera or an editor writes."""
+def _check_jpeg(raw: bytes) -> int:
+    """The number of scans, each a pass over the pixels.
+
+    Raises:
+        NotAnImage: More of them, or more header to parse, than a camera or an editor writes.
+    """
     scans, segments, position = 0, 0, 2
     while (marker := _JPEG_MARKER.search(raw, position)) and marker[1] != _JPEG_END:
         padding = marker.start() - position
@@ -164,6 +153,7 @@ def _check_jpeg(raw: bytes) -> None:
         if marker[1] not in _JPEG_STANDALONE:
             # At least the two bytes of the length itself, so that a lying zero cannot hold the loop in place.
             position += max(2, int.from_bytes(raw[position : position + 2], "big"))
+    return scans
 
 
 def _check_png(raw: bytes) -> None:
@@ -214,8 +204,7 @@ def _orientation(opened: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1, as it is, where there is none."""
     try:
         value = opened.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception as error:  # noqa: BLE001 - a broken EXIF block must not cost anybody their picture
-        log.info("picture_orientation_unreadable", error_type=type(error).__name__)
+    except Exception:  # noqa: BLE001 - a broken EXIF block must not cost anybody their picture
         return 1
     return value if isinstance(value, int) else 1
 

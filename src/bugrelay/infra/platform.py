@@ -9,7 +9,7 @@ from bugrelay.infra.cache import Cache
 from bugrelay.infra.captcha import CaptchaVerifier, captcha_from
 from bugrelay.infra.db import Database
 from bugrelay.infra.events import EventBus
-from bugrelay.infra.images import ImageCleaner
+from bugrelay.infra.image_pool import ImageCleaner
 from bugrelay.infra.jobs import JobQueue
 from bugrelay.infra.limits import Bucket, Limiter
 from bugrelay.infra.mail import Mailer
@@ -53,7 +53,7 @@ class Platform:
         await self.redis.start()
 
     async def close(self) -> None:
-        self.images.close()
+        await self.images.close()
         self.passwords.close()
         await self.captcha.close()
         await self.redis.close()

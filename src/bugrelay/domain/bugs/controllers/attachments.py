@@ -38,7 +38,7 @@ class AttachmentController(Controller):
             max_bytes=limit,
             too_large=FileTooLarge(f"The file is larger than {platform.settings.max_upload_mb} MiB"),
         )
-        image = await platform.images.clean(upload.content)
+        image = await platform.images.clean(upload.content, uploader=str(request.user_id))
         storage_key = new_storage_key(image)
         await platform.storage.put(storage_key, image.content, content_type=image.mime_type)
         bug_id = request.path_id("bug_id")
