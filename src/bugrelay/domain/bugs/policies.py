@@ -21,6 +21,12 @@ def may_attach(viewer: Viewer, bug: BugFacts) -> bool:
     return is_reporter(viewer, bug) or viewer.is_admin
 
 
+def may_remove_attachment(viewer: Viewer, bug: BugFacts, *, uploader_id: UUID | None) -> bool:
+    """Whoever may attach to the bug, and the uploader: a merge shows the picture with somebody else's bug."""
+    is_uploader = viewer.user_id is not None and viewer.user_id == uploader_id
+    return is_uploader or may_attach(viewer, bug)
+
+
 def may_answer_officially(viewer: Viewer, *, company_role: str | None) -> bool:
     """Change the status, post the company's response: a member of the verified assigned company, or an admin."""
     return company_role is not None or viewer.is_admin

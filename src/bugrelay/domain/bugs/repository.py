@@ -417,6 +417,19 @@ _FILE = Query(
     .join(Bug, Bug.id == Attachment.bug_id)
     .where(Attachment.storage_key == bindparam("storage_key"), VISIBLE)
 )
+_ATTACHMENT_FACTS = Query(
+    select(Attachment.id, Attachment.user_id).where(
+        Attachment.id == bindparam("attachment_id"), Attachment.bug_id == bindparam("bug_id")
+    )
+)
+
+
+@dataclass(frozen=True)
+class AttachmentFacts:
+    """What decides who may take a picture away."""
+
+    id: UUID
+    uploader_id: UUID | None
 
 
 def file_url(storage_key: str) -> str:
@@ -440,8 +453,10 @@ async def list_attachments(reader: Reader, bug_id: UUID) -> list[AttachmentOut]:
     ]
 
 
-async def has_attachment(reader: Reader, bug_id: UUID, attachment_id: UUID) -> bool:
-    return any(one.id == attachment_id for one in await list_attachments(reader, bug_id))
+async def find_attachment(reader: Reader, bug_id: UUID, attachment_id: UUID) -> AttachmentFacts | None:
+    """A picture that is shown with the bug."""
+    row = await reader.row(_ATTACHMENT_FACTS, {"bug_id": bug_id, "attachment_id": attachment_id})
+    return AttachmentFacts(*row) if row else None
 
 
 async def type_of_file(reader: Reader, storage_key: str) -> str | None:

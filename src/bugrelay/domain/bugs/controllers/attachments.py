@@ -65,7 +65,7 @@ class AttachmentController(Controller):
     @delete(
         "/{attachment_id:str}",
         status_code=200,
-        opt=users(attachment_to_remove, role="reporter, admins").opt(),
+        opt=users(attachment_to_remove, role="uploader, reporter, admins").opt(),
     )
     async def remove(self, request: ApiRequest) -> Response[Message]:
         """Take a picture away."""

@@ -77,20 +77,19 @@ async def my_bug(request: ApiRequest) -> None:
 
 
 async def bug_to_attach_to(request: ApiRequest) -> None:
-    _check_may_attach(request, await shown_bug(request))
+    if not policies.may_attach(request.viewer, await shown_bug(request)):
+        raise InsufficientPermissions("Only the reporter and admins may add pictures")
 
 
 async def attachment_to_remove(request: ApiRequest) -> None:
     bug = await shown_bug(request)
-    attachment_id = request.path_id("attachment_id")
-    if not await repository.has_attachment(request.platform.database, bug.id, attachment_id):
+    attachment = await repository.find_attachment(
+        request.platform.database, bug.id, request.path_id("attachment_id")
+    )
+    if attachment is None:
         raise AttachmentNotFound
-    _check_may_attach(request, bug)
-
-
-def _check_may_attach(request: ApiRequest, bug: BugFacts) -> None:
-    if not policies.may_attach(request.viewer, bug):
-        raise InsufficientPermissions("Only the reporter and admins may add or take away pictures")
+    if not policies.may_remove_attachment(request.viewer, bug, uploader_id=attachment.uploader_id):
+        raise InsufficientPermissions("Only who added it, the reporter and admins may take a picture away")
 
 
 async def bug_to_answer(request: ApiRequest) -> None:
