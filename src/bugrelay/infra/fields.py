@@ -20,7 +20,7 @@ import msgspec
 from email_validator import EmailNotValidError, validate_email
 
 from bugrelay.errors import FieldProblem, ValidationFailed
-from bugrelay.infra.text import UnusableText, normalise
+from bugrelay.infra.text import UnusableText, normalise, refuse_unusable
 from bugrelay.infra.urls import valid_http_url
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -53,6 +53,7 @@ class _Field:
     optional: bool
     as_typed: bool
     one_line: bool
+    max_length: int | None
     checks: tuple[Check, ...]
 
 
@@ -72,6 +73,7 @@ def _describe(info: msgspec.structs.FieldInfo, hint: Any) -> _Field:
         optional=type(None) in get_args(_bare(hint)),
         as_typed=AsTyped in marks,
         one_line=OneLine in marks,
+        max_length=(_limits(info.type) or (None, None))[1],
         checks=tuple(mark for mark in marks if isinstance(mark, Check)),
     )
 
@@ -123,10 +125,8 @@ class _FieldProblems(Exception):
 
 
 def _read(field: _Field, value: Any, strict: bool) -> Any:
-    if not field.as_typed:
-        value = _normalised(value, field.name, one_line=field.one_line)
-    elif isinstance(value, str):
-        _refuse_unusable(value, field.name)
+    if isinstance(value, str):
+        value = _usable(field, value)
     if value == "" and field.optional:
         value = None
     if value is None and field.required and not field.optional:
@@ -190,20 +190,15 @@ class ListProblem(ValueError):
         super().__init__("has items that do not fit")
 
 
-def _normalised(value: Any, name: str, *, one_line: bool) -> Any:
-    if not isinstance(value, str):
-        return value
+def _usable(field: _Field, value: str) -> str:
+    """The text as its limits are counted; one that is far too long is not normalised before it is refused."""
     try:
-        return normalise(value, single_line=one_line)
+        if not field.as_typed:
+            return normalise(value, single_line=field.one_line, max_length=field.max_length)
+        refuse_unusable(value)
     except UnusableText as error:
-        raise _FieldProblems([FieldProblem(name, str(error))]) from error
-
-
-def _refuse_unusable(value: str, name: str) -> None:
-    try:
-        normalise(value)
-    except UnusableText as error:
-        raise _FieldProblems([FieldProblem(name, str(error))]) from error
+        raise _FieldProblems([FieldProblem(field.name, str(error))]) from error
+    return value
 
 
 def _problem(field: _Field, value: Any, error: msgspec.ValidationError) -> FieldProblem:

@@ -11,6 +11,7 @@ import html
 import re
 import unicodedata
 from bisect import bisect_left
+from itertools import groupby
 from typing import Final
 
 WORD_JOINER: Final = "\u2060"
@@ -29,23 +30,65 @@ class UnusableText(ValueError):
     """A text that cannot be kept; the message completes "<field> …" ("must not contain NUL characters")."""
 
 
-def normalise(text: str, *, single_line: bool = False) -> str:
+# Nothing is composed of more: NFC shortens a text to a quarter of its characters at most.
+_LONGEST_COMPOSED: Final = 4
+# The Stream-Safe Text Format of UAX #15 allows for 30 non-starters in a row, more than any language writes.
+# No combining mark is a letter, a digit or ASCII: so this finds all longer runs, and some of symbols.
+_LONG_RUN = re.compile(r"[^\w\x00-\x7f]{31,}")
+
+
+def normalise(text: str, *, single_line: bool = False, max_length: int | None = None) -> str:
     """Return the one form in which a text is measured and stored: NFC, LF, no control characters, trimmed.
 
     Tabs and line breaks stay; with `single_line` (titles, names) each becomes a space. Normalising twice
-    changes nothing. Raises UnusableText for NUL and for lone surrogates, which PostgreSQL and UTF-8 cannot
-    hold.
+    changes nothing. A text so long that its NFC has more than `max_length` characters for certain comes back
+    without the work: whoever has that limit refuses it for its length.
+
+    Raises:
+        UnusableText: For NUL and for lone surrogates, which PostgreSQL and UTF-8 cannot hold.
+    """
+    refuse_unusable(text)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    # Dropping comes before NFC: a letter and its accent may have stood on both sides of a control character.
+    text = _CONTROL.sub("", text)
+    if max_length is not None and len(text.strip()) > _LONGEST_COMPOSED * max_length:
+        return text.strip()
+    text = nfc(text)
+    if single_line:
+        text = _LINE_BREAK.sub(" ", text)
+    return text.strip()
+
+
+def refuse_unusable(text: str) -> None:
+    """
+    Raises:
+        UnusableText: The text has NUL characters or lone surrogates.
     """
     if "\0" in text:
         raise UnusableText("must not contain NUL characters")
     if _SURROGATE.search(text):
         raise UnusableText("must not contain lone surrogates")
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    # Dropping comes before NFC: a letter and its accent may have stood on both sides of a control character.
-    text = unicodedata.normalize("NFC", _CONTROL.sub("", text))
-    if single_line:
-        text = _LINE_BREAK.sub(" ", text)
-    return text.strip()
+
+
+def nfc(text: str) -> str:
+    """Return the NFC of a text, whatever it is, in time that grows with its length alone.
+
+    The library puts combining marks in canonical order by an insertion sort, which is quadratic in the
+    length of a run. A long run is put in that order before, so nothing is left to be moved.
+    """
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFC", _LONG_RUN.sub(_in_canonical_order, text))
+
+
+def _in_canonical_order(run: re.Match[str]) -> str:
+    """Return the run decomposed, its combining marks in the order of their classes; this keeps its NFC the same."""
+    decomposed = "".join(unicodedata.normalize("NFD", char) for char in run[0])
+    marks_or_not = groupby(decomposed, key=lambda char: unicodedata.combining(char) > 0)
+    return "".join(
+        "".join(sorted(chars, key=unicodedata.combining) if are_marks else chars)
+        for are_marks, chars in marks_or_not
+    )
 
 
 _KEY_LENGTH: Final = 300
@@ -77,7 +120,9 @@ def clean_tag(text: str) -> str:
     Trimming and lower-casing are all that a tag is helped with: two spaces in a row inside are refused like
     a bad character.
     """
-    tag = normalise(normalise(text, single_line=True).lower(), single_line=True)
+    tag = normalise(text, single_line=True, max_length=TAG_LENGTH)
+    if len(tag) <= _LONGEST_COMPOSED * TAG_LENGTH:
+        tag = normalise(tag.lower(), single_line=True)
     if not 1 <= len(tag) <= TAG_LENGTH:
         raise UnusableText(f"must have 1 to {TAG_LENGTH} characters")
     bad = next((char for char in tag if not _fits_tag(char)), None)
@@ -105,7 +150,7 @@ def clean_filename(text: str) -> str:
     """
     name = re.split(r"[/\\]", text)[-1]
     name = _BIDI.sub("", _CONTROL.sub("", _SURROGATE.sub("", _LINE_BREAK.sub(" ", name))))
-    name = _DRIVE.sub("", unicodedata.normalize("NFC", name).strip()).strip()
+    name = _DRIVE.sub("", nfc(name).strip()).strip()
     if not name.strip(". "):
         return "file"
     if len(name) <= FILENAME_LENGTH:
