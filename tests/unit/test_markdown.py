@@ -8,6 +8,7 @@ import html5lib
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.unit.test_text import calls_of
 
 from bugrelay.infra.markdown import render
 
@@ -223,6 +224,56 @@ def test_hostile_sources_stay_small_and_quick(source: str) -> None:
     assert time.perf_counter() - started < 1
     assert len(rendered) < 100_000 + 2 * len(source)
     assert not problems_of(rendered[:100_000].rpartition("<")[0])
+
+
+ORDINARY = (
+    "**Open** the `app`, click [here](https://x.example/a?b=c), see _this_: 5 > 3.\n\n- one\n- two\n\n" * 60
+)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "_![",
+        "![",
+        "[",
+        "[*",
+        "*[",
+        "[_",
+        "[<",
+        "[`",
+        "[a][",
+        "![a](",
+        "a*",
+        "_*",
+        "*a_ ",
+        "#\n",
+        "x\n",
+        "*\n",
+        "1.\n",
+        "> ",
+    ],
+)
+def test_the_worst_source_costs_little_more_than_ordinary_text_of_the_same_size(pattern: str) -> None:
+    ordinary = calls_of(lambda: render(ORDINARY[:5_000]))
+    # Unbounded, "_![" takes fifteen times the work of ordinary text. A destination is read up to 32 parentheses deep.
+    assert calls_of(lambda: render((pattern * 5_000)[:5_000])) < 12 * ordinary
+    assert calls_of(lambda: render((pattern * 10_000)[:10_000])) < 24 * ordinary
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "- [ ] one more thing\n" * 200,
+        "[[1, 2], [3, [4, 5]], [[6]]],\n" * 150,
+        "arr[arr[arr[i]]] = **b**[k][l];\n" * 150,
+        "[2026-01-01 [INFO [main]]] started\n" * 140,
+        "if [[ $a ]]; then\n" * 250,
+        "[ERROR without its end in a log of many lines, each of them a sentence\n" * 70,
+    ],
+)
+def test_text_with_many_brackets_is_still_markdown(source: str) -> None:
+    assert "<strong>bold</strong>" in render(f"**bold** {source}")
 
 
 def test_what_is_too_large_to_render_is_shown_as_text() -> None:

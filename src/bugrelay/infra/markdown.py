@@ -13,7 +13,9 @@ from typing import Final
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.parser_inline import ParserInline
 from markdown_it.rules_core import StateCore
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 # A short text can grow a long way: a reference link repeats its URL at each use (5,000 characters give
@@ -23,6 +25,7 @@ _LARGEST_SOURCE: Final = 10_000
 _MOST_CELLS: Final = 3_000
 _LARGEST_CONTENT: Final = 100_000
 _CELL_WEIGHT: Final = 10
+_STEPS_PER_CHARACTER: Final = 4
 _DEEPEST_NESTING: Final = 20
 
 _LINKED_SCHEME = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
@@ -31,11 +34,31 @@ _DELIMITER_ROW = re.compile(r"^[ \t>|:*+.)0-9-]+$", re.MULTILINE)
 _LANGUAGE = re.compile(r"language-[\w+#.-]{1,30}")
 
 
+class _TooCostly(Exception):
+    """The source takes more looking ahead than a text that somebody wrote to be read."""
+
+
+class _BoundedInline(ParserInline):
+    """Inline parsing that ends after a number of steps of looking ahead.
+
+    Each bracket looks ahead for its end, through the brackets inside it: for brackets that have none, one character is
+    passed once for each level of nesting.
+    """
+
+    def skipToken(self, state: StateInline) -> None:  # noqa: N802 - the library's name
+        state.env["steps_left"] -= 1
+        if state.env["steps_left"] < 0:
+            raise _TooCostly
+        super().skipToken(state)
+
+
 class _Markdown(MarkdownIt):
     """CommonMark with tables and strikethrough, line breaks as typed, and links to the web and mail only."""
 
     def __init__(self) -> None:
-        super().__init__("commonmark", {"html": False, "breaks": True, "maxNesting": _DEEPEST_NESTING})
+        super().__init__()
+        self.inline = _BoundedInline()
+        self.configure("commonmark", {"html": False, "breaks": True, "maxNesting": _DEEPEST_NESTING})
         self.enable(["table", "strikethrough"])
         self.core.ruler.push("images_as_links", _images_as_links)
 
@@ -52,8 +75,11 @@ def render(source: str) -> str:
     """
     if len(source) > _LARGEST_SOURCE or _most_cells(source) > _MOST_CELLS:
         return _plain(source)
-    environment: dict[str, object] = {}
-    tokens = _MARKDOWN.parse(source, environment)
+    environment: dict[str, object] = {"steps_left": _STEPS_PER_CHARACTER * len(source)}
+    try:
+        tokens = _MARKDOWN.parse(source, environment)
+    except _TooCostly:
+        return _plain(source)
     if _weight(tokens) > _LARGEST_CONTENT:
         return _plain(source)
     return _CLEANER.clean(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, environment))

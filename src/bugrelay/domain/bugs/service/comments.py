@@ -41,6 +41,7 @@ async def write_comment(
         BugNotFound, AccountBanned
         InsufficientPermissions: A response was asked for, and the author does not speak for the company (any more).
     """
+    content_html = render(content)  # before the first statement, so that no lock waits for it
     await touch(work, user_id)
     company_id = await _count(work, bug_id, by=1)
     speaks_for = None
@@ -56,7 +57,7 @@ async def write_comment(
             user_id=user_id,
             company_id=speaks_for,
             content=content,
-            content_html=render(content),
+            content_html=content_html,
             is_company_response=as_response or speaks_for is not None,
         )
     )
@@ -83,12 +84,13 @@ async def correct_comment(
         CommentNotFound: It was withdrawn meanwhile.
         InsufficientPermissions: The author does not speak for the company (any more).
     """
+    content_html = render(content)
     await touch(work, user_id)
     await _ensure_may_change(work, comment_id, user_id=user_id, is_admin=is_admin)
     correcting = (
         update(Comment)
         .where(Comment.id == comment_id, Comment.removed_at.is_(None))
-        .values(content=content, content_html=render(content), edited_at=func.now(), updated_at=func.now())
+        .values(content=content, content_html=content_html, edited_at=func.now(), updated_at=func.now())
         .returning(Comment.bug_id)
         .execution_options(synchronize_session=False)
     )

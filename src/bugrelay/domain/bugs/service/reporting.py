@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -41,6 +41,7 @@ async def report_bug(
         AccountBanned: Of the reporter, however late the ban came.
         RecaptchaFailed: The token was used before.
     """
+    description_html = render(wanted.description)  # before the first statement, so that no lock waits for it
     if viewer.user_id is not None:
         await touch(work, viewer.user_id)
     if spent_captcha is not None:
@@ -62,7 +63,7 @@ async def report_bug(
         insert(BugText).values(
             bug_id=bug_id,
             description=wanted.description,
-            description_html=render(wanted.description),
+            description_html=description_html,
             operating_system=wanted.operating_system,
             device_type=wanted.device_type,
             app_version=wanted.app_version,
@@ -86,6 +87,7 @@ async def correct_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, wanted: 
     Raises:
         BugNotFound
     """
+    description_html = UNSET if wanted.description is UNSET else render(wanted.description)
     await touch(work, user_id)
     if await repository.lock_bug(work.session, bug_id) is None:
         raise BugNotFound
@@ -101,7 +103,7 @@ async def correct_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, wanted: 
         wishes["tags"] = []
     changes = {name: value for name, value in wishes.items() if value != former[name]}
     if changes:
-        await _write_changes(work, bug_id, changes)
+        await _write_changes(work, bug_id, changes, description_html=description_html)
         before = msgspec.json.encode({name: former[name] for name in changes}).decode()
         work.session.add(BugEdit(id=new_id(), bug_id=bug_id, before=before, user_id=user_id))
         work.record(BugChanged(bug_id))
@@ -117,11 +119,13 @@ _TEXT_FIELDS = {
 }
 
 
-async def _write_changes(work: UnitOfWork, bug_id: UUID, changes: dict[str, Any]) -> None:
+async def _write_changes(
+    work: UnitOfWork, bug_id: UUID, changes: dict[str, Any], *, description_html: str | UnsetType
+) -> None:
     bug_values = {name: value for name, value in changes.items() if name in _BUG_FIELDS}
     text_values = {name: value for name, value in changes.items() if name in _TEXT_FIELDS}
     if "description" in text_values:
-        text_values["description_html"] = render(text_values["description"])
+        text_values["description_html"] = description_html
     await work.session.execute(
         update(Bug).where(Bug.id == bug_id).values(**bug_values, updated_at=datetime.now(UTC))
     )

@@ -24,13 +24,13 @@ async def change_company(
     Raises:
         AccountBanned, NotMember, InsufficientPermissions
     """
-    company = await lock_as_admin(work, company_id, actor_id=actor_id)
     wishes = {name: getattr(change, name) for name in ChangeCompany.__struct_fields__}
     wanted: dict[str, Any] = {name: value for name, value in wishes.items() if value is not UNSET}
-    if "name" in wanted:
-        wanted["name"] = wanted["name"] or company.domain
     if "description" in wanted:
         wanted["description_html"] = render(wanted["description"]) if wanted["description"] else None
+    company = await lock_as_admin(work, company_id, actor_id=actor_id)
+    if "name" in wanted:
+        wanted["name"] = wanted["name"] or company.domain
     await work.session.execute(
         update(Company).where(Company.id == company_id).values(**wanted, updated_at=func.now())
     )
