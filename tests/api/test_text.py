@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import html5lib
@@ -14,7 +15,7 @@ from bugrelay.infra.text import WORD_JOINER
 from tests.api.answers import bad_fields
 from tests.api.test_attachments import picture
 from tests.conftest import Person, report
-from tests.unit.test_text import problems_of
+from tests.unit.test_text import SEPARATORS, problems_of, problems_of_html5lib
 
 Bug = dict[str, Any]
 BUGS = "/api/v1/bugs"
@@ -182,3 +183,40 @@ async def test_a_pair_of_surrogates_is_a_character(client: httpx.AsyncClient) ->
     )
     response = await client.post(BUGS, content=content, headers={"Content-Type": "application/json"})
     assert response.json()["bug"]["title"] == "smile 😀"
+
+
+@pytest.mark.parametrize(
+    ("title", "application"),
+    [
+        ("Crash <img src=x", "x onerror=alert(1)>"),
+        ("Crash <img src=x onerror", "=alert(1)>"),
+        ("Crash when i<n", "autofocus tabindex=0 onfocus=alert(1)>"),
+        ("Crash <", "img src=x onerror=alert(1)>"),
+        ("Crash <img alt='", "' src=x onerror=alert(1)>"),
+    ],
+)
+async def test_two_fields_side_by_side_run_nothing(
+    client: httpx.AsyncClient, title: str, application: str
+) -> None:
+    made = await report(client, title=title, application_name=application)
+    listed = (await client.get(BUGS)).json()["bugs"][0]
+    for bug in (made, listed):
+        fields = (bug["title"], bug["application"]["name"])
+        assert tuple(field.replace(WORD_JOINER, "") for field in fields) == (title, application)
+        for (one, other), separator in product((fields, fields[::-1]), SEPARATORS):
+            assert not list(problems_of_html5lib(f"<p>{one}{separator}{other}</p>"))
+
+
+async def test_a_correction_and_a_mistake_show_no_markup_that_acts(
+    client: httpx.AsyncClient, ada: Person
+) -> None:
+    """The history has what stood there before, tags of an error its reason."""
+    bug = await report(client, ada, title="<script>before</script>")
+    path = f"{BUGS}/{bug['id']}"
+    await client.patch(path, json={"title": "Nothing of it any more"}, headers=ada.headers)
+    answers = [await client.get(f"{path}/history")]
+    answers.append(
+        await client.post(BUGS, json={"title": "x" * 9, "tags": ["<script>"]}, headers=ada.headers)
+    )
+    for answer in answers:
+        assert "<script" not in answer.text

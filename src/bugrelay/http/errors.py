@@ -29,10 +29,10 @@ from bugrelay.errors import (
     ServiceUnavailable,
     ValidationFailed,
 )
+from bugrelay.http.answers import to_json
 from bugrelay.infra.db import translated
 
 log = structlog.get_logger()
-_encode = msgspec.json.Encoder().encode
 
 
 class ErrorBody(msgspec.Struct, omit_defaults=True):
@@ -53,7 +53,7 @@ class ErrorAnswer(msgspec.Struct):
 
 def error_bytes(error: BugRelayError) -> bytes:
     body = ErrorBody(error.code, error.message, datetime.now(UTC), details=error.details, fields=error.fields)
-    return _encode(ErrorAnswer(body))
+    return to_json(ErrorAnswer(body))
 
 
 def as_bugrelay_error(exception: BaseException) -> BugRelayError:

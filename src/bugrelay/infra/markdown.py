@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import nh3
 from markdown_it import MarkdownIt
@@ -17,6 +17,13 @@ from markdown_it.parser_inline import ParserInline
 from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
+
+
+class Rendered:
+    """Marks a text that `render` has made: it is clean, and leaves as it is."""
+
+
+RenderedHtml = Annotated[str, Rendered]
 
 # A short text can grow a long way: a reference link repeats its URL at each use (5,000 characters give
 # 2 MB); a table fills up each row with cells (65,536 of them, in over a second). Beyond these limits it is

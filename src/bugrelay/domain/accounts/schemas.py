@@ -10,7 +10,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bugrelay.http.pagination import Pagination
 from bugrelay.infra.fields import AsTyped, Check, OneLine, email_address, web_address
-from bugrelay.infra.text import shown_or_none
 
 Email = Annotated[str, OneLine, Meta(max_length=254), Check(email_address)]
 Username = Annotated[str, OneLine, Meta(min_length=3, max_length=30, pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -127,6 +126,5 @@ class SessionList(Struct):
 
 
 def account_of(user: Any) -> dict[str, Any]:
-    """The fields of `Account` from a row or an ORM object, as they are shown."""
-    values = {name: getattr(user, name) for name in Account.__struct_fields__}
-    return {**values, **{name: shown_or_none(values[name]) for name in ("display_name", "avatar_url")}}
+    """The fields of `Account` from a row or an ORM object."""
+    return {name: getattr(user, name) for name in Account.__struct_fields__}

@@ -51,12 +51,10 @@ from bugrelay.domain.bugs.schemas import (
     TagCount,
     TagQuery,
     UserRef,
-    shown,
 )
 from bugrelay.domain.companies.models import Application, Company
 from bugrelay.http.pagination import PageQuery
 from bugrelay.infra.db import Query, Reader
-from bugrelay.infra.text import shown_or_none
 
 COMMENTS_IN_DETAIL = 100
 
@@ -166,8 +164,8 @@ def _item_values(row: Sequence[Any]) -> dict[str, Any]:
     ) = row[: len(ITEM_COLUMNS)]  # fmt: skip
     return {
         "id": bug_id,
-        "title": shown(title),
-        "description": shown(description),
+        "title": title,
+        "description": description,
         "description_html": description_html,
         "status": status,
         "priority": priority,
@@ -180,11 +178,9 @@ def _item_values(row: Sequence[Any]) -> dict[str, Any]:
         "created_at": created_at,
         "updated_at": updated_at,
         "resolved_at": resolved_at,
-        "application": ApplicationRef(
-            application_id, shown(application_name), shown_or_none(application_url)
-        ),
+        "application": ApplicationRef(application_id, application_name, application_url),
         "reporter": UserRef(reporter_id, username) if reporter_id else None,
-        "assigned_company": CompanyRef(company_id, shown(company_name), company_domain, company_verified)
+        "assigned_company": CompanyRef(company_id, company_name, company_domain, company_verified)
         if company_id
         else None,
     }
@@ -220,10 +216,10 @@ async def find_bug(reader: Reader, bug_id: UUID) -> FoundBug | None:
     ]
     bug = BugWithTechnical(
         **_item_values(row),
-        operating_system=shown_or_none(operating_system),
-        device_type=shown_or_none(device_type),
-        app_version=shown_or_none(app_version),
-        browser_version=shown_or_none(browser_version),
+        operating_system=operating_system,
+        device_type=device_type,
+        app_version=app_version,
+        browser_version=browser_version,
     )
     return FoundBug(bug, contact_email, email)
 
@@ -347,7 +343,7 @@ def _comment_of(row: Sequence[Any]) -> CommentOut:
         id=comment_id,
         bug_id=bug_id,
         user_id=user_id,
-        content=shown(content),
+        content=content,
         content_html=content_html,
         is_company_response=is_response,
         created_at=created_at,
@@ -441,7 +437,7 @@ async def list_attachments(reader: Reader, bug_id: UUID) -> list[AttachmentOut]:
         AttachmentOut(
             id=attachment_id,
             bug_id=of_bug,
-            filename=shown(filename),
+            filename=filename,
             file_url=file_url(storage_key),
             file_size=file_size,
             mime_type=mime_type,
@@ -548,17 +544,14 @@ def _entry_of(row: Sequence[Any]) -> HistoryEntry:
         kind=kind,
         at=at,
         user=UserRef(user_id, username) if user_id else None,
-        company=HistoryCompany(company_id, shown(company)) if company_id else None,
+        company=HistoryCompany(company_id, company) if company_id else None,
     )
     if kind == "status":
         entry.from_status, entry.to_status = from_status, to_status
     if kind in ("merge", "unmerge"):
         entry.source_bug_id, entry.target_bug_id = source, target
     if kind == "edit":
-        entry.before = {
-            name: shown(value) if isinstance(value, str) else value
-            for name, value in msgspec.json.decode(before).items()
-        }
+        entry.before = msgspec.json.decode(before)
     return entry
 
 

@@ -10,7 +10,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bugrelay.http.pagination import CursorPagination, CursorQuery, PageQuery, Pagination
 from bugrelay.infra.fields import AsTyped, Check, ListProblem, OneLine, email_address, web_address
-from bugrelay.infra.text import UnusableText, clean_tag, neutralise
+from bugrelay.infra.markdown import RenderedHtml
+from bugrelay.infra.text import UnusableText, clean_tag
 
 MAX_TAGS = 10
 
@@ -139,7 +140,7 @@ class BugItem(Struct, kw_only=True):
     id: UUID
     title: str
     description: str
-    description_html: str
+    description_html: RenderedHtml
     status: str
     priority: str
     tags: list[str]
@@ -184,7 +185,7 @@ class CommentOut(Struct, kw_only=True):
     bug_id: UUID
     user_id: UUID | None
     content: str
-    content_html: str
+    content_html: RenderedHtml
     is_company_response: bool
     created_at: datetime
     updated_at: datetime
@@ -272,8 +273,3 @@ class HistoryEntry(Struct, kw_only=True):
 class HistoryList(Struct):
     history: list[HistoryEntry]
     pagination: Pagination
-
-
-def shown(text: str) -> str:
-    """A person's text on its way out: markup that would act is made harmless, nothing else changes."""
-    return neutralise(text)

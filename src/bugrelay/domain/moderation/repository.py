@@ -44,7 +44,6 @@ from bugrelay.domain.moderation.schemas import (
     Stats,
 )
 from bugrelay.infra.db import Query, Reader
-from bugrelay.infra.text import neutralise, shown_or_none
 
 FLAGS_SHOWN = 50  # of one bug, in the queue
 _limit, _offset = bindparam("limit", type_=Integer), bindparam("offset", type_=Integer)
@@ -191,7 +190,7 @@ def _moderated(row: Sequence[Any], flags: dict[UUID, tuple[int, list[FlagOut]]])
         flag_count=flag_count,
         flags=latest,
         removed_at=removed_at,
-        removed_reason=shown_or_none(removed_reason),
+        removed_reason=removed_reason,
         merged_into_id=merged_into_id,
         contact_email=contact_email,
     )
@@ -247,8 +246,8 @@ async def _flags_of(reader: Reader, bug_ids: list[UUID]) -> dict[UUID, tuple[int
                 FlagOut(
                     id=flag_id,
                     comment_id=comment_id,
-                    reason=neutralise(reason),
-                    note=shown_or_none(note),
+                    reason=reason,
+                    note=note,
                     user=UserRef(user_id, username),
                     created_at=created_at,
                 )
@@ -322,11 +321,11 @@ def _entry(row: Sequence[Any]) -> AuditEntry:
         action=row[1],
         resource=row[2],
         resource_id=row[3],
-        details=shown_or_none(row[4]),
+        details=row[4],
         before=row[5],
         after=row[6],
         ip_address=row[7],
-        user_agent=shown_or_none(row[8]),
+        user_agent=row[8],
         created_at=row[9],
         user=AuditUser(user_id, username, email or None) if user_id else None,
     )

@@ -6,7 +6,6 @@ are named one by one, so that a new one is given out only on purpose; a test tel
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +26,6 @@ from bugrelay.domain.bugs.models import (
 from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Member
 from bugrelay.domain.moderation.models import AuditLog, Flag
 from bugrelay.infra.db import Query, Reader
-from bugrelay.infra.text import neutralise
 
 _me: BindParameter[Any] = bindparam("user_id")
 Columns = tuple[InstrumentedAttribute[Any], ...]
@@ -130,19 +128,6 @@ async def export_of(reader: Reader, user_id: UUID, *, email: str) -> dict[str, A
     document: dict[str, Any] = {}
     for name, (_, columns) in SECTIONS.items():
         rows = await reader.rows(_QUERIES[name], parameters)
-        document[name] = [
-            _shown({c.key: value for c, value in zip(columns, row, strict=True)}) for row in rows
-        ]
+        document[name] = [{c.key: value for c, value in zip(columns, row, strict=True)} for row in rows]
     document["account"] = document["account"][0] if document["account"] else None
     return document
-
-
-def _shown(value: Any) -> Any:
-    """Every text as JSON may carry it, however deep."""
-    if isinstance(value, str):
-        return neutralise(value)
-    if isinstance(value, list):
-        return [_shown(item) for item in value]
-    if isinstance(value, Mapping):
-        return {key: _shown(item) for key, item in value.items()}
-    return value

@@ -25,7 +25,6 @@ from bugrelay.domain.profiles.schemas import (
 from bugrelay.errors import InvalidToken
 from bugrelay.http.pagination import PageQuery
 from bugrelay.infra.db import Query, Reader
-from bugrelay.infra.text import neutralise, shown_or_none
 
 _ACCOUNT = Query(
     select(*(getattr(User, name) for name in Account.__struct_fields__)).where(
@@ -57,15 +56,13 @@ async def profile_of(reader: Reader, user_id: UUID) -> Profile:
     if row is None:
         raise InvalidToken
     values = dict(zip(Account.__struct_fields__, row, strict=True))
-    for name in ("display_name", "avatar_url"):
-        values[name] = shown_or_none(values[name])
     memberships = [
         Membership(
             member_id,
             company_id,
             role,
             added_at,
-            MembershipCompany(company_id, neutralise(name), domain, verified),
+            MembershipCompany(company_id, name, domain, verified),
         )
         for member_id, company_id, role, added_at, name, domain, verified in await reader.rows(
             _MEMBERSHIPS, {"user_id": user_id}
@@ -103,8 +100,8 @@ async def public_profile(reader: Reader, user_id: UUID) -> PublicProfile | None:
     return PublicProfile(
         id=found_id,
         username=username,
-        display_name=shown_or_none(display_name),
-        avatar_url=shown_or_none(avatar_url),
+        display_name=display_name,
+        avatar_url=avatar_url,
         created_at=created_at,
         bug_count=bug_count,
         vote_count=vote_count,
@@ -127,7 +124,7 @@ async def votes_of(reader: Reader, user_id: UUID, query: PageQuery) -> tuple[lis
     total = await reader.row(_VOTE_TOTAL, {"user_id": user_id})
     rows = await reader.rows(_VOTES, {"user_id": user_id, "limit": query.limit, "offset": query.offset})
     votes = [
-        MyVote(BugRef(bug_id, neutralise(title), status, vote_count), voted_at)
+        MyVote(BugRef(bug_id, title, status, vote_count), voted_at)
         for bug_id, title, status, vote_count, voted_at in rows
     ]
     return votes, total[0] if total else 0
@@ -160,12 +157,12 @@ def _my_comment(row: Sequence[Any]) -> MyComment:
     bug_id, title, status, vote_count = bug
     return MyComment(
         id=comment_id,
-        content=neutralise(content),
+        content=content,
         content_html=content_html,
         is_company_response=is_company_response,
         created_at=created_at,
         edited_at=edited_at,
-        bug=BugRef(bug_id, neutralise(title), status, vote_count),
+        bug=BugRef(bug_id, title, status, vote_count),
     )
 
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from bugrelay.domain.accounts.schemas import Account, Secret
 from bugrelay.http.pagination import Pagination
+from bugrelay.infra.markdown import RenderedHtml
 
 
 class MembershipCompany(Struct):
@@ -84,7 +85,7 @@ class MyVoteList(Struct):
 class MyComment(Struct):
     id: UUID
     content: str
-    content_html: str
+    content_html: RenderedHtml
     is_company_response: bool
     created_at: datetime
     edited_at: datetime | None

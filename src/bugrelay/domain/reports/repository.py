@@ -15,7 +15,7 @@ from sqlalchemy import ARRAY, ColumnElement, Integer, Text, Uuid, any_, bindpara
 from bugrelay.domain.accounts.models import User
 from bugrelay.domain.bugs.models import Bug
 from bugrelay.domain.bugs.repository import VISIBLE, contains
-from bugrelay.domain.bugs.schemas import ApplicationRef, CompanyRef, UserRef, shown
+from bugrelay.domain.bugs.schemas import ApplicationRef, CompanyRef, UserRef
 from bugrelay.domain.companies.models import Application, Company, Member
 from bugrelay.domain.companies.repository import EFFECTIVE
 from bugrelay.domain.reports.schemas import (
@@ -28,7 +28,7 @@ from bugrelay.domain.reports.schemas import (
     PublicMember,
 )
 from bugrelay.infra.db import Query, Reader
-from bugrelay.infra.text import comparable, shown_or_none
+from bugrelay.infra.text import comparable
 
 APPLICATIONS_SHOWN = 100
 
@@ -131,7 +131,7 @@ async def _with_figures(reader: Reader, rows: Sequence[tuple[Any, ...]]) -> list
     stats = await _stats(reader, _BY_COMPANY, ids)
     applications: dict[UUID, list[ApplicationRef]] = {one: [] for one in ids}
     for company_id, application_id, name, url in await reader.rows(_APPLICATIONS_OF, {"ids": ids}):
-        applications[company_id].append(ApplicationRef(application_id, shown(name), shown_or_none(url)))
+        applications[company_id].append(ApplicationRef(application_id, name, url))
     return [_company_of(row, applications[row[0]], stats[row[0]]) for row in rows]
 
 
@@ -141,12 +141,12 @@ def _company_of(row: Sequence[Any], applications: list[ApplicationRef], stats: B
     ) = row  # fmt: skip
     return CompanyItem(
         id=company_id,
-        name=shown(name),
+        name=name,
         domain=domain,
         verified=verified,
         verified_at=verified_at,
-        url=shown_or_none(url),
-        description=shown_or_none(description),
+        url=url,
+        description=description,
         description_html=description_html,
         created_at=created_at,
         updated_at=updated_at,
@@ -242,11 +242,11 @@ def _application_of(row: Sequence[Any], stats: BugStats) -> ApplicationOut:
     ) = row  # fmt: skip
     return ApplicationOut(
         id=application_id,
-        name=shown(name),
-        url=shown_or_none(url),
+        name=name,
+        url=url,
         domain=domain or None,
         company_id=company_id,
-        company=CompanyRef(company_id, shown(company_name), company_domain, company_verified)
+        company=CompanyRef(company_id, company_name, company_domain, company_verified)
         if company_id
         else None,
         created_at=created_at,

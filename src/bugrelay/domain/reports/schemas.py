@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from bugrelay.domain.bugs.schemas import ApplicationRef, BugItem, CompanyRef, UserRef
 from bugrelay.http.pagination import PageQuery, Pagination
 from bugrelay.infra.fields import OneLine
+from bugrelay.infra.markdown import RenderedHtml
 
 Search = Annotated[str, OneLine, Meta(max_length=255)]
 
@@ -56,7 +57,7 @@ class CompanyItem(Struct, kw_only=True):
     verified_at: datetime | None
     url: str | None
     description: str | None
-    description_html: str | None
+    description_html: RenderedHtml | None
     created_at: datetime
     updated_at: datetime
     applications: list[ApplicationRef]

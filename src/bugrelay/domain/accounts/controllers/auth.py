@@ -29,7 +29,6 @@ from bugrelay.http.answers import Message, answer
 from bugrelay.http.pagination import PageQuery, Pagination
 from bugrelay.http.request import ApiRequest
 from bugrelay.infra.addresses import limit_identity
-from bugrelay.infra.text import shown_or_none
 from bugrelay.infra.unit_of_work import UnitOfWork
 
 LONGEST_AGENT = 300  # characters that are kept of a User-Agent
@@ -124,19 +123,19 @@ class AuthController(Controller):
         platform = request.platform
         life = timedelta(days=platform.settings.refresh_token_days)
         rows = await repository.live_sessions(platform.database, request.user_id, life=life)
-        shown = [
+        sessions_of_mine = [
             SessionOut(
                 id=session_id,
                 created_at=created_at,
                 last_used_at=last_used_at,
                 ip_address=ip_address,
-                user_agent=shown_or_none(user_agent),
+                user_agent=user_agent,
                 current=session_id == request.session_id,
             )
             for session_id, created_at, last_used_at, ip_address, user_agent in rows
         ]
-        page = shown[query.offset : query.offset + query.limit]
-        return answer(SessionList(page, Pagination.of(query, len(shown))))
+        page = sessions_of_mine[query.offset : query.offset + query.limit]
+        return answer(SessionList(page, Pagination.of(query, len(sessions_of_mine))))
 
     @delete("/sessions/{session_id:str}", opt=users().opt(), status_code=200)
     async def end_session(self, request: ApiRequest) -> Response[Message]:
