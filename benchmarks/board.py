@@ -68,7 +68,7 @@ class Board:
 @asynccontextmanager
 async def opened_board(settings: Settings, *, connections: int = 12) -> AsyncIterator[Board]:
     """The board for the length of the block. One kind of call gets a third of the connections."""
-    platform = build(replace(settings, database_pool=connections))
+    platform = build(replace(settings, database_pool=3 * connections))
     await platform.start()
     try:
         yield Board(platform)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +18,7 @@ from bugrelay.settings import SettingError, Settings, load_settings
 
 if TYPE_CHECKING:
     from bugrelay.infra.platform import Platform
+    from bugrelay.infra.preflight import DatabaseFacts
 
 # Imports stand in the commands: `bugrelay run` must be up in seconds, and most commands need little.
 
@@ -56,17 +59,46 @@ def external_settings() -> Settings:
     return settings
 
 
+def awaited_database(settings: Settings) -> DatabaseFacts:
+    """What the database is, given some time to come up; told to stop meanwhile, the command ends with 0."""
+    from bugrelay.infra.preflight import WAIT_SECONDS, require_database
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    return require_database(settings, wait_seconds=WAIT_SECONDS)
+
+
+def prepare_database(settings: Settings) -> None:
+    """Bring a database that can be used to the newest schema.
+
+    Raises:
+        SettingError: It cannot be used.
+        MigrationError: It cannot be migrated: away meanwhile, locked, or its role may not do what a migration does.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    from bugrelay.infra.preflight import first_line, is_fault_of_database, require_database
+    from bugrelay.migrate import MigrationError, migrate
+
+    require_database(settings)
+    try:
+        migrate(settings)
+    except DBAPIError as error:
+        if not is_fault_of_database(error.orig):
+            raise
+        raise MigrationError(f"DATABASE_URL: the migration failed: {first_line(error.orig)}") from error
+
+
 @contextmanager
 def databases() -> Iterator[Settings]:
     """The settings with both databases up and migrated; embedded ones are joined or started."""
     from bugrelay.embedded import EmbeddedError, running
-    from bugrelay.migrate import MigrationError, migrate
+    from bugrelay.migrate import MigrationError
 
     try:
         with running(settings_or_exit()) as settings:
-            migrate(settings)
+            prepare_database(settings)
             yield settings
-    except (EmbeddedError, MigrationError) as error:
+    except (EmbeddedError, MigrationError, SettingError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -79,7 +111,7 @@ def with_platform(settings: Settings, task: Callable[[Platform], Awaitable[None]
     configure_logging(logging.ERROR)  # what a server warns of at its start is no business of a command
 
     async def run() -> None:
-        platform = build(settings)
+        platform = build(replace(settings, workers=1))  # the whole pool for this one process
         await platform.start()
         try:
             await task(platform)
@@ -95,14 +127,14 @@ def with_platform(settings: Settings, task: Callable[[Platform], Awaitable[None]
 @main.command()
 def run() -> None:
     """Run everything on this machine: databases, migrations, server, worker."""
-    from bugrelay.migrate import MigrationError, migrate
+    from bugrelay.migrate import MigrationError
     from bugrelay.supervisor import Child
     from bugrelay.supervisor import run as supervise
 
     server = Child(name="server", argv=[sys.executable, "-m", "bugrelay", "serve"])
     worker = Child(name="worker", argv=[sys.executable, "-m", "bugrelay", "worker"])
     try:
-        sys.exit(supervise(settings_or_exit(), children=[server, worker], migrate=migrate))
+        sys.exit(supervise(settings_or_exit(), children=[server, worker], migrate=prepare_database))
     except MigrationError as error:
         raise click.ClickException(str(error)) from error
 
@@ -113,8 +145,10 @@ def serve(join: bool) -> None:
     """Serve HTTP; DATABASE_URL and REDIS_URL must be set."""
     from bugrelay.server import serve as serve_http
 
+    settings = external_settings()
     with one_line_errors():
-        serve_http(external_settings(), join=join)
+        facts = awaited_database(settings)
+        serve_http(settings, join=join, max_connections=facts.max_connections)
 
 
 @main.command()
@@ -122,7 +156,10 @@ def worker() -> None:
     """Run jobs: mails and what is done by the clock. DATABASE_URL and REDIS_URL must be set."""
     from bugrelay.worker import work
 
-    asyncio.run(work(external_settings()))
+    settings = external_settings()
+    with one_line_errors():
+        awaited_database(settings)
+    asyncio.run(work(settings))
 
 
 @main.command()

@@ -43,12 +43,13 @@ log = structlog.get_logger()
 Ts = TypeVarTuple("Ts")
 
 
-def serve(settings: Settings, *, join: bool = False) -> None:
+def serve(settings: Settings, *, join: bool = False, max_connections: int | None = None) -> None:
     """Serve until SIGTERM or SIGINT; what was accepted is finished first.
 
     Args:
         settings: Of the server and all its processes.
         join: Share the port with servers that listen on it already.
+        max_connections: How many PostgreSQL lets an ordinary role have, where that is known.
 
     Raises:
         SettingError: HOST:PORT cannot be listened on.
@@ -80,7 +81,17 @@ def serve(settings: Settings, *, join: bool = False) -> None:
     server.drain_seconds = settings.drain_seconds
     for doubt in settings.doubts:
         log.warning("setting_doubtful", meaning=doubt)
+    _compare_connections(settings, max_connections)
     server.serve(target_loader=partial(_application, lifecycle), wrap_loader=False)
+
+
+def _compare_connections(settings: Settings, max_connections: int | None) -> None:
+    wanted = settings.server_connections
+    if max_connections is not None and wanted > max_connections:
+        log.warning(
+            "setting_doubtful",
+            meaning=f"DATABASE_POOL: this server may ask for {wanted} connections, PostgreSQL has {max_connections}",
+        )
 
 
 class _Server(MPServer):

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+MIN_POOL_SIZE = 3  # one route may hold two of them, and the third is left for the others
+
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -157,7 +159,9 @@ class Settings:
     )
     redis_url: str = _setting("", _url("redis", "rediss", "unix"), "`redis://…`; empty: embedded Redis.")
     database_pool: int = _setting(
-        "12", _positive, "Connections a server process may hold for reads; as many for writes, and for votes."
+        "36",
+        _positive,
+        "Connections to PostgreSQL that a server may hold, all its processes together; each has nine at least.",
     )
     upload_url: str = _setting(
         "",
@@ -268,6 +272,16 @@ class Settings:
         if not self.allowed_hosts:
             found.append("ALLOWED_HOSTS is empty: requests for any host name are answered")
         return tuple(found)
+
+    @property
+    def pool_size(self) -> int:
+        """Connections that one process may hold for reads; as many for writes, and for votes."""
+        return max(MIN_POOL_SIZE, self.database_pool // self.workers // 3)
+
+    @property
+    def server_connections(self) -> int:
+        """Connections that all processes of a server hold at most: `database_pool`, or what they need at least."""
+        return max(self.database_pool, self.workers * 3 * MIN_POOL_SIZE)
 
     @property
     def max_upload_bytes(self) -> int:

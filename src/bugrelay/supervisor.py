@@ -22,7 +22,7 @@ from typing import NoReturn
 
 from bugrelay.embedded import EmbeddedError, EmbeddedServers, filled_in
 from bugrelay.embedded.processes import spawn, stop
-from bugrelay.settings import Settings
+from bugrelay.settings import SettingError, Settings
 
 HEALTH_SECONDS = 60
 PORT_SECONDS = 15  # A server whose supervisor was killed still finishes its requests.
@@ -69,7 +69,7 @@ def run(settings: Settings, *, children: Sequence[Child], migrate: Callable[[Set
         except KeyboardInterrupt:
             _say("stopping")
             return 0
-        except (SupervisorError, EmbeddedError, OSError) as error:
+        except (SupervisorError, EmbeddedError, SettingError, OSError) as error:
             print(f"bugrelay: {error}", file=sys.stderr, flush=True)
             return 1
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import replace
 
 import structlog
 
@@ -11,6 +12,9 @@ from bugrelay.bootstrap import DOMAINS, build
 from bugrelay.infra.jobs import Tasks, run_worker
 from bugrelay.infra.logging import configure_logging
 from bugrelay.settings import Settings
+
+# Whatever servers may hold. Jobs are one route to the bulkhead, so they take a third of it, twelve connections.
+DATABASE_POOL = 36
 
 log = structlog.get_logger()
 
@@ -33,7 +37,7 @@ async def work(settings: Settings) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stopping.set)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    platform = build(settings)
+    platform = build(replace(settings, database_pool=DATABASE_POOL, workers=1))
     await platform.start()
     log.info("worker_started")
     try:

@@ -81,3 +81,13 @@ def test_production_warns_of_what_is_seldom_meant_and_goes_on(commands: Commands
             process.terminate()
     assert "UPLOAD_URL" in doubts[0]
     assert "ALLOWED_HOSTS" in doubts[1]
+
+
+def test_a_server_that_may_ask_for_more_connections_than_there_are_says_so(commands: Commands) -> None:
+    with commands.start("serve", DATABASE_POOL="100000", PORT=str(free_port())) as process:
+        try:
+            assert process.stderr is not None
+            line = next(line for line in process.stderr if b"setting_doubtful" in line)
+        finally:
+            process.terminate()
+    assert b"DATABASE_POOL: this server may ask for 100000 connections, PostgreSQL has " in line

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import bindparam, func, literal, select, text
 
 from bugrelay.errors import ServiceUnavailable
-from bugrelay.infra.db import Database, Query, lane
+from bugrelay.infra.db import Database, Query, Reader, lane
 from bugrelay.infra.events import EventBus
 from bugrelay.infra.unit_of_work import UnitOfWork
 from bugrelay.settings import load_settings
@@ -30,7 +30,7 @@ WHO = Query(select(func.pg_backend_pid()))
 
 @pytest.fixture
 async def database(postgres: Postgres) -> AsyncIterator[Database]:
-    database = Database(load_settings({"DATABASE_URL": postgres.url, "DATABASE_POOL": str(POOL)}))
+    database = Database(load_settings({"DATABASE_URL": postgres.url, "DATABASE_POOL": str(3 * POOL)}))
     yield database
     await database.close()
 
@@ -225,13 +225,40 @@ async def test_more_statements_than_a_connection_keeps_prepared(database: Databa
 
 
 async def test_one_route_has_a_third_of_the_places(postgres: Postgres) -> None:
-    database = Database(load_settings({"DATABASE_URL": postgres.url, "DATABASE_POOL": "12"}))
+    database = Database(load_settings({"DATABASE_URL": postgres.url, "DATABASE_POOL": "36"}))
     slow = [asyncio.create_task(database.row(NAP, {"seconds": 0.5})) for _ in range(12)]
     await asyncio.sleep(0.2)
     busy = await asyncio.create_task(_busy(database))
     await asyncio.gather(*slow)
     await database.close()
     assert busy == 4
+
+
+async def test_one_number_bounds_all_processes_of_a_server(postgres: Postgres) -> None:
+    """A process of four has a quarter of the connections, however many routes are busy in every way."""
+    settings = load_settings({"DATABASE_URL": postgres.url, "DATABASE_POOL": "48", "WORKERS": "4"})
+    database = Database(settings)
+    who = text("SELECT pg_backend_pid() FROM pg_sleep(0.2)")
+
+    async def write(route: str) -> int:
+        lane.set(route)
+        async with work_on(database) as work:
+            return int(await work.session.scalar(who) or 0)
+
+    async def read(reader: Reader, route: str) -> int:
+        lane.set(route)
+        (row,) = await reader.rows(Query(who))
+        return int(row[0])
+
+    calls = [
+        call
+        for route in ("one", "two", "three", "four")
+        for _ in range(2)
+        for call in (write(route), read(database, route), read(database.alone, route))
+    ]
+    processes = await asyncio.gather(*calls)
+    await database.close()
+    assert len(set(processes)) == 12
 
 
 async def _busy(database: Database) -> int:

@@ -31,7 +31,7 @@ async def test_places_come_back_whatever_became_of_the_requests(
     start_board: StartBoard, rows: psycopg.Connection[Any]
 ) -> None:
     """Refused, timed out, answered, left by their sender: afterwards as many fit in as before."""
-    board = start_board(MAX_REQUESTS_IN_FLIGHT="10", DATABASE_POOL="3")
+    board = start_board(MAX_REQUESTS_IN_FLIGHT="10", DATABASE_POOL="9")
     async with board.visitor() as visitor:
         bug_id = (await visitor.post("/api/v1/bugs", json=a_report())).json()["bug"]["id"]
         path = f"/api/v1/bugs/{bug_id}/history"

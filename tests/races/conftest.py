@@ -20,7 +20,7 @@ AssertTrue = Callable[[], Awaitable[None]]
 @pytest.fixture
 async def client(start_app: StartApp) -> AsyncIterator[httpx.AsyncClient]:
     """Each route may hold ten connections for reads and ten for changes."""
-    async with start_app(database_pool=30) as client:
+    async with start_app(database_pool=90) as client:
         yield client
 
 

@@ -170,7 +170,7 @@ async def test_a_captcha_token_sent_10_times_makes_one_bug(
     start_app: StartApp, sql: Rows, verifier_url: str
 ) -> None:
     async with start_app(
-        database_pool=30, recaptcha_secret_key="a secret", recaptcha_verify_url=verifier_url
+        database_pool=90, recaptcha_secret_key="a secret", recaptcha_verify_url=verifier_url
     ) as client:
         for turn in range(ROUNDS):
             answers = await at_once(

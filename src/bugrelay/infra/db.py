@@ -75,7 +75,7 @@ class Database:
     """The connections of one process. Reads and writes have their own, so that neither starves the other."""
 
     def __init__(self, settings: Settings) -> None:
-        url, size = libpq_url(settings.database_url), settings.database_pool
+        url, size = libpq_url(settings.database_url), settings.pool_size
         self._read = Connections(lambda: Connection.open(url, autocommit=True), size=size)
         self._write = _engine(lambda: Connection.open(url, autocommit=False), size=size)
         self._alone = Connections(lambda: Connection.open(url, autocommit=True), size=size)
@@ -84,7 +84,7 @@ class Database:
         self._replica = (
             Replica(lambda: Connection.open(read_url, autocommit=True), size=size) if read_url else None
         )
-        self._per_lane = max(2, settings.database_pool // 3)
+        self._per_lane = max(2, size // 3)
         self._lanes: dict[tuple[str, str], asyncio.Semaphore] = {}
 
     def session(self) -> AsyncSession:

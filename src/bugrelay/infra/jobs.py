@@ -28,6 +28,7 @@ log = structlog.get_logger()
 # Mails have places of their own: while the mail server hangs, everything else goes on.
 DEFAULT_QUEUE, MAIL_QUEUE = "default", "mail"
 CONCURRENCY = 4  # jobs at once, of each queue
+QUEUE_CONNECTIONS = 3  # of each queue, beside the one that listens; a job that runs holds none of them
 MOST_ATTEMPTS = 16  # over about a day
 FIRST_PAUSE_SECONDS = 5
 LONGEST_PAUSE_SECONDS = 6 * 3600
@@ -169,7 +170,7 @@ def _app(database_url: str, tasks: Tasks, platform: Any) -> App:
     connector = PsycopgConnector(
         conninfo=libpq_url(database_url),
         min_size=1,
-        max_size=CONCURRENCY + 2,
+        max_size=QUEUE_CONNECTIONS,
         timeout=5,
         kwargs={
             "connect_timeout": 5,
