@@ -17,6 +17,7 @@ from sqlalchemy import bindparam, select
 
 from bugrelay.domain.bugs.models import Attachment
 from bugrelay.infra.db import Query, libpq_url, translated
+from bugrelay.infra.file_references import tables_that_name_files
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.storage import FileMissing, Storage
 
@@ -136,7 +137,7 @@ _UNNAMED_FILES: Final = """
     SELECT key, format('file %s: no attachment names it', key)
     FROM stored_files f
     WHERE modified_at < now() - interval '1 hour'
-      AND NOT EXISTS (SELECT FROM attachments a WHERE a.storage_key = f.key)
+      AND NOT EXISTS (SELECT FROM ({named}) AS n WHERE n.storage_key = f.key)
 """
 
 
@@ -233,9 +234,16 @@ async def _wrong_files(connection: Connection, platform: Platform) -> AsyncItera
         is_wrong = await _stored_size(platform.storage, key) != size_bytes
         if is_wrong and await platform.database.row(_IS_NAMED, {"storage_key": key}):
             yield problem
-    async for key, problem in _rows(connection, _UNNAMED_FILES):
+    async for key, problem in _rows(connection, sql.SQL(_UNNAMED_FILES).format(named=_named_files())):
         if await _stored_size(platform.storage, key) is not None:
             yield problem
+
+
+def _named_files() -> sql.Composed:
+    tables = (sql.Identifier(name) for name in tables_that_name_files())
+    return sql.SQL(" UNION ALL ").join(
+        sql.SQL("SELECT storage_key FROM {}").format(table) for table in tables
+    )
 
 
 async def _stored_size(storage: Storage, key: str) -> int | None:

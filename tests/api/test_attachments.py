@@ -355,3 +355,19 @@ async def test_a_disk_that_cannot_be_written_is_507_and_leaves_no_row(
         bug = await report(client)
         refused(await attach(client, root, bug, picture()), 507, "STORAGE_UNAVAILABLE")
         assert sql.execute("SELECT count(*) FROM attachments").fetchone() == (0,)
+
+
+async def test_an_upload_whose_row_cannot_be_written_leaves_no_file(
+    start_app: StartApp, settings: Settings, sql: psycopg.Connection[Any]
+) -> None:
+    async with start_app() as client:
+        ada = await register(client, "ada")
+        bug = await report(client, ada)
+    sql.execute(f"ALTER DATABASE {sql.info.dbname} SET default_transaction_read_only = on")
+    try:
+        async with start_app() as client:
+            refused(await attach(client, ada, bug, picture()), 503, "SERVICE_UNAVAILABLE")
+            assert stored_files(settings) == []
+    finally:
+        sql.execute(f"ALTER DATABASE {sql.info.dbname} RESET default_transaction_read_only")
+    assert sql.execute("SELECT count(*) FROM attachments").fetchone() == (0,)

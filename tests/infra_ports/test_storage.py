@@ -117,7 +117,10 @@ class _Request(BaseHTTPRequestHandler):
         self._answer(206, part, **headers)
 
     def _list(self, query: dict[str, list[str]]) -> None:
-        prefix, after = query.get("prefix", [""])[0], query.get("continuation-token", [""])[0]
+        prefix, after = (
+            query.get("prefix", [""])[0],
+            (query.get("continuation-token") or query.get("start-after") or [""])[0],
+        )
         names = sorted(name for name in self.server.files if name.startswith(prefix) and name > after)
         more = f"<NextContinuationToken>{names[1]}</NextContinuationToken>" if len(names) > 2 else ""
         items = "".join(
@@ -172,6 +175,15 @@ async def test_what_was_put_comes_back(store: Storage, content: bytes) -> None:
     found = await store.get(KEY)
     assert found.size_bytes == len(content)
     assert await found.read() == content
+
+
+async def test_a_listing_goes_on_behind_a_key(store: Storage) -> None:
+    keys = [f"bugs/{name}.png" for name in ("Z", "_", "a", "b", "c")]
+    for key in reversed(keys):
+        await store.put(key, b"x", content_type="image/png")
+    assert [file.key async for file in store.listing()] == keys
+    assert [file.key async for file in store.listing(after=keys[1])] == keys[2:]
+    assert [file.key async for file in store.listing(after=keys[4])] == []
 
 
 async def test_a_large_file_comes_in_chunks(store: Storage) -> None:

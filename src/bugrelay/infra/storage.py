@@ -40,6 +40,7 @@ T = TypeVar("T")
 _KEY = re.compile(r"(?:[A-Za-z0-9_-]{1,100}/){0,4}[A-Za-z0-9_-]{1,100}(?:\.[a-z0-9]{1,5})?")
 _CHUNK_BYTES = 64 * 1024  # what a reader holds who does not read
 _DEADLINE_SECONDS = 5.0
+_LISTED_AT_ONCE = 1000
 _INCOMING = ".incoming"
 _LEFTOVER_AGE_SECONDS = 3600
 _S3_CHUNK_BYTES = 256 * 1024  # more, because each is a request
@@ -105,8 +106,8 @@ class Storage(Protocol):
             ServiceUnavailable: The store does not answer.
         """
 
-    def listing(self) -> AsyncIterator[ListedFile]:
-        """All files, in no order, half-made ones left out.
+    def listing(self, *, after: str = "") -> AsyncIterator[ListedFile]:
+        """All files whose keys come after this one, in the order of keys, half-made ones left out.
 
         Raises:
             ServiceUnavailable: The store does not answer.
@@ -173,9 +174,11 @@ class LocalStorage:
         except OSError as error:
             raise _unavailable(error) from error
 
-    async def listing(self) -> AsyncIterator[ListedFile]:
-        for file in await asyncio.to_thread(self._all_files):
-            yield file
+    async def listing(self, *, after: str = "") -> AsyncIterator[ListedFile]:
+        keys = await asyncio.to_thread(self._keys, after)
+        for start in range(0, len(keys), _LISTED_AT_ONCE):
+            for file in await asyncio.to_thread(self._files, keys[start : start + _LISTED_AT_ONCE]):
+                yield file
 
     def _path(self, key: str) -> Path | None:
         return self._root / key if _KEY.fullmatch(key) else None
@@ -216,20 +219,24 @@ class LocalStorage:
                 raise _unavailable(error) from error
             yield chunk
 
-    def _all_files(self) -> list[ListedFile]:
+    def _keys(self, after: str) -> list[str]:
+        """In order; folders are among them."""
         paths = (path for path in self._root.rglob("*") if self._incoming not in path.parents)
-        return [listed for path in paths if (listed := self._listed(path)) is not None]
+        return sorted(key for path in paths if (key := path.relative_to(self._root).as_posix()) > after)
 
-    def _listed(self, path: Path) -> ListedFile | None:
+    def _files(self, keys: list[str]) -> list[ListedFile]:
+        return [listed for key in keys if (listed := self._listed(key)) is not None]
+
+    def _listed(self, key: str) -> ListedFile | None:
         """None for a folder, and for a file that was deleted meanwhile."""
         try:
-            status = path.stat()
+            status = (self._root / key).stat()
         except FileNotFoundError:
             return None
         if not stat.S_ISREG(status.st_mode):
             return None
         modified_at = datetime.fromtimestamp(status.st_mtime, UTC)
-        return ListedFile(path.relative_to(self._root).as_posix(), status.st_size, modified_at)
+        return ListedFile(key, status.st_size, modified_at)
 
     def _drop_leftovers(self) -> None:
         """Remove what a killed process was writing; younger drafts may belong to a process that lives."""
@@ -328,8 +335,8 @@ class S3Storage:
         except (ObstoreError, OSError) as error:
             raise _unavailable(error) from error
 
-    async def listing(self) -> AsyncIterator[ListedFile]:
-        pages = aiter(obstore.list(self._store, chunk_size=1000))
+    async def listing(self, *, after: str = "") -> AsyncIterator[ListedFile]:
+        pages = aiter(obstore.list(self._store, offset=after or None, chunk_size=_LISTED_AT_ONCE))
         try:
             while page := await _in_time(anext(pages, None)):
                 for file in page:

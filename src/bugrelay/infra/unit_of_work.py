@@ -20,6 +20,9 @@ class UnitOfWork:
 
     Order at the end: flush, durable subscribers on the same connection, COMMIT, then the other subscribers. No
     network call belongs inside.
+
+    Attributes:
+        may_be_committed: From the moment that COMMIT was asked for, whatever came back: an answer can be lost.
     """
 
     def __init__(self, database: Database, bus: EventBus) -> None:
@@ -27,6 +30,7 @@ class UnitOfWork:
         self._bus = bus
         self._events: list[Any] = []
         self._patient: Connection | None = None
+        self.may_be_committed = False
         self.session: AsyncSession = database.session()
         self.reader = TransactionReader(self.session)
 
@@ -70,6 +74,7 @@ class UnitOfWork:
     async def _commit(self) -> None:
         await self.session.flush()
         await self._bus.publish_durable(self.session, self._events)
+        self.may_be_committed = True
         await self.session.commit()
 
     async def _release(self) -> None:

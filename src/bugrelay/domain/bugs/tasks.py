@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import delete, func, select, text, tuple_, update
 
-from bugrelay.domain.bugs import following
+from bugrelay.domain.bugs import following, sweeping
 from bugrelay.domain.bugs.models import Bug, CaptchaToken, Vote
 from bugrelay.infra.idempotency import KEPT_FOR, IdempotencyKey
 from bugrelay.infra.jobs import Periodic, Tasks
@@ -65,10 +65,11 @@ async def fold_tags(platform: Platform) -> None:
 
 
 TASKS = Tasks(
-    by_name=following.TASKS.by_name,
+    by_name={**following.TASKS.by_name, **sweeping.TASKS.by_name},
     periodic={
         "bugs.age_votes": Periodic("* * * * *", age_votes),
         "bugs.fold_tags": Periodic("* * * * *", fold_tags),
         "bugs.clean_up": Periodic("*/10 * * * *", clean_up),
+        "bugs.sweep_all_files": Periodic("41 * * * *", sweeping.sweep_all_files),
     },
 )

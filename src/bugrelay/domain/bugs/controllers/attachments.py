@@ -12,7 +12,6 @@ from bugrelay.domain.bugs.controllers.subjects import attachment_to_remove, bug_
 from bugrelay.domain.bugs.errors import FileNotFound, FileTooLarge
 from bugrelay.domain.bugs.schemas import AttachmentAnswer
 from bugrelay.domain.bugs.service.attachments import attach, detach, new_storage_key
-from bugrelay.errors import BugRelayError, ServiceUnavailable
 from bugrelay.http.access import anyone, users
 from bugrelay.http.answers import Message, answer
 from bugrelay.http.files import file_response
@@ -42,8 +41,9 @@ class AttachmentController(Controller):
         storage_key = new_storage_key(image)
         await platform.storage.put(storage_key, image.content, content_type=image.mime_type)
         bug_id = request.path_id("bug_id")
+        work = platform.work()
         try:
-            async with platform.work() as work:
+            async with work:
                 attachment_id = await attach(
                     work,
                     bug_id,
@@ -54,11 +54,9 @@ class AttachmentController(Controller):
                     is_admin=request.viewer.is_admin,
                 )
                 stored = await repository.list_attachments(work.reader, bug_id)
-        except ServiceUnavailable:
-            raise  # Perhaps the row is there. A file that no row names does no harm, a row without its file does.
-        except BugRelayError:
-            await platform.storage.delete(storage_key)
-            raise
+        finally:
+            if not work.may_be_committed:  # else perhaps the row is there, and must not lose its file
+                await platform.storage.delete(storage_key)
         attachment = next(one for one in stored if one.id == attachment_id)
         return answer(AttachmentAnswer("File uploaded successfully", attachment), status=201)
 

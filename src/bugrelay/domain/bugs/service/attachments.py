@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
@@ -19,9 +20,17 @@ from bugrelay.infra.unit_of_work import UnitOfWork
 MOST_ATTACHMENTS = 20
 
 
+_STORAGE_KEY = re.compile(r"bugs/[A-Za-z0-9_-]{43}\.[a-z]{1,5}")
+
+
 def new_storage_key(image: CleanImage) -> str:
     """A name of our own that nobody guesses."""
     return f"bugs/{new_secret()}.{image.extension}"
+
+
+def is_storage_key_of_ours(key: str) -> bool:
+    """Whether `new_storage_key` makes such names; a folder or bucket may hold other things."""
+    return _STORAGE_KEY.fullmatch(key) is not None
 
 
 async def attach(

@@ -1,0 +1,59 @@
+"""Files that no row names: what a server left that was killed between storing a picture and committing its row.
+
+A worker walks through storage once an hour, a batch a job, in the order of keys. A file is deleted when it is hours
+old, which no request lives, when its name is one that we make, and when no row of any table names it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from bugrelay.domain.bugs.service.attachments import is_storage_key_of_ours
+from bugrelay.infra.file_references import unnamed_files
+from bugrelay.infra.jobs import Tasks
+from bugrelay.infra.platform import Platform
+from bugrelay.infra.storage import ListedFile, Storage
+
+log = structlog.get_logger()
+
+JOB = "bugs.sweep_files"
+BATCH = 2000  # files a job
+UNNAMED_FOR = timedelta(hours=3)
+MAX_UNNAMED = 100  # of a batch, when they are most of it: then the files belong to another database
+
+
+async def sweep_files(platform: Platform, *, after: str = "") -> None:
+    """Delete what nobody names of the files whose keys come after this one; a job does the next batch."""
+    files = await _next_files(platform.storage, after)
+    latest = datetime.now(UTC) - UNNAMED_FOR
+    old = [file.key for file in files if file.modified_at < latest and is_storage_key_of_ours(file.key)]
+    async with platform.work() as work:
+        unnamed = await unnamed_files(work.session, old)
+        if len(files) == BATCH:
+            await platform.jobs.add(work.session, JOB, after=files[-1].key)
+    if len(unnamed) > max(MAX_UNNAMED, len(old) // 2):
+        log.error("most_files_unnamed", unnamed=len(unnamed), files=len(old))
+        return
+    for key in unnamed:
+        await platform.storage.delete(key)
+    if unnamed:
+        log.info("unnamed_files_deleted", files=len(unnamed))
+
+
+async def sweep_all_files(platform: Platform) -> None:
+    """The first batch of a walk through all files."""
+    await sweep_files(platform)
+
+
+async def _next_files(storage: Storage, after: str) -> list[ListedFile]:
+    files: list[ListedFile] = []
+    async for file in storage.listing(after=after):
+        files.append(file)
+        if len(files) == BATCH:
+            break
+    return files
+
+
+TASKS = Tasks(by_name={JOB: sweep_files})
