@@ -10,6 +10,7 @@ import httpx
 import psycopg
 import pytest
 
+from bugrelay.errors import ServiceUnavailable
 from bugrelay.settings import Rate
 from tests.accounts.conftest import (
     AUTH,
@@ -134,6 +135,34 @@ async def test_the_right_password_clears_what_was_guessed_from_here(
         for _ in range(4):
             await sign_in(client, ada.email, WRONG)
         assert (await sign_in(client, ada.email)).status_code == 200
+
+
+async def test_a_guess_that_was_not_checked_is_not_counted(client: httpx.AsyncClient, ada: Person) -> None:
+    """Too many wait for the hasher: nobody has learnt anything, and the owner is not locked out by it."""
+    passwords = client._transport.app.state.platform.passwords  # type: ignore[attr-defined]
+    verify = passwords.verify
+
+    async def overloaded(_stored: str | None, _password: str) -> bool:
+        raise ServiceUnavailable
+
+    passwords.verify = overloaded
+    for _ in range(6):
+        refused(await sign_in(client, ada.email), 503, "SERVICE_UNAVAILABLE")
+    passwords.verify = verify
+    assert (await sign_in(client, ada.email)).status_code == 200
+
+
+async def test_a_guess_that_was_broken_off_keeps_nobody_waiting_for_long(
+    client: httpx.AsyncClient, ada: Person, sql: psycopg.Connection[Any]
+) -> None:
+    """A process was killed while it checked five: their rows are left behind."""
+    await sign_in(client, ada.email, WRONG)
+    sql.execute(
+        "INSERT INTO sign_in_failures (id, account_hash, ip_address, under_way, at)"
+        " SELECT gen_random_uuid(), account_hash, ip_address, true, now() - interval '11 seconds'"
+        " FROM sign_in_failures, generate_series(1, 5)"
+    )
+    assert (await sign_in(client, ada.email)).status_code == 200
 
 
 async def test_a_stolen_session_cannot_guess_the_password_either(

@@ -121,7 +121,10 @@ class OneTimeLink(Base):
 
 
 class SignInFailure(Base):
-    """A wrong password; the account is kept as a hash of the address, whether or not there is one."""
+    """A wrong password, or one that is being checked (`under_way`), which is counted before.
+
+    The account is kept as a hash of the address, whether or not there is one.
+    """
 
     __tablename__ = "sign_in_failures"
     __table_args__ = (Index("ix_sign_in_failures_account_hash", "account_hash", "at"),)
@@ -129,4 +132,5 @@ class SignInFailure(Base):
     id: Mapped[Id]
     account_hash: Mapped[bytes] = mapped_column(LargeBinary)
     ip_address: Mapped[str]
+    under_way: Mapped[bool] = mapped_column(server_default="false")
     at: Mapped[CreatedAt]

@@ -13,7 +13,6 @@ from bugrelay.domain.accounts.models import (
     OneTimeLink,
     RefreshToken,
     Session,
-    SignInFailure,
     User,
     email_key,
 )
@@ -98,39 +97,6 @@ async def session_of_token(session: AsyncSession, token_hash: bytes) -> UUID | N
 async def user_id_of(session: AsyncSession, email: str) -> UUID | None:
     """The account at an address, compared without case."""
     return await session.scalar(select(User.id).where(User.email_key == email_key(email), _ALIVE))
-
-
-@dataclass(frozen=True)
-class RecentFailures:
-    """Wrong passwords for one account within the window."""
-
-    from_here: int
-    last_from_here: datetime | None
-    from_anywhere: int
-    first_from_anywhere: datetime | None
-
-
-_from_here = SignInFailure.ip_address == bindparam("ip_address")
-_FAILURES = Query(
-    select(
-        func.count().filter(_from_here),
-        func.max(SignInFailure.at).filter(_from_here),
-        func.count(),
-        func.min(SignInFailure.at),
-    ).where(
-        SignInFailure.account_hash == bindparam("account_hash"),
-        SignInFailure.at > func.now() - bindparam("window", type_=Interval),
-    )
-)
-
-
-async def recent_failures(
-    reader: Reader, *, account_hash: bytes, ip_address: str, window: timedelta
-) -> RecentFailures:
-    row = await reader.row(
-        _FAILURES, {"account_hash": account_hash, "ip_address": ip_address, "window": window}
-    )
-    return RecentFailures(*(row or (0, None, 0, None)))
 
 
 _USED_ADDRESSES = Query(

@@ -22,7 +22,7 @@ from bugrelay.domain.accounts.schemas import (
     Tokens,
     account_of,
 )
-from bugrelay.domain.accounts.service import guesses, links, registration, sessions
+from bugrelay.domain.accounts.service import links, registration, sessions
 from bugrelay.domain.accounts.service.proof import prove_by_address
 from bugrelay.http.access import anyone, users
 from bugrelay.http.answers import Message, answer
@@ -72,8 +72,6 @@ class AuthController(Controller):
         caller = limit_identity(request.client_address)
         proof = await prove_by_address(platform, email=data.email, password=data.password, ip_address=caller)
         async with platform.work() as work:
-            if proof.guessed_before:
-                await guesses.forget_failures(work, email=data.email, ip_address=caller)
             opened = await _open(request, work, proof.user_id)
             user = await sessions.signed_in_user(work, proof)
         return answer(_signed_in(request, user, opened, "Signed in successfully"))

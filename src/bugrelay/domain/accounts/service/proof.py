@@ -9,7 +9,7 @@ from uuid import UUID
 from bugrelay.domain.accounts import repository
 from bugrelay.domain.accounts.errors import InvalidCredentials, InvalidCurrentPassword
 from bugrelay.domain.accounts.repository import StoredPassword
-from bugrelay.domain.accounts.service.guesses import check_guesses, record_failure
+from bugrelay.domain.accounts.service.guesses import counted_guess
 from bugrelay.infra.platform import Platform
 
 
@@ -20,13 +20,11 @@ class Proof:
     Attributes:
         user_id: Whose password it is.
         set_at: When that password was set: whoever acts on the proof looks, under a lock, that it still is.
-        guessed_before: Whether wrong passwords came from here before it.
         fresh_hash: The same password hashed with today's parameters, where those have changed.
     """
 
     user_id: UUID
     set_at: datetime
-    guessed_before: bool
     fresh_hash: str | None
 
 
@@ -36,20 +34,14 @@ async def prove_by_address(platform: Platform, *, email: str, password: str, ip_
     Raises:
         InvalidCredentials, AccountLocked
     """
-    guesses = await check_guesses(platform, email=email, ip_address=ip_address)
-    stored = await repository.password_at(platform.database, email)
-    password_hash = stored.password_hash if stored else None
-    if (
-        not await platform.passwords.verify(password_hash, password)
-        or stored is None
-        or password_hash is None
-    ):
-        await _count_guess(platform, email=email, ip_address=ip_address)
-        raise InvalidCredentials
+    async with counted_guess(platform, email=email, ip_address=ip_address):
+        stored = await _matching(platform, await repository.password_at(platform.database, email), password)
+        if stored is None:
+            raise InvalidCredentials
     fresh_hash = None
-    if platform.passwords.needs_rehash(password_hash):
+    if stored.password_hash is not None and platform.passwords.needs_rehash(stored.password_hash):
         fresh_hash = await platform.passwords.hash(password)
-    return Proof(stored.user_id, stored.set_at, guesses > 0, fresh_hash)
+    return Proof(stored.user_id, stored.set_at, fresh_hash)
 
 
 async def prove_current(
@@ -60,15 +52,16 @@ async def prove_current(
     Raises:
         InvalidCurrentPassword, AccountLocked
     """
-    await check_guesses(platform, email=email, ip_address=ip_address)
-    stored = await repository.password_of(platform.database, user_id)
-    matches = await platform.passwords.verify(stored.password_hash if stored else None, password)
-    if stored is None or not matches:
-        await _count_guess(platform, email=email, ip_address=ip_address)
-        raise InvalidCurrentPassword
+    async with counted_guess(platform, email=email, ip_address=ip_address):
+        stored = await _matching(platform, await repository.password_of(platform.database, user_id), password)
+        if stored is None:
+            raise InvalidCurrentPassword
     return stored
 
 
-async def _count_guess(platform: Platform, *, email: str, ip_address: str) -> None:
-    async with platform.work() as work:
-        await record_failure(work, email=email, ip_address=ip_address)
+async def _matching(
+    platform: Platform, stored: StoredPassword | None, password: str
+) -> StoredPassword | None:
+    """What is stored, if this is its password; else None, after the same work."""
+    matches = await platform.passwords.verify(stored.password_hash if stored else None, password)
+    return stored if matches else None

@@ -1,0 +1,49 @@
+-- A guess at the password of an account is counted before it is checked: by a row that is "under way". Guesses at one
+-- account are counted one after the other, each in a transaction of its own, so that many at once gain nothing.
+--
+-- known: whether the account's owner has had a session at this address; guesses from elsewhere do not lock it then.
+-- Gives outcome 'counted'; or 'busy': those under way could use up what is allowed, to be asked again; or 'locked', or
+-- 'locked from elsewhere', and for how many seconds. Only a counted guess leaves a row.
+CREATE OR REPLACE FUNCTION count_guess(
+    guess uuid, account bytea, address text, known boolean,
+    free_here integer, free_anywhere integer, first_wait interval, guess_window interval, checked_within interval
+)
+RETURNS TABLE (outcome text, seconds double precision) LANGUAGE plpgsql AS $$
+DECLARE
+    moment timestamptz;
+    free_at timestamptz := '-infinity';
+    wrong_here bigint;
+    last_here timestamptz;
+    under_way_here bigint;
+    anywhere bigint;
+    first_anywhere timestamptz;
+BEGIN
+    -- No other advisory lock of ours has two keys.
+    PERFORM pg_advisory_xact_lock(7203473, ('x' || encode(substr(account, 1, 4), 'hex'))::bit(32)::integer);
+    moment := clock_timestamp();
+    SELECT count(*) FILTER (WHERE ip_address = address AND NOT under_way),
+           max(at) FILTER (WHERE ip_address = address AND NOT under_way),
+           count(*) FILTER (WHERE ip_address = address AND under_way),
+           count(*), min(at)
+      INTO wrong_here, last_here, under_way_here, anywhere, first_anywhere
+      FROM sign_in_failures
+     WHERE account_hash = account AND at > moment - guess_window
+       AND (NOT under_way OR at > moment - checked_within);
+    IF wrong_here >= free_here THEN
+        free_at := last_here + least(first_wait * 2 ^ least(wrong_here - free_here, 10), guess_window);
+    END IF;
+    IF anywhere >= free_anywhere AND NOT known THEN
+        outcome := 'locked from elsewhere';
+        free_at := greatest(free_at, first_anywhere + guess_window);
+    ELSIF free_at > moment THEN
+        outcome := 'locked';
+    ELSIF under_way_here >= greatest(1, free_here - wrong_here) THEN
+        outcome := 'busy';
+    ELSE
+        outcome := 'counted';
+        INSERT INTO sign_in_failures (id, account_hash, ip_address, under_way, at)
+        VALUES (guess, account, address, true, moment);
+    END IF;
+    seconds := greatest(0, extract(epoch FROM CASE WHEN free_at > moment THEN free_at - moment END));
+    RETURN NEXT;
+END $$;
