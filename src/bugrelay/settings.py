@@ -217,7 +217,9 @@ class Settings:
         "10/minute", _rate, "Register, login and refresh, by client address."
     )
     rate_limit_mail: Rate | None = _setting(
-        "5/minute", _rate, "Whatever sends a mail, by client address and by account."
+        "5/minute",
+        _rate,
+        "Whatever sends a mail, by client address and by account; password resets are counted apart.",
     )
     new_applications_per_day: Rate | None = _setting(
         "50/day", _rate, "Applications that reports from one client address may make."

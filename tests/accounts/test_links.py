@@ -314,6 +314,64 @@ async def test_mails_are_limited_by_caller_and_by_address(
         assert sql.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (2,)
 
 
+def resets_mailed(sql: Sql) -> int:
+    row = sql.execute(
+        "SELECT count(*) FROM procrastinate_jobs"
+        " WHERE args ->> 'user_id' IS NOT NULL AND args ->> 'purpose' = 'reset_password'"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@pytest.mark.parametrize("taken", ["email", "username"])
+async def test_a_registration_that_is_refused_charges_nothing(
+    start_app: StartApp, sql: Sql, no_counts: None, taken: str
+) -> None:
+    """The budget is two: the first registration and one new link use it up, whatever was refused between them."""
+    async with start_app(rate_limit_mail=Rate(2, 60)) as client:
+        ada = await register(client, "ada")
+        for number in range(25):
+            body = {"email": f"ada{number}@people.example", "username": f"ada{number}", "password": PASSWORD}
+            body[taken] = {"email": ada.email, "username": "ada"}[taken]
+            assert (await client.post(f"{AUTH}/register", json=body)).status_code == 409
+        again = await client.post(f"{AUTH}/resend-verification", headers=ada.headers)
+        assert again.status_code == 200
+        grace = await client.post(
+            f"{AUTH}/register",
+            json={"email": "ada7@people.example", "username": "grace", "password": PASSWORD},
+        )
+        assert grace.status_code == 201
+
+
+async def test_no_other_mail_uses_up_the_budget_of_password_resets(
+    start_app: StartApp, sql: Sql, no_counts: None
+) -> None:
+    async with start_app(rate_limit_mail=Rate(3, 60)) as client:
+        ada = await register(client, "ada")
+        statuses = [
+            (await client.post(f"{AUTH}/resend-verification", headers=ada.headers)).status_code
+            for _ in range(5)
+        ]
+        assert statuses[-1] == 429
+        answers = [await ask_for_reset(client, ada.email) for _ in range(4)]
+        assert [response.status_code for response in answers] == [200, 200, 200, 429]
+        assert resets_mailed(sql) == 3
+
+
+async def test_an_answer_to_a_reset_does_not_tell_what_the_address_has_used_up(
+    start_app: StartApp, no_counts: None
+) -> None:
+    """Neither do the rate headers: they count by the caller alone."""
+    async with start_app(rate_limit_mail=Rate(60, 60)) as client:
+        ada = await register(client, "ada")
+        for _ in range(21):
+            over = await ask_for_reset(client, ada.email)
+        unknown = await ask_for_reset(client, "nobody@people.example")
+    assert (over.status_code, over.text) == (unknown.status_code, unknown.text)
+    assert int(over.headers["x-ratelimit-remaining"]) - int(unknown.headers["x-ratelimit-remaining"]) == 1
+    assert over.headers["x-ratelimit-limit"] == unknown.headers["x-ratelimit-limit"] == "60"
+
+
 async def test_an_address_over_its_budget_is_not_mailed_and_not_told_of(
     start_app: StartApp, sql: Sql, no_counts: None
 ) -> None:
@@ -322,8 +380,7 @@ async def test_an_address_over_its_budget_is_not_mailed_and_not_told_of(
         answers = [await ask_for_reset(client, ada.email) for _ in range(25)]
         assert {response.status_code for response in answers} == {200}
         assert len({response.text for response in answers}) == 1
-    mailed = "SELECT count(*) FROM procrastinate_jobs WHERE args ->> 'user_id' IS NOT NULL"
-    assert sql.execute(mailed).fetchone() == (20,)
+    assert resets_mailed(sql) == 20
 
 
 async def test_no_count_of_mails_is_kept_under_a_readable_address(

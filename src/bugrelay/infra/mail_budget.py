@@ -1,4 +1,4 @@
-"""How many mails one address may get: whatever asks for a mail is charged first, by the address that it goes to."""
+"""How many mails of one kind an address may get: who asks for one is charged first, by the address it goes to."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ class MailBudget:
 
     Args:
         limiter: What counts.
-        short: `RATE_LIMIT_MAIL`, which also counts by the caller; None (`off`) counts nothing here either.
+        short: At the rate of `RATE_LIMIT_MAIL`, also counts by the caller; None (`off`) counts nothing here either.
+            Its name tells the kinds of mails apart: each kind has counts of its own.
     """
 
     def __init__(self, limiter: Limiter, short: Bucket | None) -> None:
         self._limiter = limiter
         self._short = short
-        self._hourly = Bucket("mail_to_address", MAILS_AN_HOUR)
+        self._hourly = Bucket(f"{short.name}_to_address" if short else "", MAILS_AN_HOUR)
 
     async def take(self, address: str | None, *, caller: str | None = None) -> int:
         """Count a mail that is about to be asked for.

@@ -40,6 +40,7 @@ class Platform:
     jobs: JobQueue
     mailer: Mailer
     mail_budget: MailBudget
+    reset_budget: MailBudget
     passwords: Passwords
     tokens: AccessTokens
     totals: Totals
@@ -69,6 +70,8 @@ def open_platform(settings: Settings) -> Platform:
         "bug_submission": settings.rate_limit_bug_submission,
         "sign_in": settings.rate_limit_sign_in,
         "mail": settings.rate_limit_mail,
+        # Of their own: whoever makes an account's address get other mails must not use up those that rescue it.
+        "password_reset": settings.rate_limit_mail,
         "new_applications": settings.new_applications_per_day,
     }
     buckets = {name: Bucket(name, rate) for name, rate in rates.items() if rate is not None}
@@ -87,6 +90,7 @@ def open_platform(settings: Settings) -> Platform:
         jobs=JobQueue(settings.database_url),
         mailer=Mailer(settings),
         mail_budget=MailBudget(limiter, buckets.get("mail")),
+        reset_budget=MailBudget(limiter, buckets.get("password_reset")),
         passwords=Passwords(memory_kib=settings.argon2_memory_kib, iterations=settings.argon2_iterations),
         tokens=AccessTokens(
             settings.signing_key, issuer=settings.public_url, minutes=settings.access_token_minutes

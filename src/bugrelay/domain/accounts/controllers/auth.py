@@ -53,9 +53,10 @@ class AuthController(Controller):
             display_name=data.display_name,
         )
         caller = limit_identity(request.client_address)
-        may_mail = await platform.mail_budget.take(data.email, caller=caller) == 0
         async with platform.work() as work:
             user = await registration.create_user(work, data, password_hash=password_hash)
+            # A call to Redis inside the transaction, where the constraints have spoken: a 409 charges nothing.
+            may_mail = await platform.mail_budget.take(data.email, caller=caller) == 0
             opened = await _open(request, work, user.id)
             if may_mail:
                 await links.request_link(platform, work, user_id=user.id, purpose=VERIFY_EMAIL)

@@ -88,12 +88,12 @@ class CredentialController(Controller):
             await sessions.end_all_sessions(work, request.user_id, but=request.session_id)
         return answer(Message("Password changed; other sessions have ended"))
 
-    @post("/password-reset", opt=anyone().opt(limits=("mail",)), status_code=200)
+    @post("/password-reset", opt=anyone().opt(limits=("password_reset",)), status_code=200)
     async def request_reset(self, request: ApiRequest, data: JSONBody[RequestReset]) -> Response[Message]:
         """Mail a link to set a new password, if there is an account. The answer does not tell."""
         platform = request.platform
         user_id = await repository.id_at_address(platform.database, data.email)
-        if await platform.mail_budget.take(data.email):
+        if await platform.reset_budget.take(data.email):
             user_id = None  # over the address's budget nothing is sent, and nothing said
         async with platform.work() as work:
             await links.request_link(platform, work, user_id=user_id, purpose=RESET_PASSWORD)
