@@ -11,7 +11,7 @@ import pytest
 
 from bugrelay.domain.profiles.export import SECTIONS
 from bugrelay.infra.platform import Platform
-from tests.accounts.conftest import AUTH, sign_in, works
+from tests.accounts.conftest import AUTH, from_address, sign_in, works
 from tests.api.answers import refused
 from tests.conftest import PASSWORD, Person, a_report, make_member, register, report
 from tests.jobs.postbox import Postbox, comes_true, working
@@ -115,6 +115,23 @@ async def test_the_export_of_somebody_else_is_not_mine(
     response = await client.get(f"{ME}/export", headers=grace.headers)
     assert "canary" not in response.text.lower()
     refused(await client.get(f"{ME}/export"), 401, "AUTH_REQUIRED")
+
+
+async def test_the_export_begins_with_the_account_and_knows_no_strangers_address(
+    proxied: httpx.AsyncClient,
+) -> None:
+    await sign_in(proxied, "ada@people.example", "too early", address="198.51.100.7")
+    headers = from_address("2001:db8:1:2::9")
+    body = {"email": "ada@people.example", "username": "ada", "password": PASSWORD}
+    made = (await proxied.post(f"{AUTH}/register", json=body, headers=headers)).json()
+    await sign_in(proxied, "ada@people.example", "a stranger's", address="198.51.100.8")
+    await sign_in(proxied, "ada@people.example", "mistyped", address="2001:db8:1:2::77")
+    bearer = {"Authorization": f"Bearer {made['access_token']}"}
+    response = await proxied.get(f"{ME}/export", headers=bearer)
+    failures = sorted(response.json()["sign_in_failures"], key=lambda failure: failure["at"])
+    assert [failure["ip_address"] for failure in failures] == [None, "2001:db8:1:2::/64"]
+    assert all(failure["at"] >= made["user"]["created_at"] for failure in failures)
+    assert "198.51.100" not in response.text
 
 
 async def test_erasure_asks_for_the_password(client: httpx.AsyncClient, ada: Person) -> None:

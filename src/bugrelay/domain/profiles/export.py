@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, bindparam, select
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from bugrelay.domain.accounts.models import OneTimeLink, Session, SignInFailure, User, account_hash
@@ -25,6 +25,7 @@ from bugrelay.domain.bugs.models import (
 )
 from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Member
 from bugrelay.domain.moderation.models import AuditLog, Flag
+from bugrelay.infra.addresses import limit_identity
 from bugrelay.infra.db import Query, Reader
 
 _me: BindParameter[Any] = bindparam("user_id")
@@ -54,7 +55,12 @@ SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
         ),
     ),
     "sign_in_failures": (
-        SignInFailure.account_hash == bindparam("account_hash"),
+        and_(
+            SignInFailure.account_hash == bindparam("account_hash"),
+            SignInFailure.under_way.is_(False),
+            # Before that, somebody tried an address that was nobody's account.
+            SignInFailure.at >= select(User.created_at).where(User.id == _me).scalar_subquery(),
+        ),
         (SignInFailure.at, SignInFailure.ip_address),
     ),
     "company_memberships": (
@@ -130,4 +136,14 @@ async def export_of(reader: Reader, user_id: UUID, *, email: str) -> dict[str, A
         rows = await reader.rows(_QUERIES[name], parameters)
         document[name] = [{c.key: value for c, value in zip(columns, row, strict=True)} for row in rows]
     document["account"] = document["account"][0] if document["account"] else None
+    _leave_out_strangers(document)
     return document
+
+
+def _leave_out_strangers(document: dict[str, Any]) -> None:
+    """Whoever failed to sign in may be somebody else, whose network address is not the owner's to know: it is given
+    only where the owner has had a session from there."""
+    own = {limit_identity(session["ip_address"]) for session in document["sessions"] if session["ip_address"]}
+    for failure in document["sign_in_failures"]:
+        if failure["ip_address"] not in own:
+            failure["ip_address"] = None
