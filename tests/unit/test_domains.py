@@ -210,6 +210,8 @@ def test_an_address_is_at_exactly_a_registrable_domain(address: str, domain: str
         "yahoo.fr",
         "gmx.at",
         "mailinator.com",
+        "tempmail.com",
+        "10minutemail.co.uk",
         "github.com",
         "alice.github.io",
         "co.uk",

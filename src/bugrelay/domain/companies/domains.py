@@ -11,6 +11,7 @@ from functools import cache
 from ipaddress import ip_address
 from typing import Final
 
+from disposable_email_domains import blocklist as disposable_domains
 from publicsuffixlist import PublicSuffixList
 
 from bugrelay.infra.urls import canonical_host, http_host
@@ -66,8 +67,8 @@ _SHARED_HOSTS: Final = _words(
 _MICROSOFT_STORE: Final = "apps.microsoft.com"
 _MICROSOFT_STORE_PATHS: Final = frozenset({"p", "store"})
 
-# Domains under which anybody can have a mailbox: free mail and mail of access providers; throw-away mail.
-# Such a list is never complete; it holds what is common.
+# Domains under which anybody can have a mailbox: free mail and mail of access providers. Such a list is never
+# complete; it holds what is common. Disposable mail has a list that others keep.
 _MAIL_DOMAINS: Final = _words(
     """
     126.com 163.com 163.net 21cn.com 263.net aim.com alice.it aliyun.com aol.com aol.co.uk arcor.de
@@ -86,15 +87,10 @@ _MAIL_DOMAINS: Final = _words(
     outlook.sa outlook.sg outlook.sk passport.com pm.me posteo.de posteo.net proton.me protonmail.ch
     protonmail.com qq.com rambler.ru rediffmail.com riseup.net rocketmail.com rogers.com runbox.com
     sapo.pt sbcglobal.net seznam.cz sfr.fr shaw.ca simplelogin.com sina.cn sina.com sky.com skynet.be
-    sohu.com startmail.com sympatico.ca t-online.de talktalk.net telefonica.net telenet.be telus.net
+    sohu.com startmail.com sympatico.ca t-online.de talktalk.net telefonica.net telenet.be telus.net tempmail.com
     terra.com.br tiscali.it tuta.com tuta.io tutamail.com tutanota.com tutanota.de ukr.net uol.com.br
     usa.com verizon.net virgilio.it virginmedia.com vodafone.de volny.cz wanadoo.fr web.de windowslive.com
     wp.pl xtra.co.nz ya.ru yeah.net ymail.com zoho.com zohomail.com
-
-    10minutemail.com dispostable.com dropmail.me emailondeck.com fakeinbox.com getnada.com
-    guerrillamail.com guerrillamail.net guerrillamail.org maildrop.cc mailinator.com mailnesia.com
-    mintemail.com mohmal.com moakt.com mytemp.email sharklasers.com spam4.me temp-mail.org tempmail.com
-    throwawaymail.com trashmail.com yopmail.com yopmail.fr yopmail.net
     """
 )
 # Mail brands that use a domain in every country: yahoo.co.uk, hotmail.fr, gmx.at, yandex.kz.
@@ -177,7 +173,7 @@ def _is_hosted(domain: str) -> bool:
 
 
 def _is_mail(domain: str) -> bool:
-    return domain in _MAIL_DOMAINS or domain.partition(".")[0] in _MAIL_BRANDS
+    return domain in _MAIL_DOMAINS or domain in disposable_domains or domain.partition(".")[0] in _MAIL_BRANDS
 
 
 @cache
