@@ -22,6 +22,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    text,
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -55,6 +56,7 @@ from bugrelay.domain.bugs.schemas import (
 from bugrelay.domain.companies.models import Application, Company
 from bugrelay.http.pagination import PageQuery
 from bugrelay.infra.db import Query, Reader
+from bugrelay.infra.models import Base
 
 COMMENTS_IN_DETAIL = 100
 
@@ -87,8 +89,23 @@ async def bug_facts(reader: Reader, bug_id: UUID) -> BugFacts | None:
     return BugFacts(*row) if row else None
 
 
-async def lock_bug(session: AsyncSession, bug_id: UUID) -> BugFacts | None:
-    """The facts, kept from changing until the transaction ends. None for a bug that is removed or merged away."""
+async def wait_for_tables(session: AsyncSession, *tables: type[Base]) -> None:
+    """Wait until these can be written to, before a bug is locked: its voters must not wait for a table with us."""
+    names = ", ".join(str(table.__tablename__) for table in tables)
+    await session.execute(text(f"LOCK TABLE {names} IN ROW EXCLUSIVE MODE"))
+
+
+async def lock_bug(
+    session: AsyncSession, bug_id: UUID, *, before_writing: Sequence[type[Base]]
+) -> BugFacts | None:
+    """The facts, kept from changing until the transaction ends. None for a bug that is removed or merged away.
+
+    Args:
+        session: The change.
+        bug_id: The bug.
+        before_writing: The tables that the change goes on to write to.
+    """
+    await wait_for_tables(session, *before_writing)
     row = (
         await session.execute(select(*_FACTS_COLUMNS).where(Bug.id == bug_id).with_for_update())
     ).one_or_none()
@@ -101,6 +118,7 @@ async def lock_bug_of_comment(session: AsyncSession, comment_id: UUID) -> UUID |
 
     Comments are changed under the lock of their bug, as by a merge, which may move one while we wait.
     """
+    await wait_for_tables(session, Comment)
     where = select(Comment.bug_id).where(Comment.id == comment_id)
     bug_id = await session.scalar(where)
     while bug_id is not None:

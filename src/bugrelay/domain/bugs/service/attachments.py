@@ -49,7 +49,7 @@ async def attach(
         BugNotFound, TooManyAttachments, AccountBanned
     """
     await touch(work, user_id)
-    bug = await repository.lock_bug(work.session, bug_id)
+    bug = await repository.lock_bug(work.session, bug_id, before_writing=(Attachment,))
     if bug is None:
         raise BugNotFound
     count = await work.session.scalar(select(func.count()).where(Attachment.bug_id == bug_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import func, insert, update
@@ -43,13 +44,12 @@ async def write_comment(
     """
     content_html = render(content)  # before the first statement, so that no lock waits for it
     await touch(work, user_id)
-    company_id = await _count(work, bug_id, by=1)
-    speaks_for = None
-    if company_id is not None and await lock_role_of(work.session, user_id=user_id, company_id=company_id):
-        speaks_for = company_id
-    if as_response and speaks_for is None and not is_admin:
-        raise InsufficientPermissions
-    comment_id = new_id()
+    bug = await repository.bug_facts(work.reader, bug_id)
+    if bug is None:
+        raise BugNotFound
+    comment_id, company_id = new_id(), bug.assigned_company_id
+    author = _Author(user_id=user_id, as_response=as_response, is_admin=is_admin)
+    speaks_for = await _speaks_for(work, author, company_id=company_id)
     await work.session.execute(
         insert(Comment).values(
             id=comment_id,
@@ -61,6 +61,11 @@ async def write_comment(
             is_company_response=as_response or speaks_for is not None,
         )
     )
+    # Last, since whoever votes for the bug waits from here to the COMMIT.
+    company_id_now = await _count(work, bug_id, by=1)
+    if company_id_now != company_id:
+        speaks_for = await _speaks_for(work, author, company_id=company_id_now)
+        await _sign(work, comment_id, speaks_for=speaks_for, as_response=as_response)
     if as_response and speaks_for is None:
         work.record(
             ActedAsAdmin(
@@ -74,6 +79,40 @@ async def write_comment(
         )
     work.record(BugChanged(bug_id))
     return comment_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Author:
+    """Who comments, and as what: see `write_comment`."""
+
+    user_id: UUID
+    as_response: bool
+    is_admin: bool
+
+
+async def _speaks_for(work: UnitOfWork, author: _Author, *, company_id: UUID | None) -> UUID | None:
+    """The company that is assigned to the bug, where the author is a member.
+
+    Raises:
+        InsufficientPermissions: A response was asked for, and the author does not speak for the company.
+    """
+    if company_id is not None and await lock_role_of(
+        work.session, user_id=author.user_id, company_id=company_id
+    ):
+        return company_id
+    if author.as_response and not author.is_admin:
+        raise InsufficientPermissions
+    return None
+
+
+async def _sign(work: UnitOfWork, comment_id: UUID, *, speaks_for: UUID | None, as_response: bool) -> None:
+    """Sign again a comment on a bug that went to another company while it was written."""
+    await work.session.execute(
+        update(Comment)
+        .where(Comment.id == comment_id)
+        .values(company_id=speaks_for, is_company_response=as_response or speaks_for is not None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def correct_comment(

@@ -89,7 +89,7 @@ async def correct_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, wanted: 
     """
     description_html = UNSET if wanted.description is UNSET else render(wanted.description)
     await touch(work, user_id)
-    if await repository.lock_bug(work.session, bug_id) is None:
+    if await repository.lock_bug(work.session, bug_id, before_writing=(BugText, BugEdit)) is None:
         raise BugNotFound
     columns = [*_BUG_FIELDS.values(), *_TEXT_FIELDS.values()]
     row = (

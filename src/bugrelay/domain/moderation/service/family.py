@@ -13,7 +13,8 @@ from uuid import UUID
 
 from sqlalchemy import CTE, Integer, func, literal, select, update
 
-from bugrelay.domain.bugs.models import Bug, Comment, Vote
+from bugrelay.domain.bugs.models import Attachment, Bug, BugMerge, Comment, Vote
+from bugrelay.domain.bugs.repository import wait_for_tables
 from bugrelay.infra.unit_of_work import UnitOfWork
 
 
@@ -35,6 +36,7 @@ class BugState:
 
 async def lock_bugs(work: UnitOfWork, ids: Iterable[UUID]) -> dict[UUID, BugState]:
     """Lock bugs, whatever their state, in the one order that everybody locks them in."""
+    await wait_for_tables(work.session, Vote, Comment, Attachment, BugMerge)
     rows = await work.session.execute(
         select(Bug.id, Bug.title, Bug.removed_at, Bug.removed_reason, Bug.merged_into_id, Bug.merged_at)
         .where(Bug.id.in_(set(ids)))
