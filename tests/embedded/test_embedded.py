@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -333,3 +333,41 @@ def test_root_whose_files_the_servers_user_cannot_reach_uses_a_system_directory(
         assert Path(valkey).is_relative_to(system / "bin")
         assert Path(root).parent == system
     assert closed.stat().st_mode & 0o777 == 0o700
+
+
+def modes(folder: Path) -> dict[str, str]:
+    """Of the folder and all that is below it."""
+    return {str(path): oct(path.stat().st_mode & 0o777) for path in (folder, *folder.rglob("*"))}
+
+
+def test_nobody_else_can_read_what_the_servers_write(home: Path) -> None:
+    logs = home / "log"
+    logs.mkdir(mode=0o755)
+    for name in ("postgres.log", "postgres.log.old"):
+        (logs / name).touch(mode=0o644)
+    servers = EmbeddedServers(home)
+    servers.acquire()
+    try:
+        servers.start_postgres()
+        servers.start_redis()
+        for folder in (logs, servers.root / "redis", servers.root / "pg", servers.sockets):
+            assert {path: mode for path, mode in modes(folder).items() if not mode.endswith("00")} == {}
+    finally:
+        servers.close()
+
+
+def test_the_log_of_postgresql_repeats_no_values(home: Path) -> None:
+    servers = EmbeddedServers(home)
+    servers.acquire()
+    try:
+        servers.start_postgres()
+        with psycopg.connect(servers.database_url, autocommit=True) as connection:
+            connection.execute("CREATE TEMP TABLE people (email text PRIMARY KEY)")
+            for _ in range(2):
+                with suppress(psycopg.errors.UniqueViolation):
+                    connection.execute("INSERT INTO people VALUES (%s)", ("ada@people.example",))
+    finally:
+        servers.close()
+    log = (home / "log" / "postgres.log").read_text()
+    assert "people_pkey" in log
+    assert "ada@people.example" not in log

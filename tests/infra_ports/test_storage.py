@@ -254,6 +254,16 @@ async def test_a_folder_that_cannot_be_made_is_507(tmp_path: Path) -> None:
         await LocalStorage(tmp_path / "taken" / "uploads").put(KEY, PICTURE, content_type="image/png")
 
 
+async def test_nobody_else_can_read_what_is_stored(tmp_path: Path) -> None:
+    root = tmp_path / "uploads"
+    root.mkdir(mode=0o755)
+    await LocalStorage(root).put(KEY, PICTURE, content_type="image/png")
+    files = {path for path in root.rglob("*") if path.is_file()}
+    folders = {root, *root.rglob("*")} - files
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
+
+
 async def test_a_file_appears_whole(tmp_path: Path) -> None:
     local = LocalStorage(tmp_path)
     job = asyncio.create_task(local.put(KEY, LARGE * 5, content_type="image/png"))

@@ -124,6 +124,21 @@ async def test_a_spooled_mail_is_one_file_however_often_it_is_sent(
     assert [path.suffix for path in (settings.bugrelay_home / "mail").iterdir()] == [".eml"]
 
 
+async def test_nobody_else_can_read_a_spooled_mail(settings: Settings, postbox: Postbox) -> None:
+    def modes() -> set[int]:
+        folder = settings.bugrelay_home / "mail"
+        return {path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())}
+
+    mailer = Mailer(settings)
+    await mailer.send(written(mailer))
+    assert modes() == {0o700, 0o600}
+    for path in (settings.bugrelay_home / "mail").iterdir():
+        path.chmod(0o644)
+    (settings.bugrelay_home / "mail").chmod(0o755)
+    Mailer(settings)  # as a new process does
+    assert modes() == {0o700, 0o600}
+
+
 async def test_a_draft_of_a_writer_that_was_killed_is_no_obstacle(
     settings: Settings, postbox: Postbox
 ) -> None:

@@ -53,6 +53,7 @@ def spawn(
         env=env,
         cwd=cwd,
         start_new_session=True,
+        umask=0o077,  # what they write is nobody else's
         preexec_fn=bind_to_parent,  # noqa: PLW1509 - a change of user would reset what is set before it
         user=account.uid if account else None,
         group=account.gid if account else None,

@@ -56,6 +56,12 @@ POSTGRES_OPTIONS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+# DETAIL repeats values of rows, such as the address that is taken already. Of sessions only: why a server does not
+# start is in the DETAIL, too. A standby has it from its primary.
+TERSE_LOG = (
+    "DO $$ BEGIN IF NOT pg_is_in_recovery() THEN"
+    " ALTER ROLE bugrelay SET log_error_verbosity = 'terse'; END IF; END $$"
+)
 THROW_AWAY_POSTGRES_OPTIONS = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -171,6 +177,8 @@ class EmbeddedServers:
         self._wait_until(lambda: self._accepts("postgres"), process=self.postgres, name="postgres")
         if not self._accepts("bugrelay") and not self._psql("postgres", "CREATE DATABASE bugrelay"):
             raise self._failure("postgres")
+        if not self._psql("postgres", TERSE_LOG):
+            raise self._failure("postgres")
         return self.postgres
 
     def start_redis(self) -> subprocess.Popen[bytes]:
@@ -211,8 +219,12 @@ class EmbeddedServers:
         return file
 
     def _make_directories(self) -> None:
-        (self.home / "log").mkdir(exist_ok=True)
-        give_to_owner(self.home / "log", self.home)
+        logs = self.home / "log"
+        logs.mkdir(exist_ok=True)
+        logs.chmod(0o700)
+        give_to_owner(logs, self.home)
+        for path in logs.iterdir():  # an earlier release left them readable for everybody
+            path.chmod(0o600)
         if self.root != self.home:
             self.root.mkdir(parents=True, exist_ok=True)
             for directory in (self.root, self.root.parent):
@@ -262,7 +274,7 @@ class EmbeddedServers:
         path = self._log(name)
         if path.exists() and path.stat().st_size > LOG_BYTES:
             path.replace(path.with_suffix(".log.old"))
-        with path.open("ab") as log:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             give_to_owner(path, self.home)
             return spawn(
                 argv, death_signal=death_signal, env=ENVIRONMENT, account=self._account, log=log, cwd="/"

@@ -25,6 +25,7 @@ import aiosmtplib
 import idna
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from bugrelay.infra.private import close_to_others, create_private_file
 from bugrelay.settings import SettingError, Settings
 
 SMTP_SECONDS = 20.0
@@ -160,17 +161,18 @@ def _transport_from(url: str, smtp_seconds: float) -> Transport:
 
 
 class SpoolTransport:
-    """A folder with one `.eml` a mail, named by its id, so that a mail that comes twice is one file."""
+    """A private folder with one `.eml` a mail, named by its id, so that a mail that comes twice is one file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        close_to_others(folder, files=True)  # links in mails are as good as passwords
 
     async def deliver(self, message: EmailMessage, *, name: str) -> None:
         await asyncio.to_thread(self._write, message.as_bytes(), name)
 
     def _write(self, content: bytes, name: str) -> None:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._write_whole(content, name)
         except OSError as error:
             raise MailUndelivered(f"the spool cannot be written: {error.strerror}") from error
@@ -180,7 +182,7 @@ class SpoolTransport:
         draft = self._folder / f".{name}"
         _remove_stale(draft)
         try:
-            file = draft.open("xb")
+            file = create_private_file(draft)
         except FileExistsError as error:
             raise MailUndelivered("another worker is writing the same mail") from error
         with file:

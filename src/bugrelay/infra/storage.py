@@ -28,6 +28,7 @@ from obstore.exceptions import BaseError as ObstoreError
 from obstore.store import S3Store
 
 from bugrelay.errors import BugRelayError, ServiceUnavailable
+from bugrelay.infra.private import close_to_others, create_private_file
 from bugrelay.infra.threads import BoundedThreads
 from bugrelay.settings import SettingError
 
@@ -130,12 +131,13 @@ def storage_from(upload_url: str) -> Storage:
 
 
 class LocalStorage:
-    """Files in a folder, on one machine."""
+    """Files of mode 0600 in a folder of mode 0700, on one machine."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._incoming = root / _INCOMING
         self._threads = BoundedThreads("storage", workers=4, waiting=500, deadline_seconds=_DEADLINE_SECONDS)
+        close_to_others(root)
         self._drop_leftovers()
 
     async def put(self, key: str, content: bytes, *, content_type: str) -> None:  # noqa: ARG002 - a folder has no types
@@ -188,7 +190,7 @@ class LocalStorage:
         self._make_folder(path.parent)
         draft = self._incoming / secrets.token_hex(16)
         try:
-            with draft.open("xb") as file:
+            with create_private_file(draft) as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -207,7 +209,7 @@ class LocalStorage:
         if folder.is_dir():
             return
         self._make_folder(folder.parent)
-        folder.mkdir(mode=0o750, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         _sync_folder(folder.parent)
 
     async def _chunks(self, path: Path, size: int) -> AsyncIterator[bytes]:
