@@ -29,6 +29,24 @@ def main() -> None:
     """BugRelay: a public bug board."""
 
 
+class _Service(click.Command):
+    """A command that no person looks at, unless at a terminal: even why it does not start is a line of the log."""
+
+    def invoke(self, ctx: click.Context) -> None:
+        import structlog
+
+        from bugrelay.infra.logging import configure_logging
+
+        try:
+            super().invoke(ctx)
+        except click.ClickException as error:
+            if sys.stderr.isatty():
+                raise
+            configure_logging()
+            structlog.get_logger().critical("not_started", message=error.format_message())
+            ctx.exit(error.exit_code)
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """A setting that cannot be used ends the command with the line that names it."""
@@ -139,7 +157,7 @@ def run() -> None:
         raise click.ClickException(str(error)) from error
 
 
-@main.command()
+@main.command(cls=_Service)
 @click.option("--join", is_flag=True, help="Share the port with a server that runs already.")
 def serve(join: bool) -> None:
     """Serve HTTP; DATABASE_URL and REDIS_URL must be set."""
@@ -151,7 +169,7 @@ def serve(join: bool) -> None:
         serve_http(settings, join=join, max_connections=facts.max_connections)
 
 
-@main.command()
+@main.command(cls=_Service)
 def worker() -> None:
     """Run jobs: mails and what is done by the clock. DATABASE_URL and REDIS_URL must be set."""
     from bugrelay.worker import work

@@ -29,7 +29,7 @@ from bugrelay.infra.listener import (
     listen,
     wait_until_accepted,
 )
-from bugrelay.infra.logging import configure_logging
+from bugrelay.infra.logging import configure_service_logging
 from bugrelay.settings import Settings
 
 HEADER_MILLISECONDS = 20_000  # slow headers are closed; the contract allows 60 s
@@ -43,6 +43,14 @@ log = structlog.get_logger()
 Ts = TypeVarTuple("Ts")
 
 
+# Granian's own handlers write text to standard output; without them its lines reach ours.
+GRANIAN_LOGGING: dict[str, Any] = {
+    "formatters": {},
+    "handlers": {},
+    "loggers": {"_granian": {}, "granian.access": {}},
+}
+
+
 def serve(settings: Settings, *, join: bool = False, max_connections: int | None = None) -> None:
     """Serve until SIGTERM or SIGINT; what was accepted is finished first.
 
@@ -54,7 +62,7 @@ def serve(settings: Settings, *, join: bool = False, max_connections: int | None
     Raises:
         SettingError: HOST:PORT cannot be listened on.
     """
-    configure_logging()
+    configure_service_logging()
     _ignore_hangup()
     _allow_open_files()
     lifecycle = Lifecycle()
@@ -73,6 +81,7 @@ def serve(settings: Settings, *, join: bool = False, max_connections: int | None
         workers_kill_timeout=STOP_SECONDS,
         respawn_failed_workers=True,
         log_access=False,
+        log_dictconfig=GRANIAN_LOGGING,
     )
     server.on_startup(_ignore_hangup)  # granian has a handler of its own by then
     server.listener = listen(settings.host, settings.port, join=join)

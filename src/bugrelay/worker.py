@@ -10,7 +10,7 @@ import structlog
 
 from bugrelay.bootstrap import DOMAINS, build
 from bugrelay.infra.jobs import Tasks, run_worker
-from bugrelay.infra.logging import configure_logging
+from bugrelay.infra.logging import configure_service_logging
 from bugrelay.settings import Settings
 
 # Whatever servers may hold. Jobs are one route to the bulkhead, so they take a third of it, twelve connections.
@@ -29,7 +29,7 @@ def all_tasks() -> Tasks:
 
 async def work(settings: Settings) -> None:
     """Run jobs; a signal lets what has begun finish."""
-    configure_logging()
+    configure_service_logging()
     for doubt in settings.doubts:
         log.warning("setting_doubtful", meaning=doubt)
     stopping = asyncio.Event()

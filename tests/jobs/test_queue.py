@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 from procrastinate.jobs import Job
 from procrastinate.utils import utcnow
 from sqlalchemy import text
@@ -105,7 +106,7 @@ async def test_a_failed_job_is_tried_again_until_it_succeeds(
     assert log.calls == [{"number": 1}] * 3
 
 
-def test_pauses_double_and_end(job_log: JobLog) -> None:
+def test_pauses_double_and_end() -> None:
     def job(attempts: int) -> Job:
         return Job(
             id=7, queue="default", lock=None, queueing_lock=None, task_name="tests.log", attempts=attempts
@@ -123,11 +124,10 @@ def test_pauses_double_and_end(job_log: JobLog) -> None:
     assert 20 * 3600 < sum(pauses) < 36 * 3600  # a server may be down over night
     given_up = BackOff().get_retry_decision(exception=RuntimeError(), job=job(jobs.MOST_ATTEMPTS - 1))
     assert given_up is None
-    assert [(one["event"], one["log_level"], one["job"]) for one in job_log] == [("job_given_up", "error", 7)]
 
 
-async def test_a_job_that_is_given_up_is_kept_for_a_while(
-    platform: Platform, settings: Settings, sql: Sql, monkeypatch: pytest.MonkeyPatch
+async def test_a_job_that_is_given_up_is_kept_for_a_while_and_told_as_an_error(
+    platform: Platform, settings: Settings, sql: Sql, job_log: JobLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "MOST_ATTEMPTS", 1)
     log = Log(failures=9)
@@ -135,6 +135,43 @@ async def test_a_job_that_is_given_up_is_kept_for_a_while(
     async with working(settings, log.tasks):
         await comes_true(lambda: job_count(sql, "failed") == 1)
     assert len(log.calls) == 1
+    assert [(line["event"], line["log_level"]) for line in job_log if line.get("task") == "tests.log"] == [
+        ("job_failed", "warning"),
+        ("job_given_up", "error"),
+    ]
+
+
+async def test_how_each_attempt_ended_is_told_with_the_request_that_asked(
+    platform: Platform, settings: Settings, sql: Sql, job_log: JobLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "FIRST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.1)
+    log = Log(failures=1)
+    with structlog.contextvars.bound_contextvars(request_id="the one who asked"):
+        await add(platform, number=1)
+    async with working(settings, log.tasks):
+        await comes_true(lambda: job_count(sql) == 0)
+    told = [line for line in job_log if line.get("task") == "tests.log"]
+    assert [(line["event"], line["attempt"]) for line in told] == [("job_failed", 1), ("job_done", 2)]
+    assert all(line["request_id"] == "the one who asked" and line["ms"] >= 0 for line in told)
+    assert log.calls == [{"number": 1}] * 2  # it is for the log, and no argument of the task
+
+
+async def test_a_job_that_a_job_asks_for_keeps_the_request(
+    platform: Platform, settings: Settings, sql: Sql, job_log: JobLog
+) -> None:
+    async def ask(platform: Platform) -> None:
+        await add(platform, number=1)
+
+    log = Log()
+    with structlog.contextvars.bound_contextvars(request_id="the one who asked"):
+        await add(platform, "tests.ask")
+    async with working(settings, Tasks(by_name={"tests.ask": ask, "tests.log": log})):
+        await comes_true(lambda: bool(log.calls) and job_count(sql) == 0)
+    assert {line["task"]: line["request_id"] for line in job_log if line["event"] == "job_done"} == {
+        "tests.ask": "the one who asked",
+        "tests.log": "the one who asked",
+    }
 
 
 async def test_a_job_that_takes_too_long_is_given_up_and_tried_again(

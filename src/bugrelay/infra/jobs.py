@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -17,6 +18,7 @@ import psycopg
 import structlog
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
 from procrastinate.exceptions import ConnectorException
+from procrastinate.job_context import JobContext
 from procrastinate.jobs import Job
 from procrastinate.types import TimeDeltaParams
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -39,6 +41,7 @@ POLL_SECONDS = 2.0
 STOP_SECONDS = 10.0
 RESTART_SECONDS = 1.0
 FAILED_KEPT_HOURS = 30 * 24
+REQUEST_ID = "request_id"  # the argument that is for the log, and that no task is called with
 
 Task: TypeAlias = Callable[..., Awaitable[None]]
 
@@ -64,7 +67,6 @@ class BackOff(BaseRetryStrategy):
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:  # noqa: ARG002
         if job.attempts + 1 >= MOST_ATTEMPTS:
-            log.error("job_given_up", task=job.task_name, job=job.id, attempts=job.attempts + 1)
             return None
         pause = min(FIRST_PAUSE_SECONDS * 2**job.attempts, LONGEST_PAUSE_SECONDS)
         params: TimeDeltaParams = {"seconds": int(pause + random.uniform(0, pause / 4))}  # noqa: S311 - not a secret
@@ -86,7 +88,7 @@ class JobQueue:
             session: Whose transaction.
             name: Of the task.
             queue: `MAIL_QUEUE` for what sends a mail.
-            arguments: JSON, without secrets and addresses.
+            arguments: JSON, without secrets and addresses. The id of the request that asks goes with them, for the log.
 
         Raises:
             psycopg.Error: The database did not take it; the unit of work knows what that means.
@@ -94,6 +96,9 @@ class JobQueue:
         await session.flush()
         connection = await driver_connection(session)
         job = self._app.configure_task(name, queue=queue, connection=connection)
+        request_id = structlog.contextvars.get_contextvars().get("request_id")
+        if request_id is not None:
+            arguments[REQUEST_ID] = request_id
         try:
             await job.defer_async(**arguments)
         except ConnectorException as error:
@@ -180,9 +185,9 @@ def _app(database_url: str, tasks: Tasks, platform: Any) -> App:
     )
     app = App(connector=connector, periodic_defaults={"max_delay": 600})
     for name, task in tasks.by_name.items():
-        app.task(name=name, retry=BackOff())(_bound(name, task, platform))
+        app.task(name=name, retry=BackOff(), pass_context=True)(_bound(task, platform))
     for name, periodic in tasks.periodic.items():
-        run = app.task(name=name, queueing_lock=name)(_timed(name, periodic.task, platform))
+        run = app.task(name=name, queueing_lock=name, pass_context=True)(_timed(periodic.task, platform))
         app.periodic(cron=periodic.cron)(run)
     if tasks.periodic:
         forget = app.task(name="jobs.forget_failed", queueing_lock="jobs.forget_failed")(_forget_failed(app))
@@ -190,27 +195,46 @@ def _app(database_url: str, tasks: Tasks, platform: Any) -> App:
     return app
 
 
-def _bound(name: str, task: Task, platform: Any) -> Callable[..., Awaitable[None]]:
-    async def run(**arguments: Any) -> None:
-        await _run(name, task(platform, **arguments))
+def _bound(task: Task, platform: Any) -> Callable[..., Awaitable[None]]:
+    async def run(context: JobContext, **arguments: Any) -> None:
+        request_id = arguments.pop(REQUEST_ID, None)
+        await _run(context.job, task(platform, **arguments), request_id=request_id, retried=True)
 
     return run
 
 
-def _timed(name: str, task: Task, platform: Any) -> Callable[..., Awaitable[None]]:
-    async def run(timestamp: int) -> None:  # noqa: ARG001 - the queue hands it over
-        await _run(name, task(platform))
+def _timed(task: Task, platform: Any) -> Callable[..., Awaitable[None]]:
+    async def run(context: JobContext, timestamp: int) -> None:  # noqa: ARG001 - the queue hands it over
+        await _run(context.job, task(platform), request_id=None, retried=False)
 
     return run
 
 
-async def _run(name: str, work: Awaitable[None]) -> None:
-    try:
-        async with asyncio.timeout(JOB_SECONDS):
-            await work
-    except Exception as error:
-        log.warning("job_failed", task=name, cause=repr(error)[:300])
-        raise
+async def _run(job: Job, work: Awaitable[None], *, request_id: str | None, retried: bool) -> None:
+    """Run one job and log how it ended; what it logs and asks for carries the id of the request that asked for it."""
+    began = time.perf_counter()
+    facts: dict[str, Any] = {"task": job.task_name, "job": job.id, "attempt": job.attempts + 1}
+    if request_id is not None:
+        facts[REQUEST_ID] = request_id
+    with structlog.contextvars.bound_contextvars(**{REQUEST_ID: request_id} if request_id else {}):
+        try:
+            async with asyncio.timeout(JOB_SECONDS):
+                await work
+        except Exception as error:
+            facts["ms"] = _ms_since(began)
+            _log_failure(facts, repr(error)[:300], last=retried and facts["attempt"] >= MOST_ATTEMPTS)
+            raise
+        log.info("job_done", **facts, ms=_ms_since(began))
+
+
+def _log_failure(facts: Mapping[str, Any], cause: str, *, last: bool) -> None:
+    log.warning("job_failed", **facts, cause=cause)
+    if last:
+        log.error("job_given_up", **facts)
+
+
+def _ms_since(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 1)
 
 
 def _forget_failed(app: App) -> Callable[..., Awaitable[None]]:

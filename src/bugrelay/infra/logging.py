@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import threading
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
-from typing import Any
+from types import TracebackType
+from typing import Any, BinaryIO
 
 import msgspec
 import structlog
 
+from bugrelay.infra.output import log_raw_output
+
+log = structlog.get_logger()
+
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
+
+
+_stream: BinaryIO | None = None  # standard error as it was at the start; None: as it is
 
 
 def _to_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
@@ -30,9 +39,60 @@ def configure_logging(level: int = logging.INFO) -> None:
             _to_json,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),  # one system call a line
+        logger_factory=structlog.BytesLoggerFactory(_log_stream()),  # one system call a line
     )
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, handlers=[_LibraryHandler()])
+    logging.captureWarnings(True)
+
+
+def configure_service_logging() -> None:
+    """The same for a process that people do not look at: whatever is written there becomes a line of the log."""
+    global _stream  # noqa: PLW0603 - a process has one standard error; those that it forks log there, too
+    if _stream is None:
+        _stream = log_raw_output()
+    configure_logging()
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
+    sys.unraisablehook = _log_unraisable
+
+
+def _log_stream() -> BinaryIO:
+    return _stream or sys.stderr.buffer
+
+
+class _LibraryHandler(logging.Handler):
+    """What libraries log, and Python's warnings, as events of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log.log(
+            record.levelno,
+            "library_message",
+            logger=record.name,
+            message=record.getMessage(),
+            exc_info=record.exc_info,
+        )
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    log.critical("uncaught_exception", exc_info=(kind, error, traceback))
+
+
+def _log_uncaught_in_thread(told: threading.ExceptHookArgs) -> None:
+    error = told.exc_value or told.exc_type()
+    log.error(
+        "uncaught_exception",
+        thread=told.thread.name if told.thread else None,
+        exc_info=(told.exc_type, error, told.exc_traceback),
+    )
+
+
+def _log_unraisable(told: sys.UnraisableHookArgs) -> None:
+    error = told.exc_value or told.exc_type()
+    log.error(
+        "unraisable_exception",
+        message=told.err_msg,
+        exc_info=(told.exc_type, error, told.exc_traceback),
+    )
 
 
 class _RequestLine(msgspec.Struct):
@@ -64,5 +124,6 @@ def log_request(*, method: str, route: str, status: int, seconds: float, request
 def _write_request_lines() -> None:
     lines = b"".join(_request_lines)
     _request_lines.clear()
-    sys.stderr.buffer.write(lines)
-    sys.stderr.buffer.flush()
+    stream = _log_stream()
+    stream.write(lines)
+    stream.flush()

@@ -24,10 +24,11 @@ def close_to_others(folder: Path, *, files: bool = False) -> None:
     """Take the rights of group and others from a folder that is there already.
 
     Args:
-        folder: Nothing happens when it is absent, closed already, or another user's.
+        folder: Nothing happens when it is absent, closed already, or another user's; one that cannot be used says so
+            to whoever writes to it.
         files: Of what lies in it as well. A closed folder is enough for a running board; files may be copied elsewhere.
     """
-    with suppress(FileNotFoundError, PermissionError):
+    with suppress(OSError):
         if not folder.stat().st_mode & _OTHERS:
             return
         for path in folder.iterdir() if files else ():

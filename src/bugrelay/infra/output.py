@@ -1,0 +1,84 @@
+"""What is written to standard output and standard error past the loggers, as lines of the log.
+
+A panic in the server's native code, a traceback of the interpreter, a library's print: whoever reads the log as JSON
+would stumble over them. So both descriptors of a service become a pipe whose lines are logged, and the log has a
+descriptor of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from itertools import groupby
+from threading import Thread
+from typing import BinaryIO
+
+import msgspec
+
+_CHUNK_BYTES = 65536
+_DRAIN_SECONDS = 1.0
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _RawOutput(msgspec.Struct):
+    message: str
+    timestamp: datetime
+    event: str = "raw_output"
+    level: str = "warning"
+
+
+def log_raw_output() -> BinaryIO:
+    """Make descriptors 1 and 2 of this process, and of those that it starts, a pipe whose lines are logged.
+
+    Returns:
+        The standard error that there was: where the log goes from now on.
+    """
+    real = os.fdopen(os.dup(2), "wb")
+    read_end, write_end = os.pipe()
+    os.dup2(write_end, 1)
+    os.dup2(write_end, 2)
+    os.close(write_end)
+    reading = Thread(target=_log_lines, args=(read_end, real.fileno()), name="raw-output", daemon=True)
+    reading.start()
+    atexit.register(_drain, reading, real)
+    return real
+
+
+def _drain(reading: Thread, real: BinaryIO) -> None:
+    """Let what was written last be logged; a child that lives on holds the pipe, so not for long."""
+    for descriptor in (1, 2):
+        os.dup2(real.fileno(), descriptor)
+    reading.join(_DRAIN_SECONDS)
+
+
+def _log_lines(read_end: int, real: int) -> None:
+    rest = b""
+    try:
+        while chunk := os.read(read_end, _CHUNK_BYTES):
+            *lines, rest = (rest + chunk).split(b"\n")
+            _log(lines, real)
+        _log([rest], real)
+    finally:
+        os.close(read_end)  # without a reader the pipe would fill up, and hold up whoever writes to it
+
+
+def _log(lines: Iterable[bytes], real: int) -> None:
+    """Lines that are JSON already pass as they are; what else came together is one line, a traceback for example.
+
+    Nothing here takes a lock: a server forks its processes while this thread runs.
+    """
+    for is_json, group in groupby((line for line in lines if line.strip()), _is_json):
+        text = b"\n".join(group)
+        if not is_json:
+            text = _encode(_RawOutput(text.decode(errors="replace"), datetime.now(UTC)))
+        os.write(real, text + b"\n")
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(line), dict)
+    except msgspec.DecodeError:
+        return False
