@@ -92,9 +92,10 @@ def _filled(settings: Settings, stamp: Path, bugs: int) -> dict[str, Any]:
 
 
 def _forget_changes(settings: Settings) -> None:
-    """The log of changes is trimmed by the worker, which does not run here; no process knows totals of a former run."""
+    """The worker that trims the log of changes does not run here; totals of a former run are of another era."""
     with psycopg.connect(libpq_url(settings.database_url)) as connection:
         connection.execute("TRUNCATE bug_search_changes")
+        connection.execute("UPDATE bug_search_era SET era = gen_random_uuid()")
 
 
 def _in_database(url: str, name: str) -> dict[str, Any]:

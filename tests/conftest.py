@@ -118,7 +118,11 @@ def empty(sql: psycopg.Connection[Any]) -> None:
         " WHERE schemaname = 'public' AND tablename NOT IN ('alembic_version', 'bug_search_era')"
     ).fetchall()
     deletes = "; ".join(f"DELETE FROM {name}" for (name,) in tables)
-    sql.execute(f"SET session_replication_role = replica; {deletes}; SET session_replication_role = DEFAULT")
+    # As after TRUNCATE, no total from before counts for anything.
+    era = "UPDATE bug_search_era SET era = gen_random_uuid()"
+    sql.execute(
+        f"SET session_replication_role = replica; {deletes}; {era}; SET session_replication_role = DEFAULT"
+    )
 
 
 @pytest.fixture

@@ -21,9 +21,10 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.job_context import JobContext
 from procrastinate.jobs import Job
 from procrastinate.types import TimeDeltaParams
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bugrelay.infra.db import driver_connection, libpq_url
+from bugrelay.infra.db import Query, Reader, driver_connection, libpq_url
 
 log = structlog.get_logger()
 
@@ -73,6 +74,14 @@ class BackOff(BaseRetryStrategy):
         return RetryDecision(retry_in=params)
 
 
+_SERVED = Query(
+    text(
+        "SELECT FROM procrastinate_workers"
+        f" WHERE last_heartbeat > now() - interval '{RESCUE_AFTER_SECONDS:g} seconds' LIMIT 1"
+    )
+)
+
+
 class JobQueue:
     """Adds jobs. The queue's own pool is never opened here: rows go through the caller's connection."""
 
@@ -105,6 +114,10 @@ class JobQueue:
             if isinstance(error.__cause__, psycopg.Error):
                 raise error.__cause__ from None
             raise
+
+    async def is_served(self, reader: Reader) -> bool:
+        """Whether a worker was there a moment ago: one that would begin with a new job at once."""
+        return await reader.row(_SERVED) is not None
 
 
 async def run_worker(database_url: str, tasks: Tasks, platform: Any, *, stopping: asyncio.Event) -> None:

@@ -76,10 +76,19 @@ def open_platform(settings: Settings) -> Platform:
     }
     buckets = {name: Bucket(name, rate) for name, rate in rates.items() if rate is not None}
     limiter = Limiter(redis)
+    database, bus, jobs = Database(settings), EventBus(), JobQueue(settings.database_url)
+
+    async def count_soon(job: str, key: str) -> bool:
+        async with UnitOfWork(database, bus) as work:
+            is_served = await jobs.is_served(work.reader)
+            if is_served:
+                await jobs.add(work.session, job, key=key)
+        return is_served
+
     return Platform(
         settings=settings,
-        database=Database(settings),
-        bus=EventBus(),
+        database=database,
+        bus=bus,
         redis=redis,
         cache=cache,
         limiter=limiter,
@@ -87,7 +96,7 @@ def open_platform(settings: Settings) -> Platform:
         captcha=captcha_from(settings),
         storage=storage_from(settings.upload_url),
         images=ImageCleaner(),
-        jobs=JobQueue(settings.database_url),
+        jobs=jobs,
         mailer=Mailer(settings),
         mail_budget=MailBudget(limiter, buckets.get("mail")),
         reset_budget=MailBudget(limiter, buckets.get("password_reset")),
@@ -95,6 +104,6 @@ def open_platform(settings: Settings) -> Platform:
         tokens=AccessTokens(
             settings.signing_key, issuer=settings.public_url, minutes=settings.access_token_minutes
         ),
-        totals=Totals(),
+        totals=Totals(redis, count_soon),
         batches=Batches(),
     )

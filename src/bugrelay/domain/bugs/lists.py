@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
-
+from bugrelay.domain.bugs.counting import TABLE, counted_by, total_key
 from bugrelay.domain.bugs.list_queries import (
     APPLICATIONS,
     BOUNDS,
@@ -21,7 +20,6 @@ from bugrelay.domain.bugs.list_queries import (
     ITEMS,
     LAYERS,
     Shape,
-    counted,
     keys_query,
     most_words_query,
     order_keys,
@@ -33,6 +31,7 @@ from bugrelay.domain.bugs.schemas import BugItem, BugQuery
 from bugrelay.domain.bugs.search import WEIGHTS, SearchQuery, layered, quoted
 from bugrelay.errors import ValidationFailed
 from bugrelay.http.pagination import CursorPagination, decoded_cursor, encoded_cursor
+from bugrelay.infra import totals as infra_totals
 from bugrelay.infra.db import Query, Reader
 from bugrelay.infra.text import comparable
 from bugrelay.infra.totals import Totals
@@ -78,7 +77,7 @@ async def list_bugs(
     Raises:
         ValidationFailed: A cursor of another list.
     """
-    source = _Source(reader, totals, primary or reader)
+    source = _Source(reader, totals, primary or reader, search)
     values = await _filter_values(reader, query)
     shape = Shape(tuple(values), query.order)
     if search is None:
@@ -103,6 +102,7 @@ class _Source:
     reader: Reader
     totals: Totals
     primary: Reader
+    search: SearchQuery | None
 
     async def total(self, key: str, shape: Shape, values: dict[str, Any]) -> int:
         total, _ = await self._read(total_query, key, shape, values)
@@ -121,7 +121,13 @@ class _Source:
         self, statement: Callable[..., Query], key: str, shape: Shape, values: dict[str, Any]
     ) -> tuple[int, Sequence[tuple[Any, ...]]]:
         count, changes = statement(shape, carried=False), statement(shape, carried=True)
-        return await self.totals.read(self.primary, key, count=count, changes=changes, values=values)
+        common = await self.totals.statistics.common(
+            self.primary, TABLE, least=infra_totals.MOST_COUNTED_HERE
+        )
+        by_job = counted_by(key, shape, values, common=common, search=self.search)
+        return await self.totals.read(
+            self.primary, key, count=count, changes=changes, values=values, by_job=by_job
+        )
 
 
 async def _page(
@@ -134,7 +140,7 @@ async def _page(
     search: SearchQuery | None = None,
 ) -> BugPage:
     """Total and ids by one statement, then what is shown of these bugs by another, whose plan is always the same."""
-    key = _total_key(shape, values)
+    key = total_key(shape, values)
     hits = source.totals.known(key)
     if hits is None and shape.searching:
         hits = await source.total(key, shape, values)
@@ -178,7 +184,7 @@ async def _skipping(
         return shape, values
     since = {"since": bounds[place]}
     newer = replace(shape, since=True)
-    skipped = await source.total(_total_key(newer, since), newer, since)
+    skipped = await source.total(total_key(newer, since), newer, since)
     if skipped > offset:
         return shape, values
     return replace(shape, before=True), values | since | {"offset": offset - skipped}
@@ -238,11 +244,6 @@ async def _page_of_most(source: _Source, query: BugQuery, shape: Shape, values: 
     at_least = min(most, -(-shape.words // 2))
     shape = replace(shape, at_least=True)
     return await _page(source, query, shape, values | {"at_least": at_least}, match="some")
-
-
-def _total_key(shape: Shape, values: dict[str, Any]) -> str:
-    what = counted(shape)
-    return msgspec.json.encode([what.filters, what.at_least, values], order="sorted").decode()
 
 
 def _list_name(shape: Shape) -> str:

@@ -174,6 +174,21 @@ bug_search_changes = Table(
     Index("ix_bug_search_changes_at", "at"),
 )
 bug_search_era = Table("bug_search_era", Base.metadata, Column("era", Uuid, nullable=False))
+
+# Totals that a job counts and every process finds (counting.py). `cluster` is the server's own number: those of its
+# transactions mean nothing on another.
+kept_totals = Table(
+    "kept_totals",
+    Base.metadata,
+    Column("key", Text),
+    Column("total", BigInteger, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("era", Uuid, nullable=False),
+    Column("cluster", BigInteger, nullable=False),
+    Column("carried_at", DateTime(timezone=True), server_default=text("now()"), nullable=False),
+    Column("asked_at", DateTime(timezone=True), server_default=text("now()"), nullable=False),
+    PrimaryKeyConstraint("key", name="kept_totals_pkey"),
+)
 tag_counts = Table(
     "tag_counts",
     Base.metadata,

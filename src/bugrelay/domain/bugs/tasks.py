@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select, text, tuple_, update
 
 from bugrelay.domain.bugs import following, sweeping
+from bugrelay.domain.bugs.counting import COUNT_JOB, count_total, keep_totals
 from bugrelay.domain.bugs.models import Bug, CaptchaToken, Vote
 from bugrelay.infra.idempotency import KEPT_FOR, IdempotencyKey
 from bugrelay.infra.jobs import Periodic, Tasks
@@ -15,7 +16,9 @@ from bugrelay.infra.platform import Platform
 RECENT = timedelta(days=30)
 BATCH = 2000  # rows a transaction: short locks, whatever the board's size
 CAPTCHA_KEPT_FOR = timedelta(days=7)  # verifiers refuse a token after minutes
-LOG_KEPT_FOR = timedelta(hours=1)  # far longer than infra/totals.py carries a count forward
+LOG_KEPT_FOR = timedelta(
+    hours=1
+)  # twice what infra/totals.py believes a total for that was not carried forward
 
 
 async def age_votes(platform: Platform) -> None:
@@ -65,9 +68,10 @@ async def fold_tags(platform: Platform) -> None:
 
 
 TASKS = Tasks(
-    by_name={**following.TASKS.by_name, **sweeping.TASKS.by_name},
+    by_name={**following.TASKS.by_name, **sweeping.TASKS.by_name, COUNT_JOB: count_total},
     periodic={
         "bugs.age_votes": Periodic("* * * * *", age_votes),
+        "bugs.keep_totals": Periodic("* * * * *", keep_totals),
         "bugs.fold_tags": Periodic("* * * * *", fold_tags),
         "bugs.clean_up": Periodic("*/10 * * * *", clean_up),
         "bugs.sweep_all_files": Periodic("41 * * * *", sweeping.sweep_all_files),
