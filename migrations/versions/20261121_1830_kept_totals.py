@@ -15,7 +15,7 @@ def upgrade() -> None:
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("total", sa.BigInteger(), nullable=False),
         sa.Column("snapshot", sa.Text(), nullable=False),
-        sa.Column("era", sa.Uuid(), nullable=False),
+        sa.Column("era", sa.Text(), nullable=False),
         sa.Column("cluster", sa.BigInteger(), nullable=False),
         sa.Column("carried_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("asked_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),

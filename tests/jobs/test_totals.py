@@ -162,6 +162,22 @@ async def test_what_cannot_be_carried_forward_is_not_believed_and_counted_again(
         assert await total_of(server, search="crash") == (4, False)
 
 
+async def test_a_restored_board_believes_no_total_from_after_its_backup(
+    settings: Settings, board: None, sql: Sql
+) -> None:
+    async with process(settings) as worker:
+        await keep_totals(worker)  # Redis has it as well
+    sql.execute("UPDATE kept_totals SET total = 77")
+    sql.execute("ALTER TABLE bug_search_era RENAME TO before")
+    try:
+        sql.execute("CREATE TABLE bug_search_era AS SELECT * FROM before")  # as a restore makes it
+        async with process(settings) as server:
+            assert await total_of(server, search="crash") == (4, True)
+    finally:
+        sql.execute("DROP TABLE bug_search_era")
+        sql.execute("ALTER TABLE before RENAME TO bug_search_era")
+
+
 async def test_a_rare_word_is_counted_where_it_is_asked_for(
     settings: Settings, board: None, sql: Sql
 ) -> None:

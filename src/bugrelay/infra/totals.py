@@ -33,9 +33,8 @@ MOST_KEPT = 4096
 # the two together.
 KEPT_SECONDS = 300
 SHARED_EVERY_SECONDS = 60  # a process that carries a total forward tells Redis about as often
-MOST_COUNTED_HERE = (
-    50_000  # rows, about, that a reader counts: with nothing of them in memory that takes a second
-)
+# Rows, about, that a reader counts: even with nothing of them in memory far from the limit of a statement.
+MOST_COUNTED_HERE = 20_000
 WAIT_SECONDS = 1.5  # for the job; then the reader counts after all, and still answers in time
 POLL_SECONDS = 0.05
 
@@ -173,20 +172,25 @@ class Totals:
     async def _counted_by_job(self, reader: Reader, by_job: ByJob, key: str) -> Counted | None:
         """Have it counted, and wait a moment; None when nobody counts, or not in time."""
         now = time.monotonic()
-        self._asked = {one: at for one, at in self._asked.items() if now - at < WAIT_SECONDS}
+        for one in [one for one, at in self._asked.items() if now - at >= WAIT_SECONDS]:
+            del self._asked[one]
         if key not in self._asked:
             self._asked[key] = now
-            try:
-                if not await self._ask(by_job.job, key):
-                    return None
-            except BugRelayError as error:  # a database that takes no writes still tells totals
-                log.warning("total_not_asked_for", code=error.code)
+            if not await self._could_ask(by_job.job, key):
+                self._asked.pop(key, None)
                 return None
-        while time.monotonic() - now < WAIT_SECONDS:
+        while key in self._asked and time.monotonic() - now < WAIT_SECONDS:
             await asyncio.sleep(POLL_SECONDS)
             if found := await _of_table(reader, by_job, key):
                 return found
         return None
+
+    async def _could_ask(self, job: str, key: str) -> bool:
+        try:
+            return await self._ask(job, key)
+        except BugRelayError as error:  # a database that takes no writes still tells totals
+            log.warning("total_not_asked_for", code=error.code)
+            return False
 
 
 async def _of_table(reader: Reader, by_job: ByJob, key: str) -> Counted | None:

@@ -13,9 +13,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import bindparam, literal_column, select, text
 
-from bugrelay.domain.bugs.list_queries import Shape, counted, total_query
+from bugrelay.domain.bugs.list_queries import ERA, Shape, counted, total_query
+from bugrelay.domain.bugs.models import kept_totals
 from bugrelay.domain.bugs.search import SearchQuery, quoted
 from bugrelay.infra import totals
 from bugrelay.infra.db import Connection, ConnectionReader, Query, libpq_url
@@ -44,19 +45,21 @@ _FILTERS = {
     "reporter_id": "reporter_id",
 }
 
-# Of this era, which a TRUNCATE ends; of this server, for the numbers of transactions in a snapshot mean others where a
-# dump is restored; and younger than the log of changes by far.
+# Of this era, which a TRUNCATE and a restore end; of this server, for the numbers of transactions in a snapshot mean
+# others where a dump is restored; and younger than the log of changes by far.
+_kept = kept_totals.c
 READ_KEPT = Query(
-    text(
-        "SELECT k.total, k.snapshot, k.era::text FROM kept_totals k JOIN bug_search_era e ON e.era = k.era"
-        " WHERE k.key = :key AND k.cluster = (SELECT system_identifier FROM pg_control_system())"
-        " AND k.carried_at > now() - interval '30 minutes'"
+    select(_kept.total, _kept.snapshot, _kept.era).where(
+        _kept.key == bindparam("key"),
+        _kept.era == literal_column(ERA),
+        _kept.cluster == literal_column("(SELECT system_identifier FROM pg_control_system())"),
+        _kept.carried_at > literal_column("now() - interval '30 minutes'"),
     )
 )
 _KEEP = Query(
     text(
         "INSERT INTO kept_totals (key, total, snapshot, era, cluster)"
-        " SELECT :key, CAST(:total AS bigint), CAST(:snapshot AS text), CAST(:era AS uuid), system_identifier"
+        " SELECT :key, CAST(:total AS bigint), CAST(:snapshot AS text), CAST(:era AS text), system_identifier"
         " FROM pg_control_system()"
         " ON CONFLICT (key) DO UPDATE SET total = excluded.total, snapshot = excluded.snapshot, era = excluded.era,"
         " cluster = excluded.cluster, carried_at = now()"
@@ -128,9 +131,8 @@ def _hits_by_key(common: Common) -> Iterator[tuple[float, str]]:
     yield common.rows, total_key(Shape((), ""), {})
     for column, values in common.values.items():
         for value, hits in values.items():
-            if (
-                column == "document" and value[0] not in "^="
-            ):  # layers and stop words are no words that people type
+            # Layers and stop words are no words that people type.
+            if column == "document" and value[0] not in "^=":
                 yield hits, total_key(Shape((), "", searching=True), {"search": quoted(value)})
             elif column == "tags":
                 yield hits, total_key(Shape(("tags",), ""), {"tags": [value]})

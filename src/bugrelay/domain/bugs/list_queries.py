@@ -57,7 +57,9 @@ class _PgSnapshot(UserDefinedType[str]):
 
 _SNAPSHOT = literal_column("pg_current_snapshot()::text", Text).label("snapshot")
 
-_ERA = literal_column("(SELECT era::text FROM bug_search_era)", Text).label("era")
+# With the table's own number, which is another one after a restore: what was counted later than the dump is not there.
+ERA = "(SELECT era::text || '/' || tableoid FROM bug_search_era)"
+_ERA = literal_column(ERA, Text).label("era")
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ kept_totals = Table(
     Column("key", Text),
     Column("total", BigInteger, nullable=False),
     Column("snapshot", Text, nullable=False),
-    Column("era", Uuid, nullable=False),
+    Column("era", Text, nullable=False),
     Column("cluster", BigInteger, nullable=False),
     Column("carried_at", DateTime(timezone=True), server_default=text("now()"), nullable=False),
     Column("asked_at", DateTime(timezone=True), server_default=text("now()"), nullable=False),
