@@ -11,12 +11,12 @@ from uuid import UUID
 import psycopg
 
 from bugrelay.bootstrap import build
-from bugrelay.domain.bugs.lists import BugPage, list_bugs
 from bugrelay.domain.bugs.schemas import BugQuery, ReportBug
-from bugrelay.domain.bugs.search import parse_search
+from bugrelay.domain.bugs.search.parser import parse_search
+from bugrelay.domain.bugs.search.service import BugPage, list_bugs
 from bugrelay.domain.bugs.service.reporting import report_bug
 from bugrelay.domain.bugs.service.votes import vote
-from bugrelay.infra.db import Query, Reader
+from bugrelay.infra.db.database import Query, Reader
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.viewer import ANONYMOUS
 from bugrelay.settings import Settings
@@ -47,10 +47,10 @@ class Board:
         reader = reader or self._platform.database
         wanted = BugQuery(**query)
         search = await parse_search(reader, wanted.search) if wanted.search else None
-        return await list_bugs(reader, self._platform.totals, wanted, search)
+        return await list_bugs(reader, self._platform.counts, wanted, search)
 
     async def toggle_vote(self, bug_id: UUID, user_id: UUID) -> None:
-        await vote(self._platform, bug_id, user_id=user_id, wish="toggle")
+        await vote(self._platform, bug_id, user_id=user_id, action="toggle")
 
     async def report(self, *, title: str, description: str, application_name: str, tags: list[str]) -> UUID:
         """An anonymous report that carries the mark."""

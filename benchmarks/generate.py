@@ -21,7 +21,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from benchmarks.vocabulary import HEAD, STOP_WORDS, Indexes, Vocabulary
-from bugrelay.infra.text import comparable
+from bugrelay.infra.text.plain import name_key
 
 VERSION = 1  # of the rows; another one makes the kept boards anew
 SEED = 7
@@ -203,7 +203,7 @@ def _copy_small_tables(url: str, board: _Board) -> None:
         ):
             domain = f"app{i}.example"
             company_id = board.company_ids[companies[i]]
-            write(f"{application_id}\t{name}\t{comparable(name)}\t{domain}\thttps://{domain}\t{company_id}\n")
+            write(f"{application_id}\t{name}\t{name_key(name)}\t{domain}\thttps://{domain}\t{company_id}\n")
     with _copying(url, "users", "id, email, email_key, username, is_email_verified") as write:
         for i, user_id in enumerate(board.user_ids):
             write(f"{user_id}\tuser{i}@people.example\tuser{i}@people.example\tuser{i}\tt\n")
@@ -274,8 +274,8 @@ class _Block:
         bugs = np.arange(self.count)
         places = np.concatenate([np.repeat(bugs, title_lengths), np.repeat(bugs, text_lengths)])
         self._count_documents(places, np.concatenate([title_words, text_words]))
-        titles = _sentences(vocabulary.spelled(title_words), title_lengths.tolist(), most_characters=255)
-        texts = _sentences(vocabulary.spelled(text_words), text_lengths.tolist(), most_characters=5000)
+        titles = _sentences(vocabulary.spelled(title_words), title_lengths.tolist(), max_characters=255)
+        texts = _sentences(vocabulary.spelled(text_words), text_lengths.tolist(), max_characters=5000)
         return titles, texts
 
     def _count_documents(self, places: Indexes, words: Indexes) -> None:
@@ -350,7 +350,7 @@ class _Block:
         owners = np.repeat(np.arange(self.count), self.comments)
         lengths = np.clip(rng.lognormal(2.9, 0.6, total), 3, 200).astype(np.int64)
         words = board.vocabulary.spelled(board.vocabulary.draw(rng, int(lengths.sum())))
-        texts = _sentences(words, lengths.tolist(), most_characters=2000)
+        texts = _sentences(words, lengths.tolist(), max_characters=2000)
         after = rng.exponential(20 * DAY_US, total).astype("timedelta64[us]")
         written = np.minimum(self.created[owners] + after, NOW)
         authors = rng.integers(0, len(board.user_ids), total).tolist()
@@ -373,11 +373,11 @@ class _Block:
         return "\n".join(lines) + "\n" if lines else ""
 
 
-def _sentences(words: list[str], lengths: list[int], *, most_characters: int) -> list[str]:
+def _sentences(words: list[str], lengths: list[int], *, max_characters: int) -> list[str]:
     sentences = []
     at = 0
     for length in lengths:
-        sentence = " ".join(words[at : at + length])[:most_characters].rstrip()
+        sentence = " ".join(words[at : at + length])[:max_characters].rstrip()
         sentences.append(sentence[0].upper() + sentence[1:])
         at += length
     return sentences

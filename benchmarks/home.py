@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from benchmarks.generate import VERSION, generate, say
 from bugrelay.embedded import running
-from bugrelay.infra.db import libpq_url
+from bugrelay.infra.db.database import libpq_url
 from bugrelay.migrate import migrate
 from bugrelay.settings import Settings, load_settings
 

@@ -22,7 +22,7 @@ from benchmarks.generate import say
 from benchmarks.home import ROOT, Home, opened
 
 ROUNDS = 5
-HOT_SECONDS = 2.0
+LOCAL_SECONDS = 2.0
 MIX_SECONDS = {SMALL: 4.0, LARGE: 10.0}  # at a million bugs the baseline answers a dozen requests a second
 WRITE_SECONDS = 2.0
 
@@ -57,7 +57,7 @@ def main() -> None:
 
 def _measure(home: Home, rounds: int) -> tuple[dict[str, Measured], dict[str, Any]]:
     mix_seconds = MIX_SECONDS[LARGE if home.bugs >= LARGE else SMALL]
-    effort = http_bars.Effort(rounds, HOT_SECONDS, mix_seconds)
+    effort = http_bars.Effort(rounds, LOCAL_SECONDS, mix_seconds)
     take_off(home.url)
     write_bars.enable_search(home.url)
     http, stretches = http_bars.measure(home, effort, home.directory / "servers")

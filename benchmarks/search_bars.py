@@ -20,7 +20,7 @@ from benchmarks.client import percentile
 from benchmarks.generate import say
 from benchmarks.home import Home
 from bugrelay.errors import ServiceUnavailable
-from bugrelay.http.answers import to_json
+from bugrelay.http.responses import to_json
 
 Connection = psycopg.AsyncConnection[Any]
 WORDS = 5  # of each kind
@@ -28,7 +28,7 @@ OURS_A_ROUND = 5  # calls for one of the naive query
 FLATNESS_CALLS = 60  # of each word
 DEEP_CALLS = 9
 CPU_CALLS = 100
-MOST_NAIVE_SECONDS = 120.0  # at a large board the naive query takes seconds; then rounds are left out
+MAX_NAIVE_SECONDS = 120.0  # at a large board the naive query takes seconds; then rounds are left out
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ async def _words(home: Home, board: Board, connection: Connection, rounds: int) 
             naive: list[float] = []
             ours: list[float] = []
             for _ in range(rounds):
-                if not naive or time.monotonic() - began < MOST_NAIVE_SECONDS:
+                if not naive or time.monotonic() - began < MAX_NAIVE_SECONDS:
                     naive.append(await _seconds(lambda word=word: sql.naive_search(connection, word)))  # type: ignore[misc]
                 for _ in range(OURS_A_ROUND):
                     ours.append(await _seconds(lambda word=word: board.page(search=word)))  # type: ignore[misc] # noqa: PERF401

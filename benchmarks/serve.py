@@ -11,9 +11,9 @@ from granian.server import Server
 from litestar import Litestar
 
 from bugrelay.app import create_app
-from bugrelay.infra.cache import Cache
-from bugrelay.infra.hot import HotAnswer, HotAnswers, HotKey
 from bugrelay.infra.logging import configure_logging
+from bugrelay.infra.redis.cache import Cache
+from bugrelay.infra.redis.local_cache import CachedResponse, LocalCache, RequestKey
 from bugrelay.server import serve
 from bugrelay.settings import load_settings
 
@@ -26,10 +26,10 @@ APPLICATIONS = {
 SERVERS = ("bugrelay", *APPLICATIONS)
 
 
-class NoHotAnswers(HotAnswers):
+class NoHotAnswers(LocalCache):
     """Knows where the cache has an answer, and never gives one itself."""
 
-    def get(self, key: HotKey) -> HotAnswer | None:  # noqa: ARG002 - nothing is looked up
+    def get(self, key: RequestKey) -> CachedResponse | None:  # noqa: ARG002 - nothing is looked up
         return None
 
 
@@ -37,14 +37,14 @@ def redis_only_app() -> Litestar:
     """BugRelay without the copy of hot answers in the process: each cached answer is fetched from Redis."""
     configure_logging()
     app = create_app(load_settings(os.environ))
-    app.state.platform.cache.hot = NoHotAnswers()
+    app.state.platform.cache.local = NoHotAnswers()
     return app
 
 
-class NoAnswers(HotAnswers):
+class NoAnswers(LocalCache):
     """Keeps nothing."""
 
-    def put(self, key: HotKey, answer: HotAnswer) -> None:
+    def put(self, key: RequestKey, answer: CachedResponse) -> None:
         pass
 
 
@@ -66,7 +66,7 @@ def uncached_app() -> Litestar:
     configure_logging()
     app = create_app(load_settings(os.environ))
     app.state.platform.cache.__class__ = NoCache
-    app.state.platform.cache.hot = NoAnswers()
+    app.state.platform.cache.local = NoAnswers()
     return app
 
 

@@ -19,7 +19,7 @@ from bugrelay.infra.ids import new_id
 
 WRITERS = 6
 CHECKS = 200
-MOST_SECONDS = 180.0
+MAX_SECONDS = 180.0
 PAUSE_SECONDS = 0.005  # after each write: the checks need some of the two cores
 SAMPLE = 500
 
@@ -80,7 +80,7 @@ async def _check(home: Home, board: Board, connection: psycopg.AsyncConnection[A
     """How many totals were exact, of how many."""
     queries = _queries(home)
     reader = SnapshotReader(connection)
-    deadline = time.monotonic() + MOST_SECONDS
+    deadline = time.monotonic() + MAX_SECONDS
     exact = checks = 0
     while checks < CHECKS and time.monotonic() < deadline:
         query = queries[checks % len(queries)]

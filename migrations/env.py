@@ -10,7 +10,7 @@ from alembic import context
 from sqlalchemy import MetaData, NullPool, create_engine, event, text
 from sqlalchemy.engine import Connection
 
-from bugrelay.infra.db import sqlalchemy_url
+from bugrelay.infra.db.database import sqlalchemy_url
 from bugrelay.settings import load_settings
 
 MIGRATION_LOCK = (
@@ -52,7 +52,7 @@ def models() -> MetaData | None:
     if context.config.cmd_opts is None:
         return None
     import bugrelay.bootstrap  # noqa: F401 - imports every domain
-    from bugrelay.infra.models import Base
+    from bugrelay.infra.db.models import Base
 
     return Base.metadata
 

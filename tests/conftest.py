@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +12,21 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+import redis
 import structlog
+from structlog.testing import capture_logs
 
 from bugrelay.app import create_app
+from bugrelay.bootstrap import build
 from bugrelay.embedded import temporary
-from bugrelay.infra.db import libpq_url
+from bugrelay.infra.db.database import libpq_url
+from bugrelay.infra.platform import Platform
 from bugrelay.migrate import migrate
 from bugrelay.settings import Settings, load_settings
+from tests.commands.runner import Commands
+from tests.factories import Person, make_admin, make_member, register, report
+from tests.infra.mail.postbox import Postbox
+from tests.infra.mail.server import MailServer
 
 # Plain lines: the default for a terminal draws every traceback with all its variables, which takes seconds.
 structlog.configure(
@@ -38,8 +46,6 @@ def logging_of_its_own() -> Iterator[None]:
     yield
     structlog.configure(**before)
 
-
-PASSWORD = "correct horse battery staple"  # of every user in tests
 
 # Fast settings for tests that are not about speed, limits or hashing.
 TEST_ENVIRONMENT = {
@@ -162,66 +168,6 @@ async def client(start_app: StartApp) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@dataclass(frozen=True)
-class Person:
-    """A registered user, and the headers that say so."""
-
-    id: str
-    username: str
-    email: str
-    access_token: str
-    refresh_token: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.access_token}"}
-
-
-async def register(client: httpx.AsyncClient, username: str, *, email: str | None = None) -> Person:
-    """Make an account and sign in to it."""
-    address = email or f"{username}@people.example"
-    body = {"email": address, "username": username, "password": PASSWORD}
-    response = await client.post("/api/v1/auth/register", json=body)
-    assert response.status_code == 201, response.text
-    answer = response.json()
-    return Person(answer["user"]["id"], username, address, answer["access_token"], answer["refresh_token"])
-
-
-def a_report(**changes: Any) -> dict[str, Any]:
-    """A report that fits; `changes` replace fields."""
-    return {
-        "title": "Crash when saving a draft",
-        "description": "Saving a draft closes the window at once.",
-        "application_name": "Notebook",
-        "recaptcha_token": "a token that passes in development",
-        **changes,
-    }
-
-
-async def report(client: httpx.AsyncClient, person: Person | None = None, **changes: Any) -> dict[str, Any]:
-    """Report a bug and give it as it was answered."""
-    headers = person.headers if person else {}
-    response = await client.post("/api/v1/bugs", json=a_report(**changes), headers=headers)
-    assert response.status_code == 201, response.text
-    bug: dict[str, Any] = response.json()["bug"]
-    return bug
-
-
-def make_admin(sql: psycopg.Connection[Any], person: Person) -> None:
-    sql.execute("UPDATE users SET is_admin = true WHERE id = %s", (person.id,))
-
-
-def make_member(
-    sql: psycopg.Connection[Any], person: Person, company_id: str, *, role: str = "member"
-) -> None:
-    """Put the person into the company, and verify the company."""
-    sql.execute("UPDATE companies SET verified = true, verified_at = now() WHERE id = %s", (company_id,))
-    sql.execute(
-        "INSERT INTO company_members (id, company_id, user_id, role) VALUES (gen_random_uuid(), %s, %s, %s)",
-        (company_id, person.id, role),
-    )
-
-
 SignUp = Callable[..., Awaitable[Person]]
 
 
@@ -233,3 +179,86 @@ def sign_up(client: httpx.AsyncClient) -> SignUp:
         return await register(client, username, **details)
 
     return sign_up
+
+
+@pytest.fixture
+async def platform(settings: Settings, empty_board: None) -> AsyncIterator[Platform]:
+    """What a worker or a command stands on beside the application under test."""
+    platform = build(settings)
+    await platform.start()
+    yield platform
+    await platform.close()
+
+
+@pytest.fixture
+async def ada(sign_up: SignUp) -> Person:
+    """A user with no rights but their own."""
+    return await sign_up("ada")
+
+
+@pytest.fixture
+async def admin(sign_up: SignUp, sql: psycopg.Connection[Any]) -> Person:
+    person = await sign_up("root")
+    make_admin(sql, person)
+    return person
+
+
+@pytest.fixture
+async def bug(client: httpx.AsyncClient) -> dict[str, Any]:
+    """An anonymous report on an application at `paper.example`, whose company nobody has verified."""
+    return await report(client, application_name="Paper", application_url="https://app.paper.example")
+
+
+@pytest.fixture
+async def member(sign_up: SignUp, sql: psycopg.Connection[Any], bug: dict[str, Any]) -> Person:
+    """A member of the company behind `bug`, which is verified by that."""
+    person = await sign_up("grace")
+    make_member(sql, person, bug["assigned_company_id"])
+    return person
+
+
+@pytest.fixture
+async def others_member(client: httpx.AsyncClient, sign_up: SignUp, sql: psycopg.Connection[Any]) -> Person:
+    """A member of another verified company."""
+    person = await sign_up("mallory")
+    other = await report(client, application_name="Ink", application_url="https://ink.example")
+    make_member(sql, person, other["assigned_company_id"])
+    return person
+
+
+@pytest.fixture
+def fresh_counts(servers: Servers) -> None:
+    """No calls are counted yet by any rate limit."""
+    with redis.Redis.from_url(servers.redis_url) as connection:
+        for key in connection.scan_iter("bugrelay:limit:*"):
+            connection.delete(key)
+
+
+@pytest.fixture
+def postbox(settings: Settings) -> Postbox:
+    return Postbox(settings.bugrelay_home)
+
+
+@pytest.fixture
+def job_log() -> Iterator[Sequence[MutableMapping[str, Any]]]:
+    """What is logged."""
+    with capture_logs() as lines:
+        yield lines
+
+
+@pytest.fixture
+def mail_server() -> Iterator[MailServer]:
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture
+def commands(settings: Settings, empty_board: None) -> Commands:
+    return Commands(
+        {
+            **TEST_ENVIRONMENT,
+            "DATABASE_URL": settings.database_url,
+            "REDIS_URL": settings.redis_url,
+            "BUGRELAY_HOME": str(settings.bugrelay_home),
+        }
+    )

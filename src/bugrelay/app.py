@@ -14,18 +14,19 @@ from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.middleware._internal.cors import CORSMiddleware
 from litestar.types import ASGIApp
 
-from bugrelay.bootstrap import DOMAINS, build
+from bugrelay.api import v1
+from bugrelay.bootstrap import build
 from bugrelay.domain.accounts.service import authenticate
-from bugrelay.http.access import check_access, require_rules
+from bugrelay.http.admission import Admission, RouteBuckets
 from bugrelay.http.docs import DocsController
 from bugrelay.http.draining import ClosesWhileDraining
 from bugrelay.http.errors import EXCEPTION_HANDLERS
-from bugrelay.http.gate import Gate, RouteBuckets
+from bugrelay.http.guard import check_access, require_rules
 from bugrelay.http.health import HealthController, SchemaCheck
-from bugrelay.http.hot import HotPath
 from bugrelay.http.openapi import openapi_document
 from bugrelay.http.request import ApiRequest
-from bugrelay.http.transport import Transport
+from bugrelay.http.response_cache import ResponseCache
+from bugrelay.http.response_middleware import ResponseMiddleware
 from bugrelay.infra.lifecycle import Lifecycle
 from bugrelay.infra.logging import configure_logging
 from bugrelay.infra.platform import Platform
@@ -34,11 +35,12 @@ from bugrelay.migrate import outgrown_revisions
 from bugrelay.settings import Settings, load_settings
 
 MAX_BODY_BYTES = 1024 * 1024
-CONTROLLERS: list[type[Controller]] = [
-    HealthController,
-    DocsController,
-    *(controller for domain in DOMAINS for controller in domain.controllers),
-]
+# The only list of deliveries; that of the domains is in bootstrap.py, which workers need without any HTTP.
+DELIVERIES: tuple[tuple[type[Controller], ...], ...] = (
+    (HealthController, DocsController),
+    v1.CONTROLLERS,
+)
+CONTROLLERS: list[type[Controller]] = [controller for delivery in DELIVERIES for controller in delivery]
 EXPOSED_HEADERS = [
     "ETag",
     "Retry-After",
@@ -124,7 +126,7 @@ def _wrap(app: Litestar, platform: Platform) -> None:
     """Outermost first: hot answers, transport, CORS, gate, Litestar."""
     handlers = _handlers(app)
     require_rules([handler for _, handler in handlers])
-    gate = Gate(app.asgi_handler, platform, RouteBuckets(handlers, platform.buckets))
+    gate = Admission(app.asgi_handler, platform, RouteBuckets(handlers, platform.buckets))
     asgi: ASGIApp = gate
     origins = list(platform.settings.cors_allow_origins)
     if origins:
@@ -141,4 +143,4 @@ def _wrap(app: Litestar, platform: Platform) -> None:
             expose_headers=EXPOSED_HEADERS,
         )
         asgi = CORSMiddleware(gate, cors)
-    app.asgi_handler = HotPath(Transport(asgi), gate, platform)
+    app.asgi_handler = ResponseCache(ResponseMiddleware(asgi), gate, platform)

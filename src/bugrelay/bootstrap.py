@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from bugrelay.domain.accounts import wiring as accounts
-from bugrelay.domain.bugs import wiring as bugs
-from bugrelay.domain.companies import wiring as companies
-from bugrelay.domain.moderation import wiring as moderation
-from bugrelay.domain.profiles import wiring as profiles
-from bugrelay.domain.reports import wiring as reports
-from bugrelay.http.domain import Domain
+from bugrelay.domain.accounts import plugin as accounts
+from bugrelay.domain.bugs import plugin as bugs
+from bugrelay.domain.companies import plugin as companies
+from bugrelay.domain.dashboards import plugin as reports
+from bugrelay.domain.moderation import plugin as moderation
+from bugrelay.domain.profiles import plugin as profiles
 from bugrelay.infra.platform import Platform, open_platform
+from bugrelay.infra.plugin import DomainPlugin
 from bugrelay.settings import Settings
 
-DOMAINS: tuple[Domain, ...] = (
-    accounts.DOMAIN,
-    companies.DOMAIN,
-    bugs.DOMAIN,
-    moderation.DOMAIN,
-    profiles.DOMAIN,
-    reports.DOMAIN,
+DOMAINS: tuple[DomainPlugin, ...] = (
+    accounts.PLUGIN,
+    companies.PLUGIN,
+    bugs.PLUGIN,
+    moderation.PLUGIN,
+    profiles.PLUGIN,
+    reports.PLUGIN,
 )
 
 

@@ -17,8 +17,8 @@ from bugrelay import __version__
 from bugrelay.settings import SettingError, Settings, load_settings
 
 if TYPE_CHECKING:
+    from bugrelay.infra.db.preflight import DatabaseFacts
     from bugrelay.infra.platform import Platform
-    from bugrelay.infra.preflight import DatabaseFacts
 
 # Imports stand in the commands: `bugrelay run` must be up in seconds, and most commands need little.
 
@@ -64,7 +64,7 @@ def settings_or_exit() -> Settings:
 def external_settings() -> Settings:
     """Settings that name both databases, and whose mail and uploads can be used: a bad one is told before anything
     starts."""
-    from bugrelay.infra.mail import Mailer
+    from bugrelay.infra.mail.mailer import Mailer
     from bugrelay.infra.storage import storage_from
 
     settings = settings_or_exit()
@@ -79,7 +79,7 @@ def external_settings() -> Settings:
 
 def awaited_database(settings: Settings) -> DatabaseFacts:
     """What the database is, given some time to come up; told to stop meanwhile, the command ends with 0."""
-    from bugrelay.infra.preflight import WAIT_SECONDS, require_database
+    from bugrelay.infra.db.preflight import WAIT_SECONDS, require_database
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     return require_database(settings, wait_seconds=WAIT_SECONDS)
@@ -94,7 +94,7 @@ def prepare_database(settings: Settings) -> None:
     """
     from sqlalchemy.exc import DBAPIError
 
-    from bugrelay.infra.preflight import first_line, is_fault_of_database, require_database
+    from bugrelay.infra.db.preflight import first_line, is_fault_of_database, require_database
     from bugrelay.migrate import MigrationError, migrate
 
     require_database(settings)
@@ -196,7 +196,7 @@ def create_admin(email: str, username: str, password: str) -> None:
     from bugrelay.domain.accounts.schemas import Register
     from bugrelay.domain.accounts.service import create_user, hash_password
     from bugrelay.domain.moderation.service.audit import write_audit
-    from bugrelay.infra.fields import read_fields
+    from bugrelay.infra.validation import read_fields
 
     async def task(platform: Platform) -> None:
         wanted = read_fields({"email": email, "username": username, "password": password}, Register)
@@ -221,11 +221,11 @@ def add_member(domain: str, email: str, role: str) -> None:
 
     The user needs no verified address. Members who were suspended because the company lost its verification are back.
     """
-    from bugrelay.domain.companies.service import vouch_for_member
+    from bugrelay.domain.companies.service import add_trusted_member
 
     async def task(platform: Platform) -> None:
         async with platform.work() as work:
-            await vouch_for_member(work, domain=domain, email=email, role=role)
+            await add_trusted_member(work, domain=domain, email=email, role=role)
         click.echo(f"{email} is {'an admin' if role == 'admin' else 'a member'} of {domain}")
 
     with databases() as settings:
@@ -239,7 +239,7 @@ def import_file(file: str) -> None:
 
     Safe to repeat: a bug whose external_id is there already is left alone.
     """
-    from bugrelay.domain.bugs.importing import Summary, import_bugs
+    from bugrelay.domain.importing import Summary, import_bugs
     from bugrelay.progress import opened_lines, shown_progress
 
     summary = Summary()
@@ -278,7 +278,7 @@ def demo() -> None:
 @main.command()
 def check() -> None:
     """Compare counters, references and stored files with the truth; exit code 1 if there is a problem."""
-    from bugrelay.checking import problems
+    from bugrelay.integrity_check import problems
 
     found = 0
 

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from bugrelay.domain.bugs.importing import Lines
+from bugrelay.domain.importing import Lines
 
 _STEP_PERCENT = 10
 _STEP_LINES = 10_000

@@ -35,7 +35,7 @@ from bugrelay.settings import Settings
 HEADER_MILLISECONDS = 20_000  # slow headers are closed; the contract allows 60 s
 HEADER_BYTES = 64 * 1024  # of one request, its line included; of a response, hyper buffers as much
 STOP_SECONDS = 10
-MOST_CONNECTIONS = 4096  # of one process, idle ones included: the server takes no more until one is closed
+MAX_CONNECTIONS = 4096  # of one process, idle ones included: the server takes no more until one is closed
 _POLL_SECONDS = 0.05
 
 log = structlog.get_logger()
@@ -72,7 +72,7 @@ def serve(settings: Settings, *, join: bool = False, max_connections: int | None
         address=settings.host,
         port=settings.port,
         workers=settings.workers,
-        backpressure=MOST_CONNECTIONS,
+        backpressure=MAX_CONNECTIONS,
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
         http=HTTPModes.http1,  # HTTP/2 is for the proxy in front; here it would be a second set of limits

@@ -84,7 +84,7 @@ def _keep_running(
     *,
     stack: ExitStack,
 ) -> NoReturn:
-    databases: list[_Kept] = []
+    databases: list[ManagedProcess] = []
     if not (settings.database_url and settings.redis_url):
         servers = EmbeddedServers(settings.bugrelay_home)
         stack.callback(servers.close)
@@ -93,19 +93,19 @@ def _keep_running(
         settings = filled_in(settings, servers)
     migrate(settings)
     _wait_for_port(settings)
-    programs: list[_Kept] = []
+    programs: list[ManagedProcess] = []
     stack.callback(_stop_all, programs, seconds=settings.drain_seconds + STOP_SECONDS)
     for child in children:
-        programs.append(_Kept(child.name, _starter(child, settings)))  # noqa: PERF401 - stopped if the next fails
+        programs.append(ManagedProcess(child.name, _starter(child, settings)))  # noqa: PERF401 - stopped if the next fails
     _wait_for_health(settings, programs)
     _announce(settings)
     while True:
         for kept in (*databases, *programs):
-            kept.tend()
+            kept.restart_if_exited()
         time.sleep(LOOK_SECONDS)
 
 
-class _Kept:
+class ManagedProcess:
     """A process that is started again when it ends, after growing pauses, unless it keeps ending at once."""
 
     def __init__(self, name: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
@@ -116,7 +116,7 @@ class _Kept:
         self.process = start()
         self._started_at = time.monotonic()
 
-    def tend(self) -> None:
+    def restart_if_exited(self) -> None:
         """Start it again if it has ended and its pause is over.
 
         Raises:
@@ -150,12 +150,12 @@ class _Kept:
         _say(f"{self.name} {what}; starting it again in {pause_seconds:g} s")
 
 
-def _databases(settings: Settings, servers: EmbeddedServers) -> Iterator[_Kept]:
+def _databases(settings: Settings, servers: EmbeddedServers) -> Iterator[ManagedProcess]:
     """Start those that no URL is set for."""
     if not settings.database_url:
-        yield _Kept("postgres", servers.start_postgres)
+        yield ManagedProcess("postgres", servers.start_postgres)
     if not settings.redis_url:
-        yield _Kept("redis", servers.start_redis)
+        yield ManagedProcess("redis", servers.start_redis)
 
 
 def _starter(child: Child, settings: Settings) -> Callable[[], subprocess.Popen[bytes]]:
@@ -164,7 +164,7 @@ def _starter(child: Child, settings: Settings) -> Callable[[], subprocess.Popen[
     return lambda: spawn(child.argv, death_signal=signal.SIGTERM, env=env)
 
 
-def _stop_all(programs: Sequence[_Kept], *, seconds: float) -> None:
+def _stop_all(programs: Sequence[ManagedProcess], *, seconds: float) -> None:
     for kept in programs:
         stop(kept.process, signal.SIGTERM, seconds=seconds)
 
@@ -200,7 +200,7 @@ def _setting_of(problem: OSError) -> str:
     return "HOST" if problem.errno == errno.EADDRNOTAVAIL else "PORT"
 
 
-def _wait_for_health(settings: Settings, programs: Sequence[_Kept]) -> None:
+def _wait_for_health(settings: Settings, programs: Sequence[ManagedProcess]) -> None:
     deadline = time.monotonic() + HEALTH_SECONDS
     while not _answers(settings):
         for kept in programs:

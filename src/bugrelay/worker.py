@@ -9,7 +9,7 @@ from dataclasses import replace
 import structlog
 
 from bugrelay.bootstrap import DOMAINS, build
-from bugrelay.infra.jobs import Tasks, run_worker
+from bugrelay.infra.jobs.queue import Tasks, run_worker
 from bugrelay.infra.logging import configure_service_logging
 from bugrelay.settings import Settings
 

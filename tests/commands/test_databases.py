@@ -9,11 +9,10 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from bugrelay.infra.db import libpq_url
+from bugrelay.infra.db.database import libpq_url
+from tests.commands.runner import Commands
 from tests.conftest import Servers
 from tests.embedded.test_supervisor import free_port
-
-from .conftest import Commands
 
 COMMANDS = ("serve", "worker", "migrate", "check", "run")
 LIBC_C = "TEMPLATE template0 LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'"

@@ -12,10 +12,10 @@ import psycopg
 import pytest
 
 from bugrelay.app import create_app
-from bugrelay.checking import problems
-from bugrelay.demo import Filled, fill
+from bugrelay.demo import Summary, fill
 from bugrelay.demo.story import read_story
 from bugrelay.infra.platform import Platform
+from bugrelay.integrity_check import problems
 from bugrelay.settings import load_settings
 from tests.conftest import TEST_ENVIRONMENT, Servers, empty
 
@@ -24,7 +24,7 @@ from tests.conftest import TEST_ENVIRONMENT, Servers, empty
 class Demo:
     client: httpx.AsyncClient
     platform: Platform
-    filled: Filled
+    filled: Summary
 
 
 @pytest.fixture(scope="module")

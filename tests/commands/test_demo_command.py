@@ -6,7 +6,8 @@ from typing import Any
 
 import psycopg
 
-from tests.commands.conftest import PRODUCTION, Commands
+from tests.commands.conftest import PRODUCTION
+from tests.commands.runner import Commands
 
 COUNTS = (
     "SELECT (SELECT count(*) FROM bugs), (SELECT count(*) FROM users), (SELECT sum(vote_count) FROM bugs)"

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.commands.conftest import Commands
+from tests.commands.runner import Commands
 from tests.embedded.test_supervisor import free_port
 
 

@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 import bugrelay
-from tests.commands.conftest import PRODUCTION, Commands
-from tests.conftest import register, report
+from tests.commands.conftest import PRODUCTION
+from tests.commands.runner import Commands
 from tests.embedded.test_supervisor import free_port
+from tests.factories import register, report
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ NOT_OURS = {"__pycache__/", "templates/"}
 def test_each_part_of_the_package_has_its_line() -> None:
     there = {
         f"{path.name}/" if path.is_dir() else path.name
-        for folder in ("", "domain", "http", "infra")
+        for folder in ("", "api", "domain", "http", "infra")
         for path in (PACKAGE / folder).iterdir()
     }
     assert _named() == {part for part in there if PART.fullmatch(part)} - NOT_OURS

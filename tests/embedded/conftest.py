@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bugrelay.embedded import EmbeddedServers
-from bugrelay.embedded.places import data_root, digest
+from bugrelay.embedded.paths import data_root, digest
 
 
 def server_names(home: Path) -> list[str]:

@@ -16,11 +16,10 @@ import pytest
 import redis
 
 from bugrelay.embedded import EmbeddedError, EmbeddedServers, HomeInUseError, running, temporary
-from bugrelay.embedded.places import data_root, make_private, socket_directory
+from bugrelay.embedded.paths import data_root, make_private, socket_directory
 from bugrelay.embedded.processes import spawn, stop
 from bugrelay.settings import Settings
-
-from .conftest import comes_true, server_names
+from tests.embedded.conftest import comes_true, server_names
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="is about running as root")
 
@@ -344,7 +343,7 @@ def test_nobody_else_can_read_what_the_servers_write(home: Path) -> None:
     logs = home / "log"
     logs.mkdir(mode=0o755)
     for name in ("postgres.log", "postgres.log.old"):
-        (logs / name).touch(mode=0o644)
+        (logs / name).lock_active_user(mode=0o644)
     servers = EmbeddedServers(home)
     servers.acquire()
     try:

@@ -17,8 +17,7 @@ import pytest
 import redis
 
 from bugrelay.embedded import EmbeddedServers
-
-from .conftest import comes_true, server_names
+from tests.embedded.conftest import comes_true, server_names
 
 # The programs under supervision, a server and a worker, each with a process of its own like the real server.
 # They write their pids, and on SIGTERM their name if the database is still there.
@@ -221,7 +220,7 @@ def test_program_that_keeps_ending_at_once_makes_it_give_up(home: Path) -> None:
     go = home / "go"
     worker = ["sh", "-c", f"touch {home}/worker.pids; while [ ! -e {go} ]; do sleep 0.05; done; exit 3"]
     with supervised(home, worker=worker) as process:
-        go.touch()
+        go.lock_active_user()
         message = "bugrelay: worker ended with exit status 3, 3 times in a row; giving up"
         assert message_of(process) == message
     assert nothing_is_left(home)

@@ -9,9 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.infra.servers import Valkey
-
-from .servers import Board, Postgres
+from tests.faults.servers import Board, Postgres
+from tests.infra.redis.server import Valkey
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from .servers import Board
+from tests.faults.servers import Board
 
 Call = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
 PAUSE_SECONDS = 0.05  # between two calls of one client

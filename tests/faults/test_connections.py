@@ -12,11 +12,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.conftest import a_report
-
-from .conftest import StartBoard
-from .servers import Board
-from .test_protocol import JSON, post, request, statuses
+from tests.factories import a_report
+from tests.faults.conftest import StartBoard
+from tests.faults.servers import Board
+from tests.faults.test_protocol import JSON, post, request, statuses
 
 KINDS = {
     "idle": b"",

@@ -15,12 +15,11 @@ import pytest
 from sqlalchemy import bindparam, func, literal, select, text
 
 from bugrelay.errors import ServiceUnavailable
-from bugrelay.infra.db import Database, Query, Reader, lane
+from bugrelay.infra.db.database import Database, Query, Reader, bulkhead
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.events import EventBus
-from bugrelay.infra.unit_of_work import UnitOfWork
 from bugrelay.settings import load_settings
-
-from .servers import Postgres
+from tests.faults.servers import Postgres
 
 POOL = 3
 ROUNDS = 20
@@ -241,12 +240,12 @@ async def test_one_number_bounds_all_processes_of_a_server(postgres: Postgres) -
     who = text("SELECT pg_backend_pid() FROM pg_sleep(0.2)")
 
     async def write(route: str) -> int:
-        lane.set(route)
+        bulkhead.set(route)
         async with work_on(database) as work:
             return int(await work.session.scalar(who) or 0)
 
     async def read(reader: Reader, route: str) -> int:
-        lane.set(route)
+        bulkhead.set(route)
         (row,) = await reader.rows(Query(who))
         return int(row[0])
 
@@ -254,7 +253,7 @@ async def test_one_number_bounds_all_processes_of_a_server(postgres: Postgres) -
         call
         for route in ("one", "two", "three", "four")
         for _ in range(2)
-        for call in (write(route), read(database, route), read(database.alone, route))
+        for call in (write(route), read(database, route), read(database.autocommit, route))
     ]
     processes = await asyncio.gather(*calls)
     await database.close()
@@ -262,7 +261,7 @@ async def test_one_number_bounds_all_processes_of_a_server(postgres: Postgres) -
 
 
 async def _busy(database: Database) -> int:
-    lane.set("another route")
+    bulkhead.set("another route")
     query = Query(
         select(func.count()).select_from(text("pg_stat_activity")).where(text("wait_event = 'PgSleep'"))
     )

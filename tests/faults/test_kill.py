@@ -16,12 +16,11 @@ import psycopg
 import pytest
 from PIL import Image
 
-from tests.conftest import a_report, register
-from tests.infra.faults import FaultProxy
-from tests.infra.servers import eventually
-
-from .conftest import StartBoard
-from .servers import Board, Postgres
+from tests.factories import a_report, register
+from tests.faults.conftest import StartBoard
+from tests.faults.proxy import FaultProxy
+from tests.faults.servers import Board, Postgres
+from tests.infra.redis.server import eventually
 
 Rows = psycopg.Connection[Any]
 

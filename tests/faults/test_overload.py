@@ -7,10 +7,9 @@ from typing import Any
 
 import psycopg
 
-from tests.conftest import a_report
-
-from .conftest import StartBoard
-from .load import load, reading
+from tests.factories import a_report
+from tests.faults.conftest import StartBoard
+from tests.faults.load import load, reading
 
 
 async def test_what_is_too_much_is_refused_and_the_rest_is_served(start_board: StartBoard) -> None:

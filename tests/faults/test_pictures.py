@@ -14,11 +14,10 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.conftest import Person, register, report
-from tests.infra.servers import eventually
-
-from .conftest import StartBoard
-from .servers import Board
+from tests.factories import Person, register, report
+from tests.faults.conftest import StartBoard
+from tests.faults.servers import Board
+from tests.infra.redis.server import eventually
 
 
 def picture(side: int = 16) -> bytes:

@@ -9,14 +9,13 @@ from typing import Any
 import httpx
 import psycopg
 
-from tests.conftest import a_report
-from tests.infra.faults import FaultProxy
+from tests.factories import a_report
+from tests.faults.conftest import StartBoard
+from tests.faults.load import Outcome, Record, load, reading
+from tests.faults.proxy import FaultProxy
+from tests.faults.servers import Board, Postgres
 
-from .conftest import StartBoard
-from .load import Outcome, Record, load, reading
-from .servers import Board, Postgres
-
-ANSWER_SECONDS = 6
+RESPONSE_SECONDS = 6
 NORMAL_SECONDS = 2  # after it is back; the contract says 5
 WATCH_SECONDS = 1
 
@@ -46,7 +45,7 @@ def assert_refused_in_time(outcomes: list[Outcome]) -> None:
     """503 with Retry-After, never anything else but a success, and nobody waited too long."""
     assert {outcome.status for outcome in outcomes} <= {200, 201, 503}
     assert all(outcome.retry_after for outcome in outcomes if outcome.status == 503)
-    assert max(outcome.seconds for outcome in outcomes) < ANSWER_SECONDS
+    assert max(outcome.seconds for outcome in outcomes) < RESPONSE_SECONDS
 
 
 def refused_between(record: Record, away: float, back: float) -> bool:

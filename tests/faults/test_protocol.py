@@ -12,11 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import a_report, register
-from tests.infra.servers import Valkey
-
-from .conftest import StartBoard
-from .servers import Board, Postgres
+from tests.factories import a_report, register
+from tests.faults.conftest import StartBoard
+from tests.faults.servers import Board, Postgres
+from tests.infra.redis.server import Valkey
 
 JSON = "Content-Type: application/json\r\n"
 CLOSE = "Connection: close\r\n"

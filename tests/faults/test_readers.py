@@ -13,12 +13,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.conftest import a_report
-from tests.infra.servers import eventually
-
-from .conftest import StartBoard
-from .servers import Board
-from .test_protocol import request
+from tests.factories import a_report
+from tests.faults.conftest import StartBoard
+from tests.faults.servers import Board
+from tests.faults.test_protocol import request
+from tests.infra.redis.server import eventually
 
 MIB = 1024 * 1024
 PICTURE_BYTES = 9_600_000

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import a_report
-from tests.infra.faults import FaultProxy
-from tests.infra.servers import Valkey
-
-from .conftest import StartBoard
-from .load import load, reading
-from .servers import Board
+from tests.factories import a_report
+from tests.faults.conftest import StartBoard
+from tests.faults.load import load, reading
+from tests.faults.proxy import FaultProxy
+from tests.faults.servers import Board
+from tests.infra.redis.server import Valkey
 
 STALL_SECONDS = 1.5
 BACK_SECONDS = 10

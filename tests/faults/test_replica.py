@@ -17,12 +17,13 @@ import psycopg
 import pytest
 
 from bugrelay.embedded import EmbeddedServers
-from bugrelay.embedded.places import make_private
+from bugrelay.embedded.paths import make_private
 from bugrelay.embedded.processes import stop
-from bugrelay.infra import replica as replica_module
+from bugrelay.infra.db import replica as replica_module
 from bugrelay.migrate import migrate
 from bugrelay.settings import load_settings
-from tests.conftest import Person, StartApp, register, report
+from tests.conftest import StartApp
+from tests.factories import Person, register, report
 
 BUGS = "/api/v1/bugs"
 C = TypeVar("C", bound=EmbeddedServers)
@@ -172,7 +173,7 @@ async def test_without_the_standby_everything_is_answered_and_with_it_again(
     standby: Standby,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(replica_module, "REST_SECONDS", 0.2)
+    monkeypatch.setattr(replica_module, "COOLDOWN_SECONDS", 0.2)
     await report(client, ada, title="Still here")
     assert "Still here" in await titles(client)
     assert standby.postgres is not None

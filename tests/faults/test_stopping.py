@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from tests.infra.servers import eventually
-
-from .conftest import StartBoard
-from .servers import Board, free_port
+from tests.faults.conftest import StartBoard
+from tests.faults.servers import Board, free_port
+from tests.infra.redis.server import eventually
 
 REQUEST = b"GET /health HTTP/1.1\r\nHost: board\r\nConnection: close\r\n\r\n"
 LONG_DRAIN = "60"  # ended by a second signal, so no test waits for it

@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from bugrelay.infra.redis import RedisGate
-
-from .faults import FaultProxy
-from .servers import Valkey
+from bugrelay.infra.redis.client import RedisClient
+from tests.faults.proxy import FaultProxy
+from tests.infra.redis.server import Valkey
 
 
 @pytest.fixture(scope="session")
@@ -36,17 +35,17 @@ def own_valkey() -> Iterator[Valkey]:
 
 
 @pytest.fixture
-async def gate(valkey_url: str) -> AsyncIterator[RedisGate]:
-    gate = RedisGate(valkey_url)
+async def gate(valkey_url: str) -> AsyncIterator[RedisClient]:
+    gate = RedisClient(valkey_url)
     await gate.start()
     yield gate
     await gate.close()
 
 
 @pytest.fixture
-async def own_gate(own_valkey: Valkey) -> AsyncIterator[RedisGate]:
+async def own_gate(own_valkey: Valkey) -> AsyncIterator[RedisClient]:
     """A gate to the server that the test may break."""
-    gate = RedisGate(own_valkey.url)
+    gate = RedisClient(own_valkey.url)
     await gate.start()
     yield gate
     await gate.close()
@@ -59,9 +58,9 @@ async def proxy(valkey: Valkey) -> AsyncIterator[FaultProxy]:
 
 
 @pytest.fixture
-async def proxied_gate(proxy: FaultProxy) -> AsyncIterator[RedisGate]:
+async def proxied_gate(proxy: FaultProxy) -> AsyncIterator[RedisClient]:
     """A gate behind the proxy."""
-    gate = RedisGate(f"redis://127.0.0.1:{proxy.port}/0")
+    gate = RedisClient(f"redis://127.0.0.1:{proxy.port}/0")
     await gate.start()
     yield gate
     await gate.close()

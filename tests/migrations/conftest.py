@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from alembic import command
 
-from bugrelay.infra.db import libpq_url
+from bugrelay.infra.db.database import libpq_url
 from bugrelay.migrate import alembic_config
 from bugrelay.settings import load_settings
 from tests.conftest import Servers, with_database

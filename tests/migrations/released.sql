@@ -293,7 +293,7 @@ CREATE TABLE status_changes (
 CREATE INDEX ix_status_changes_bug_id ON status_changes (bug_id, at, id);
 
 -- Full-text search: how a text becomes a search document, and the triggers that keep every document true, whoever
--- writes. docs/adr/0005-search.md has the reasons; domain/bugs/search.py prepares a query by the same rules.
+-- writes. docs/adr/0005-search.md has the reasons; domain/bugs/search/parser.py prepares a query by the same rules.
 
 CREATE TEXT SEARCH CONFIGURATION bugrelay (COPY = pg_catalog.english);
 ALTER TEXT SEARCH CONFIGURATION bugrelay

@@ -10,8 +10,8 @@ import psycopg
 from sqlalchemy import create_engine
 
 import bugrelay.bootstrap  # noqa: F401 - imports every domain, and so every table
-from bugrelay.infra.db import sqlalchemy_url
-from bugrelay.infra.models import Base
+from bugrelay.infra.db.database import sqlalchemy_url
+from bugrelay.infra.db.models import Base
 from bugrelay.migrate import migrate, scripts_folder
 from bugrelay.settings import load_settings
 from tests.migrations import catalog

@@ -9,9 +9,10 @@ import httpx
 import pytest
 
 from bugrelay.bootstrap import build
-from bugrelay.checking import problems
+from bugrelay.integrity_check import problems
 from bugrelay.settings import Settings
-from tests.conftest import Person, StartApp, register
+from tests.conftest import StartApp
+from tests.factories import Person, register
 
 ROUNDS = 20
 AssertTrue = Callable[[], Awaitable[None]]

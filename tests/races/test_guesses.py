@@ -13,8 +13,9 @@ import psycopg
 import pytest
 
 from bugrelay.settings import Settings
-from tests.accounts.conftest import another_process
-from tests.conftest import PASSWORD, Person, StartApp, register
+from tests.api.v1.accounts.conftest import another_process
+from tests.conftest import StartApp
+from tests.factories import PASSWORD, Person, register
 
 AUTH = "/api/v1/auth"
 Guess = Callable[[httpx.AsyncClient, Person, str], Any]

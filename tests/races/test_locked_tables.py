@@ -11,10 +11,9 @@ import httpx
 import psycopg
 import pytest
 
-from tests.conftest import Person, make_admin, make_member, register, report
-from tests.moderation.acts import WHY, comment, merging, picture
-
-from .conftest import AssertTrue
+from tests.api.v1.moderation.acts import WHY, comment, merging, picture
+from tests.factories import Person, make_admin, make_member, register, report
+from tests.races.conftest import AssertTrue
 
 Rows = psycopg.Connection[Any]
 

@@ -14,9 +14,9 @@ import psycopg
 import pytest
 from PIL import Image
 
-from tests.conftest import PASSWORD, StartApp, a_report, make_admin, register, report
-
-from .conftest import ROUNDS, AssertTrue, at_once
+from tests.conftest import StartApp
+from tests.factories import PASSWORD, a_report, make_admin, register, report
+from tests.races.conftest import ROUNDS, AssertTrue, at_once
 
 Rows = psycopg.Connection[Any]
 

@@ -8,9 +8,8 @@ from typing import Any
 import httpx
 import psycopg
 
-from tests.conftest import make_admin, register, report
-
-from .conftest import ROUNDS, AssertTrue, at_once, crowd
+from tests.factories import make_admin, register, report
+from tests.races.conftest import ROUNDS, AssertTrue, at_once, crowd
 
 Rows = psycopg.Connection[Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.conftest import PASSWORD, a_report
+from tests.factories import PASSWORD, a_report
 from tests.roles.world import World, a_picture
 
 NEW_PASSWORD = "a second long passphrase"

@@ -14,9 +14,10 @@ from psycopg import sql as statements
 
 from bugrelay.domain.companies.service.claims import claim_token
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.links import link_token
-from bugrelay.infra.tokens import hash_secret
-from tests.conftest import TEST_ENVIRONMENT, Person, make_admin, make_member, register, report
+from bugrelay.infra.security.signed_links import link_token
+from bugrelay.infra.security.tokens import hash_secret
+from tests.conftest import TEST_ENVIRONMENT
+from tests.factories import Person, make_admin, make_member, register, report
 
 COMPANY_DOMAIN = "paper.example"
 Sql = psycopg.Connection[Any]

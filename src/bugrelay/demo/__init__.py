@@ -3,7 +3,7 @@
 What they wrote stands in `board/*.toml`, one file an application; all of it is our own invention.
 """
 
-from bugrelay.demo.filling import fill
-from bugrelay.demo.welcome import Filled
+from bugrelay.demo.seed import fill
+from bugrelay.demo.summary import Summary
 
-__all__ = ["Filled", "fill"]
+__all__ = ["Summary", "fill"]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from bugrelay.embedded.errors import EmbeddedError, HomeInUseError
-from bugrelay.embedded.places import (
+from bugrelay.embedded.paths import (
     data_root,
     digest,
     give_to_owner,

@@ -12,8 +12,8 @@ from pathlib import Path
 from litestar import Controller, Response, get
 
 from bugrelay.errors import RouteNotFound
-from bugrelay.http.access import anyone
 from bugrelay.http.encoding import accepts_gzip, weak_etag
+from bugrelay.http.guard import anyone
 from bugrelay.http.request import ApiRequest
 
 ASSETS = {

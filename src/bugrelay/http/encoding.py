@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from bugrelay.infra.hot import GZIP_LEVEL
+from bugrelay.infra.redis.local_cache import GZIP_LEVEL
 
 __all__ = [
     "COMPRESS_FROM_BYTES",

@@ -29,8 +29,8 @@ from bugrelay.errors import (
     ServiceUnavailable,
     ValidationFailed,
 )
-from bugrelay.http.answers import to_json
-from bugrelay.infra.db import translated
+from bugrelay.http.responses import to_json
+from bugrelay.infra.db.database import translated
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ class ErrorBody(msgspec.Struct, omit_defaults=True):
     fields: list[FieldProblem] | None = None
 
 
-class ErrorAnswer(msgspec.Struct):
+class ErrorResponse(msgspec.Struct):
     """The body of every answer of 400 and above."""
 
     error: ErrorBody
@@ -53,7 +53,7 @@ class ErrorAnswer(msgspec.Struct):
 
 def error_bytes(error: BugRelayError) -> bytes:
     body = ErrorBody(error.code, error.message, datetime.now(UTC), details=error.details, fields=error.fields)
-    return to_json(ErrorAnswer(body))
+    return to_json(ErrorResponse(body))
 
 
 def as_bugrelay_error(exception: BaseException) -> BugRelayError:

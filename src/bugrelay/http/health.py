@@ -10,10 +10,10 @@ from litestar import Controller, Response, get
 from msgspec import UNSET, Struct, UnsetType
 
 from bugrelay.errors import ServiceUnavailable
-from bugrelay.http.access import anyone
-from bugrelay.http.answers import answer
+from bugrelay.http.guard import anyone
 from bugrelay.http.request import ApiRequest
-from bugrelay.infra.db import Database
+from bugrelay.http.responses import json_response
+from bugrelay.infra.db.database import Database
 
 POSTGRES_SECONDS = 2
 NEVER_CACHED = {"Cache-Control": "no-store"}
@@ -69,17 +69,19 @@ class HealthController(Controller):
     @get("/health")
     async def health(self) -> Response[Health]:
         """The process lives; no dependency is asked."""
-        return answer(Health("ok"), headers=NEVER_CACHED)
+        return json_response(Health("ok"), headers=NEVER_CACHED)
 
     @get("/ready", opt={"also": (503,)})
     async def ready(self, request: ApiRequest) -> Response[Readiness]:
         """200 while PostgreSQL answers in two seconds and is migrated, and the server is not draining; else 503."""
         checks = await _checks(request)
         if checks.postgres == "down" or checks.schema is not UNSET or request.lifecycle.is_draining:
-            return answer(
+            return json_response(
                 Readiness("unavailable", checks), status=503, headers={**NEVER_CACHED, "Retry-After": "2"}
             )
-        return answer(Readiness("ok" if checks.redis == "ok" else "degraded", checks), headers=NEVER_CACHED)
+        return json_response(
+            Readiness("ok" if checks.redis == "ok" else "degraded", checks), headers=NEVER_CACHED
+        )
 
 
 async def _checks(request: ApiRequest) -> Checks:

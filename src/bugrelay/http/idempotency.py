@@ -8,19 +8,21 @@ from typing import Any
 from litestar import Response
 
 from bugrelay.errors import ValidationFailed
-from bugrelay.http.answers import raw_answer
 from bugrelay.http.request import ApiRequest
+from bugrelay.http.responses import raw_json_response
 from bugrelay.infra import idempotency
-from bugrelay.infra.idempotency import Claim, KeptAnswer
-from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.idempotency import IdempotencyClaim, StoredResponse
 
 HEADER = "Idempotency-Key"
 ANONYMOUS_KEY_MIN = 16  # an anonymous key belongs to whoever knows it, so it must not be guessed
 
-Keep = Callable[[UnitOfWork, KeptAnswer], Awaitable[None]]
+Complete = Callable[[UnitOfWork, StoredResponse], Awaitable[None]]
 
 
-async def once(request: ApiRequest, work: Callable[[Keep], Awaitable[Response[Any]]]) -> Response[Any]:
+async def idempotent(
+    request: ApiRequest, work: Callable[[Complete], Awaitable[Response[Any]]]
+) -> Response[Any]:
     """Run `work`, or give the kept answer of the first request with this key.
 
     Args:
@@ -33,28 +35,28 @@ async def once(request: ApiRequest, work: Callable[[Keep], Awaitable[Response[An
     """
     claim = _claim(request)
     if claim is None:
-        return await work(_keep_nothing)
+        return await work(_complete_nothing)
     async with request.platform.work() as taking:
-        kept = await idempotency.take(taking.session, claim)
+        kept = await idempotency.claim(taking.session, claim)
     if kept is not None:
-        return raw_answer(kept.body, status=kept.status, headers={"Idempotency-Replayed": "true"})
+        return raw_json_response(kept.body, status=kept.status, headers={"Idempotency-Replayed": "true"})
 
-    async def keep(unit: UnitOfWork, answer: KeptAnswer) -> None:
-        await idempotency.keep(unit.session, claim, answer)
+    async def complete(unit: UnitOfWork, answer: StoredResponse) -> None:
+        await idempotency.complete(unit.session, claim, answer)
 
     try:
-        return await work(keep)
+        return await work(complete)
     except Exception:
-        async with request.platform.work() as giving_back:
-            await idempotency.give_back(giving_back.session, claim)
+        async with request.platform.work() as releasing:
+            await idempotency.release(releasing.session, claim)
         raise
 
 
-async def _keep_nothing(_unit: UnitOfWork, _answer: KeptAnswer) -> None:
+async def _complete_nothing(_unit: UnitOfWork, _answer: StoredResponse) -> None:
     return
 
 
-def _claim(request: ApiRequest) -> Claim | None:
+def _claim(request: ApiRequest) -> IdempotencyClaim | None:
     keys = request.headers.getall(HEADER, [])
     if not keys:
         return None
@@ -66,4 +68,4 @@ def _claim(request: ApiRequest) -> Claim | None:
         raise ValidationFailed.of(HEADER, f"must have {low} to 128 characters")
     body = {name: value for name, value in request.raw_json.items() if name != "recaptcha_token"}
     wanted = [request.method, request.scope["path"].rstrip("/"), body]
-    return Claim.of(sender_id=request.viewer.user_id, key=key, request=wanted)
+    return IdempotencyClaim.of(sender_id=request.viewer.user_id, key=key, request=wanted)

@@ -18,7 +18,7 @@ from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 
 from bugrelay import __version__
-from bugrelay.http.access import Access
+from bugrelay.http.guard import Access
 from bugrelay.http.request import ApiRequest
 
 _METHODS = ("get", "post", "put", "patch", "delete")
@@ -177,7 +177,7 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
     errors = {str(status) for status in handler.opt.get("errors", ())}
     if not handler.http_methods <= {"GET"}:
         errors.add("409")
-    _answer_with_errors(operation, rule, errors=errors - also)
+    _response_with_errors(operation, rule, errors=errors - also)
     success = min(operation["responses"])
     operation["responses"] |= dict.fromkeys(also, operation["responses"][success])
 
@@ -217,7 +217,7 @@ def _upload_body(field: str) -> dict[str, Any]:
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
 
 
-def _answer_with_errors(operation: dict[str, Any], rule: Access, *, errors: set[str]) -> None:
+def _response_with_errors(operation: dict[str, Any], rule: Access, *, errors: set[str]) -> None:
     responses = operation.setdefault("responses", {})
     statuses = {"400", "429", "503", "401", *errors}
     if rule.signed_in:

@@ -12,10 +12,10 @@ from litestar import Request
 from litestar.datastructures import State
 
 from bugrelay.errors import AuthRequired, FieldProblem, InvalidId, UnsupportedMediaType, ValidationFailed
-from bugrelay.infra.fields import read_fields
 from bugrelay.infra.ids import new_id_text, parse_id
 from bugrelay.infra.lifecycle import Lifecycle
 from bugrelay.infra.platform import Platform
+from bugrelay.infra.validation import read_fields
 from bugrelay.infra.viewer import Viewer
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
@@ -49,7 +49,7 @@ class ApiRequest(Request[Viewer, None, State]):
 
     @property
     def is_head(self) -> bool:
-        """Whether only the headers are wanted; HEAD is routed and answered as GET (http/transport.py)."""
+        """Whether only the headers are wanted; HEAD is routed and answered as GET (http/response_middleware.py)."""
         return bool(self.scope["state"].get("is_head"))
 
     @property

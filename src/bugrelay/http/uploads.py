@@ -19,7 +19,7 @@ from bugrelay.http.request import ApiRequest
 
 ENVELOPE_BYTES = 64 * 1024  # what headers and other small parts may add to the file
 IN_MEMORY_BYTES = 256 * 1024
-MOST_PARTS = 20
+MAX_PARTS = 20
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ async def read_upload(request: ApiRequest, *, field: str, max_bytes: int, too_la
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as file:
         reader = _PartReader(field, file, max_bytes=max_bytes, too_large=too_large)
         try:
-            with PushMultipartParser(options["boundary"], max_segment_count=MOST_PARTS) as parser:
+            with PushMultipartParser(options["boundary"], max_segment_count=MAX_PARTS) as parser:
                 received = 0
                 async for chunk in request.stream():
                     received += len(chunk)
@@ -62,7 +62,7 @@ async def read_upload(request: ApiRequest, *, field: str, max_bytes: int, too_la
                         reader.take(event)
                 parser.close()
         except ParserLimitReached as error:
-            raise ValidationFailed.of("body", f"must have at most {MOST_PARTS} parts") from error
+            raise ValidationFailed.of("body", f"must have at most {MAX_PARTS} parts") from error
         except (MultipartError, UnicodeError) as error:
             raise ValidationFailed.of("body", "is no complete multipart form") from error
         if reader.filename is None:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bugrelay.errors import BugRelayError
-from bugrelay.infra.models import Base, CreatedAt, Moment
+from bugrelay.infra.db.models import Base, CreatedAt, Moment
 
 KEPT_FOR = timedelta(hours=24)
 CLAIM_SECONDS = 10  # longer than any request may take
@@ -61,7 +61,7 @@ class IdempotencyKey(Base):
 
 
 @dataclass(frozen=True)
-class Claim:
+class IdempotencyClaim:
     """A sender's key and the fingerprint of what they sent under it."""
 
     key_hash: bytes
@@ -69,7 +69,7 @@ class Claim:
     sender_id: UUID | None
 
     @classmethod
-    def of(cls, *, sender_id: UUID | None, key: str, request: Any) -> Claim:
+    def of(cls, *, sender_id: UUID | None, key: str, request: Any) -> IdempotencyClaim:
         """`sender_id` is None for the anonymous. `request` is anything JSON can hold; the order of its keys does not
         matter."""
         sender = f"user:{sender_id}" if sender_id else "anonymous"
@@ -82,12 +82,12 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class KeptAnswer:
+class StoredResponse:
     status: int
     body: bytes
 
 
-async def take(session: AsyncSession, claim: Claim) -> KeptAnswer | None:
+async def claim(session: AsyncSession, claimed: IdempotencyClaim) -> StoredResponse | None:
     """Take the key for a first request (None), or give the kept answer of an earlier one. The caller commits.
 
     Raises:
@@ -100,38 +100,38 @@ async def take(session: AsyncSession, claim: Claim) -> KeptAnswer | None:
         IdempotencyKey.status.is_(None) & (IdempotencyKey.claimed_until < now),
     )
     fresh = {
-        "request_hash": claim.request_hash,
-        "sender_id": claim.sender_id,
+        "request_hash": claimed.request_hash,
+        "sender_id": claimed.sender_id,
         "status": None,
         "answer": None,
         "created_at": now,
         "claimed_until": now + timedelta(seconds=CLAIM_SECONDS),
     }
-    row = insert(IdempotencyKey).values(key_hash=claim.key_hash, **fresh)
+    row = insert(IdempotencyKey).values(key_hash=claimed.key_hash, **fresh)
     row = row.on_conflict_do_update(index_elements=["key_hash"], set_=fresh, where=free)
     if (await session.execute(row.returning(IdempotencyKey.key_hash))).first():
         return None
     kept = (
         await session.execute(
             select(IdempotencyKey.request_hash, IdempotencyKey.status, IdempotencyKey.answer).where(
-                IdempotencyKey.key_hash == claim.key_hash
+                IdempotencyKey.key_hash == claimed.key_hash
             )
         )
     ).one_or_none()
     if kept is None:
         raise IdempotencyInProgress
-    if kept.request_hash != claim.request_hash:
+    if kept.request_hash != claimed.request_hash:
         raise IdempotencyConflict
     if kept.status is None:
         raise IdempotencyInProgress
-    return KeptAnswer(kept.status, kept.answer)
+    return StoredResponse(kept.status, kept.answer)
 
 
-async def keep(session: AsyncSession, claim: Claim, answer: KeptAnswer) -> None:
+async def complete(session: AsyncSession, claimed: IdempotencyClaim, answer: StoredResponse) -> None:
     """Keep the answer of a success, in the transaction of the work itself."""
     await session.execute(
         update(IdempotencyKey)
-        .where(IdempotencyKey.key_hash == claim.key_hash)
+        .where(IdempotencyKey.key_hash == claimed.key_hash)
         .values(status=answer.status, answer=answer.body)
     )
 
@@ -141,10 +141,10 @@ async def forget_sender(session: AsyncSession, user_id: UUID) -> None:
     await session.execute(delete(IdempotencyKey).where(IdempotencyKey.sender_id == user_id))
 
 
-async def give_back(session: AsyncSession, claim: Claim) -> None:
+async def release(session: AsyncSession, claimed: IdempotencyClaim) -> None:
     """Free the key of a request that failed: only successes are kept. The caller commits."""
     await session.execute(
         delete(IdempotencyKey).where(
-            IdempotencyKey.key_hash == claim.key_hash, IdempotencyKey.status.is_(None)
+            IdempotencyKey.key_hash == claimed.key_hash, IdempotencyKey.status.is_(None)
         )
     )

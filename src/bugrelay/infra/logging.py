@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import msgspec
 import structlog
 
-from bugrelay.infra.output import log_raw_output
+from bugrelay.infra.standard_streams import log_raw_output
 
 log = structlog.get_logger()
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bugrelay.infra.batches import Batches
-from bugrelay.infra.cache import Cache
-from bugrelay.infra.captcha import CaptchaVerifier, captcha_from
-from bugrelay.infra.db import Database
+from bugrelay.infra.coalescing import Coalescer
+from bugrelay.infra.db.database import Database
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.events import EventBus
-from bugrelay.infra.image_pool import ImageCleaner
-from bugrelay.infra.jobs import JobQueue
-from bugrelay.infra.limits import Bucket, Limiter
-from bugrelay.infra.mail import Mailer
-from bugrelay.infra.mail_budget import MailBudget
-from bugrelay.infra.passwords import Passwords
-from bugrelay.infra.redis import RedisGate
+from bugrelay.infra.incremental_counts import IncrementalCounts
+from bugrelay.infra.jobs.queue import JobQueue
+from bugrelay.infra.mail.limits import MailLimits
+from bugrelay.infra.mail.mailer import Mailer
+from bugrelay.infra.media.image_pool import ImageCleaner
+from bugrelay.infra.redis.cache import Cache
+from bugrelay.infra.redis.client import RedisClient
+from bugrelay.infra.redis.rate_limits import Bucket, Limiter
+from bugrelay.infra.security.captcha import CaptchaVerifier, captcha_from
+from bugrelay.infra.security.passwords import Passwords
+from bugrelay.infra.security.tokens import AccessTokens
 from bugrelay.infra.storage import Storage, storage_from
-from bugrelay.infra.tokens import AccessTokens
-from bugrelay.infra.totals import Totals
-from bugrelay.infra.unit_of_work import UnitOfWork
 from bugrelay.settings import Settings
 
 
@@ -30,7 +30,7 @@ class Platform:
     settings: Settings
     database: Database
     bus: EventBus
-    redis: RedisGate
+    redis: RedisClient
     cache: Cache
     limiter: Limiter
     buckets: dict[str, Bucket]
@@ -39,12 +39,12 @@ class Platform:
     images: ImageCleaner
     jobs: JobQueue
     mailer: Mailer
-    mail_budget: MailBudget
-    reset_budget: MailBudget
+    mail_limits: MailLimits
+    reset_budget: MailLimits
     passwords: Passwords
     tokens: AccessTokens
-    totals: Totals
-    batches: Batches
+    counts: IncrementalCounts
+    coalescer: Coalescer
 
     def work(self) -> UnitOfWork:
         return UnitOfWork(self.database, self.bus)
@@ -63,7 +63,7 @@ class Platform:
 
 def open_platform(settings: Settings) -> Platform:
     """Make the ports; nothing connects before it is used."""
-    redis = RedisGate(settings.redis_url)
+    redis = RedisClient(settings.redis_url)
     cache = Cache(redis)
     rates = {
         "general": settings.rate_limit_general,
@@ -98,12 +98,12 @@ def open_platform(settings: Settings) -> Platform:
         images=ImageCleaner(),
         jobs=jobs,
         mailer=Mailer(settings),
-        mail_budget=MailBudget(limiter, buckets.get("mail")),
-        reset_budget=MailBudget(limiter, buckets.get("password_reset")),
+        mail_limits=MailLimits(limiter, buckets.get("mail")),
+        reset_budget=MailLimits(limiter, buckets.get("password_reset")),
         passwords=Passwords(memory_kib=settings.argon2_memory_kib, iterations=settings.argon2_iterations),
         tokens=AccessTokens(
             settings.signing_key, issuer=settings.public_url, minutes=settings.access_token_minutes
         ),
-        totals=Totals(redis, count_soon),
-        batches=Batches(),
+        counts=IncrementalCounts(redis, count_soon),
+        coalescer=Coalescer(),
     )

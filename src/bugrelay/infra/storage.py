@@ -28,7 +28,7 @@ from obstore.exceptions import BaseError as ObstoreError
 from obstore.store import S3Store
 
 from bugrelay.errors import BugRelayError, ServiceUnavailable
-from bugrelay.infra.private import close_to_others, create_private_file
+from bugrelay.infra.file_permissions import close_to_others, create_private_file
 from bugrelay.infra.threads import BoundedThreads
 from bugrelay.settings import SettingError
 

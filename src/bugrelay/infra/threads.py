@@ -24,7 +24,7 @@ class BoundedThreads:
 
     def __init__(self, name: str, *, workers: int, waiting: int, deadline_seconds: float) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
-        self._most_unfinished = workers + waiting
+        self._max_unfinished = workers + waiting
         self._unfinished = 0
         self._counting = threading.Lock()
         self._deadline_seconds = deadline_seconds
@@ -39,7 +39,7 @@ class BoundedThreads:
             ServiceUnavailable: The line is full, or the deadline passed.
         """
         with self._counting:
-            if self._unfinished >= self._most_unfinished:
+            if self._unfinished >= self._max_unfinished:
                 raise ServiceUnavailable
             self._unfinished += 1
         context = copy_context()

@@ -10,7 +10,7 @@ from uuid import UUID
 class Viewer:
     """The rights are read from the database for each request, so a demotion holds from the next one on.
 
-    `is_admin` is false also for an admin who calls from outside ADMIN_ALLOWED_NETWORKS (http/access.py).
+    `is_admin` is false also for an admin who calls from outside ADMIN_ALLOWED_NETWORKS (http/guard.py).
     What somebody may do for a company is asked of the companies domain, where it matters.
     """
 

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bugrelay.infra.fields import email_address
-from bugrelay.infra.models import Base, CreatedAt, Id, Moment
+from bugrelay.infra.db.models import Base, CreatedAt, Id, Moment
+from bugrelay.infra.validation import email_address
 
 ALIVE = text("erased_at IS NULL")
 
@@ -100,8 +100,9 @@ RESET_PASSWORD = "reset_password"  # noqa: S105 - a purpose, not a password
 class OneTimeLink(Base):
     """A mailed link: one a user and purpose, good once; a newer one (by its id) replaces the older.
 
-    The token is derived from the signing key and this row's id when the mail is written (infra/links.py), so that no
-    copy of it lies in the database or in a job, and a mail that is sent again carries the same link.
+    The token is derived from the signing key and this row's id when the mail is written
+    (infra/security/signed_links.py), so that no copy of it lies in the database or in a job, and a mail that is sent
+    again carries the same link.
     """
 
     __tablename__ = "one_time_links"

@@ -16,7 +16,7 @@ from bugrelay.domain.accounts.models import (
     User,
     email_key,
 )
-from bugrelay.infra.db import Query, Reader
+from bugrelay.infra.db.database import Query, Reader
 
 _SESSION = Query(
     select(

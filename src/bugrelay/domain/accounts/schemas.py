@@ -8,14 +8,14 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bugrelay.http.pagination import Pagination
-from bugrelay.infra.fields import AsTyped, Check, OneLine, email_address, web_address
+from bugrelay.infra.pagination import Pagination
+from bugrelay.infra.validation import Check, OneLine, Verbatim, email_address, web_address
 
 Email = Annotated[str, OneLine, Meta(max_length=254), Check(email_address)]
 Username = Annotated[str, OneLine, Meta(min_length=3, max_length=30, pattern=r"^[A-Za-z0-9_.-]+$")]
 DisplayName = Annotated[str, OneLine, Meta(min_length=1, max_length=100)]
 WebAddress = Annotated[str, OneLine, Meta(max_length=500), Check(web_address)]
-Secret = Annotated[str, AsTyped]
+Secret = Annotated[str, Verbatim]
 
 
 class Register(Struct, kw_only=True):

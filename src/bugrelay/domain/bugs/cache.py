@@ -15,7 +15,7 @@ from bugrelay.domain.bugs.schemas import BugQuery
 from bugrelay.infra.platform import Platform
 
 LISTS = "bugs"
-MOST_FORGOTTEN = 1000  # details at once; what is beyond expires within a second
+MAX_INVALIDATED = 1000  # details at once; what is beyond expires within a second
 
 _canonical = msgspec.json.Encoder().encode
 
@@ -31,11 +31,11 @@ def list_key(query: BugQuery) -> str:
 
 def subscribe(platform: Platform) -> None:
     async def forget(event: BugChanged) -> None:
-        await platform.cache.forget(LISTS, detail_group(event.bug_id))
+        await platform.cache.invalidate(LISTS, detail_group(event.bug_id))
 
     async def forget_all(event: VotesRecounted) -> None:
-        details = (detail_group(bug_id) for bug_id in event.bug_ids[:MOST_FORGOTTEN])
-        await platform.cache.forget(LISTS, *details)
+        details = (detail_group(bug_id) for bug_id in event.bug_ids[:MAX_INVALIDATED])
+        await platform.cache.invalidate(LISTS, *details)
 
     async def delete_file(event: AttachmentRemoved) -> None:
         await platform.storage.delete(event.storage_key)

@@ -32,7 +32,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
-from bugrelay.infra.models import Base, Counter, CreatedAt, Id, Moment
+from bugrelay.infra.db.models import Base, Counter, CreatedAt, Id, Moment
 
 STATUSES = ("open", "reviewing", "fixed", "wont_fix")
 RESOLVED_STATUSES = ("fixed", "wont_fix")

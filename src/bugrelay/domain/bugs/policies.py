@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from bugrelay.domain.bugs.repository import BugFacts, CommentFacts
+from bugrelay.domain.bugs.repository import BugState, CommentFacts
 from bugrelay.infra.viewer import Viewer
 
 
-def is_reporter(viewer: Viewer, bug: BugFacts) -> bool:
+def is_reporter(viewer: Viewer, bug: BugState) -> bool:
     return viewer.user_id is not None and viewer.user_id == bug.reporter_id
 
 
-def may_edit(viewer: Viewer, bug: BugFacts) -> bool:
+def may_edit(viewer: Viewer, bug: BugState) -> bool:
     """The reporter alone: an admin removes, but does not rewrite."""
     return is_reporter(viewer, bug)
 
 
-def may_attach(viewer: Viewer, bug: BugFacts) -> bool:
+def may_attach(viewer: Viewer, bug: BugState) -> bool:
     return is_reporter(viewer, bug) or viewer.is_admin
 
 
-def may_remove_attachment(viewer: Viewer, bug: BugFacts, *, uploader_id: UUID | None) -> bool:
+def may_remove_attachment(viewer: Viewer, bug: BugState, *, uploader_id: UUID | None) -> bool:
     """Whoever may attach to the bug, and the uploader: a merge shows the picture with somebody else's bug."""
     is_uploader = viewer.user_id is not None and viewer.user_id == uploader_id
     return is_uploader or may_attach(viewer, bug)
@@ -32,7 +32,7 @@ def may_answer_officially(viewer: Viewer, *, company_role: str | None) -> bool:
     return company_role is not None or viewer.is_admin
 
 
-def may_see_contact(viewer: Viewer, bug: BugFacts, *, company_role: str | None) -> bool:
+def may_see_contact(viewer: Viewer, bug: BugState, *, company_role: str | None) -> bool:
     return is_reporter(viewer, bug) or viewer.is_admin or company_role is not None
 
 

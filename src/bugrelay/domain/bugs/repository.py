@@ -54,15 +54,15 @@ from bugrelay.domain.bugs.schemas import (
     UserRef,
 )
 from bugrelay.domain.companies.models import Application, Company
-from bugrelay.http.pagination import PageQuery
-from bugrelay.infra.db import Query, Reader
-from bugrelay.infra.models import Base
+from bugrelay.infra.db.database import Query, Reader
+from bugrelay.infra.db.models import Base
+from bugrelay.infra.pagination import PageQuery
 
 COMMENTS_IN_DETAIL = 100
 
 
 @dataclass(frozen=True)
-class BugFacts:
+class BugState:
     """What rights over a bug depend on."""
 
     id: UUID
@@ -84,9 +84,9 @@ _FACTS_COLUMNS = (
 _FACTS = Query(select(*_FACTS_COLUMNS).where(Bug.id == bindparam("bug_id")))
 
 
-async def bug_facts(reader: Reader, bug_id: UUID) -> BugFacts | None:
+async def bug_state(reader: Reader, bug_id: UUID) -> BugState | None:
     row = await reader.row(_FACTS, {"bug_id": bug_id})
-    return BugFacts(*row) if row else None
+    return BugState(*row) if row else None
 
 
 async def wait_for_tables(session: AsyncSession, *tables: type[Base]) -> None:
@@ -97,7 +97,7 @@ async def wait_for_tables(session: AsyncSession, *tables: type[Base]) -> None:
 
 async def lock_bug(
     session: AsyncSession, bug_id: UUID, *, before_writing: Sequence[type[Base]]
-) -> BugFacts | None:
+) -> BugState | None:
     """The facts, kept from changing until the transaction ends. None for a bug that is removed or merged away.
 
     Args:
@@ -109,7 +109,7 @@ async def lock_bug(
     row = (
         await session.execute(select(*_FACTS_COLUMNS).where(Bug.id == bug_id).with_for_update())
     ).one_or_none()
-    facts = BugFacts(*row) if row else None
+    facts = BugState(*row) if row else None
     return facts if facts and facts.removed_at is None and facts.merged_into_id is None else None
 
 
@@ -210,7 +210,7 @@ def item_of(row: Sequence[Any]) -> BugItem:
 
 
 @dataclass(frozen=True)
-class FoundBug:
+class BugRecord:
     """A bug with what only some may see beside it."""
 
     bug: BugWithTechnical
@@ -225,7 +225,7 @@ _BUG = Query(
 )
 
 
-async def find_bug(reader: Reader, bug_id: UUID) -> FoundBug | None:
+async def find_bug(reader: Reader, bug_id: UUID) -> BugRecord | None:
     row = await reader.row(_BUG, {"bug_id": bug_id})
     if row is None:
         return None
@@ -239,7 +239,7 @@ async def find_bug(reader: Reader, bug_id: UUID) -> FoundBug | None:
         app_version=app_version,
         browser_version=browser_version,
     )
-    return FoundBug(bug, contact_email, email)
+    return BugRecord(bug, contact_email, email)
 
 
 _VOTED = Query(

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bugrelay.http.pagination import CursorPagination, CursorQuery, PageQuery, Pagination
-from bugrelay.infra.fields import AsTyped, Check, ListProblem, OneLine, email_address, web_address
-from bugrelay.infra.markdown import RenderedHtml
-from bugrelay.infra.text import UnusableText, clean_tag
+from bugrelay.infra.pagination import CursorPagination, CursorQuery, PageQuery, Pagination
+from bugrelay.infra.text.markdown import RenderedHtml
+from bugrelay.infra.text.plain import UnusableText, clean_tag
+from bugrelay.infra.validation import Check, ListProblem, OneLine, Verbatim, email_address, web_address
 
 MAX_TAGS = 10
 
@@ -64,10 +64,10 @@ class ReportBug(Struct, kw_only=True):
     app_version: Technical | None = None
     browser_version: Technical | None = None
     contact_email: Annotated[str, OneLine, Meta(max_length=254), Check(email_address)] | None = None
-    recaptcha_token: Annotated[str, AsTyped] | None = None
+    recaptcha_token: Annotated[str, Verbatim] | None = None
 
 
-class CorrectBug(Struct, kw_only=True):
+class UpdateBug(Struct, kw_only=True):
     """`PATCH /bugs/{id}`: what is absent stays as it is."""
 
     title: Title | UnsetType = UNSET
@@ -202,11 +202,11 @@ class BugDetail(BugWithTechnical, kw_only=True):
     contact_email: str | UnsetType | None = UNSET
 
 
-class BugAnswer(Struct):
+class BugResponse(Struct):
     bug: BugDetail
 
 
-class BugChangedAnswer(Struct):
+class BugChangedResponse(Struct):
     message: str
     bug: BugWithTechnical
 
@@ -219,13 +219,13 @@ class BugList(Struct):
     match: Literal["all", "some"] | UnsetType = UNSET
 
 
-class VoteAnswer(Struct):
+class VoteResponse(Struct):
     message: str
     voted: bool
     vote_count: int
 
 
-class CommentAnswer(Struct):
+class CommentResponse(Struct):
     message: str
     comment: CommentOut
 
@@ -235,7 +235,7 @@ class CommentList(Struct):
     pagination: Pagination
 
 
-class AttachmentAnswer(Struct):
+class AttachmentResponse(Struct):
     message: str
     attachment: AttachmentOut
 

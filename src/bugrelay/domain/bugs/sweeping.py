@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from bugrelay.domain.bugs.service.attachments import is_storage_key_of_ours
-from bugrelay.infra.file_references import unnamed_files
-from bugrelay.infra.jobs import Tasks
+from bugrelay.infra.db.file_references import unnamed_files
+from bugrelay.infra.jobs.queue import Tasks
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.storage import ListedFile, Storage
 

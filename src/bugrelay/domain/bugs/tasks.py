@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from sqlalchemy import delete, func, select, text, tuple_, update
 
-from bugrelay.domain.bugs import following, sweeping
-from bugrelay.domain.bugs.counting import COUNT_JOB, count_total, keep_totals
+from bugrelay.domain.bugs import reassignment, sweeping
 from bugrelay.domain.bugs.models import Bug, CaptchaToken, Vote
+from bugrelay.domain.bugs.search.counting import COUNT_JOB, count_total, keep_totals
 from bugrelay.infra.idempotency import KEPT_FOR, IdempotencyKey
-from bugrelay.infra.jobs import Periodic, Tasks
+from bugrelay.infra.jobs.queue import Periodic, Tasks
 from bugrelay.infra.platform import Platform
 
 RECENT = timedelta(days=30)
@@ -18,7 +18,7 @@ BATCH = 2000  # rows a transaction: short locks, whatever the board's size
 CAPTCHA_KEPT_FOR = timedelta(days=7)  # verifiers refuse a token after minutes
 LOG_KEPT_FOR = timedelta(
     hours=1
-)  # twice what infra/totals.py believes a total for that was not carried forward
+)  # twice what infra/incremental_counts.py believes a total for that was not carried forward
 
 
 async def age_votes(platform: Platform) -> None:
@@ -68,7 +68,7 @@ async def fold_tags(platform: Platform) -> None:
 
 
 TASKS = Tasks(
-    by_name={**following.TASKS.by_name, **sweeping.TASKS.by_name, COUNT_JOB: count_total},
+    by_name={**reassignment.TASKS.by_name, **sweeping.TASKS.by_name, COUNT_JOB: count_total},
     periodic={
         "bugs.age_votes": Periodic("* * * * *", age_votes),
         "bugs.keep_totals": Periodic("* * * * *", keep_totals),

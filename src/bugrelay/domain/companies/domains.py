@@ -14,7 +14,7 @@ from typing import Final
 from disposable_email_domains import blocklist as disposable_domains
 from publicsuffixlist import PublicSuffixList
 
-from bugrelay.infra.urls import canonical_host, http_host
+from bugrelay.infra.text.urls import canonical_host, http_host
 
 
 def _words(text: str) -> frozenset[str]:

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bugrelay.infra.models import Base, CreatedAt, Id, Moment
+from bugrelay.infra.db.models import Base, CreatedAt, Id, Moment
 
 ROLES = ("admin", "member")
 CLAIM_METHODS = ("mail", "dns", "file")
@@ -78,8 +78,9 @@ class FormerMember(Base):
 class CompanyClaim(Base):
     """A user's attempt to prove control of a company's domain: one a user and company, a newer one replaces the older.
 
-    The token is derived from the signing key and the id (infra/links.py); only its SHA-256 is kept. `email` is where a
-    claim by mail was sent, and is shown to nobody. `checked_at` is when somebody last had a published proof looked for.
+    The token is derived from the signing key and the id (infra/security/signed_links.py); only its SHA-256 is kept.
+    `email` is where a claim by mail was sent, and is shown to nobody. `checked_at` is when somebody last had a
+    published proof looked for.
     """
 
     __tablename__ = "company_claims"

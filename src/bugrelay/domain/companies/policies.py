@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bugrelay.domain.companies.repository import ApplicationFacts, CompanyFacts
+from bugrelay.domain.companies.repository import ApplicationState, CompanyState
 from bugrelay.infra.viewer import Viewer
 
 
@@ -12,7 +12,7 @@ def may_manage(company_role: str | None) -> bool:
 
 
 def may_link(
-    viewer: Viewer, company: CompanyFacts, application: ApplicationFacts, *, company_role: str | None
+    viewer: Viewer, company: CompanyState, application: ApplicationState, *, company_role: str | None
 ) -> bool:
     """System admins link anything; the company's admins what lies on the domain that they have proven."""
     return viewer.is_admin or (may_manage(company_role) and application.domain == company.domain)

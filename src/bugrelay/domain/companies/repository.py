@@ -15,8 +15,8 @@ from bugrelay.domain.accounts.models import User
 from bugrelay.domain.companies.domains import email_domain
 from bugrelay.domain.companies.models import Application, Company, CompanyClaim, FormerMember, Member
 from bugrelay.domain.companies.schemas import FormerColleague, FormerTeamUser, TeamMember, TeamUser
-from bugrelay.http.pagination import PageQuery
-from bugrelay.infra.db import Query, Reader
+from bugrelay.infra.db.database import Query, Reader
+from bugrelay.infra.pagination import PageQuery
 
 # Whether a membership counts, but for the company's own verification; of statements that join the user.
 EFFECTIVE = or_(Member.email_key.is_(None), and_(User.is_email_verified, User.email_key == Member.email_key))
@@ -44,7 +44,7 @@ async def role_of(reader: Reader, *, user_id: UUID, company_id: UUID) -> str | N
 
 
 async def lock_role_of(session: AsyncSession, *, user_id: UUID, company_id: UUID) -> str | None:
-    """The same inside a transaction, kept from changing until it ends. Their account is locked by `touch` alone."""
+    """The same inside a transaction, kept from changing until it ends; `lock_active_user` alone locks the account."""
     statement = _ROLE.with_for_update(read=True, of=(Company, Member))
     return await session.scalar(statement, {"user_id": user_id, "company_id": company_id})
 
@@ -53,7 +53,7 @@ async def lock_role_of(session: AsyncSession, *, user_id: UUID, company_id: UUID
 
 
 @dataclass(frozen=True)
-class CompanyFacts:
+class CompanyState:
     """What rules about a company depend on."""
 
     id: UUID
@@ -65,16 +65,16 @@ _FACTS = select(Company.id, Company.domain, Company.verified).where(Company.id =
 _FACTS_QUERY = Query(_FACTS)
 
 
-async def company_facts(reader: Reader, company_id: UUID) -> CompanyFacts | None:
+async def company_state(reader: Reader, company_id: UUID) -> CompanyState | None:
     row = await reader.row(_FACTS_QUERY, {"company_id": company_id})
-    return CompanyFacts(*row) if row else None
+    return CompanyState(*row) if row else None
 
 
-async def lock_company(session: AsyncSession, company_id: UUID) -> CompanyFacts | None:
+async def lock_company(session: AsyncSession, company_id: UUID) -> CompanyState | None:
     """The facts, and the company's row kept to this transaction; reports that name the company go on."""
     statement = _FACTS.with_for_update(key_share=True)
     row = (await session.execute(statement, {"company_id": company_id})).one_or_none()
-    return CompanyFacts(*row) if row else None
+    return CompanyState(*row) if row else None
 
 
 async def company_by_domain(session: AsyncSession, domain: str) -> Company | None:
@@ -114,7 +114,7 @@ async def application_exists(reader: Reader, *, name_key: str, domain: str) -> b
 
 
 @dataclass(frozen=True)
-class ApplicationFacts:
+class ApplicationState:
     """What rules about an application depend on; `domain` is '' for one without a URL."""
 
     id: UUID
@@ -128,16 +128,16 @@ _APPLICATION = select(Application.id, Application.domain, Application.company_id
 _APPLICATION_QUERY = Query(_APPLICATION)
 
 
-async def application_facts(reader: Reader, application_id: UUID) -> ApplicationFacts | None:
+async def application_state(reader: Reader, application_id: UUID) -> ApplicationState | None:
     row = await reader.row(_APPLICATION_QUERY, {"application_id": application_id})
-    return ApplicationFacts(*row) if row else None
+    return ApplicationState(*row) if row else None
 
 
-async def lock_application(session: AsyncSession, application_id: UUID) -> ApplicationFacts | None:
+async def lock_application(session: AsyncSession, application_id: UUID) -> ApplicationState | None:
     """The facts, and the application's row kept to this transaction: reports that name it wait."""
     statement = _APPLICATION.with_for_update(key_share=True)
     row = (await session.execute(statement, {"application_id": application_id})).one_or_none()
-    return ApplicationFacts(*row) if row else None
+    return ApplicationState(*row) if row else None
 
 
 # --- claims ---------------------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ async def published_claim(
 
 
 @dataclass(frozen=True)
-class ClaimFacts:
+class ClaimState:
     """An open claim of a company that nobody has verified, and who makes it."""
 
     id: UUID
@@ -208,9 +208,9 @@ _CLAIM = Query(
 )
 
 
-async def open_claim(reader: Reader, claim_id: UUID) -> ClaimFacts | None:
+async def open_claim(reader: Reader, claim_id: UUID) -> ClaimState | None:
     row = await reader.row(_CLAIM, {"claim_id": claim_id})
-    return ClaimFacts(*row) if row else None
+    return ClaimState(*row) if row else None
 
 
 _CLAIMS_TO_CHECK = Query(

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bugrelay.http.pagination import Pagination
-from bugrelay.infra.fields import AsTyped, Check, OneLine, email_address, web_address
+from bugrelay.infra.pagination import Pagination
+from bugrelay.infra.validation import Check, OneLine, Verbatim, email_address, web_address
 
 Role = Literal["admin", "member"]
 Email = Annotated[str, OneLine, Meta(max_length=254), Check(email_address)]
@@ -25,7 +25,7 @@ class ClaimCompany(Struct, kw_only=True):
 class VerifyCompany(Struct, kw_only=True):
     """`POST /companies/{id}/verify`: the token of a mail, or the method whose published proof is to be looked for."""
 
-    token: Annotated[str, AsTyped] | None = None
+    token: Annotated[str, Verbatim] | None = None
     method: Literal["dns", "file"] | None = None
 
 
@@ -74,7 +74,7 @@ class OpenedClaim(Struct, kw_only=True):
     publish: Publication | None
 
 
-class ClaimAnswer(Struct):
+class ClaimResponse(Struct):
     message: str
     claim: OpenedClaim
 
@@ -116,7 +116,7 @@ class FormerColleague(Struct, kw_only=True):
     user: FormerTeamUser
 
 
-class MemberAnswer(Struct):
+class MemberResponse(Struct):
     message: str
     member: TeamMember
 

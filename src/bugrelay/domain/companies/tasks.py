@@ -10,12 +10,12 @@ from sqlalchemy import delete, func
 from bugrelay.domain.companies import repository
 from bugrelay.domain.companies.models import CompanyClaim
 from bugrelay.domain.companies.service import claims
-from bugrelay.domain.companies.service.proofs import is_published
+from bugrelay.domain.companies.service.domain_verification import is_published
 from bugrelay.errors import BugRelayError, ServiceUnavailable
-from bugrelay.infra.egress import Egress
-from bugrelay.infra.jobs import Periodic, Tasks
-from bugrelay.infra.mail import mail_id
+from bugrelay.infra.jobs.queue import Periodic, Tasks
+from bugrelay.infra.mail.mailer import mail_id
 from bugrelay.infra.platform import Platform
+from bugrelay.infra.security.egress import Egress
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bugrelay.infra.models import Base, CreatedAt, Id
+from bugrelay.infra.db.models import Base, CreatedAt, Id
 
 Action = Literal[
     "bug_flag",

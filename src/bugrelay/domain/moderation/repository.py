@@ -31,7 +31,7 @@ from bugrelay.domain.accounts.models import User
 from bugrelay.domain.bugs.models import Bug, BugSearch, BugText, Comment, Vote
 from bugrelay.domain.bugs.repository import ITEM_COLUMNS, VISIBLE, contains, item_of, joined
 from bugrelay.domain.bugs.schemas import BugItem, UserRef
-from bugrelay.domain.bugs.search import parse_search, tsquery
+from bugrelay.domain.bugs.search.parser import parse_search, tsquery
 from bugrelay.domain.companies.models import Company
 from bugrelay.domain.moderation.models import AuditLog, Flag
 from bugrelay.domain.moderation.schemas import (
@@ -43,7 +43,7 @@ from bugrelay.domain.moderation.schemas import (
     ModerationQuery,
     Stats,
 )
-from bugrelay.infra.db import Query, Reader
+from bugrelay.infra.db.database import Query, Reader
 
 FLAGS_SHOWN = 50  # of one bug, in the queue
 _limit, _offset = bindparam("limit", type_=Integer), bindparam("offset", type_=Integer)
@@ -103,14 +103,14 @@ _FILTERS: dict[str, ColumnElement[bool]] = {
 
 
 @dataclass(frozen=True)
-class _Shape:
+class _QuerySpec:
     """What the SQL of a list depends on; its values are parameters."""
 
     filters: tuple[str, ...]
     flagged: bool
 
 
-def _shape_of(query: ModerationQuery) -> _Shape:
+def _spec_of(query: ModerationQuery) -> _QuerySpec:
     wanted = {
         "status": query.status is not None,
         "removed": query.removed is True,
@@ -120,28 +120,28 @@ def _shape_of(query: ModerationQuery) -> _Shape:
         "not_flagged": query.flagged is False,
         "search": query.search is not None,
     }
-    return _Shape(tuple(name for name, on in wanted.items() if on), flagged=query.flagged is True)
+    return _QuerySpec(tuple(name for name, on in wanted.items() if on), flagged=query.flagged is True)
 
 
-def _base(shape: _Shape) -> tuple[FromClause, list[ColumnElement[bool]]]:
+def _base(spec: _QuerySpec) -> tuple[FromClause, list[ColumnElement[bool]]]:
     source: Any = Bug.__table__
-    if shape.flagged:
+    if spec.flagged:
         source = source.join(_counts, _counts.c.place == Bug.id)
-    return source, [_FILTERS[name] for name in shape.filters]
+    return source, [_FILTERS[name] for name in spec.filters]
 
 
 @lru_cache(maxsize=128)
-def _total_query(shape: _Shape) -> Query:
-    source, conditions = _base(shape)
+def _total_query(spec: _QuerySpec) -> Query:
+    source, conditions = _base(spec)
     return Query(select(func.count()).select_from(source).where(*conditions))
 
 
 @lru_cache(maxsize=128)
-def _page_query(shape: _Shape) -> Query:
+def _page_query(spec: _QuerySpec) -> Query:
     """Most flagged first in the queue, else newest first; the wide rows only for the page."""
-    source, conditions = _base(shape)
+    source, conditions = _base(spec)
     order: list[ColumnElement[Any]] = [Bug.created_at.desc(), Bug.id.desc()]
-    if shape.flagged:
+    if spec.flagged:
         order.insert(0, _counts.c.flag_count.desc())
     page = (
         select(Bug.id.label("id"), func.row_number().over(order_by=order).label("place"))
@@ -168,13 +168,13 @@ def _page_query(shape: _Shape) -> Query:
 
 async def list_moderated(reader: Reader, query: ModerationQuery) -> tuple[list[ModeratedBug], int]:
     """A page of bugs, whatever their state, and how many fit."""
-    shape = _shape_of(query)
+    spec = _spec_of(query)
     values: dict[str, Any] = {"status": query.status} if query.status else {}
     if query.search is not None:
         search = await parse_search(reader, query.search)
         values |= {"search": search.all_words or "", "title_part": contains(query.search)}
-    row = await reader.row(_total_query(shape), values)
-    rows = await reader.rows(_page_query(shape), values | {"limit": query.limit, "offset": query.offset})
+    row = await reader.row(_total_query(spec), values)
+    rows = await reader.rows(_page_query(spec), values | {"limit": query.limit, "offset": query.offset})
     flags = await _flags_of(reader, [row[0] for row in rows])
     return [_moderated(row, flags) for row in rows], row[0] if row else 0
 

@@ -10,8 +10,8 @@ from msgspec import Meta, Struct, field
 
 from bugrelay.domain.bugs.schemas import BugItem, Status, UserRef
 from bugrelay.domain.moderation.models import Action, Resource
-from bugrelay.http.pagination import PageLimit, PageQuery, Pagination
-from bugrelay.infra.fields import Check, OneLine, utc_time
+from bugrelay.infra.pagination import PageLimit, PageQuery, Pagination
+from bugrelay.infra.validation import Check, OneLine, utc_time
 
 FlagReason = Literal["spam", "abuse", "private_data", "duplicate", "other"]
 ReasonText = Annotated[str, Meta(min_length=1, max_length=500)]
@@ -91,7 +91,7 @@ class FlagOut(Struct, kw_only=True):
     created_at: datetime
 
 
-class FlagAnswer(Struct):
+class FlagResponse(Struct):
     message: str
     flag_id: UUID
     reason: str

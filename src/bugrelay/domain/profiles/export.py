@@ -25,8 +25,8 @@ from bugrelay.domain.bugs.models import (
 )
 from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Member
 from bugrelay.domain.moderation.models import AuditLog, Flag
-from bugrelay.infra.addresses import limit_identity
-from bugrelay.infra.db import Query, Reader
+from bugrelay.infra.client_address import limit_identity
+from bugrelay.infra.db.database import Query, Reader
 
 _me: BindParameter[Any] = bindparam("user_id")
 Columns = tuple[InstrumentedAttribute[Any], ...]

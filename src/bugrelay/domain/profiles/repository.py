@@ -23,8 +23,8 @@ from bugrelay.domain.profiles.schemas import (
     PublicProfile,
 )
 from bugrelay.errors import InvalidToken
-from bugrelay.http.pagination import PageQuery
-from bugrelay.infra.db import Query, Reader
+from bugrelay.infra.db.database import Query, Reader
+from bugrelay.infra.pagination import PageQuery
 
 _ACCOUNT = Query(
     select(*(getattr(User, name) for name in Account.__struct_fields__)).where(

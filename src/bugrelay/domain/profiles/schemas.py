@@ -8,8 +8,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from bugrelay.domain.accounts.schemas import Account, Secret
-from bugrelay.http.pagination import Pagination
-from bugrelay.infra.markdown import RenderedHtml
+from bugrelay.infra.pagination import Pagination
+from bugrelay.infra.text.markdown import RenderedHtml
 
 
 class MembershipCompany(Struct):
@@ -33,7 +33,7 @@ class Profile(Account, kw_only=True):
     company_memberships: list[Membership]
 
 
-class ProfileAnswer(Struct):
+class ProfileResponse(Struct):
     user: Profile
 
 
@@ -61,7 +61,7 @@ class PublicProfile(Struct, kw_only=True):
     comment_count: int
 
 
-class PublicProfileAnswer(Struct):
+class PublicProfileResponse(Struct):
     user: PublicProfile
 
 

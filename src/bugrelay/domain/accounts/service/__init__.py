@@ -1,6 +1,6 @@
 """Use cases of accounts: registration, sessions, guesses, links."""
 
 from bugrelay.domain.accounts.service.registration import change_profile, create_user, hash_password
-from bugrelay.domain.accounts.service.sessions import authenticate, touch
+from bugrelay.domain.accounts.service.sessions import authenticate, lock_active_user
 
-__all__ = ["authenticate", "change_profile", "create_user", "hash_password", "touch"]
+__all__ = ["authenticate", "change_profile", "create_user", "hash_password", "lock_active_user"]

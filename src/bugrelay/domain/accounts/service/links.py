@@ -16,12 +16,12 @@ from bugrelay.domain.accounts import repository
 from bugrelay.domain.accounts.models import RESET_PASSWORD, VERIFY_EMAIL, OneTimeLink, User
 from bugrelay.domain.accounts.service.sessions import end_all_sessions
 from bugrelay.errors import InvalidLinkToken
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.jobs import MAIL_QUEUE
-from bugrelay.infra.links import link_token
+from bugrelay.infra.jobs.queue import MAIL_QUEUE
 from bugrelay.infra.platform import Platform
-from bugrelay.infra.tokens import hash_secret
-from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.security.signed_links import link_token
+from bugrelay.infra.security.tokens import hash_secret
 
 LIFE = {VERIFY_EMAIL: timedelta(hours=48), RESET_PASSWORD: timedelta(hours=1)}
 MAIL_JOB = "accounts.mail_link"

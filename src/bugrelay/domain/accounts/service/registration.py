@@ -28,11 +28,11 @@ from bugrelay.domain.accounts.models import (
 )
 from bugrelay.domain.accounts.schemas import ProfileChange, Register
 from bugrelay.errors import InvalidToken
-from bugrelay.infra.db import violated_constraint
+from bugrelay.infra.db.database import violated_constraint
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.idempotency import forget_sender
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.passwords import Passwords, weakness
-from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.security.passwords import Passwords, weakness
 
 DELETED_USER = "deleted user"
 

@@ -12,12 +12,12 @@ from sqlalchemy import func, or_, update
 from bugrelay.domain.accounts import repository
 from bugrelay.domain.accounts.errors import InvalidCredentials, SessionNotFound
 from bugrelay.domain.accounts.models import RefreshToken, Session, User
-from bugrelay.domain.accounts.service.proof import Proof
+from bugrelay.domain.accounts.service.password_check import PasswordCheck
 from bugrelay.errors import AccountBanned, InvalidToken
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.platform import Platform
-from bugrelay.infra.tokens import hash_secret, new_secret
-from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.security.tokens import hash_secret, new_secret
 from bugrelay.infra.viewer import Viewer
 
 
@@ -62,7 +62,7 @@ async def authenticate(platform: Platform, token: str) -> Viewer:
     return Viewer(claims.user_id, claims.session_id, username, email, is_admin, is_email_verified)
 
 
-async def signed_in_user(work: UnitOfWork, proof: Proof) -> User:
+async def signed_in_user(work: UnitOfWork, proof: PasswordCheck) -> User:
     """The user who has proved themself, unless the password was replaced or the account erased meanwhile.
 
     It locks the user's row, which all sign-ins of the account wait for: so it comes last in the transaction, and
@@ -115,7 +115,7 @@ async def _issue_refresh_token(work: UnitOfWork, session_id: UUID, *, refresh_da
     return secret
 
 
-async def rotate(
+async def rotate_refresh_token(
     work: UnitOfWork, refresh_token: str, device: Device, *, refresh_days: int
 ) -> OpenedSession | None:
     """Use a refresh token up for a new one; None when it is no good.
@@ -192,7 +192,7 @@ async def end_my_session(work: UnitOfWork, session_id: UUID, *, user_id: UUID) -
         raise SessionNotFound
 
 
-async def touch(work: UnitOfWork, user_id: UUID) -> None:
+async def lock_active_user(work: UnitOfWork, user_id: UUID) -> None:
     """Lock the acting user's row and move `last_active_at`.
 
     Every change by a user begins here: the lock orders the changes of one user, and makes one against a ban wait.

@@ -7,17 +7,17 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, select
 
-from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs import repository
 from bugrelay.domain.bugs.errors import AttachmentNotFound, BugNotFound, TooManyAttachments
 from bugrelay.domain.bugs.events import ActedAsAdmin, AttachmentRemoved, BugChanged
 from bugrelay.domain.bugs.models import Attachment
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.images import CleanImage
-from bugrelay.infra.tokens import new_secret
-from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.media.images import CleanImage
+from bugrelay.infra.security.tokens import new_secret
 
-MOST_ATTACHMENTS = 20
+MAX_ATTACHMENTS = 20
 
 
 _STORAGE_KEY = re.compile(r"bugs/[A-Za-z0-9_-]{43}\.[a-z]{1,5}")
@@ -48,12 +48,12 @@ async def attach(
     Raises:
         BugNotFound, TooManyAttachments, AccountBanned
     """
-    await touch(work, user_id)
+    await lock_active_user(work, user_id)
     bug = await repository.lock_bug(work.session, bug_id, before_writing=(Attachment,))
     if bug is None:
         raise BugNotFound
     count = await work.session.scalar(select(func.count()).where(Attachment.bug_id == bug_id))
-    if (count or 0) >= MOST_ATTACHMENTS:
+    if (count or 0) >= MAX_ATTACHMENTS:
         raise TooManyAttachments
     attachment = Attachment(
         id=new_id(),
@@ -88,7 +88,7 @@ async def detach(
     Raises:
         AttachmentNotFound, AccountBanned
     """
-    await touch(work, user_id)
+    await lock_active_user(work, user_id)
     removing = (
         delete(Attachment)
         .where(Attachment.id == attachment_id, Attachment.bug_id == bug_id)
@@ -114,5 +114,5 @@ async def detach(
 
 
 async def _reporter_of(work: UnitOfWork, bug_id: UUID) -> UUID | None:
-    bug = await repository.bug_facts(work.reader, bug_id)
+    bug = await repository.bug_state(work.reader, bug_id)
     return bug.reporter_id if bug else None

@@ -7,16 +7,16 @@ from uuid import UUID
 
 from sqlalchemy import func, insert, update
 
-from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs import policies, repository
 from bugrelay.domain.bugs.errors import BugNotFound, CommentNotFound
 from bugrelay.domain.bugs.events import ActedAsAdmin, BugChanged
 from bugrelay.domain.bugs.models import Bug, Comment
 from bugrelay.domain.companies.repository import lock_role_of
 from bugrelay.errors import InsufficientPermissions
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.markdown import render
-from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.text.markdown import render
 
 
 async def write_comment(
@@ -43,8 +43,8 @@ async def write_comment(
         InsufficientPermissions: A response was asked for, and the author does not speak for the company (any more).
     """
     content_html = render(content)  # before the first statement, so that no lock waits for it
-    await touch(work, user_id)
-    bug = await repository.bug_facts(work.reader, bug_id)
+    await lock_active_user(work, user_id)
+    bug = await repository.bug_state(work.reader, bug_id)
     if bug is None:
         raise BugNotFound
     comment_id, company_id = new_id(), bug.assigned_company_id
@@ -115,7 +115,7 @@ async def _sign(work: UnitOfWork, comment_id: UUID, *, speaks_for: UUID | None, 
     )
 
 
-async def correct_comment(
+async def update_comment(
     work: UnitOfWork, comment_id: UUID, *, user_id: UUID, content: str, is_admin: bool = False
 ) -> None:
     """
@@ -124,7 +124,7 @@ async def correct_comment(
         InsufficientPermissions: The author does not speak for the company (any more).
     """
     content_html = render(content)
-    await touch(work, user_id)
+    await lock_active_user(work, user_id)
     await _ensure_may_change(work, comment_id, user_id=user_id, is_admin=is_admin)
     correcting = (
         update(Comment)
@@ -148,7 +148,7 @@ async def withdraw_comment(
         CommentNotFound: It was withdrawn before.
         InsufficientPermissions: The author does not speak for the company (any more).
     """
-    await touch(work, user_id)
+    await lock_active_user(work, user_id)
     await _ensure_may_change(work, comment_id, user_id=user_id, is_admin=is_admin)
     await repository.lock_bug_of_comment(work.session, comment_id)
     withdrawing = (

@@ -11,18 +11,18 @@ from msgspec import UNSET, UnsetType
 from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs import repository
 from bugrelay.domain.bugs.errors import BugNotFound
 from bugrelay.domain.bugs.events import BugChanged
 from bugrelay.domain.bugs.models import Bug, BugEdit, BugText, CaptchaToken
-from bugrelay.domain.bugs.schemas import CorrectBug, ReportBug
-from bugrelay.domain.companies.service import name_application
-from bugrelay.infra.captcha import RecaptchaFailed
+from bugrelay.domain.bugs.schemas import ReportBug, UpdateBug
+from bugrelay.domain.companies.service import get_or_create_application
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.markdown import render
-from bugrelay.infra.tokens import hash_secret
-from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.security.captcha import RecaptchaFailed
+from bugrelay.infra.security.tokens import hash_secret
+from bugrelay.infra.text.markdown import render
 from bugrelay.infra.viewer import Viewer
 
 
@@ -43,10 +43,12 @@ async def report_bug(
     """
     description_html = render(wanted.description)  # before the first statement, so that no lock waits for it
     if viewer.user_id is not None:
-        await touch(work, viewer.user_id)
+        await lock_active_user(work, viewer.user_id)
     if spent_captcha is not None:
         await _spend(work, spent_captcha)
-    application = await name_application(work, name=wanted.application_name, url=wanted.application_url)
+    application = await get_or_create_application(
+        work, name=wanted.application_name, url=wanted.application_url
+    )
     bug_id = new_id()
     await work.session.execute(
         insert(Bug).values(
@@ -81,14 +83,14 @@ async def _spend(work: UnitOfWork, token: str) -> None:
         raise RecaptchaFailed("recaptcha_token was used before; solve the captcha again")
 
 
-async def correct_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, wanted: CorrectBug) -> None:
+async def update_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, wanted: UpdateBug) -> None:
     """Change what the reporter corrects; what stood there before goes to the history.
 
     Raises:
         BugNotFound
     """
     description_html = UNSET if wanted.description is UNSET else render(wanted.description)
-    await touch(work, user_id)
+    await lock_active_user(work, user_id)
     if await repository.lock_bug(work.session, bug_id, before_writing=(BugText, BugEdit)) is None:
         raise BugNotFound
     columns = [*_BUG_FIELDS.values(), *_TEXT_FIELDS.values()]

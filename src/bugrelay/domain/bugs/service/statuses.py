@@ -8,15 +8,15 @@ from uuid import UUID
 
 from sqlalchemy import func, insert, update
 
-from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs import policies, repository
 from bugrelay.domain.bugs.errors import BugNotFound
 from bugrelay.domain.bugs.events import ActedAsAdmin, BugChanged
 from bugrelay.domain.bugs.models import RESOLVED_STATUSES, Bug, StatusChange
 from bugrelay.domain.companies.repository import lock_role_of
 from bugrelay.errors import InsufficientPermissions
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.unit_of_work import UnitOfWork
 from bugrelay.infra.viewer import Viewer
 
 
@@ -29,7 +29,7 @@ async def change_status(
         BugNotFound, AccountBanned
         InsufficientPermissions: The bug went to another company, or the member left, since the request was let in.
     """
-    await touch(work, user_id)
+    await lock_active_user(work, user_id)
     bug = await repository.lock_bug(work.session, bug_id, before_writing=(StatusChange,))
     if bug is None:
         raise BugNotFound

@@ -19,10 +19,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from bugrelay.domain.bugs.errors import BugNotFound
 from bugrelay.domain.bugs.events import BugChanged
 from bugrelay.errors import AccountBanned, BugRelayError, InvalidToken, ServiceUnavailable
-from bugrelay.infra.db import Query, Reader
+from bugrelay.infra.db.database import Query, Reader
 from bugrelay.infra.platform import Platform
 
-Wish = Literal["cast", "withdraw", "toggle"]
+VoteAction = Literal["cast", "withdraw", "toggle"]
 """My vote is there afterwards; it is gone; it is there if it was not."""
 
 _OUTCOME = func.vote(
@@ -36,9 +36,9 @@ _NO_BUG = "BR404"  # the function's own error code
 
 
 @dataclass(frozen=True)
-class Ballot:
+class VoteRequest:
     user_id: UUID
-    wish: Wish
+    action: VoteAction
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class VoteOutcome:
     vote_count: int
 
 
-async def vote(platform: Platform, bug_id: UUID, *, user_id: UUID, wish: Wish) -> VoteOutcome:
+async def vote(platform: Platform, bug_id: UUID, *, user_id: UUID, action: VoteAction) -> VoteOutcome:
     """Vote in a transaction of its own, together with whoever votes for the bug meanwhile.
 
     Raises:
@@ -58,34 +58,34 @@ async def vote(platform: Platform, bug_id: UUID, *, user_id: UUID, wish: Wish) -
         InvalidToken: The account was erased meanwhile.
     """
 
-    async def run(ballots: list[Ballot]) -> Sequence[VoteOutcome | BugRelayError]:
+    async def run(requests: list[VoteRequest]) -> Sequence[VoteOutcome | BugRelayError]:
         outcomes = [
-            await _alone(platform, bug_id, ballot) if outcome is None else outcome
-            for ballot, outcome in zip(
-                ballots, await _voted(platform.database.alone, bug_id, ballots), strict=True
+            await _alone(platform, bug_id, request) if outcome is None else outcome
+            for request, outcome in zip(
+                requests, await _voted(platform.database.autocommit, bug_id, requests), strict=True
             )
         ]
         if any(isinstance(outcome, VoteOutcome) and outcome.changed for outcome in outcomes):
             await platform.bus.publish_afterwards([BugChanged(bug_id)])
         return outcomes
 
-    return _unless_refused(await platform.batches.add(("vote", bug_id), Ballot(user_id, wish), run))
+    return _unless_refused(await platform.coalescer.add(("vote", bug_id), VoteRequest(user_id, action), run))
 
 
-async def vote_within(transaction: Reader, bug_id: UUID, *, user_id: UUID, wish: Wish) -> VoteOutcome:
+async def vote_within(transaction: Reader, bug_id: UUID, *, user_id: UUID, action: VoteAction) -> VoteOutcome:
     """Vote as a part of a larger change, which is to tell of it.
 
     Raises:
         BugNotFound, AccountBanned, InvalidToken
     """
-    (outcome,) = await _voted(transaction, bug_id, [Ballot(user_id, wish)])
+    (outcome,) = await _voted(transaction, bug_id, [VoteRequest(user_id, action)])
     return _unless_refused(outcome or ServiceUnavailable())
 
 
-async def _alone(platform: Platform, bug_id: UUID, ballot: Ballot) -> VoteOutcome | BugRelayError:
+async def _alone(platform: Platform, bug_id: UUID, request: VoteRequest) -> VoteOutcome | BugRelayError:
     """One whose row was locked, by another change of theirs: it can be waited for by one who holds nothing."""
     try:
-        (outcome,) = await _voted(platform.database.alone, bug_id, [ballot])
+        (outcome,) = await _voted(platform.database.autocommit, bug_id, [request])
     except BugRelayError as error:
         return error
     return outcome or ServiceUnavailable()
@@ -98,7 +98,7 @@ def _unless_refused(outcome: VoteOutcome | BugRelayError) -> VoteOutcome:
 
 
 async def _voted(
-    where: Reader, bug_id: UUID, ballots: Sequence[Ballot]
+    where: Reader, bug_id: UUID, requests: Sequence[VoteRequest]
 ) -> Sequence[VoteOutcome | BugRelayError | None]:
     """What came of each ballot, in order; None for one of several that is to be asked again alone.
 
@@ -107,8 +107,8 @@ async def _voted(
     """
     values = {
         "bug_id": bug_id,
-        "voters": [ballot.user_id for ballot in ballots],
-        "wanted": [ballot.wish for ballot in ballots],
+        "voters": [request.user_id for request in requests],
+        "wanted": [request.action for request in requests],
     }
     try:
         rows = await where.rows(_VOTE, values)

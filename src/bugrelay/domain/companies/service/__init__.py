@@ -1,20 +1,20 @@
 """Use cases of companies: naming by reports, claims, verification, teams, profiles, links to applications."""
 
-from bugrelay.domain.companies.service.linking import assign_application
-from bugrelay.domain.companies.service.naming import NamedApplication, name_application
+from bugrelay.domain.companies.service.applications import ResolvedApplication, get_or_create_application
+from bugrelay.domain.companies.service.assignment import assign_application
 from bugrelay.domain.companies.service.team import add_member
 from bugrelay.domain.companies.service.verification import (
+    add_trusted_member,
     unverify_company,
     verify_company,
-    vouch_for_member,
 )
 
 __all__ = [
-    "NamedApplication",
+    "ResolvedApplication",
     "add_member",
+    "add_trusted_member",
     "assign_application",
-    "name_application",
+    "get_or_create_application",
     "unverify_company",
     "verify_company",
-    "vouch_for_member",
 ]

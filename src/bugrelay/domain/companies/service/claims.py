@@ -12,22 +12,22 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, or_, update
 
-from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.companies import repository
 from bugrelay.domain.companies.domains import email_domain, is_claimable
 from bugrelay.domain.companies.errors import CompanyAlreadyVerified, CompanyNotFound, InvalidDomain
 from bugrelay.domain.companies.events import CompanyClaimed
 from bugrelay.domain.companies.models import CompanyClaim
-from bugrelay.domain.companies.repository import CompanyFacts
+from bugrelay.domain.companies.repository import CompanyState
 from bugrelay.domain.companies.service.team import add_member, start_new_team
 from bugrelay.domain.companies.service.verification import verify_company
 from bugrelay.errors import InvalidLinkToken
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.jobs import MAIL_QUEUE
-from bugrelay.infra.links import link_token
+from bugrelay.infra.jobs.queue import MAIL_QUEUE
 from bugrelay.infra.platform import Platform
-from bugrelay.infra.tokens import hash_secret
-from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.security.signed_links import link_token
+from bugrelay.infra.security.tokens import hash_secret
 
 LIFE = timedelta(hours=24)
 MAIL_JOB = "companies.mail_claim"
@@ -50,7 +50,7 @@ def claim_token(signing_key: str, claim_id: UUID) -> str:
     return link_token(signing_key, purpose="company_claim", link_id=claim_id)
 
 
-def ensure_claimable(company: CompanyFacts, *, email: str | None) -> None:
+def ensure_claimable(company: CompanyState, *, email: str | None) -> None:
     """
     Raises:
         CompanyAlreadyVerified
@@ -78,8 +78,8 @@ async def open_claim(
     Raises:
         AccountBanned, CompanyNotFound, CompanyAlreadyVerified, InvalidDomain
     """
-    await touch(work, user_id)
-    company = await repository.company_facts(work.reader, company_id)
+    await lock_active_user(work, user_id)
+    company = await repository.company_state(work.reader, company_id)
     if company is None:
         raise CompanyNotFound
     ensure_claimable(company, email=email)
@@ -113,7 +113,7 @@ async def complete_by_token(work: UnitOfWork, company_id: UUID, *, user_id: UUID
         InvalidLinkToken: Wrong, used, expired, replaced, another user's or another company's.
         CompanyAlreadyVerified: Somebody was faster.
     """
-    await touch(work, user_id)
+    await lock_active_user(work, user_id)
     company = await _locked(work, company_id)
     claim_id = await repository.claim_of_token(
         work.session, company_id=company_id, user_id=user_id, token_hash=hash_secret(token)
@@ -123,13 +123,13 @@ async def complete_by_token(work: UnitOfWork, company_id: UUID, *, user_id: UUID
     await _complete(work, company, claim_id=claim_id, user_id=user_id, method="mail")
 
 
-async def complete_by_proof(work: UnitOfWork, claim: repository.ClaimFacts) -> None:
+async def complete_by_proof(work: UnitOfWork, claim: repository.ClaimState) -> None:
     """The proof of this claim was found where only the domain's owner can put it.
 
     Raises:
         AccountBanned, InvalidLinkToken, CompanyAlreadyVerified
     """
-    await touch(work, claim.user_id)
+    await lock_active_user(work, claim.user_id)
     company = await _locked(work, claim.company_id)
     await _complete(work, company, claim_id=claim.id, user_id=claim.user_id, method=claim.method)
 
@@ -144,7 +144,7 @@ async def request_check(
         InvalidLinkToken: The user has no open claim of this kind on the company.
         CompanyAlreadyVerified
     """
-    await touch(work, user_id)
+    await lock_active_user(work, user_id)
     company = await _locked(work, company_id)
     claim_id = await repository.published_claim(
         work.session, company_id=company_id, user_id=user_id, method=method
@@ -172,7 +172,7 @@ async def check_soon(platform: Platform, work: UnitOfWork, claim_id: UUID) -> No
         await platform.jobs.add(work.session, CHECK_JOB, claim_id=str(claim_id))
 
 
-async def _locked(work: UnitOfWork, company_id: UUID) -> CompanyFacts:
+async def _locked(work: UnitOfWork, company_id: UUID) -> CompanyState:
     company = await repository.lock_company(work.session, company_id)
     if company is None:
         raise CompanyNotFound
@@ -180,7 +180,7 @@ async def _locked(work: UnitOfWork, company_id: UUID) -> CompanyFacts:
 
 
 async def _complete(
-    work: UnitOfWork, company: CompanyFacts, *, claim_id: UUID, user_id: UUID, method: str
+    work: UnitOfWork, company: CompanyState, *, claim_id: UUID, user_id: UUID, method: str
 ) -> None:
     """The company's row is locked: of many valid claims, one gets here first, and the others find it verified.
 

@@ -12,8 +12,8 @@ from bugrelay.domain.companies.events import CompanyChanged
 from bugrelay.domain.companies.models import Company
 from bugrelay.domain.companies.schemas import ChangeCompany
 from bugrelay.domain.companies.service.team import lock_as_admin
-from bugrelay.infra.markdown import render
-from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.text.markdown import render
 
 
 async def change_company(

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bugrelay.domain.accounts.errors import UserNotFound
 from bugrelay.domain.accounts.events import AccountErased
 from bugrelay.domain.accounts.models import VERIFY_EMAIL, email_key
-from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.accounts.service.links import request_link
 from bugrelay.domain.companies import policies, repository
 from bugrelay.domain.companies.domains import email_domain
@@ -29,11 +29,11 @@ from bugrelay.domain.companies.errors import (
 )
 from bugrelay.domain.companies.events import CompanyChanged
 from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Member
-from bugrelay.domain.companies.repository import CompanyFacts
+from bugrelay.domain.companies.repository import CompanyState
 from bugrelay.errors import InsufficientPermissions
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.platform import Platform
-from bugrelay.infra.unit_of_work import UnitOfWork
 
 
 async def add_to_team(
@@ -67,7 +67,7 @@ async def _mail_verification(
     platform: Platform, work: UnitOfWork, *, user_id: UUID, email: str, actor_id: UUID
 ) -> None:
     """Mail a link to verify the address, unless it has got enough mail: then its owner asks for one."""
-    if await platform.mail_budget.take(email, caller=f"user:{actor_id}") == 0:
+    if await platform.mail_limits.take(email, caller=f"user:{actor_id}") == 0:
         await request_link(platform, work, user_id=user_id, purpose=VERIFY_EMAIL)
 
 
@@ -100,7 +100,7 @@ async def remove_from_team(work: UnitOfWork, company_id: UUID, *, actor_id: UUID
     work.record(CompanyChanged(company_id))
 
 
-async def lock_as_admin(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> CompanyFacts:
+async def lock_as_admin(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> CompanyState:
     """The company, kept to this transaction, for one who is its admin now.
 
     Raises:
@@ -112,8 +112,8 @@ async def lock_as_admin(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -
     return company
 
 
-async def _lock(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> tuple[CompanyFacts, str]:
-    await touch(work, actor_id)
+async def _lock(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> tuple[CompanyState, str]:
+    await lock_active_user(work, actor_id)
     company = await repository.lock_company(work.session, company_id)
     if company is None:
         raise CompanyNotFound

@@ -13,7 +13,7 @@ from bugrelay.domain.companies.errors import CompanyNotFound
 from bugrelay.domain.companies.events import CompanyChanged
 from bugrelay.domain.companies.models import Company
 from bugrelay.domain.companies.service.team import add_member
-from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
 async def verify_company(work: UnitOfWork, company_id: UUID) -> bool:
@@ -43,7 +43,7 @@ async def _turn(work: UnitOfWork, company_id: UUID, *, verified: bool) -> bool:
     return turned
 
 
-async def vouch_for_member(work: UnitOfWork, *, domain: str, email: str, role: str) -> None:
+async def add_trusted_member(work: UnitOfWork, *, domain: str, email: str, role: str) -> None:
     """The operator's word: the user belongs to the company, and the company is what its domain says.
 
     No address has to be verified. Where the company had lost its verification, its members are back, as by a system

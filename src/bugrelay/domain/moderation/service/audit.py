@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bugrelay.domain.bugs.events import ActedAsAdmin
 from bugrelay.domain.moderation.models import Action, AuditLog, Resource
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.origin import origin
+from bugrelay.infra.request_origin import origin
 
 
 async def write_audit(

@@ -15,9 +15,9 @@ from bugrelay.domain.accounts.service.sessions import end_all_sessions
 from bugrelay.domain.bugs.events import VotesRecounted
 from bugrelay.domain.bugs.models import Bug, Vote
 from bugrelay.domain.moderation.service.audit import write_audit
-from bugrelay.domain.moderation.service.turns import begin_act, take_turn
+from bugrelay.domain.moderation.service.lock import acquire_moderation_lock, begin_act
 from bugrelay.errors import InsufficientPermissions
-from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 _UNSYNCHRONISED = {"synchronize_session": False}
 
@@ -74,7 +74,7 @@ async def unban_user(work: UnitOfWork, admin_id: UUID, user_id: UUID, *, reason:
 
 async def lift_ended_ban(work: UnitOfWork, user_id: UUID) -> None:
     """The same by the clock, unless somebody was faster or the ban was prolonged."""
-    await take_turn(work)
+    await acquire_moderation_lock(work)
     user = await _lock_user(work, user_id)
     if user.banned_until is not None and user.banned_until <= datetime.now(UTC):
         await _lift(work, None, user_id, user, reason="The ban has ended")
@@ -98,7 +98,7 @@ async def _lift(
 
 
 async def _lock_user(work: UnitOfWork, user_id: UUID) -> _UserState:
-    """Locked as by `touch`: no vote or comment of theirs can be under way."""
+    """Locked as by `lock_active_user`: no vote or comment of theirs can be under way."""
     row = (
         await work.session.execute(
             select(User.is_admin, User.banned_at, User.banned_until)

@@ -6,13 +6,13 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.companies.errors import CompanyAlreadyVerified
 from bugrelay.domain.companies.events import ApplicationLinked, CompanyClaimed
 from bugrelay.domain.companies.service import assign_application, unverify_company, verify_company
 from bugrelay.domain.moderation.errors import CompanyNotVerified
 from bugrelay.domain.moderation.service.audit import write_audit
-from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
 async def verify(work: UnitOfWork, admin_id: UUID, company_id: UUID, *, reason: str) -> None:
@@ -20,7 +20,7 @@ async def verify(work: UnitOfWork, admin_id: UUID, company_id: UUID, *, reason: 
     Raises:
         CompanyAlreadyVerified, AccountBanned
     """
-    await touch(work, admin_id)
+    await lock_active_user(work, admin_id)
     if not await verify_company(work, company_id):
         raise CompanyAlreadyVerified
     await write_audit(
@@ -41,7 +41,7 @@ async def unverify(work: UnitOfWork, admin_id: UUID, company_id: UUID, *, reason
     Raises:
         CompanyNotVerified, AccountBanned
     """
-    await touch(work, admin_id)
+    await lock_active_user(work, admin_id)
     if not await unverify_company(work, company_id):
         raise CompanyNotVerified
     await write_audit(
@@ -64,7 +64,7 @@ async def reassign(
     Raises:
         ApplicationNotFound, CompanyNotFound, AccountBanned
     """
-    await touch(work, admin_id)
+    await lock_active_user(work, admin_id)
     await assign_application(
         work, application_id=application_id, company_id=company_id, actor_id=admin_id, reason=reason
     )

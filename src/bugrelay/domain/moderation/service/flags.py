@@ -6,15 +6,15 @@ from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
 
-from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs.errors import BugNotFound, CommentNotFound
 from bugrelay.domain.bugs.models import Bug
 from bugrelay.domain.bugs.repository import find_comment
 from bugrelay.domain.moderation.errors import AlreadyFlagged
 from bugrelay.domain.moderation.models import Flag
 from bugrelay.domain.moderation.service.audit import write_audit
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.unit_of_work import UnitOfWork
 
 
 async def flag_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, reason: str, note: str | None) -> UUID:
@@ -23,7 +23,7 @@ async def flag_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, reason: str
     Raises:
         AlreadyFlagged, AccountBanned
     """
-    await touch(work, user_id)
+    await lock_active_user(work, user_id)
     return await _insert(work, bug_id=bug_id, comment_id=None, user_id=user_id, reason=reason, note=note)
 
 
@@ -36,7 +36,7 @@ async def flag_comment(
         CommentNotFound: It was withdrawn or removed meanwhile.
         AlreadyFlagged, AccountBanned
     """
-    await touch(work, user_id)
+    await lock_active_user(work, user_id)
     if await find_comment(work.reader, comment_id) is None:
         raise CommentNotFound
     return await _insert(work, bug_id=None, comment_id=comment_id, user_id=user_id, reason=reason, note=note)
@@ -66,7 +66,7 @@ async def flag_as_admin(work: UnitOfWork, admin_id: UUID, bug_id: UUID, *, reaso
     Raises:
         BugNotFound, AccountBanned
     """
-    await touch(work, admin_id)
+    await lock_active_user(work, admin_id)
     if await work.session.get(Bug, bug_id, with_for_update={"key_share": True, "read": True}) is None:
         raise BugNotFound
     flag = insert(Flag).values(id=new_id(), bug_id=bug_id, user_id=admin_id, by_admin=True, reason=reason)

@@ -15,23 +15,23 @@ from bugrelay.domain.moderation.errors import (
     TargetBugNotFound,
 )
 from bugrelay.domain.moderation.service.audit import write_audit
-from bugrelay.domain.moderation.service.carrying import (
-    add_votes,
-    bring_things_back,
-    carry_things,
-    take_votes_away,
-)
-from bugrelay.domain.moderation.service.family import (
-    BugState,
+from bugrelay.domain.moderation.service.lock import begin_act
+from bugrelay.domain.moderation.service.merge_chain import (
+    ModeratedState,
+    displayed_on,
     lock_bugs,
     lock_chain,
-    place_of_things,
     recount,
 )
+from bugrelay.domain.moderation.service.merge_transfer import (
+    add_votes,
+    restore_content,
+    take_votes_away,
+    transfer_content,
+)
 from bugrelay.domain.moderation.service.notes import hide_note, write_note
-from bugrelay.domain.moderation.service.turns import begin_act
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.unit_of_work import UnitOfWork
 
 _UNSYNCHRONISED = {"synchronize_session": False}
 
@@ -54,7 +54,7 @@ async def merge_bugs(
         raise TargetBugNotFound
     _check(source, target)
     await add_votes(work, source_id=source_id, target_id=target_id)
-    await carry_things(work, source_id=source_id, to=target_id)
+    await transfer_content(work, source_id=source_id, to=target_id)
     note_id = await write_note(work, source, target_id)
     await _set_merged(work, source_id, into=target_id)
     await recount(work, bugs)
@@ -73,7 +73,7 @@ async def merge_bugs(
         work.record(BugChanged(changed))
 
 
-def _check(source: BugState, target: BugState) -> None:
+def _check(source: ModeratedState, target: ModeratedState) -> None:
     if source.id == target.id:
         raise InvalidMerge("A bug cannot be merged into itself")
     if source.merged_into_id is not None:
@@ -95,7 +95,7 @@ async def unmerge_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID, *, reason:
     source, *above = chain
     if not above:
         raise NotMerged
-    await bring_things_back(work, source_id=bug_id, shown_with=place_of_things(chain))
+    await restore_content(work, source_id=bug_id, shown_with=displayed_on(chain))
     await _set_merged(work, bug_id, into=None)
     for lower, upper in zip(chain, above, strict=False):
         await take_votes_away(work, target_id=upper.id, source=lower, still_merged=lower is not source)

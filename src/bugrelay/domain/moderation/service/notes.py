@@ -8,15 +8,15 @@ from uuid import UUID
 from sqlalchemy import ScalarSelect, func, insert, select, update
 
 from bugrelay.domain.bugs.models import BugMerge, Comment
-from bugrelay.domain.moderation.service.family import BugState
+from bugrelay.domain.moderation.service.merge_chain import ModeratedState
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.markdown import render
-from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.text.markdown import render
 
 _UNSYNCHRONISED = {"synchronize_session": False}
 
 
-async def write_note(work: UnitOfWork, source: BugState, target_id: UUID) -> UUID:
+async def write_note(work: UnitOfWork, source: ModeratedState, target_id: UUID) -> UUID:
     """Say on the target what was merged; the comment is nobody's, and holds nothing of the admin's reason."""
     note_id = new_id()
     content = f"Another report was merged into this one: “{source.title}” ({source.id})"

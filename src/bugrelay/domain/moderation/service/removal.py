@@ -8,18 +8,18 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from bugrelay.domain.accounts.service import touch
+from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs.errors import BugNotFound, CommentNotFound
 from bugrelay.domain.bugs.events import BugChanged
 from bugrelay.domain.bugs.models import Bug, Comment
 from bugrelay.domain.bugs.repository import lock_bug_of_comment
 from bugrelay.domain.moderation.errors import AlreadyRemoved, BugNotDeleted, CommentNotDeleted
 from bugrelay.domain.moderation.service.audit import write_audit
-from bugrelay.domain.moderation.service.carrying import bring_things_back, carry_things
-from bugrelay.domain.moderation.service.family import BugState, lock_chain, place_of_things, recount
+from bugrelay.domain.moderation.service.lock import begin_act
+from bugrelay.domain.moderation.service.merge_chain import ModeratedState, displayed_on, lock_chain, recount
+from bugrelay.domain.moderation.service.merge_transfer import restore_content, transfer_content
 from bugrelay.domain.moderation.service.notes import hide_note, show_note
-from bugrelay.domain.moderation.service.turns import begin_act
-from bugrelay.infra.unit_of_work import UnitOfWork
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 _UNSYNCHRONISED = {"synchronize_session": False}
 
@@ -37,7 +37,7 @@ async def remove_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID, *, reason: 
     removed_at = datetime.now(UTC)
     await _set_removed(work, bug_id, removed_at, reason)
     if len(chain) > 1:
-        await bring_things_back(work, source_id=bug_id, shown_with=place_of_things(chain))
+        await restore_content(work, source_id=bug_id, shown_with=displayed_on(chain))
         await hide_note(work, bug_id)
         await recount(work, (bug.id for bug in chain))
     await write_audit(
@@ -65,7 +65,7 @@ async def restore_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID) -> None:
         raise BugNotDeleted
     await _set_removed(work, bug_id, None, None)
     if len(chain) > 1:
-        await carry_things(work, source_id=bug_id, to=place_of_things(chain[1:]))
+        await transfer_content(work, source_id=bug_id, to=displayed_on(chain[1:]))
         await show_note(work, bug_id)
         await recount(work, (bug.id for bug in chain))
     await write_audit(
@@ -80,7 +80,7 @@ async def restore_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID) -> None:
     _tell(work, chain)
 
 
-async def _chain(work: UnitOfWork, bug_id: UUID) -> list[BugState]:
+async def _chain(work: UnitOfWork, bug_id: UUID) -> list[ModeratedState]:
     chain = await lock_chain(work, bug_id)
     if not chain:
         raise BugNotFound
@@ -96,7 +96,7 @@ async def _set_removed(
     )
 
 
-def _tell(work: UnitOfWork, bugs: list[BugState]) -> None:
+def _tell(work: UnitOfWork, bugs: list[ModeratedState]) -> None:
     for bug in bugs:
         work.record(BugChanged(bug.id))
 
@@ -155,7 +155,7 @@ async def restore_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID, *,
 
 
 async def _lock_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID) -> _CommentState:
-    await touch(work, admin_id)
+    await lock_active_user(work, admin_id)
     if await lock_bug_of_comment(work.session, comment_id) is None:
         raise CommentNotFound
     row = await work.session.execute(

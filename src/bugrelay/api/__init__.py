@@ -1,0 +1,1 @@
+"""JSON over HTTP: routes and wire requests, nothing that decides."""

@@ -1,0 +1,51 @@
+"""The JSON API under `/api/v1`, one module per resource, and what stands at fixed addresses beside it."""
+
+from __future__ import annotations
+
+from litestar import Controller
+
+from bugrelay.api.v1.attachments import AttachmentController, UploadController
+from bugrelay.api.v1.auth import AuthController
+from bugrelay.api.v1.bugs import BugController, TagController
+from bugrelay.api.v1.comments import BugCommentController, CommentController
+from bugrelay.api.v1.companies.claims import ClaimController
+from bugrelay.api.v1.companies.profile import ApplicationController, CompanyController
+from bugrelay.api.v1.companies.team import TeamController
+from bugrelay.api.v1.config import ConfigController
+from bugrelay.api.v1.credential_pages import AccountPageController
+from bugrelay.api.v1.credentials import CredentialController
+from bugrelay.api.v1.flags import FlagController
+from bugrelay.api.v1.moderation.bugs import BugModerationController
+from bugrelay.api.v1.moderation.comments import CommentModerationController
+from bugrelay.api.v1.moderation.companies import CompanyModerationController
+from bugrelay.api.v1.moderation.overview import OverviewController
+from bugrelay.api.v1.moderation.users import UserModerationController
+from bugrelay.api.v1.users.me import MyController
+from bugrelay.api.v1.users.public import UserController
+from bugrelay.api.v1.votes import VoteController
+
+CONTROLLERS: tuple[type[Controller], ...] = (
+    AuthController,
+    CredentialController,
+    AccountPageController,
+    ClaimController,
+    TeamController,
+    BugController,
+    TagController,
+    VoteController,
+    BugCommentController,
+    CommentController,
+    AttachmentController,
+    UploadController,
+    ConfigController,
+    FlagController,
+    OverviewController,
+    BugModerationController,
+    CommentModerationController,
+    UserModerationController,
+    CompanyModerationController,
+    MyController,
+    UserController,
+    CompanyController,
+    ApplicationController,
+)

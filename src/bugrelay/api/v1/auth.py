@@ -1,0 +1,170 @@
+"""`/api/v1/auth`: register, sign in, stay signed in, sign out."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from litestar import Controller, Response, delete, get, post
+from litestar.params import JSONBody
+
+from bugrelay.api.v1.examples import accounts
+from bugrelay.domain.accounts import repository
+from bugrelay.domain.accounts.errors import InvalidRefreshToken
+from bugrelay.domain.accounts.models import VERIFY_EMAIL, User
+from bugrelay.domain.accounts.schemas import (
+    Account,
+    Login,
+    Refresh,
+    Register,
+    SessionList,
+    SessionOut,
+    SignedIn,
+    Tokens,
+    account_of,
+)
+from bugrelay.domain.accounts.service import links, registration, sessions
+from bugrelay.domain.accounts.service.password_check import check_password_at_address
+from bugrelay.http.guard import anyone, users
+from bugrelay.http.request import ApiRequest
+from bugrelay.http.responses import Message, json_response
+from bugrelay.infra.client_address import limit_identity
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.pagination import PageQuery, Pagination
+
+MAX_AGENT_LENGTH = 300  # characters that are kept of a User-Agent
+
+
+class AuthController(Controller):
+    path = "/api/v1/auth"
+    tags = ("Accounts",)
+
+    @post("/register", opt=anyone().opt(limits=("sign_in",), example=accounts.REGISTER))
+    async def register(self, request: ApiRequest, data: JSONBody[Register]) -> Response[SignedIn]:
+        """Make an account and sign in to it; a verification link goes to its address.
+
+        An address that has used up its budget of mails still gets its account, and can ask for the link later.
+        """
+        platform = request.platform
+        password_hash = await registration.hash_password(
+            platform.passwords,
+            data.password,
+            email=data.email,
+            username=data.username,
+            display_name=data.display_name,
+        )
+        caller = limit_identity(request.client_address)
+        async with platform.work() as work:
+            user = await registration.create_user(work, data, password_hash=password_hash)
+            # A call to Redis inside the transaction, where the constraints have spoken: a 409 charges nothing.
+            may_mail = await platform.mail_limits.take(data.email, caller=caller) == 0
+            opened = await _open(request, work, user.id)
+            if may_mail:
+                await links.request_link(platform, work, user_id=user.id, purpose=VERIFY_EMAIL)
+        return json_response(_signed_in(request, user, opened, "Account created successfully"), status=201)
+
+    @post(
+        "/login",
+        opt=anyone().opt(limits=("sign_in",), example=accounts.LOGIN, errors=(403, 423)),
+        status_code=200,
+    )
+    async def login(self, request: ApiRequest, data: JSONBody[Login]) -> Response[SignedIn]:
+        """Open a session with an address and a password."""
+        platform = request.platform
+        caller = limit_identity(request.client_address)
+        proof = await check_password_at_address(
+            platform, email=data.email, password=data.password, ip_address=caller
+        )
+        async with platform.work() as work:
+            opened = await _open(request, work, proof.user_id)
+            user = await sessions.signed_in_user(work, proof)
+        return json_response(_signed_in(request, user, opened, "Signed in successfully"))
+
+    @post(
+        "/refresh",
+        opt=anyone().opt(limits=("sign_in",), example=accounts.REFRESH, errors=(403,)),
+        status_code=200,
+    )
+    async def refresh(self, request: ApiRequest, data: JSONBody[Refresh]) -> Response[Tokens]:
+        """Use a refresh token up for a new pair; a token that comes back a second time ends its session."""
+        platform = request.platform
+        async with platform.work() as work:
+            opened = await sessions.rotate_refresh_token(
+                work, data.refresh_token, _device(request), refresh_days=platform.settings.refresh_token_days
+            )
+        if opened is None:
+            raise InvalidRefreshToken
+        access_token, expires_in = platform.tokens.issue(user_id=opened.user_id, session_id=opened.session_id)
+        return json_response(
+            Tokens(
+                message="Session renewed",
+                access_token=access_token,
+                refresh_token=opened.refresh_token,
+                expires_in=expires_in,
+            )
+        )
+
+    @post("/logout", opt=users().opt(), status_code=200)
+    async def logout(self, request: ApiRequest) -> Response[Message]:
+        """End this session."""
+        async with request.platform.work() as work:
+            await sessions.end_session(work, request.session_id)
+        return json_response(Message("Signed out successfully"))
+
+    @post("/logout-all", opt=users().opt(), status_code=200)
+    async def logout_all(self, request: ApiRequest) -> Response[Message]:
+        """End every session of mine."""
+        async with request.platform.work() as work:
+            await sessions.end_all_sessions(work, request.user_id)
+        return json_response(Message("Signed out everywhere"))
+
+    @get("/sessions", opt=users().opt(query=PageQuery))
+    async def list_sessions(self, request: ApiRequest) -> Response[SessionList]:
+        """My sessions that have not ended, last used first; address and agent are those of the last use."""
+        query = request.read_query(PageQuery)
+        platform = request.platform
+        life = timedelta(days=platform.settings.refresh_token_days)
+        rows = await repository.live_sessions(platform.database, request.user_id, life=life)
+        sessions_of_mine = [
+            SessionOut(
+                id=session_id,
+                created_at=created_at,
+                last_used_at=last_used_at,
+                ip_address=ip_address,
+                user_agent=user_agent,
+                current=session_id == request.session_id,
+            )
+            for session_id, created_at, last_used_at, ip_address, user_agent in rows
+        ]
+        page = sessions_of_mine[query.offset : query.offset + query.limit]
+        return json_response(SessionList(page, Pagination.of(query, len(sessions_of_mine))))
+
+    @delete("/sessions/{session_id:str}", opt=users().opt(), status_code=200)
+    async def end_session(self, request: ApiRequest) -> Response[Message]:
+        """End one session of mine."""
+        session_id = request.path_id("session_id")
+        async with request.platform.work() as work:
+            await sessions.end_my_session(work, session_id, user_id=request.user_id)
+        return json_response(Message("Session ended"))
+
+
+def _device(request: ApiRequest) -> sessions.Device:
+    agent = "".join(filter(str.isprintable, request.headers.get("user-agent", "")))
+    return sessions.Device(request.client_address, agent[:MAX_AGENT_LENGTH] or None)
+
+
+async def _open(request: ApiRequest, work: UnitOfWork, user_id: UUID) -> sessions.OpenedSession:
+    return await sessions.open_session(
+        work, user_id, _device(request), refresh_days=request.platform.settings.refresh_token_days
+    )
+
+
+def _signed_in(request: ApiRequest, user: User, opened: sessions.OpenedSession, message: str) -> SignedIn:
+    access_token, expires_in = request.platform.tokens.issue(user_id=user.id, session_id=opened.session_id)
+    return SignedIn(
+        message=message,
+        access_token=access_token,
+        refresh_token=opened.refresh_token,
+        expires_in=expires_in,
+        user=Account(**account_of(user)),
+    )

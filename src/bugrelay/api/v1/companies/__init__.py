@@ -1,0 +1,1 @@
+"""`/api/v1/companies` and `/api/v1/applications`."""

@@ -1,0 +1,94 @@
+"""`/api/v1/config`: what a client must know before it shows a form."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from litestar import Controller, Response, get
+from msgspec import Struct
+
+from bugrelay.domain.bugs.models import PRIORITIES, STATUSES
+from bugrelay.domain.bugs.schemas import MAX_TAGS, ReportBug, WriteComment
+from bugrelay.domain.bugs.service.attachments import MAX_ATTACHMENTS
+from bugrelay.http.guard import anyone
+from bugrelay.http.request import ApiRequest
+from bugrelay.http.responses import json_response
+from bugrelay.infra.validation import text_limits
+from bugrelay.settings import Settings
+
+IMAGE_TYPES = ["image/jpeg", "image/png", "image/gif", "image/webp"]
+
+
+class CaptchaConfig(Struct):
+    kind: Literal["recaptcha", "off"]
+    site_key: str | None
+
+
+class TextLimit(Struct):
+    min: int
+    max: int
+
+
+class LimitsConfig(Struct):
+    """Text in characters, uploads in bytes."""
+
+    title: TextLimit
+    description: TextLimit
+    comment: TextLimit
+    tags: int
+    tag: TextLimit
+    attachments: int
+    upload_bytes: int
+    upload_types: list[str]
+
+
+class ClientConfig(Struct):
+    site_name: str
+    captcha: CaptchaConfig
+    limits: LimitsConfig
+    rates: dict[str, str | None]
+    statuses: list[str]
+    priorities: list[str]
+    sign_in_providers: list[str]
+
+
+class ConfigController(Controller):
+    path = "/api/v1/config"
+    tags = ("Operation",)
+
+    @get("/", opt=anyone().opt())
+    async def show(self, request: ApiRequest) -> Response[ClientConfig]:
+        """Captcha, limits, rates, statuses, priorities and ways to sign in."""
+        return json_response(_config(request.platform.settings))
+
+
+def _limit(struct: type[Any], field: str) -> TextLimit:
+    low, high = text_limits(struct, field)
+    return TextLimit(low or 0, high or 0)
+
+
+def _config(settings: Settings) -> ClientConfig:
+    rates = {
+        "general": settings.rate_limit_general,
+        "bug_submission": settings.rate_limit_bug_submission,
+        "sign_in": settings.rate_limit_sign_in,
+        "mail": settings.rate_limit_mail,
+    }
+    return ClientConfig(
+        site_name=settings.site_name,
+        captcha=CaptchaConfig(settings.captcha, settings.recaptcha_site_key or None),
+        limits=LimitsConfig(
+            title=_limit(ReportBug, "title"),
+            description=_limit(ReportBug, "description"),
+            comment=_limit(WriteComment, "content"),
+            tags=MAX_TAGS,
+            tag=TextLimit(1, 50),
+            attachments=MAX_ATTACHMENTS,
+            upload_bytes=settings.max_upload_bytes,
+            upload_types=IMAGE_TYPES,
+        ),
+        rates={name: str(rate) if rate else None for name, rate in rates.items()},
+        statuses=list(STATUSES),
+        priorities=list(PRIORITIES),
+        sign_in_providers=["password"],
+    )

@@ -1,0 +1,126 @@
+"""`/api/v1/auth`: prove the address, change or reset the password."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Controller, Response, get, post, put
+from litestar.params import JSONBody
+
+from bugrelay.domain.accounts import repository
+from bugrelay.domain.accounts.errors import AlreadyVerified, SamePassword
+from bugrelay.domain.accounts.models import RESET_PASSWORD, VERIFY_EMAIL
+from bugrelay.domain.accounts.schemas import (
+    Account,
+    ChangePassword,
+    ConfirmReset,
+    LinkQuery,
+    RequestReset,
+    Verified,
+    account_of,
+)
+from bugrelay.domain.accounts.service import links, registration, sessions
+from bugrelay.domain.accounts.service.password_check import check_current_password
+from bugrelay.errors import RateLimitExceeded
+from bugrelay.http.guard import anyone, users
+from bugrelay.http.pages import page, wants_page
+from bugrelay.http.request import ApiRequest
+from bugrelay.http.responses import Message, json_response
+from bugrelay.infra.client_address import limit_identity
+
+RESET_ASKED = "If there is an account for this address, a link is on its way to it"
+
+
+class CredentialController(Controller):
+    path = "/api/v1/auth"
+    tags = ("Accounts",)
+
+    @get("/verify-email", opt=anyone().opt(query=LinkQuery))
+    async def verify_email(self, request: ApiRequest) -> Response[Any]:
+        """Prove my address by the link that was mailed.
+
+        A browser, and HEAD, get a page with a button, so that programs which fetch every link in a mail use none up.
+        """
+        token = request.read_query(LinkQuery).token
+        if wants_page(request) or request.is_head:
+            return page(request, "verify_email", token=token)
+        async with request.platform.work() as work:
+            user = await links.verify_email(work, token)
+            account = Account(**account_of(user))
+        return json_response(
+            Verified("E-mail address verified", account), headers={"Cache-Control": "no-store"}
+        )
+
+    @post("/resend-verification", opt=users().opt(limits=("mail",)), status_code=200)
+    async def resend_verification(self, request: ApiRequest) -> Response[Message]:
+        """Mail me a new link; it replaces the older one."""
+        if request.viewer.is_email_verified:
+            raise AlreadyVerified
+        wait_seconds = await request.platform.mail_limits.take(request.viewer.email)
+        if wait_seconds:
+            raise RateLimitExceeded(headers={"Retry-After": str(wait_seconds)})
+        async with request.platform.work() as work:
+            await links.request_link(request.platform, work, user_id=request.user_id, purpose=VERIFY_EMAIL)
+        return json_response(Message("A new link is on its way to your address"))
+
+    @put("/password", opt=users().opt(errors=(423,)))
+    async def change_password(self, request: ApiRequest, data: JSONBody[ChangePassword]) -> Response[Message]:
+        """Change my password; every other session ends."""
+        platform = request.platform
+        proven = await check_current_password(
+            platform,
+            user_id=request.user_id,
+            email=request.viewer.email,
+            password=data.current_password,
+            ip_address=limit_identity(request.client_address),
+        )
+        if data.new_password == data.current_password:
+            raise SamePassword
+        password_hash = await registration.hash_password(
+            platform.passwords,
+            data.new_password,
+            email=proven.email,
+            username=proven.username,
+            display_name=proven.display_name,
+        )
+        async with platform.work() as work:
+            await registration.set_password(
+                work, request.user_id, proven_set_at=proven.set_at, password_hash=password_hash
+            )
+            await sessions.end_all_sessions(work, request.user_id, but=request.session_id)
+        return json_response(Message("Password changed; other sessions have ended"))
+
+    @post("/password-reset", opt=anyone().opt(limits=("password_reset",)), status_code=200)
+    async def request_reset(self, request: ApiRequest, data: JSONBody[RequestReset]) -> Response[Message]:
+        """Mail a link to set a new password, if there is an account. The answer does not tell."""
+        platform = request.platform
+        user_id = await repository.id_at_address(platform.database, data.email)
+        if await platform.reset_budget.take(data.email):
+            user_id = None  # over the address's budget nothing is sent, and nothing said
+        async with platform.work() as work:
+            await links.request_link(platform, work, user_id=user_id, purpose=RESET_PASSWORD)
+        return json_response(Message(RESET_ASKED))
+
+    @post("/password-reset/confirm", opt=anyone().opt(limits=("sign_in",)), status_code=200)
+    async def confirm_reset(self, request: ApiRequest, data: JSONBody[ConfirmReset]) -> Response[Message]:
+        """Set a new password by the link that was mailed; every session ends."""
+        await set_password_by_link(request, data)
+        return json_response(Message("Password changed; sign in with the new one"))
+
+
+async def set_password_by_link(request: ApiRequest, wanted: ConfirmReset) -> None:
+    """
+    Raises:
+        InvalidLinkToken, WeakPassword: The latter leaves the link good.
+    """
+    platform = request.platform
+    owner = await links.user_of_link(platform, wanted.token, purpose=RESET_PASSWORD)
+    password_hash = await registration.hash_password(
+        platform.passwords,
+        wanted.new_password,
+        email=owner.email,
+        username=owner.username,
+        display_name=owner.display_name,
+    )
+    async with platform.work() as work:
+        await links.reset_password(work, wanted.token, password_hash=password_hash)

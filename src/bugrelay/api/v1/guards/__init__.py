@@ -1,0 +1,1 @@
+"""What a route's path names, loaded and checked before the body is read."""

@@ -1,0 +1,114 @@
+"""What a path names, looked up before the body is read: missing is 404, merged 308, not for this viewer 403."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from bugrelay.domain.bugs import policies, repository
+from bugrelay.domain.bugs.errors import AttachmentNotFound, BugMerged, BugNotFound, CommentNotFound
+from bugrelay.domain.bugs.repository import BugState
+from bugrelay.domain.companies.repository import role_of
+from bugrelay.errors import InsufficientPermissions
+from bugrelay.http.request import ApiRequest
+from bugrelay.infra.db.database import Reader
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+
+
+async def load_visible_bug(request: ApiRequest, reader: Reader | None = None) -> BugState:
+    """The bug of the path, for whoever may know of it; by default as the primary knows it.
+
+    Raises:
+        InvalidId, BugNotFound, BugMerged
+    """
+    bug_id = request.path_id("bug_id")
+    bug = await repository.bug_state(reader or request.platform.database, bug_id)
+    if bug is None or (bug.removed_at is not None and not request.viewer.is_admin):
+        raise BugNotFound
+    if bug.merged_into_id is not None:
+        raise BugMerged(_moved(request, bug_id, bug.merged_into_id))
+    return bug
+
+
+@asynccontextmanager
+async def unit_of_work_on_bug(request: ApiRequest) -> AsyncIterator[UnitOfWork]:
+    """A change of the bug of the path. One that was merged away while we waited for it is sent after it.
+
+    Raises:
+        BugNotFound, BugMerged
+    """
+    async with following_merges(request), request.platform.work() as work:
+        yield work
+
+
+@asynccontextmanager
+async def following_merges(request: ApiRequest) -> AsyncIterator[None]:
+    """Makes `BugMerged` of a `BugNotFound` where the bug of the path was merged away meanwhile."""
+    try:
+        yield
+    except BugNotFound:
+        await load_visible_bug(request)
+        raise
+
+
+def _moved(request: ApiRequest, source: UUID, target: UUID) -> str:
+    path = request.scope["path"].lower().replace(str(source), str(target))
+    query = request.scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+async def company_role(request: ApiRequest, bug: BugState) -> str | None:
+    """The viewer's role in the verified company that the bug is assigned to."""
+    if bug.assigned_company_id is None or request.viewer.user_id is None:
+        return None
+    return await role_of(
+        request.platform.database, user_id=request.viewer.user_id, company_id=bug.assigned_company_id
+    )
+
+
+async def require_visible_bug(request: ApiRequest) -> None:
+    await load_visible_bug(request)
+
+
+async def require_reporter(request: ApiRequest) -> None:
+    if not policies.may_edit(request.viewer, await load_visible_bug(request)):
+        raise InsufficientPermissions("Only the reporter may correct a bug")
+
+
+async def require_may_attach(request: ApiRequest) -> None:
+    if not policies.may_attach(request.viewer, await load_visible_bug(request)):
+        raise InsufficientPermissions("Only the reporter and admins may add pictures")
+
+
+async def require_may_detach(request: ApiRequest) -> None:
+    bug = await load_visible_bug(request)
+    attachment = await repository.find_attachment(
+        request.platform.database, bug.id, request.path_id("attachment_id")
+    )
+    if attachment is None:
+        raise AttachmentNotFound
+    if not policies.may_remove_attachment(request.viewer, bug, uploader_id=attachment.uploader_id):
+        raise InsufficientPermissions("Only who added it, the reporter and admins may take a picture away")
+
+
+async def require_may_answer(request: ApiRequest) -> None:
+    bug = await load_visible_bug(request)
+    if not policies.may_answer_officially(request.viewer, company_role=await company_role(request, bug)):
+        raise InsufficientPermissions("Only members of the company behind the application may do this")
+
+
+async def require_author(request: ApiRequest) -> None:
+    database, viewer = request.platform.database, request.viewer
+    comment = await repository.comment_facts(database, request.path_id("comment_id"))
+    if comment is None:
+        raise CommentNotFound
+    role = None
+    if comment.company_id is not None:
+        role = await role_of(database, user_id=request.user_id, company_id=comment.company_id)
+    if not policies.may_change_comment(
+        comment, user_id=request.user_id, is_admin=viewer.is_admin, company_role=role
+    ):
+        raise InsufficientPermissions(
+            "Only its author may change a comment, and a company's response only while they speak for the company"
+        )

@@ -1,0 +1,40 @@
+"""What a newcomer is told when the demo is on the board."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was put on the board, and how to sign in; all demo accounts have the one password."""
+
+    bugs: int
+    applications: int
+    people: int
+    votes: int
+    comments: int
+    user_email: str
+    member_email: str
+    admin_email: str
+    password: str
+
+    def text(self, public_url: str) -> str:
+        """What to tell a newcomer: what is there, how to look at it, how to sign in."""
+        api = f"{public_url}/api/v1"
+        return f"""\
+{self.bugs} bugs of {self.applications} applications are on the board now, with {self.votes} votes
+and {self.comments} comments by {self.people} people.
+
+Look at it (`make run` starts the server):
+  curl '{api}/bugs?sort=trending&limit=5'
+  curl '{api}/bugs?search=lost+after+sync'
+  curl '{api}/bugs?company=papertrail&status=fixed'
+
+Sign in as
+  a user            {self.user_email}
+  a company member  {self.member_email}
+  an admin          {self.admin_email}
+with the password   {self.password}   (made just now, for all demo accounts; it is kept nowhere else)
+  curl '{api}/auth/login' -H 'Content-Type: application/json' \\
+       -d '{{"email": "{self.user_email}", "password": "{self.password}"}}'"""

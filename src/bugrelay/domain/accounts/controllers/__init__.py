@@ -1,1 +1,0 @@
-"""The HTTP side of accounts: the API, and the small pages behind mailed links."""

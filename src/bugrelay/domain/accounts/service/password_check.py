@@ -1,0 +1,69 @@
+"""The proof by password: who gives the right one, with wrong ones slowed down wherever a password is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from bugrelay.domain.accounts import repository
+from bugrelay.domain.accounts.errors import InvalidCredentials, InvalidCurrentPassword
+from bugrelay.domain.accounts.repository import StoredPassword
+from bugrelay.domain.accounts.service.login_throttle import counted_guess
+from bugrelay.infra.platform import Platform
+
+
+@dataclass(frozen=True)
+class PasswordCheck:
+    """Who gave the right password.
+
+    Attributes:
+        user_id: Whose password it is.
+        set_at: When that password was set: whoever acts on the proof looks, under a lock, that it still is.
+        fresh_hash: The same password hashed with today's parameters, where those have changed.
+    """
+
+    user_id: UUID
+    set_at: datetime
+    fresh_hash: str | None
+
+
+async def check_password_at_address(
+    platform: Platform, *, email: str, password: str, ip_address: str
+) -> PasswordCheck:
+    """Whose address and password these are; the same work, whether or not there is such an account.
+
+    Raises:
+        InvalidCredentials, AccountLocked
+    """
+    async with counted_guess(platform, email=email, ip_address=ip_address):
+        stored = await _matching(platform, await repository.password_at(platform.database, email), password)
+        if stored is None:
+            raise InvalidCredentials
+    fresh_hash = None
+    if stored.password_hash is not None and platform.passwords.needs_rehash(stored.password_hash):
+        fresh_hash = await platform.passwords.hash(password)
+    return PasswordCheck(stored.user_id, stored.set_at, fresh_hash)
+
+
+async def check_current_password(
+    platform: Platform, *, user_id: UUID, email: str, password: str, ip_address: str
+) -> StoredPassword:
+    """The password of a signed-in user, who gave it again: a stolen session is not enough to guess it.
+
+    Raises:
+        InvalidCurrentPassword, AccountLocked
+    """
+    async with counted_guess(platform, email=email, ip_address=ip_address):
+        stored = await _matching(platform, await repository.password_of(platform.database, user_id), password)
+        if stored is None:
+            raise InvalidCurrentPassword
+    return stored
+
+
+async def _matching(
+    platform: Platform, stored: StoredPassword | None, password: str
+) -> StoredPassword | None:
+    """What is stored, if this is its password; else None, after the same work."""
+    matches = await platform.passwords.verify(stored.password_hash if stored else None, password)
+    return stored if matches else None

@@ -1,1 +1,0 @@
-"""The HTTP side of the board, one file for each kind of thing."""

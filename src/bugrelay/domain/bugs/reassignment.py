@@ -1,0 +1,60 @@
+"""Bugs follow their application: when it is linked to another company, they are assigned to that one.
+
+The first batch moves in the transaction of the link. A popular application has more bugs than a request has time for
+(each one's search document is made anew), so a job moves the rest.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bugrelay.domain.bugs.models import Bug
+from bugrelay.domain.companies.events import ApplicationLinked
+from bugrelay.domain.companies.models import Application
+from bugrelay.infra.jobs.queue import Tasks
+from bugrelay.infra.platform import Platform
+
+BATCH = 200
+JOB = "bugs.follow_application"
+
+
+async def reassign_batch(session: AsyncSession, application_id: UUID) -> bool:
+    """Assign bugs to the company that stands behind their application now; True when some may be left."""
+    company_id = await session.scalar(
+        select(Application.company_id).where(Application.id == application_id).with_for_update(read=True)
+    )
+    astray = (
+        select(Bug.id)
+        .where(Bug.application_id == application_id, Bug.assigned_company_id.is_distinct_from(company_id))
+        .order_by(Bug.id)
+        .limit(BATCH)
+        .with_for_update(key_share=True)
+    )
+    bug_ids = (await session.scalars(astray)).all()
+    await session.execute(
+        update(Bug).where(Bug.id.in_(bug_ids)).values(assigned_company_id=company_id),
+        execution_options={"synchronize_session": False},
+    )
+    return len(bug_ids) == BATCH
+
+
+async def reassign_bugs(platform: Platform, *, application_id: str) -> None:
+    """Move what is left, a batch a transaction; again without harm."""
+    more = True
+    while more:
+        async with platform.work() as work:
+            more = await reassign_batch(work.session, UUID(application_id))
+
+
+def subscribe(platform: Platform) -> None:
+    async def follow(session: AsyncSession, event: ApplicationLinked) -> None:
+        if await reassign_batch(session, event.application_id):
+            await platform.jobs.add(session, JOB, application_id=str(event.application_id))
+
+    platform.bus.subscribe_durable(ApplicationLinked, follow)
+
+
+TASKS = Tasks(by_name={JOB: reassign_bugs})

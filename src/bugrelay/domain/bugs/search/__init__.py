@@ -1,0 +1,1 @@
+"""Lists and searches of bugs: parser, statements, service."""

@@ -1,1 +1,0 @@
-"""HTTP of companies, as far as no bug is counted: claims and teams. The rest is in domain/reports."""

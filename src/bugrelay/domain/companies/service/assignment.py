@@ -1,0 +1,68 @@
+"""Which company stands behind an application."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import func, update
+
+from bugrelay.domain.accounts.service import lock_active_user
+from bugrelay.domain.companies import policies, repository
+from bugrelay.domain.companies.errors import ApplicationNotFound, CompanyNotFound
+from bugrelay.domain.companies.events import ApplicationLinked
+from bugrelay.domain.companies.models import Application
+from bugrelay.errors import InsufficientPermissions
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.viewer import Viewer
+
+
+async def link_application(
+    work: UnitOfWork, viewer: Viewer, *, company_id: UUID, application_id: UUID, actor_id: UUID
+) -> None:
+    """Link the application to the company, for those who may; its bugs follow.
+
+    Raises:
+        AccountBanned, CompanyNotFound, ApplicationNotFound
+        InsufficientPermissions: Also where the right was lost since the request was let in.
+    """
+    await lock_active_user(work, actor_id)
+    role = await repository.lock_role_of(work.session, user_id=actor_id, company_id=company_id)
+    company = await repository.company_state(work.reader, company_id)
+    application = await repository.lock_application(work.session, application_id)
+    if company is None:
+        raise CompanyNotFound
+    if application is None:
+        raise ApplicationNotFound
+    if not policies.may_link(viewer, company, application, company_role=role):
+        raise InsufficientPermissions
+    await assign_application(
+        work, application_id=application_id, company_id=company_id, actor_id=actor_id, reason=None
+    )
+
+
+async def assign_application(
+    work: UnitOfWork, *, application_id: UUID, company_id: UUID | None, actor_id: UUID, reason: str | None
+) -> bool:
+    """Put the application under a company, or under none; False when it is there already.
+
+    The row is locked against reports that name it, so that of a report and a link at the same moment one sees the
+    other.
+
+    Raises:
+        ApplicationNotFound
+        CompanyNotFound
+    """
+    application = await repository.lock_application(work.session, application_id)
+    if application is None:
+        raise ApplicationNotFound
+    if company_id is not None and await repository.company_state(work.reader, company_id) is None:
+        raise CompanyNotFound
+    if application.company_id == company_id:
+        return False
+    await work.session.execute(
+        update(Application)
+        .where(Application.id == application_id)
+        .values(company_id=company_id, updated_at=func.now())
+    )
+    work.record(ApplicationLinked(application_id, company_id, application.company_id, actor_id, reason))
+    return True

@@ -1,0 +1,8 @@
+"""Hands the domain over to the application."""
+
+from __future__ import annotations
+
+from bugrelay.domain.dashboards import cache
+from bugrelay.infra.plugin import DomainPlugin
+
+PLUGIN = DomainPlugin(subscribe=cache.subscribe)

@@ -1,0 +1,101 @@
+"""SELECTs behind a company's dashboard: what is new, what waits, how fast it answers."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Float, bindparam, cast, exists, func, select
+
+from bugrelay.domain.bugs.models import Bug, Comment, Vote
+from bugrelay.domain.bugs.repository import ITEM_COLUMNS, VISIBLE, item_of, joined
+from bugrelay.domain.bugs.schemas import BugItem
+from bugrelay.domain.dashboards.schemas import ResponseStats
+from bugrelay.infra.db.database import Query, Reader
+
+RECENT = 10
+UNANSWERED = 5
+RECENT_DAYS = 30
+SECONDS_AN_HOUR = 3600
+
+_ITS_BUGS = (Bug.assigned_company_id == bindparam("company_id"), VISIBLE)
+_ITS_RESPONSE = (
+    Comment.bug_id == Bug.id,
+    Comment.is_company_response,
+    Comment.removed_at.is_(None),
+)
+_ITEMS = select(*ITEM_COLUMNS).select_from(joined(Bug.__table__)).where(*_ITS_BUGS)
+
+_RECENT = Query(_ITEMS.order_by(Bug.created_at.desc(), Bug.id.desc()).limit(RECENT))
+_UNANSWERED = Query(
+    _ITEMS.where(
+        Bug.resolved_at.is_(None),
+        ~exists().where(*_ITS_RESPONSE).correlate(Bug),
+    )
+    .order_by(Bug.created_at, Bug.id)
+    .limit(UNANSWERED)
+)
+
+
+async def newest_bugs(reader: Reader, company_id: UUID) -> list[BugItem]:
+    return [item_of(row) for row in await reader.rows(_RECENT, {"company_id": company_id})]
+
+
+async def oldest_unanswered(reader: Reader, company_id: UUID) -> list[BugItem]:
+    """Those that wait longest: neither resolved nor answered."""
+    return [item_of(row) for row in await reader.rows(_UNANSWERED, {"company_id": company_id})]
+
+
+def _median_hours(interval: Any) -> Any:
+    hours = func.extract("epoch", interval) / SECONDS_AN_HOUR
+    return func.percentile_cont(0.5).within_group(cast(func.greatest(hours, 0), Float))
+
+
+_first_responses = (
+    select(Bug.created_at.label("reported_at"), func.min(Comment.created_at).label("answered_at"))
+    .join(Comment, Comment.bug_id == Bug.id)
+    .where(*_ITS_BUGS, *_ITS_RESPONSE)
+    .group_by(Bug.id)
+    .subquery("first_responses")
+)
+_RESPONSES = Query(
+    select(
+        func.count(), _median_hours(_first_responses.c.answered_at - _first_responses.c.reported_at)
+    ).select_from(_first_responses)
+)
+_RESOLUTIONS = Query(
+    select(_median_hours(Bug.resolved_at - Bug.created_at)).where(*_ITS_BUGS, Bug.resolved_at.is_not(None))
+)
+
+
+async def response_stats(reader: Reader, company_id: UUID, *, total: int) -> ResponseStats:
+    """Medians in hours, and the share of the company's `total` bugs that have an answer, from 0 to 1."""
+    answered, to_response = await reader.row(_RESPONSES, {"company_id": company_id}) or (0, None)
+    resolutions = await reader.row(_RESOLUTIONS, {"company_id": company_id})
+    return ResponseStats(
+        median_hours_to_first_response=_rounded(to_response),
+        median_hours_to_resolution=_rounded(resolutions[0] if resolutions else None),
+        answered_share=answered / total if total else None,
+    )
+
+
+def _rounded(hours: float | None) -> float | None:
+    return None if hours is None else round(hours, 2)
+
+
+_RECENT_VOTES = Query(
+    select(func.count())
+    .select_from(Vote)
+    .join(Bug, Bug.id == Vote.bug_id)
+    .where(
+        *_ITS_BUGS,
+        Vote.counted,
+        Vote.created_at > func.now() - func.make_interval(0, 0, 0, RECENT_DAYS),
+    )
+)
+
+
+async def recent_votes(reader: Reader, company_id: UUID) -> int:
+    """Counted votes on the company's bugs in the last 30 days."""
+    row = await reader.row(_RECENT_VOTES, {"company_id": company_id})
+    return row[0] if row else 0

@@ -1,0 +1,112 @@
+"""Lines in, bugs on the board out: in batches, each one transaction, so that a killed import is simply repeated.
+
+The next batch is prepared in a thread while PostgreSQL works on the last one: rendering Markdown and making search
+documents are most of the work, and they are done by two different processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+
+from bugrelay.domain.importing import writer
+from bugrelay.domain.importing.normaliser import Draft, UnusableLine, shape
+from bugrelay.domain.importing.reader import Line
+from bugrelay.domain.importing.summary import Summary
+from bugrelay.infra.platform import Platform
+from bugrelay.infra.text.markdown import render
+
+BATCH_LINES = 500
+BATCH_BYTES = 4 * 1024 * 1024
+
+
+async def import_bugs(
+    platform: Platform, lines: Iterable[Line], summary: Summary, *, on_batch: Callable[[], None]
+) -> None:
+    """Put the bugs of the lines on the board; those that are there already (same external id) stay as they are.
+
+    Args:
+        platform: Where to.
+        lines: Read once, in a thread.
+        summary: Filled as batches are committed, so that it is true of an import that broke off, too.
+        on_batch: Called after each batch.
+
+    Raises:
+        ServiceUnavailable: PostgreSQL went away; the batches before stay.
+    """
+    batches = _batches(lines)
+    preparing = asyncio.create_task(_prepare(platform, batches, summary))
+    try:
+        while (bugs := await preparing) is not None:
+            preparing = asyncio.create_task(_prepare(platform, batches, summary))
+            await _write(platform, bugs, summary)
+            on_batch()
+    finally:
+        preparing.cancel()
+
+
+def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    batch: list[Line] = []
+    size_bytes = 0
+    for line in lines:
+        batch.append(line)
+        size_bytes += len(line.content)
+        if len(batch) == BATCH_LINES or size_bytes > BATCH_BYTES:
+            yield batch
+            batch, size_bytes = [], 0
+    if batch:
+        yield batch
+
+
+async def _prepare(
+    platform: Platform, batches: Iterator[list[Line]], summary: Summary
+) -> list[writer.ReadyBug] | None:
+    """The new bugs of the next batch, rendered; None at the end."""
+    drafts = await asyncio.to_thread(_next_drafts, batches, summary)
+    if drafts is None:
+        return None
+    known = await writer.known_external_ids(platform.database, list(drafts))
+    summary.already_there += len(known)
+    new = [draft for external_id, draft in drafts.items() if external_id not in known]
+    return await asyncio.to_thread(_rendered, new)
+
+
+def _next_drafts(batches: Iterator[list[Line]], summary: Summary) -> dict[str, Draft] | None:
+    """By external id: of two lines with the same one, the first counts."""
+    batch = next(batches, None)
+    if batch is None:
+        return None
+    drafts: dict[str, Draft] = {}
+    now = datetime.now(UTC)
+    for line in batch:
+        try:
+            draft = _shaped(line, now)
+        except UnusableLine as problem:
+            summary.refuse(line.number, str(problem))
+            continue
+        if drafts.setdefault(draft.external_id, draft) is not draft:
+            summary.already_there += 1
+    return drafts
+
+
+def _shaped(line: Line, now: datetime) -> Draft:
+    if line.problem is not None:
+        raise UnusableLine(line.problem)
+    return shape(line.content, now=now)
+
+
+def _rendered(drafts: list[Draft]) -> list[writer.ReadyBug]:
+    return [writer.ReadyBug(draft, render(draft.description)) for draft in drafts]
+
+
+async def _write(platform: Platform, bugs: list[writer.ReadyBug], summary: Summary) -> None:
+    if not bugs:
+        return
+    async with platform.work() as work:
+        written = await writer.put_on_board(work, bugs)
+    summary.imported += len(written)
+    summary.already_there += len(bugs) - len(written)
+    for bug in bugs:
+        if bug.draft.external_id in written:
+            summary.changes.update(bug.draft.changes)

@@ -1,0 +1,98 @@
+"""A batch of imported bugs in the tables of the board, with as few statements as it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Text, any_, bindparam, insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from bugrelay.domain.bugs.models import Bug, BugText
+from bugrelay.domain.companies.service import ResolvedApplication, get_or_create_application
+from bugrelay.domain.importing.normaliser import Draft
+from bugrelay.infra.db.database import Query, Reader
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.ids import new_id
+
+
+@dataclass(frozen=True)
+class ReadyBug:
+    draft: Draft
+    description_html: str
+
+
+_KNOWN = Query(
+    select(Bug.external_id).where(Bug.external_id == any_(bindparam("external_ids", type_=ARRAY(Text))))
+)
+
+
+async def known_external_ids(reader: Reader, external_ids: list[str]) -> set[str]:
+    """Those of the ids that a bug has already, removed bugs included: what was moderated away stays away."""
+    return {row[0] for row in await reader.rows(_KNOWN, {"external_ids": external_ids})}
+
+
+async def put_on_board(work: UnitOfWork, bugs: Sequence[ReadyBug]) -> set[str]:
+    """Insert the bugs; gives the external ids of those that were not there.
+
+    Caches are not told: a list that lacks an imported bug expires within a second.
+    """
+    # A batch makes hundreds of search documents in one statement, which takes longer than any request may.
+    await work.set_timeouts(statement_seconds=60, lock_seconds=30)
+    applications = await _applications(work, [bug.draft for bug in bugs])
+    # In one order whatever the file's is, so that two imports at once wait for each other instead of deadlocking.
+    ordered = sorted(bugs, key=lambda bug: bug.draft.external_id)
+    rows = [_bug_values(bug.draft, applications[_names(bug.draft)]) for bug in ordered]
+    inserting = (
+        upsert(Bug)
+        .on_conflict_do_nothing(index_elements=[Bug.external_id], index_where=Bug.external_id.is_not(None))
+        .returning(Bug.id)
+    )
+    new = set(await work.session.scalars(inserting, rows))
+    texts = [_text_values(row["id"], bug) for row, bug in zip(rows, ordered, strict=True) if row["id"] in new]
+    if texts:
+        await work.session.execute(insert(BugText), texts)
+    return {row["external_id"] for row in rows if row["id"] in new}
+
+
+_Names = tuple[str, str]
+
+
+def _names(draft: Draft) -> _Names:
+    return draft.application_name, draft.application_url or ""
+
+
+async def _applications(work: UnitOfWork, drafts: Sequence[Draft]) -> dict[_Names, ResolvedApplication]:
+    """Each application that the drafts name, found or made."""
+    return {
+        names: await get_or_create_application(work, name=names[0], url=names[1] or None)
+        for names in sorted({_names(draft) for draft in drafts})
+    }
+
+
+def _bug_values(draft: Draft, application: ResolvedApplication) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "external_id": draft.external_id,
+        "title": draft.title,
+        "status": draft.status,
+        "priority": draft.priority,
+        "tags": draft.tags,
+        "application_id": application.id,
+        "assigned_company_id": application.company_id,
+        "created_at": draft.created_at,
+        "updated_at": draft.resolved_at or draft.created_at,
+        "resolved_at": draft.resolved_at,
+    }
+
+
+def _text_values(bug_id: UUID, bug: ReadyBug) -> dict[str, Any]:
+    return {
+        "bug_id": bug_id,
+        "description": bug.draft.description,
+        "description_html": bug.description_html,
+        "operating_system": bug.draft.operating_system,
+        "app_version": bug.draft.app_version,
+    }

@@ -1,0 +1,153 @@
+"""The response cache: what everybody may see, served for less than a second without asking the database again.
+
+`cached_response` is for handlers. `ResponseCache` stands around all other layers and serves what a handler has put
+there before the request is even routed: it does what each layer would have done, and nothing else: host and limits by
+admission, request id, ETag, compression and the log line as the response middleware has them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from litestar import Response
+from litestar.types import ASGIApp, Receive, Send
+
+from bugrelay.errors import BugRelayError
+from bugrelay.http.admission import Admission, as_asgi
+from bugrelay.http.backpressure import send_body
+from bugrelay.http.encoding import (
+    COMPRESS_FROM_BYTES,
+    ETAG_BYTES,
+    Headers,
+    accepts_gzip,
+    etag_matches,
+    unmodified,
+    weak_etag,
+)
+from bugrelay.http.request import ApiRequest, request_id_of
+from bugrelay.http.responses import raw_json_response
+from bugrelay.infra.logging import log_request
+from bugrelay.infra.platform import Platform
+from bugrelay.infra.redis.local_cache import CachedResponse, CacheKey, RequestKey
+
+# Whoever is signed in is answered from the database; a page of another site needs what CORS adds.
+NOT_FOR_THESE = (b"authorization", b"origin")
+
+
+async def cached_response(
+    request: ApiRequest, *, group: str, key: str, load: Callable[[], Awaitable[bytes]]
+) -> Response[Any]:
+    """The JSON that `load` gives, or a copy less than a second old. Only for what everybody may see.
+
+    Args:
+        request: An anonymous one.
+        group: What a write invalidates.
+        key: Everything that the bytes depend on.
+        load: Reads the database.
+    """
+    cache = request.platform.cache
+
+    async def load_entry() -> bytes:
+        return pack(await load())
+
+    asked_at = time.monotonic()
+    entry, hit = await cache.get_or_load(group=group, key=key, load=load_entry)
+    cache_key = CacheKey(group, cache.digest(group, key), request.scope["path_template"])
+    response = unpack(entry, cache_key, asked_at)
+    cache.local.put((request.scope["path"], request.scope["query_string"]), response)
+    headers = {"X-Cache": "HIT" if hit else "MISS", "ETag": response.etag.decode()}
+    return raw_json_response(response.body, headers=headers)
+
+
+class ResponseCache:
+    """ASGI application around the application."""
+
+    def __init__(self, app: ASGIApp, admission: Admission, platform: Platform) -> None:
+        self._app = app
+        self._admission = admission
+        self._cache = platform.cache
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "GET":
+            key = (scope["path"], scope["query_string"])
+            cache_key = self._cache.local.cache_key(key)
+            if cache_key is not None and await self._served(key, cache_key, scope, send):
+                return
+        await self._app(scope, receive, send)
+
+    async def _served(self, key: RequestKey, cache_key: CacheKey, scope: Any, send: Send) -> bool:
+        """Send what is kept, unless the request is one for the layers below."""
+        started = time.perf_counter()
+        sent = dict(scope["headers"])
+        if any(name in sent for name in NOT_FOR_THESE) or self._admission.load.is_sending_too_much:
+            return False
+        try:
+            limits = await self._admission.admit(scope)
+        except BugRelayError:
+            return False  # refused there in due form
+        response = self._cache.local.get(key) or await self._from_redis(key, cache_key)
+        if response is None:
+            return False
+        request_id = request_id_of(sent.get(b"x-request-id"))
+        status, headers, body = _negotiated(response, sent)
+        headers += [(b"x-request-id", request_id.encode()), *as_asgi(limits)]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        with self._admission.load.sending(len(body)):
+            await send_body(send, body)
+        log_request(
+            method="GET",
+            route=cache_key.route,
+            status=status,
+            seconds=time.perf_counter() - started,
+            request_id=request_id,
+        )
+        return True
+
+    async def _from_redis(self, key: RequestKey, cache_key: CacheKey) -> CachedResponse | None:
+        """A response that another process, or this one a moment ago, has put there."""
+        asked_at = time.monotonic()
+        entry = await self._cache.stored(cache_key.group, cache_key.digest)
+        if entry is None:
+            return None
+        response = unpack(entry, cache_key, asked_at)
+        self._cache.local.put(key, response)
+        return response
+
+
+def pack(body: bytes) -> bytes:
+    """What the cache keeps: the ETag, which need not be computed again, and the body."""
+    return weak_etag(body) + body
+
+
+def unpack(entry: bytes, cache_key: CacheKey, asked_at: float) -> CachedResponse:
+    """What the cache has kept, ready to be sent."""
+    etag = entry[:ETAG_BYTES]
+    return CachedResponse(entry[ETAG_BYTES:], etag, _headers(etag), cache_key, asked_at)
+
+
+def _headers(etag: bytes) -> Headers:
+    """What every cached response says of itself, in each form that it is sent in."""
+    return [
+        (b"content-type", b"application/json"),
+        (b"x-cache", b"HIT"),
+        (b"etag", etag),
+        (b"x-content-type-options", b"nosniff"),
+        (b"cache-control", b"public, no-cache"),
+        (b"vary", b"Authorization, Accept-Encoding"),
+    ]
+
+
+def _negotiated(response: CachedResponse, sent: dict[bytes, bytes]) -> tuple[int, Headers, bytes]:
+    """Status, headers and body: whole, compressed, or none for who has it already."""
+    if (known := sent.get(b"if-none-match")) is not None and etag_matches(known, response.etag):
+        return 304, unmodified(response.headers), b""
+    if len(response.body) >= COMPRESS_FROM_BYTES and accepts_gzip(sent.get(b"accept-encoding", b"")):
+        length = b"%d" % len(response.gzipped)
+        return (
+            200,
+            [*response.headers, (b"content-encoding", b"gzip"), (b"content-length", length)],
+            response.gzipped,
+        )
+    return 200, [*response.headers, (b"content-length", b"%d" % len(response.body))], response.body

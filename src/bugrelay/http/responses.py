@@ -1,0 +1,96 @@
+"""How handlers answer: explicit structs, written once by msgspec, with the markup in people's texts defused.
+
+Domains give the true texts; here is the one place where they become JSON. A text of a struct is defused unless its
+field says that it is `Rendered`, so no new field can be forgotten (docs/adr/0010-text.md).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from operator import is_not
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+import msgspec
+from litestar import Response
+
+from bugrelay.infra.text.markdown import Rendered
+from bugrelay.infra.text.plain import defuse
+
+T = TypeVar("T")
+_encode = msgspec.json.Encoder().encode
+_NEVER_TEXT = frozenset({UUID, int, float, bool, datetime, NoneType, msgspec.UnsetType})
+
+
+def to_json(content: Any) -> bytes:
+    """The content as JSON, of which nothing acts in a page.
+
+    Args:
+        content: What msgspec writes: structs, and the lists and mappings in them.
+    """
+    body = _encode(content)
+    if b"<" in body and (harmless := defused(content)) is not content:
+        body = _encode(harmless)
+    return body
+
+
+def defused(content: Any) -> Any:
+    """The same content, and the same object where nothing had to be defused; what is given is not changed."""
+    if isinstance(content, str):
+        return defuse(content)
+    if isinstance(content, msgspec.Struct):
+        return _defused_struct(content)
+    if isinstance(content, list):
+        items = [defused(item) for item in content]
+        return items if any(map(is_not, items, content)) else content
+    if isinstance(content, dict):
+        return {defused(key): defused(value) for key, value in content.items()}
+    if type(content) in _NEVER_TEXT:
+        return content
+    return defused(msgspec.to_builtins(content))
+
+
+def _defused_struct(content: msgspec.Struct) -> msgspec.Struct:
+    changes = {}
+    for name in _text_fields(type(content)):
+        value = getattr(content, name)
+        harmless = defused(value)
+        if harmless is not value:
+            changes[name] = harmless
+    return msgspec.structs.replace(content, **changes) if changes else content
+
+
+@cache
+def _text_fields(struct: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The fields that may hold a text that has to be defused, also inside a list, a mapping or another struct."""
+    hints = get_type_hints(struct, include_extras=True)
+    return tuple(name for name in struct.__struct_fields__ if _may_hold_text(hints[name]))
+
+
+def _may_hold_text(hint: Any) -> bool:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return Rendered not in hint.__metadata__ and _may_hold_text(hint.__origin__)
+    if origin in (Union, UnionType):
+        return any(map(_may_hold_text, get_args(hint)))
+    return origin is not Literal and hint not in _NEVER_TEXT
+
+
+def json_response(content: T, *, status: int = 200, headers: dict[str, str] | None = None) -> Response[T]:
+    """A JSON answer. It is written at once; the type says what was written."""
+    return raw_json_response(to_json(content), status=status, headers=headers)
+
+
+def raw_json_response(
+    content: bytes, *, status: int = 200, headers: dict[str, Any] | None = None
+) -> Response[Any]:
+    """An answer whose JSON is there already."""
+    return Response(content, status_code=status, headers=headers, media_type="application/json")
+
+
+class Message(msgspec.Struct):
+    """An answer that only says that it was done."""
+
+    message: str

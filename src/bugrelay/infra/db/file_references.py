@@ -1,0 +1,26 @@
+"""Which stored files are named by a row: every column called `storage_key` names one a row, whatever its table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import ARRAY, Text, bindparam, func, select, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bugrelay.infra.db.models import Base
+
+STORAGE_KEY = "storage_key"
+
+
+def tables_that_name_files() -> list[str]:
+    """Of the models that are imported; `bootstrap` imports all of them."""
+    return sorted(table.name for table in Base.metadata.tables.values() if STORAGE_KEY in table.c)
+
+
+async def unnamed_files(session: AsyncSession, keys: Sequence[str]) -> list[str]:
+    """Those of these files that no row names."""
+    key = func.unnest(bindparam("keys", list(keys), type_=ARRAY(Text))).column_valued("key")
+    tables = (Base.metadata.tables[name] for name in tables_that_name_files())
+    named = union_all(*(select(table.c[STORAGE_KEY]) for table in tables)).subquery("named")
+    is_named = select(named.c[STORAGE_KEY]).where(named.c[STORAGE_KEY] == key).exists()
+    return list(await session.scalars(select(key).where(~is_named)))

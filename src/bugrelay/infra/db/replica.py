@@ -1,0 +1,75 @@
+"""A streaming replica for public reads, used only while it has everything that was committed before the question.
+
+Nobody who reads after a write, his own or another's, is given what was before it: the primary tells its place in the
+log, and a replica that has not replayed up to there is passed over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import psycopg
+import structlog
+from sqlalchemy import Text, bindparam, text
+
+from bugrelay.errors import ServiceUnavailable
+from bugrelay.infra.db.connections import Connection, ConnectionReader, Connections, Query
+
+ASK_SECONDS = 0.25
+COOLDOWN_SECONDS = 5.0
+
+WAL_POSITION = Query(text("SELECT pg_current_wal_insert_lsn()::text"))
+_HAS_REPLAYED = Query(
+    text("SELECT pg_last_wal_replay_lsn() >= CAST(:place AS pg_lsn)").bindparams(
+        bindparam("place", type_=Text)
+    )
+)
+
+log = structlog.get_logger()
+
+
+class Replica:
+    """Of one process. After a failure it is left alone for `COOLDOWN_SECONDS`."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Connection]], *, size: int) -> None:
+        self._connections = Connections(connect, size=size)
+        self._rests_until = 0.0
+
+    @property
+    def in_cooldown(self) -> bool:
+        return time.monotonic() < self._rests_until
+
+    @asynccontextmanager
+    async def reading(self, position: str) -> AsyncIterator[ConnectionReader | None]:
+        """A connection for the block, or None while the replica is behind this place in the primary's log, or away.
+
+        Raises:
+            psycopg.Error: It went away, or cancelled a query to go on replaying.
+        """
+        async with AsyncExitStack() as stack:
+            reader = await self._reader(stack, position)
+            try:
+                yield reader
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                self._rest(error)
+                raise
+
+    async def _reader(self, stack: AsyncExitStack, position: str) -> ConnectionReader | None:
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                reader = ConnectionReader(await stack.enter_async_context(self._connections.one()))
+                row = await reader.row(_HAS_REPLAYED, {"place": position})
+        except (psycopg.Error, ServiceUnavailable, TimeoutError) as error:
+            self._rest(error)
+            return None
+        return reader if row and row[0] else None
+
+    def _rest(self, error: Exception) -> None:
+        self._rests_until = time.monotonic() + COOLDOWN_SECONDS
+        log.warning("replica_unavailable", reason=f"{type(error).__name__}: {error}"[:200])
+
+    async def close(self) -> None:
+        await self._connections.close()

@@ -1,0 +1,67 @@
+"""The planner's statistics of a table: which values are common, and about how many rows have them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import text
+
+from bugrelay.infra.db.database import Query, Reader
+
+FRESH_SECONDS = 60.0
+
+# Elements of arrays and of tsvectors, values of all other columns.
+_COMMON = Query(
+    text(
+        "SELECT s.attname, e.value, e.share * c.reltuples FROM pg_class c"
+        " JOIN pg_stats s ON s.schemaname = 'public' AND s.tablename = c.relname,"
+        " unnest(coalesce(s.most_common_elems, s.most_common_vals)::text::text[],"
+        " coalesce(s.most_common_elem_freqs, s.most_common_freqs)) AS e(value, share)"
+        " WHERE c.oid = CAST(:table AS regclass) AND e.value IS NOT NULL AND e.share * c.reltuples >= :least"
+    )
+)
+_ALL = Query(text("SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = CAST(:table AS regclass)"))
+
+
+@dataclass(frozen=True)
+class Common:
+    """About how many rows there are, and how many have a value, by column and value; rarer values are left out."""
+
+    rows: float
+    values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+class Statistics:
+    """Of each table, read once a minute by whoever asks then: they change only when PostgreSQL analyses the table."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[float, Common]] = {}
+        self._first_read = asyncio.Lock()
+
+    async def common(self, reader: Reader, table: str, *, least: int) -> Common:
+        """`least`: how many rows make a value common."""
+        if table not in self._read:
+            async with self._first_read:
+                if table not in self._read:
+                    await self._refresh(reader, table, least)
+        read_at, common = self._read[table]
+        if time.monotonic() - read_at >= FRESH_SECONDS:
+            self._read[table] = (time.monotonic(), common)  # the others go on with what there was
+            await self._refresh(reader, table, least)
+        return self._read[table][1]
+
+    async def _refresh(self, reader: Reader, table: str, least: int) -> None:
+        self._read[table] = (time.monotonic(), await read_common(reader, table, least=least))
+
+
+async def read_common(reader: Reader, table: str, *, least: int) -> Common:
+    """The statistics as they are now."""
+    ((rows,),) = await reader.rows(_ALL, {"table": table})
+    values: dict[str, dict[str, float]] = {}
+    if rows >= least:
+        for column, value, hits in await reader.rows(_COMMON, {"table": table, "least": least}):
+            values.setdefault(column, {})[value] = hits
+    return Common(rows, values)

@@ -1,0 +1,93 @@
+"""One change of the database: everything in it is kept together or not at all, and only this file commits."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+import psycopg
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bugrelay.infra.db.database import Connection, Database, TransactionReader, driver_connection, translated
+from bugrelay.infra.events import EventBus
+
+
+class UnitOfWork:
+    """`async with UnitOfWork(database, bus) as work:` commits at the end, or rolls back on any exception.
+
+    Order at the end: flush, durable subscribers on the same connection, COMMIT, then the other subscribers. No
+    network call belongs inside.
+
+    Attributes:
+        may_be_committed: From the moment that COMMIT was asked for, whatever came back: an answer can be lost.
+    """
+
+    def __init__(self, database: Database, bus: EventBus) -> None:
+        self._database = database
+        self._bus = bus
+        self._events: list[Any] = []
+        self._with_own_timeouts: Connection | None = None
+        self.may_be_committed = False
+        self.session: AsyncSession = database.session()
+        self.reader = TransactionReader(self.session)
+
+    def record(self, event: Any) -> None:
+        """Remember a fact for the subscribers."""
+        self._events.append(event)
+
+    async def set_timeouts(self, *, statement_seconds: int, lock_seconds: int) -> None:
+        """For work that nobody waits for at the other end of a request: longer deadlines until the end of it."""
+        connection = await driver_connection(self.session)
+        connection.exchange_seconds = statement_seconds + 1
+        await self.session.execute(
+            text(
+                f"SET LOCAL statement_timeout = '{statement_seconds:d}s'; SET LOCAL lock_timeout = '{lock_seconds:d}s'"
+            )
+        )
+        self._with_own_timeouts = connection
+
+    async def __aenter__(self) -> UnitOfWork:
+        self._slot = self._database.slot("write")
+        await self._slot.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                await self._commit()
+        except (DBAPIError, PoolTimeout, psycopg.Error) as failure:
+            raise translated(failure) from failure
+        finally:
+            await self._release()
+        if isinstance(error, DBAPIError | PoolTimeout | psycopg.Error):
+            unavailable = translated(error)
+            if unavailable is not error:
+                raise unavailable from error
+        if error is None:
+            await self._bus.publish_afterwards(self._events)
+
+    async def _commit(self) -> None:
+        await self.session.flush()
+        await self._bus.publish_durable(self.session, self._events)
+        self.may_be_committed = True
+        await self.session.commit()
+
+    async def _release(self) -> None:
+        """Roll back what was not committed, and give the connection and the place back, whatever happens."""
+        try:
+            await self.session.close()
+        except BaseException as error:
+            await (
+                self.session.invalidate()
+            )  # the rollback did not get through, so nobody may use this connection
+            if not isinstance(error, DBAPIError | psycopg.Error):
+                raise
+        finally:
+            if self._with_own_timeouts is not None:
+                self._with_own_timeouts.exchange_seconds = Connection.exchange_seconds
+            await self._slot.__aexit__(None, None, None)

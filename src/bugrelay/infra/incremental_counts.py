@@ -1,0 +1,202 @@
+"""Exact totals without counting again, and without a reader who counts for seconds.
+
+A count is kept with the snapshot it was taken under. Later the total is that count, plus what the log of changes holds
+that the snapshot could not see; the sum is taken under a new snapshot and kept in its turn. PostgreSQL decides what
+was visible, so the total is the one that count(*) would give in the same statement, under any interleaving.
+
+A process keeps what it has read. A total of many rows is looked for in Redis as well, then in the table of kept totals,
+and a job counts what nobody has counted yet (docs/adr/0016).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import msgspec
+import structlog
+
+from bugrelay.errors import BugRelayError
+from bugrelay.infra.db.database import Query, Reader
+from bugrelay.infra.db.statistics import Statistics
+from bugrelay.infra.redis.client import RedisClient, RedisUnavailable
+
+MAX_ENTRIES = 4096
+# The log keeps an hour; a count that was not carried forward for this long is forgotten, so that no clock can bring
+# the two together.
+KEPT_SECONDS = 300
+SHARED_EVERY_SECONDS = 60  # a process that carries a total forward tells Redis about as often
+# Rows, about, that a reader counts: even with nothing of them in memory far from the limit of a statement.
+MAX_COUNTED_HERE = 20_000
+WAIT_SECONDS = 1.5  # for the job; then the reader counts after all, and still answers in time
+POLL_SECONDS = 0.05
+
+log = structlog.get_logger()
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """A count, the snapshot it was taken under, and the era of the counted table."""
+
+    total: int
+    snapshot: str
+    era: str
+
+
+@dataclass
+class _Kept:
+    counted: Counted
+    carried_at: float
+    shared_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class ByJob:
+    """How a total is found that is too large for a reader to count.
+
+    Attributes:
+        kept: SELECT of total, snapshot and era of `:key` as a job has kept them; no row when they cannot be believed.
+        job: The name of the job that counts the total of a key.
+    """
+
+    kept: Query
+    job: str
+
+
+_Find = Callable[[str], Awaitable[Counted | None]]
+Ask = Callable[[str, str], Awaitable[bool]]
+
+
+class IncrementalCounts:
+    """Totals of this process, by key; the least recently asked go first."""
+
+    def __init__(self, redis: RedisClient, ask: Ask) -> None:
+        """`ask` has the job of that name count the total of that key, or tells that no worker is there to do it."""
+        self.statistics = Statistics()
+        self._redis = redis
+        self._ask = ask
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._asked: dict[str, float] = {}
+
+    def known(self, key: str) -> int | None:
+        """The total as it was a moment ago, good for choosing a plan; None for one that is not known."""
+        kept = self._current(key)
+        return kept.counted.total if kept else None
+
+    async def read(
+        self,
+        reader: Reader,
+        key: str,
+        *,
+        count: Query,
+        changes: Query,
+        values: Mapping[str, Any],
+        by_job: ByJob | None = None,
+    ) -> tuple[int, Sequence[tuple[Any, ...]]]:
+        """How many rows there are now, and what else the statement gave: of one snapshot with the total.
+
+        Args:
+            reader: The primary: a standby's snapshots do not tell what was visible.
+            key: Everything that the count depends on.
+            count: SELECT of count, snapshot as text, era, and whatever else, in at least one row.
+            changes: The same with the sum of signs in place of the count; `:snapshot` is the one to count from.
+            values: Parameters of both.
+            by_job: For a total that is too large to count here.
+
+        Returns:
+            The total, and the rows without their first three columns.
+        """
+        for find in self._places(reader, by_job):
+            known = await find(key)
+            if known is None:
+                continue
+            rows = await reader.rows(changes, {**values, "snapshot": known.snapshot})
+            change, snapshot, era, *_ = rows[0]
+            if era == known.era:
+                total = known.total + change
+                await self._keep(key, Counted(total, snapshot, era), share=by_job is not None)
+                return total, [row[3:] for row in rows]
+        rows = await reader.rows(count, values)
+        total, snapshot, era, *_ = rows[0]
+        if era is not None:
+            await self._keep(key, Counted(total, snapshot, era), share=by_job is not None)
+        return total, [row[3:] for row in rows]
+
+    async def share(self, key: str, counted: Counted) -> None:
+        """Let every process find it; without Redis they read the table."""
+        with suppress(RedisUnavailable):
+            await self._redis.run("SET", _redis_key(key), msgspec.json.encode(counted), "EX", KEPT_SECONDS)
+
+    def _current(self, key: str) -> _Kept | None:
+        kept = self._kept.get(key)
+        return kept if kept is not None and time.time() - kept.carried_at < KEPT_SECONDS else None
+
+    async def _keep(self, key: str, counted: Counted, *, share: bool) -> None:
+        now = time.time()
+        before = self._kept.get(key)
+        kept = self._kept[key] = _Kept(counted, now, before.shared_at if before else 0.0)
+        self._kept.move_to_end(key)
+        if len(self._kept) > MAX_ENTRIES:
+            self._kept.popitem(last=False)
+        if share and now - kept.shared_at > SHARED_EVERY_SECONDS:
+            kept.shared_at = now
+            await self.share(key, counted)
+
+    def _places(self, reader: Reader, by_job: ByJob | None) -> Sequence[_Find]:
+        """Where a total may be known, the nearest first."""
+        if by_job is None:
+            return (self._of_process,)
+        return (
+            self._of_process,
+            self._of_redis,
+            partial(_of_table, reader, by_job),
+            partial(self._counted_by_job, reader, by_job),
+        )
+
+    async def _of_process(self, key: str) -> Counted | None:
+        kept = self._current(key)
+        return kept.counted if kept else None
+
+    async def _of_redis(self, key: str) -> Counted | None:
+        with suppress(RedisUnavailable, msgspec.DecodeError):
+            found = await self._redis.run("GET", _redis_key(key))
+            return msgspec.json.decode(found, type=Counted) if found else None
+        return None
+
+    async def _counted_by_job(self, reader: Reader, by_job: ByJob, key: str) -> Counted | None:
+        """Have it counted, and wait a moment; None when nobody counts, or not in time."""
+        now = time.monotonic()
+        for one in [one for one, at in self._asked.items() if now - at >= WAIT_SECONDS]:
+            del self._asked[one]
+        if key not in self._asked:
+            self._asked[key] = now
+            if not await self._could_ask(by_job.job, key):
+                self._asked.pop(key, None)
+                return None
+        while key in self._asked and time.monotonic() - now < WAIT_SECONDS:
+            await asyncio.sleep(POLL_SECONDS)
+            if found := await _of_table(reader, by_job, key):
+                return found
+        return None
+
+    async def _could_ask(self, job: str, key: str) -> bool:
+        try:
+            return await self._ask(job, key)
+        except BugRelayError as error:  # a database that takes no writes still tells totals
+            log.warning("total_not_asked_for", code=error.code)
+            return False
+
+
+async def _of_table(reader: Reader, by_job: ByJob, key: str) -> Counted | None:
+    row = await reader.row(by_job.kept, {"key": key})
+    return Counted(*row) if row else None
+
+
+def _redis_key(key: str) -> str:
+    return "total:" + hashlib.sha256(key.encode()).hexdigest()

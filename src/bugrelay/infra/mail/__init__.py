@@ -1,0 +1,1 @@
+"""Mails from templates."""

@@ -1,0 +1,1 @@
+"""Pictures, decoded and written anew."""

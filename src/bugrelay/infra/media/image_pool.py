@@ -1,0 +1,125 @@
+"""Pictures cleaned in processes that are killed when they take too long, and shared fairly by those who upload.
+
+A thread cannot be stopped: a picture that decodes for a minute would hold its place for a minute, and everybody
+else's uploads would be refused for as long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio import StreamReader, StreamWriter
+from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
+from typing import cast
+
+import msgspec
+import structlog
+
+from bugrelay.errors import ServiceUnavailable
+from bugrelay.infra.fair_semaphore import FairSemaphore
+from bugrelay.infra.media import image_worker
+from bugrelay.infra.media.image_worker import LENGTH_BYTES, REFUSALS, Reply, framed
+from bugrelay.infra.media.images import CleanImage, NotAnImage
+
+log = structlog.get_logger()
+
+# With two, one uploader (who gets one at a time) never holds them all. A picture at the limit takes some 400 MB.
+WORKERS = 2
+MAX_WAITING = 32
+# Shorter than the whole: who waited behind a picture that was killed still gets their turn.
+PICTURE_SECONDS = 3.0
+DEADLINE_SECONDS = 4.5  # of a picture, the wait before it included
+_READ_BUFFER_BYTES = 1 << 20
+# What a worker needs of our environment: none of it is a secret.
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "LANG", "LC_ALL")
+_CRASHES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL}
+
+
+class ImageCleaner:
+    """Cleans pictures, at most `WORKERS` at once and one of each uploader; processes start when first needed."""
+
+    def __init__(self) -> None:
+        self._semaphore = FairSemaphore(WORKERS, max_waiting=MAX_WAITING)
+        self._workers: set[Process] = set()
+        self._idle: list[Process] = []
+
+    async def clean(self, raw: bytes, *, uploader: str) -> CleanImage:
+        """The picture in `raw`, re-encoded.
+
+        Args:
+            raw: The file as it was sent.
+            uploader: Whose it is; uploaders take turns.
+
+        Raises:
+            NotAnImage: It is none, is broken, or costs too much to unpack; the message is for the person.
+            ServiceUnavailable: Too many pictures wait, or this one took longer than its deadline.
+        """
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS), self._semaphore.hold(uploader):
+                reply = await self._run(raw)
+        except TimeoutError as error:
+            raise ServiceUnavailable from error
+        if reply.image is not None:
+            return reply.image
+        log.info("picture_refused", error_type=reply.cause, size_bytes=len(raw))
+        raise REFUSALS.get(reply.refusal, NotAnImage)
+
+    async def close(self) -> None:
+        """End every process, whatever it is at."""
+        for worker in tuple(self._workers):
+            await self._end(worker)
+
+    async def _run(self, raw: bytes) -> Reply:
+        """One picture through a worker; when anything goes wrong with it, that process ends and the next is new."""
+        worker = self._take_idle() or await self._start()
+        try:
+            async with asyncio.timeout(PICTURE_SECONDS):
+                reply = await _exchange(worker, raw)
+        except BaseException as error:
+            await asyncio.shield(self._end(worker))
+            log.warning("image_worker_ended", exit_code=worker.returncode, cause=type(error).__name__)
+            if isinstance(error, (ConnectionError, asyncio.IncompleteReadError)):
+                raise (NotAnImage if worker.returncode in _CRASHES else ServiceUnavailable) from error
+            raise
+        self._idle.append(worker)
+        return reply
+
+    def _take_idle(self) -> Process | None:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.returncode is None:
+                return worker
+            self._workers.discard(worker)
+        return None
+
+    async def _start(self) -> Process:
+        worker = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", image_worker.__name__),
+            stdin=PIPE,
+            stdout=PIPE,
+            limit=_READ_BUFFER_BYTES,
+            env={name: value for name, value in os.environ.items() if name in _ENVIRONMENT},
+        )
+        self._workers.add(worker)
+        return worker
+
+    async def _end(self, worker: Process) -> None:
+        with suppress(ProcessLookupError):  # It has ended by itself.
+            worker.kill()
+        await worker.wait()
+        self._workers.discard(worker)
+
+
+async def _exchange(worker: Process, raw: bytes) -> Reply:
+    """
+    Raises:
+        ConnectionError, asyncio.IncompleteReadError: The process ended.
+    """
+    requests, replies = cast(StreamWriter, worker.stdin), cast(StreamReader, worker.stdout)  # both are pipes
+    requests.write(framed(raw))
+    await requests.drain()
+    length = int.from_bytes(await replies.readexactly(LENGTH_BYTES), "big")
+    return msgspec.msgpack.decode(await replies.readexactly(length), type=Reply)

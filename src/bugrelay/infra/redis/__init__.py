@@ -1,0 +1,1 @@
+"""Redis (or Valkey), which may vanish at any moment."""

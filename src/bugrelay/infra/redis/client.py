@@ -1,0 +1,252 @@
+"""The one way to Redis (or Valkey): a shared, pipelined connection with a deadline, and a breaker before it.
+
+Redis is optional at every moment. Whoever calls gets an answer within a quarter of a second, or
+`RedisUnavailable` and has something else to do then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import hiredis
+import structlog
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.exceptions import NoScriptError
+
+DEADLINE_SECONDS = 0.25
+DEADLINE_TICKS = 5
+# Nobody waits for a new connection except the start of the process, so it may take longer than a call.
+CONNECT_SECONDS = 1.0
+RETRY_SECONDS = 0.5
+
+Argument = str | bytes | int | float
+PROBE: tuple[Argument, ...] = ("SET", "bugrelay:probe", "1", "EX", 10)
+
+log = structlog.get_logger()
+
+
+class RedisUnavailable(Exception):
+    """No usable answer from Redis in time; whether the command took effect is unknown."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """A Lua script, sent by its SHA-1 once the server knows it."""
+
+    source: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha", hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest())
+
+
+class RedisClient:
+    """Runs commands while Redis is usable and refuses at once while it is not.
+
+    One task keeps the connection for the life of the process: it opens it, serves it until the first
+    failure, and then tries again every half second. A server that cannot be written to (a replica, a full or
+    a loading one) is as good as none, so a new connection is used only after a write went through.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Nothing is opened yet; `url` is `redis://…`, `rediss://…` or `unix://…`."""
+        # The pool only makes connections from the URL. RESP2 and no driver info save round trips at opening.
+        self._pool = ConnectionPool.from_url(
+            url, protocol=2, driver_info=None, socket_timeout=None, socket_connect_timeout=CONNECT_SECONDS
+        )
+        self._opening_commands: list[tuple[Argument, ...]] = []
+        self._connection: _PipelinedConnection | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._first_try_over = asyncio.Event()
+        self._warned = False
+
+    def on_connect(self, *command: Argument) -> None:
+        """Send this command on every new connection, before any other call and after any refused one."""
+        self._opening_commands.append(command)
+
+    async def start(self) -> None:
+        """Begin to keep a connection; returns after the first try, however that ended."""
+        self._keeper = asyncio.create_task(self._keep())
+        await self._first_try_over.wait()
+
+    async def close(self) -> None:
+        """End the connection and the task that keeps it."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+
+    @property
+    def state(self) -> Literal["ok", "down"]:
+        """Whether calls go to Redis at the moment."""
+        return "ok" if self._connection is not None and self._connection.open else "down"
+
+    async def ping(self) -> bool:
+        """Whether Redis answers now, within the deadline."""
+        try:
+            await self.run("PING")
+        except RedisUnavailable:
+            return False
+        return True
+
+    async def run(self, *command: Argument) -> Any:
+        """The reply to one command, as bytes, int, None or a list of these.
+
+        The command is on its way before the first wait: a caller that is cancelled does not take it back.
+
+        Raises:
+            RedisUnavailable: Redis is away, too slow, or answered with an error.
+        """
+        reply = await self._reply(command)
+        if isinstance(reply, NoScriptError):
+            raise RedisUnavailable("NOSCRIPT")
+        return reply
+
+    async def run_script(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """The reply to a script; a server that lost its scripts by a restart or a flush is taught again.
+
+        Raises:
+            RedisUnavailable: As for `run`.
+        """
+        reply = await self._reply(("EVALSHA", script.sha, len(keys), *keys, *arguments))
+        if isinstance(reply, NoScriptError):
+            return await self.run("EVAL", script.source, len(keys), *keys, *arguments)
+        return reply
+
+    async def _reply(self, command: tuple[Argument, ...]) -> Any:
+        if self._connection is None:
+            raise RedisUnavailable("not connected")
+        return await self._connection.send(command)
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                reason = await self._open_and_serve()
+            except Exception as error:  # noqa: BLE001 - whatever it was is logged, and trying goes on
+                reason = error
+            if not self._warned:
+                log.warning("redis_unavailable", reason=f"{type(reason).__name__}: {reason}"[:200])
+                self._warned = True
+            self._first_try_over.set()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _open_and_serve(self) -> BaseException:
+        """Use one connection until it fails; returns why it did."""
+        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await connection.connect()  # type: ignore[no-untyped-call]
+                await connection.send_command(*PROBE)
+                await connection.read_response()
+            self._connection = self._opened(connection)
+            return await self._connection.serve()
+        finally:
+            self._connection = None
+            await connection.disconnect(nowait=True)
+
+    def _opened(self, connection: AbstractConnection) -> _PipelinedConnection:
+        line = _PipelinedConnection(connection)
+        for command in self._opening_commands:
+            # An error reply closes the line, which is all that has to happen.
+            line.send(command).add_done_callback(asyncio.Future.exception)
+        if self._warned:
+            log.info("redis_available")
+            self._warned = False
+        self._first_try_over.set()
+        return line
+
+
+class _PipelinedConnection(asyncio.Protocol):
+    """One connection that all callers share: commands leave in batches, replies come back in the same order.
+
+    It fails as a whole, at the first reply that is an error or late. Sharing makes a cancelled caller
+    harmless (its reply is read and dropped) and costs one write for many calls. Nobody queues for a
+    connection, so when Redis hangs, all callers wait the same quarter of a second, not one after another.
+
+    redis-py has opened the connection (URL, TLS, password, database); from here on its transport is ours, for the
+    library's way through streams costs three times as much a call.
+    """
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        self.open = True
+        self._loop = asyncio.get_running_loop()
+        self._parser = hiredis.Reader()
+        self._outgoing: list[bytes] = []
+        self._waiting: deque[tuple[asyncio.Future[Any], int]] = deque()
+        self._tick = 0
+        self._failed: asyncio.Future[BaseException] = self._loop.create_future()
+        self._transport = connection._writer.transport  # type: ignore[union-attr]
+        self._transport.set_protocol(self)
+
+    def send(self, command: tuple[Argument, ...]) -> asyncio.Future[Any]:
+        """The reply to come; error replies close the line, only NOSCRIPT is returned as a value."""
+        if not self.open:
+            raise RedisUnavailable("connection lost")
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub knows tuples of one
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._waiting.append((future, self._tick))
+        return future
+
+    async def serve(self) -> BaseException:
+        """Until the first failure, which is returned; then every caller that still waits is refused."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            return await self._failed
+        finally:
+            self._refuse_all()
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed(data)
+        try:
+            while (reply := self._parser.gets()) is not False:
+                if isinstance(reply, hiredis.ReplyError):
+                    if not str(reply).startswith("NOSCRIPT"):
+                        raise reply
+                    reply = NoScriptError(str(reply))
+                future, _ = self._waiting.popleft()
+                if not future.done():
+                    future.set_result(reply)
+        except (
+            hiredis.HiredisError,
+            IndexError,
+        ) as error:  # a refusal, no RESP at all, or a reply to nothing
+            self._fail(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(exc or ConnectionResetError("connection lost"))
+
+    def _flush(self) -> None:
+        self._transport.write(b"".join(self._outgoing))
+        self._outgoing.clear()
+
+    def _fail(self, reason: BaseException) -> None:
+        self._refuse_all()
+        if not self._failed.done():
+            self._failed.set_result(reason)
+
+    async def _watch(self) -> None:
+        """Fail when the oldest call has waited for the deadline, counted in ticks of this loop.
+
+        Ticks, because a process that is short of CPU finds replies and passed deadlines at the same moment:
+        counted by the clock alone, its own slowness would look like that of Redis.
+        """
+        while True:
+            await asyncio.sleep(DEADLINE_SECONDS / DEADLINE_TICKS)
+            self._tick += 1
+            if self._waiting and self._tick - self._waiting[0][1] >= DEADLINE_TICKS:
+                self._fail(TimeoutError(f"no reply within {DEADLINE_SECONDS} s"))
+
+    def _refuse_all(self) -> None:
+        self.open = False
+        for future, _ in self._waiting:
+            if not future.done():
+                future.set_exception(RedisUnavailable("connection lost"))
+        self._waiting.clear()

@@ -1,0 +1,156 @@
+"""At most N calls in any window, counted in Redis for all processes, or in memory while Redis is away."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bugrelay.infra.redis.client import RedisClient, RedisUnavailable, Script
+from bugrelay.settings import Rate
+
+MAX_LOCAL_WINDOWS = 20_000
+
+# KEYS: one sorted set per bucket, of the moments (µs by the server's clock) of the calls that were allowed.
+# ARGV: a unique member, then limit and window in seconds for each key.
+# Reply: the wait in µs (0: allowed), then for each key the calls that remain and the µs until one is free.
+# The first write is the ZADD: a full server refuses that, but no longer once a script has written anything.
+_HIT = Script("""
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local wait = 0
+local reply = {}
+for i = 1, #KEYS do
+  local limit, window = tonumber(ARGV[2 * i]), ARGV[2 * i + 1] * 1000000
+  -- Lua itself writes 14 digits, which is not enough for a moment in µs.
+  local count = redis.call('ZCOUNT', KEYS[i], string.format('(%.0f', now - window), '+inf')
+  local reset = window
+  if count > 0 then
+    local index = -math.min(count, limit)
+    reset = redis.call('ZRANGE', KEYS[i], index, index, 'WITHSCORES')[2] + window - now
+  end
+  if count >= limit then wait = math.max(wait, reset) end
+  reply[2 * i - 1], reply[2 * i] = math.max(limit - count, 0), reset
+end
+if wait == 0 then
+  for i = 1, #KEYS do
+    local window = ARGV[2 * i + 1] * 1000000
+    redis.call('ZADD', KEYS[i], now, ARGV[1])
+    redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now - window)
+    redis.call('PEXPIRE', KEYS[i], window / 1000)
+    reply[2 * i - 1] = reply[2 * i - 1] - 1
+  end
+end
+table.insert(reply, 1, wait)
+return reply
+""")
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A limit and the name that its counts are kept under."""
+
+    name: str
+    rate: Rate
+
+
+Charge = tuple[Bucket, str]
+"""A bucket, and whose call it is: what `limit_identity` gives, or an account id."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether the call may go on, and the state of the tightest bucket that applied.
+
+    `reset_seconds` is the time until that bucket has one more free, rounded up.
+    """
+
+    allowed: bool
+    retry_after_seconds: int
+    """0 when allowed, else 1 or more."""
+    limit: int
+    remaining: int
+    reset_seconds: int
+
+
+class Limiter:
+    """An exact sliding window per bucket and identity.
+
+    Memory is at most `limit` members per key, for one window. Several charges are one atomic decision: all of
+    them or none, and a refused call counts nowhere.
+    """
+
+    def __init__(self, redis: RedisClient) -> None:
+        self._redis = redis
+        self._local = _LocalWindows()
+
+    async def hit(self, charges: Sequence[Charge]) -> Decision:
+        """Decide about one call and count it if it is allowed; `charges` must not be empty.
+
+        While Redis is away each process counts by itself, from what it counted in the last such time.
+        """
+        if not charges:
+            raise ValueError("a decision needs at least one charge")
+        keys = [_key(charge) for charge in charges]
+        rates = [bucket.rate for bucket, _ in charges]
+        numbers = [number for rate in rates for number in (rate.limit, rate.window_seconds)]
+        try:
+            wait_us, *states = await self._redis.run_script(_HIT, keys, [os.urandom(8), *numbers])
+        except RedisUnavailable:
+            wait_us, *states = self._local.hit(charges)
+        return _decision(charges, wait_us, list(zip(states[::2], states[1::2], strict=True)))
+
+
+def _key(charge: Charge) -> str:
+    # The braces put all buckets of one identity on one node, should Redis ever be sharded.
+    bucket, identity = charge
+    return f"bugrelay:limit:{{{identity}}}:{bucket.name}"
+
+
+def _decision(charges: Sequence[Charge], wait_us: int, states: list[tuple[int, int]]) -> Decision:
+    """`states` holds (remaining, µs until one is free) per charge; tightest is the fewest, then longest."""
+    tightest = min(range(len(charges)), key=lambda i: (states[i][0], -states[i][1]))
+    remaining, reset_us = states[tightest]
+    return Decision(
+        allowed=wait_us == 0,
+        retry_after_seconds=math.ceil(wait_us / 1_000_000),
+        limit=charges[tightest][0].rate.limit,
+        remaining=remaining,
+        reset_seconds=math.ceil(reset_us / 1_000_000),
+    )
+
+
+class _LocalWindows:
+    """The same windows in the memory of this process; beyond a number the longest unused are dropped."""
+
+    def __init__(self) -> None:
+        self._windows: OrderedDict[str, list[int]] = OrderedDict()
+
+    def hit(self, charges: Sequence[Charge]) -> list[int]:
+        """The same reply as the script gives."""
+        now_us = time.monotonic_ns() // 1000
+        wait_us = 0
+        reply: list[int] = []
+        for charge in charges:
+            rate, window_us = charge[0].rate, charge[0].rate.window_seconds * 1_000_000
+            calls = self._windows.get(_key(charge), [])
+            del calls[: bisect_right(calls, now_us - window_us)]
+            reset_us = calls[0] + window_us - now_us if calls else window_us
+            if len(calls) >= rate.limit:
+                wait_us = max(wait_us, reset_us)
+            reply += [rate.limit - len(calls), reset_us]
+        if wait_us == 0:
+            for index, charge in enumerate(charges):
+                self._count(_key(charge), now_us)
+                reply[2 * index] -= 1
+        return [wait_us, *reply]
+
+    def _count(self, key: str, now_us: int) -> None:
+        self._windows.setdefault(key, []).append(now_us)
+        self._windows.move_to_end(key)
+        if len(self._windows) > MAX_LOCAL_WINDOWS:
+            self._windows.popitem(last=False)

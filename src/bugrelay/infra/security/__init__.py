@@ -1,0 +1,1 @@
+"""Passwords, tokens, captchas, signed links, and lookups at places that users name."""

@@ -1,0 +1,273 @@
+"""Input is read field by field, so that an error names every field that does not fit.
+
+A request struct is plain msgspec: types, `Meta` limits and defaults. Two things are added here. Every string is
+normalised before its limits count (docs/api/conventions.md, "Text that people send"), unless the field is marked
+`Verbatim`; and an optional field takes `""` for null. A field with a `Check` ends with a function of ours; the texts in
+a list are normalised by theirs.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from email_validator import EmailNotValidError, validate_email
+
+from bugrelay.errors import FieldProblem, ValidationFailed
+from bugrelay.infra.text.plain import UnusableText, normalise, refuse_unusable
+from bugrelay.infra.text.urls import valid_http_url
+
+T = TypeVar("T", bound=msgspec.Struct)
+_TYPE_NAMES = {"str": "text", "array": "a list", "int": "a whole number", "bool": "true or false"}
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_MAX_ITEMS_NAMED = 100  # no list that we read may be longer
+
+
+class Verbatim:
+    """Marks a text that is taken as it was typed: passwords and tokens."""
+
+
+class OneLine:
+    """Marks a text without line breaks: titles and names."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Ends the reading of a field: returns the value to keep, raises ValueError with "must …"."""
+
+    run: Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class _Field:
+    name: str
+    attribute: str
+    type: Any
+    required: bool
+    optional: bool
+    as_typed: bool
+    one_line: bool
+    max_length: int | None
+    checks: tuple[Check, ...]
+
+
+@lru_cache
+def _fields_of(struct: type[msgspec.Struct]) -> tuple[_Field, ...]:
+    hints = get_type_hints(struct, include_extras=True)
+    return tuple(_describe(info, hints[info.name]) for info in msgspec.structs.fields(struct))
+
+
+def _describe(info: msgspec.structs.FieldInfo, hint: Any) -> _Field:
+    marks = _marks(hint)
+    return _Field(
+        name=info.encode_name,
+        attribute=info.name,
+        type=info.type,
+        required=info.required,
+        optional=type(None) in get_args(_bare(hint)),
+        as_typed=Verbatim in marks,
+        one_line=OneLine in marks,
+        max_length=(_limits(info.type) or (None, None))[1],
+        checks=tuple(mark for mark in marks if isinstance(mark, Check)),
+    )
+
+
+def _bare(hint: Any) -> Any:
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
+def _marks(hint: Any) -> list[Any]:
+    """What `Annotated` says of a field, also inside `… | None`."""
+    marks = list(get_args(hint)[1:]) if get_origin(hint) is Annotated else []
+    bare = _bare(hint)
+    if get_origin(bare) in (Union, types.UnionType):
+        for option in get_args(bare):
+            marks += _marks(option)
+    return marks
+
+
+def read_fields(values: Mapping[str, Any], struct: type[T], *, strict: bool = True) -> T:
+    """Make the struct from a mapping; unknown keys are ignored.
+
+    Args:
+        values: Decoded JSON, or the parameters of a query.
+        struct: What to make.
+        strict: False reads whole numbers and booleans from text, as a query has them.
+
+    Raises:
+        ValidationFailed: Names every field that does not fit.
+    """
+    kept: dict[str, Any] = {}
+    problems: list[FieldProblem] = []
+    for field in _fields_of(struct):
+        if field.name not in values:
+            if field.required:
+                problems.append(FieldProblem(field.name, "is required"))
+            continue
+        try:
+            kept[field.attribute] = _read(field, values[field.name], strict)
+        except _FieldProblems as found:
+            problems += found.problems
+    if problems:
+        raise ValidationFailed(problems)
+    return struct(**kept)
+
+
+class _FieldProblems(Exception):
+    def __init__(self, problems: list[FieldProblem]) -> None:
+        self.problems = problems
+
+
+def _read(field: _Field, value: Any, strict: bool) -> Any:
+    if isinstance(value, str):
+        value = _usable(field, value)
+    if value == "" and field.optional:
+        value = None
+    if value is None and field.required and not field.optional:
+        raise _FieldProblems([FieldProblem(field.name, "is required")])
+    if not strict and isinstance(value, str):
+        value = _from_text(field, value)
+    try:
+        value = msgspec.convert(value, field.type)
+    except msgspec.ValidationError as error:
+        problem = _problem(field, value, error)
+        in_an_item = problem.field != field.name
+        raise _FieldProblems((in_an_item and _item_problems(field, value)) or [problem]) from error
+    if value is not None:
+        value = _checked(field, value)
+    return value
+
+
+def _from_text(field: _Field, text: str) -> Any:
+    """The number or boolean that a query means. msgspec's own lax mode also takes `1e2`, `5.0` and `null`."""
+    kinds = _inspected(field.type)
+    if any(isinstance(kind, msgspec.inspect.IntType) for kind in kinds) and _WHOLE_NUMBER.fullmatch(text):
+        return int(text)
+    if any(isinstance(kind, msgspec.inspect.BoolType) for kind in kinds):
+        return {"true": True, "false": False, "1": True, "0": False}.get(text.lower(), text)
+    return text
+
+
+def _item_problems(field: _Field, value: Any) -> list[FieldProblem]:
+    """What is wrong with each item of a list of texts in which some are none; nothing for what is no such list."""
+    if not isinstance(value, list) or len(value) > _MAX_ITEMS_NAMED:
+        return []
+    texts = {place: item for place, item in enumerate(value) if isinstance(item, str)}
+    problems = {place: "must be text" for place in range(len(value)) if place not in texts}
+    try:
+        for check in field.checks:
+            check.run(list(texts.values()))
+    except ListProblem as error:
+        places = list(texts)
+        problems |= {places[i]: sentence for i, sentence in error.items}
+    except ValueError:
+        pass  # of the list as a whole, which is for the one who sends a list of texts
+    return [FieldProblem(f"{field.name}[{place}]", problems[place]) for place in sorted(problems)]
+
+
+def _checked(field: _Field, value: Any) -> Any:
+    try:
+        for check in field.checks:
+            value = check.run(value)
+    except ListProblem as error:
+        raise _FieldProblems([FieldProblem(f"{field.name}[{i}]", text) for i, text in error.items]) from error
+    except ValueError as error:
+        raise _FieldProblems([FieldProblem(field.name, str(error))]) from error
+    return value
+
+
+class ListProblem(ValueError):
+    """A check of a list found bad items: their positions and sentences."""
+
+    def __init__(self, items: list[tuple[int, str]]) -> None:
+        self.items = items
+        super().__init__("has items that do not fit")
+
+
+def _usable(field: _Field, value: str) -> str:
+    """The text as its limits are counted; one that is far too long is not normalised before it is refused."""
+    try:
+        if not field.as_typed:
+            return normalise(value, single_line=field.one_line, max_length=field.max_length)
+        refuse_unusable(value)
+    except UnusableText as error:
+        raise _FieldProblems([FieldProblem(field.name, str(error))]) from error
+    return value
+
+
+def _problem(field: _Field, value: Any, error: msgspec.ValidationError) -> FieldProblem:
+    text, _, path = str(error).partition(" - at `$")
+    return FieldProblem(field.name + path.rstrip("`"), _sentence(field, value, text))
+
+
+def _sentence(field: _Field, value: Any, text: str) -> str:
+    limits = _limits(field.type)
+    if isinstance(value, str) and "of length" in text and limits:
+        low, high = limits
+        if low and high:
+            return f"must have {low} to {high} characters"
+        return f"must have at most {high} characters" if high else f"must have at least {low} characters"
+    if "Invalid enum value" in text:
+        return f"must be one of {', '.join(str(option) for option in _options(field.type))}"
+    if text.startswith("Expected "):
+        wanted = text.removeprefix("Expected ")
+        for name, word in _TYPE_NAMES.items():
+            wanted = wanted.replace(f"`{name}`", word).replace(f"`{name} | null`", f"{word} or null")
+        return f"must be {wanted.replace('`', '')}"
+    return text[:1].lower() + text[1:]
+
+
+def text_limits(struct: type[msgspec.Struct], name: str) -> tuple[int | None, int | None]:
+    """The shortest and the longest text that a field takes, in characters."""
+    field = next(field for field in _fields_of(struct) if field.name == name)
+    return _limits(field.type) or (None, None)
+
+
+@lru_cache
+def _inspected(kind: Any) -> list[Any]:
+    info = msgspec.inspect.type_info(kind)
+    return list(info.types) if isinstance(info, msgspec.inspect.UnionType) else [info]
+
+
+def _limits(kind: Any) -> tuple[int | None, int | None] | None:
+    for info in _inspected(kind):
+        if isinstance(info, msgspec.inspect.StrType):
+            return info.min_length, info.max_length
+    return None
+
+
+def _options(kind: Any) -> tuple[Any, ...]:
+    for info in _inspected(kind):
+        if isinstance(info, msgspec.inspect.LiteralType):
+            return info.values
+    return ()
+
+
+def email_address(value: str) -> str:
+    """A check: an e-mail address, in the form the library normalises it to; nothing is looked up."""
+    try:
+        return validate_email(value, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError as error:
+        raise ValueError("must be an e-mail address") from error
+
+
+def utc_time(value: datetime) -> datetime:
+    """A check: the same time in UTC. One with an offset may lie outside the years that a datetime and RFC 3339 know:
+    PostgreSQL would store it, and nobody could read it again."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("must be in the years 1 to 9999 in UTC") from error
+
+
+def web_address(value: str) -> str:
+    """A check: an absolute http or https URL."""
+    if not valid_http_url(value):
+        raise ValueError("must be an absolute http or https URL")
+    return value

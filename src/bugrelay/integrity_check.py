@@ -1,0 +1,252 @@
+"""`bugrelay check`: what is stored twice, compared with the truth.
+
+Counters, copies, search documents, references and stored files are kept true by constraints, triggers and
+transactions; this says whether they are, after a restore or a fault. It reads one snapshot of the database, so it may
+run beside a busy server, on a connection of its own without the deadline that requests have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import bindparam, select
+
+from bugrelay.domain.bugs.models import Attachment
+from bugrelay.infra.db.database import Query, libpq_url, translated
+from bugrelay.infra.db.file_references import tables_that_name_files
+from bugrelay.infra.platform import Platform
+from bugrelay.infra.storage import FileMissing, Storage
+
+Connection = psycopg.AsyncConnection[Any]
+
+_FETCHED_AT_ONCE: Final = 500
+
+# Each gives one problem a row, as a sentence. A bug that was merged away shows nothing, so its counters are left out.
+_CHECKS: Final[tuple[LiteralString, ...]] = (
+    """
+    SELECT format('bug %s: vote_count is %s, its counted votes are %s', b.id, b.vote_count, coalesce(v.n, 0))
+    FROM bugs b LEFT JOIN (
+        SELECT bug_id, count(*) AS n FROM bug_votes WHERE counted GROUP BY bug_id
+    ) v ON v.bug_id = b.id
+    WHERE b.merged_into_id IS NULL AND b.vote_count <> coalesce(v.n, 0)
+    """,
+    """
+    SELECT format('bug %s: recent_vote_count is %s, its recent counted votes are %s',
+                  b.id, b.recent_vote_count, coalesce(v.n, 0))
+    FROM bugs b LEFT JOIN (
+        SELECT bug_id, count(*) AS n FROM bug_votes WHERE counted AND is_recent GROUP BY bug_id
+    ) v ON v.bug_id = b.id
+    WHERE b.merged_into_id IS NULL AND b.recent_vote_count <> coalesce(v.n, 0)
+    """,
+    """
+    SELECT format('bug %s: comment_count is %s, its visible comments are %s', b.id, b.comment_count, coalesce(c.n, 0))
+    FROM bugs b LEFT JOIN (
+        SELECT bug_id, count(*) AS n FROM comments WHERE removed_at IS NULL GROUP BY bug_id
+    ) c ON c.bug_id = b.id
+    WHERE b.merged_into_id IS NULL AND b.comment_count <> coalesce(c.n, 0)
+    """,
+    """
+    SELECT format('vote of user %s for bug %s: counts, but the user is banned', v.user_id, v.bug_id)
+    FROM bug_votes v JOIN users u ON u.id = v.user_id
+    WHERE v.counted AND u.banned_at IS NOT NULL AND coalesce(u.banned_until, 'infinity') > now()
+    """,
+    """
+    SELECT format('vote of user %s for bug %s: does not count, but the user is not banned', v.user_id, v.bug_id)
+    FROM bug_votes v JOIN users u ON u.id = v.user_id
+    WHERE NOT v.counted AND u.banned_at IS NULL AND u.erased_at IS NULL
+    """,
+    """
+    SELECT format('bug %s: is %s, but resolved_at is %s', id, status, coalesce(resolved_at::text, 'empty'))
+    FROM bugs WHERE (status IN ('fixed', 'wont_fix')) <> (resolved_at IS NOT NULL)
+    """,
+    """
+    SELECT format('bug %s: assigned_company_id is %s, its application belongs to %s',
+                  b.id, coalesce(b.assigned_company_id::text, 'empty'), coalesce(a.company_id::text, 'no company'))
+    FROM bugs b JOIN applications a ON a.id = b.application_id
+    WHERE b.assigned_company_id IS DISTINCT FROM a.company_id
+    """,
+    """
+    WITH RECURSIVE chain AS (
+        SELECT id, merged_into_id FROM bugs WHERE merged_into_id IS NOT NULL
+        UNION ALL
+        SELECT chain.id, b.merged_into_id FROM chain JOIN bugs b ON b.id = chain.merged_into_id
+    ) CYCLE id, merged_into_id SET in_circle USING path
+    SELECT DISTINCT format('bug %s: is merged into itself, by way of others', id)
+    FROM chain WHERE in_circle OR id = merged_into_id
+    """,
+    """
+    SELECT format('tag %s: its count is %s, the bugs that have it are %s', coalesce(c.name, t.name),
+                  coalesce(c.n, 0), coalesce(t.n, 0))
+    FROM (
+        SELECT name, sum(n) AS n
+        FROM (SELECT name, count AS n FROM tag_counts UNION ALL SELECT name, sign FROM tag_changes) AS kept
+        GROUP BY name
+    ) c FULL JOIN (
+        SELECT name, count(*) AS n FROM bugs, unnest(tags) AS name
+        WHERE removed_at IS NULL AND merged_into_id IS NULL GROUP BY name
+    ) t ON t.name = c.name
+    WHERE coalesce(c.n, 0) <> coalesce(t.n, 0)
+    """,
+    "SELECT format('bug %s: has no text', id) FROM bugs b WHERE NOT EXISTS (SELECT FROM bug_texts WHERE bug_id = b.id)",
+    """
+    SELECT format('bug %s: %s', id, CASE
+        WHEN NOT visible THEN 'cannot be seen, but can be searched'
+        WHEN found IS NULL THEN 'cannot be searched'
+        WHEN copied IS DISTINCT FROM original THEN 'what a search filters by is not what the bug says'
+        ELSE 'its search document is not that of its text' END)
+    FROM (
+        SELECT b.id, b.removed_at IS NULL AND b.merged_into_id IS NULL AS visible, b.title, a.name, t.description,
+               s.document AS found,
+               (s.status, s.priority, s.tags, s.application_id, s.assigned_company_id,
+                s.reporter_id, s.created_at) AS copied,
+               (b.status, b.priority, b.tags, b.application_id, b.assigned_company_id,
+                b.reporter_id, b.created_at) AS original
+        FROM bugs b JOIN applications a ON a.id = b.application_id JOIN bug_texts t ON t.bug_id = b.id
+        LEFT JOIN bug_search s ON s.bug_id = b.id
+    ) AS bug
+    WHERE CASE WHEN visible THEN copied IS DISTINCT FROM original
+                                 OR found IS DISTINCT FROM search_document(title, name, description)
+               ELSE found IS NOT NULL END
+    """,
+)
+
+_REFERENCES: Final = """
+    SELECT c.conrelid::regclass::text, c.confrelid::regclass::text, array_agg(child.attname ORDER BY k.place),
+           array_agg(parent.attname ORDER BY k.place)
+    FROM pg_constraint c
+    CROSS JOIN LATERAL unnest(c.conkey, c.confkey) WITH ORDINALITY AS k(child, parent, place)
+    JOIN pg_attribute child ON child.attrelid = c.conrelid AND child.attnum = k.child
+    JOIN pg_attribute parent ON parent.attrelid = c.confrelid AND parent.attnum = k.parent
+    WHERE c.contype = 'f' AND c.connamespace = 'public'::regnamespace
+    GROUP BY c.oid ORDER BY 1, 3
+"""
+
+_MISSING_FILES: Final = """
+    SELECT a.storage_key, format('attachment %s: %s', a.id, CASE
+        WHEN f.key IS NULL THEN 'its file ' || a.storage_key || ' is missing'
+        ELSE format('its file %s has %s bytes, not %s', a.storage_key, f.size_bytes, a.file_size) END), a.file_size
+    FROM attachments a LEFT JOIN stored_files f ON f.key = a.storage_key
+    WHERE f.key IS NULL OR f.size_bytes <> a.file_size
+"""
+# A picture is stored before its row is written, so a young file may still get one.
+_UNNAMED_FILES: Final = """
+    SELECT key, format('file %s: no attachment names it', key)
+    FROM stored_files f
+    WHERE modified_at < now() - interval '1 hour'
+      AND NOT EXISTS (SELECT FROM ({named}) AS n WHERE n.storage_key = f.key)
+"""
+
+
+_IS_NAMED = Query(select(Attachment.id).where(Attachment.storage_key == bindparam("storage_key")))
+
+
+async def problems(platform: Platform) -> AsyncIterator[str]:
+    """Each problem as a sentence, as it is found.
+
+    Raises:
+        ServiceUnavailable: PostgreSQL or the storage does not answer.
+    """
+    try:
+        async with _snapshot(platform) as connection:
+            for statement in _CHECKS:
+                async for row in _rows(connection, statement):
+                    yield row[0]
+            async for problem in _broken_references(connection):
+                yield problem
+            async for problem in _wrong_files(connection, platform):
+                yield problem
+    except psycopg.Error as error:
+        raise translated(error) from error
+
+
+@asynccontextmanager
+async def _snapshot(platform: Platform) -> AsyncIterator[Connection]:
+    """A transaction that sees one state of the database, beside a table of the files that are stored."""
+    options = "-c statement_timeout=0 -c timezone=UTC"
+    connection = await psycopg.AsyncConnection.connect(
+        libpq_url(platform.settings.database_url), application_name="bugrelay check", options=options
+    )
+    async with connection:
+        await _list_files(connection, platform.storage)
+        await connection.commit()
+        await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+        await connection.set_read_only(True)
+        yield connection
+
+
+async def _list_files(connection: Connection, storage: Storage) -> None:
+    await connection.execute(
+        "CREATE TEMPORARY TABLE stored_files (key text, size_bytes bigint, modified_at timestamptz)"
+    )
+    async with connection.cursor() as cursor, cursor.copy("COPY stored_files FROM STDIN") as copy:
+        async for file in storage.listing():
+            await copy.write_row((file.key, file.size_bytes, file.modified_at))
+    await connection.execute("CREATE INDEX ON stored_files (key)")
+    await connection.execute("ANALYZE stored_files")
+
+
+async def _rows(
+    connection: Connection, statement: sql.Composed | LiteralString
+) -> AsyncIterator[tuple[Any, ...]]:
+    """The rows a few at a time, however many there are."""
+    async with connection.cursor(name="problems") as cursor:
+        cursor.itersize = _FETCHED_AT_ONCE
+        await cursor.execute(statement)
+        async for row in cursor:
+            yield row
+
+
+async def _broken_references(connection: Connection) -> AsyncIterator[str]:
+    """Rows that name a row which is not there; PostgreSQL prevents them, except while it is restored."""
+    references = await (await connection.execute(_REFERENCES)).fetchall()
+    for child, parent, child_columns, parent_columns in references:
+        statement = sql.SQL(
+            "SELECT {values} FROM {child} AS c WHERE {filled} AND NOT EXISTS (SELECT FROM {parent} AS p WHERE {same})"
+        ).format(
+            values=sql.SQL(" || ', ' || ").join(
+                sql.SQL("{}::text").format(_column("c", name)) for name in child_columns
+            ),
+            child=sql.Identifier(child),
+            filled=sql.SQL(" AND ").join(
+                sql.SQL("{} IS NOT NULL").format(_column("c", name)) for name in child_columns
+            ),
+            parent=sql.Identifier(parent),
+            same=sql.SQL(" AND ").join(
+                sql.SQL("{} = {}").format(_column("p", theirs), _column("c", ours))
+                for ours, theirs in zip(child_columns, parent_columns, strict=True)
+            ),
+        )
+        async for row in _rows(connection, statement):
+            yield f"{child}.{','.join(child_columns)} {row[0]}: there is no such row in {parent}"
+
+
+def _column(table: str, name: str) -> sql.Identifier:
+    return sql.Identifier(table, name)
+
+
+async def _wrong_files(connection: Connection, platform: Platform) -> AsyncIterator[str]:
+    """Files come and go beside the snapshot, so what differs is looked at once more."""
+    async for key, problem, size_bytes in _rows(connection, _MISSING_FILES):
+        is_wrong = await _stored_size(platform.storage, key) != size_bytes
+        if is_wrong and await platform.database.row(_IS_NAMED, {"storage_key": key}):
+            yield problem
+    async for key, problem in _rows(connection, sql.SQL(_UNNAMED_FILES).format(named=_named_files())):
+        if await _stored_size(platform.storage, key) is not None:
+            yield problem
+
+
+def _named_files() -> sql.Composed:
+    tables = (sql.Identifier(name) for name in tables_that_name_files())
+    return sql.SQL(" UNION ALL ").join(
+        sql.SQL("SELECT storage_key FROM {}").format(table) for table in tables
+    )
+
+
+async def _stored_size(storage: Storage, key: str) -> int | None:
+    with suppress(FileMissing):
+        return (await storage.get(key)).size_bytes
+    return None

@@ -1,0 +1,149 @@
+"""`/bugs/{id}/vote`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import psycopg
+
+from tests.conftest import SignUp
+from tests.factories import Person
+from tests.responses import refused
+
+Bug = dict[str, Any]
+ADDED = "Vote added successfully"
+REMOVED = "Vote removed successfully"
+
+
+def vote_of(bug: Bug) -> str:
+    return f"/api/v1/bugs/{bug['id']}/vote"
+
+
+async def test_a_second_vote_removes_the_first(client: httpx.AsyncClient, ada: Person, bug: Bug) -> None:
+    for status, message, voted, count in (
+        (201, ADDED, True, 1),
+        (200, REMOVED, False, 0),
+        (201, ADDED, True, 1),
+    ):
+        response = await client.post(vote_of(bug), headers=ada.headers)
+        assert response.status_code == status
+        assert response.json() == {"message": message, "voted": voted, "vote_count": count}
+
+
+async def test_setting_and_withdrawing_are_safe_to_repeat(
+    client: httpx.AsyncClient, ada: Person, bug: Bug
+) -> None:
+    for method, status, message, voted, count in (
+        ("DELETE", 200, REMOVED, False, 0),
+        ("PUT", 201, ADDED, True, 1),
+        ("PUT", 200, ADDED, True, 1),
+        ("DELETE", 200, REMOVED, False, 0),
+        ("DELETE", 200, REMOVED, False, 0),
+    ):
+        response = await client.request(method, vote_of(bug), headers=ada.headers)
+        assert response.status_code == status
+        assert response.json() == {"message": message, "voted": voted, "vote_count": count}
+
+
+async def test_each_user_has_one_vote(client: httpx.AsyncClient, sign_up: SignUp, bug: Bug) -> None:
+    for count, name in enumerate(("one", "two", "three"), start=1):
+        person = await sign_up(name)
+        assert (await client.post(vote_of(bug), headers=person.headers)).json()["vote_count"] == count
+
+
+async def test_the_anonymous_cannot_vote(client: httpx.AsyncClient, bug: Bug) -> None:
+    for method in ("POST", "PUT", "DELETE"):
+        response = await client.request(method, vote_of(bug))
+        refused(response, 401, "AUTH_REQUIRED")
+        assert response.headers["www-authenticate"] == "Bearer"
+
+
+async def test_votes_at_once_count_as_rows(
+    client: httpx.AsyncClient, sign_up: SignUp, bug: Bug, sql: psycopg.Connection[Any]
+) -> None:
+    people = [await sign_up(f"voter{i}") for i in range(10)]
+    sent = [client.post(vote_of(bug), headers=people[0].headers) for _ in range(15)]
+    sent += [client.put(vote_of(bug), headers=person.headers) for person in people[1:] for _ in range(3)]
+    answers = await asyncio.gather(*sent)
+    assert {answer.status_code for answer in answers} <= {200, 201}
+    rows = sql.execute("SELECT count(*) FROM bug_votes").fetchone()
+    counted = sql.execute("SELECT vote_count FROM bugs").fetchone()
+    assert rows == counted
+    assert rows == (10,)  # fifteen toggles end with the vote
+
+
+async def test_a_vote_leaves_the_rest_of_the_bug_alone(
+    client: httpx.AsyncClient, ada: Person, bug: Bug
+) -> None:
+    await client.post(vote_of(bug), headers=ada.headers)
+    after = (await client.get(f"/api/v1/bugs/{bug['id']}")).json()["bug"]
+    assert {**bug, "vote_count": 1} == {name: after[name] for name in bug}
+
+
+async def test_votes_that_waited_together_get_each_their_own_answer(
+    client: httpx.AsyncClient,
+    sign_up: SignUp,
+    bug: Bug,
+    database_url: str,
+    sql: psycopg.Connection[Any],
+) -> None:
+    ada, bob, eve = [await sign_up(name) for name in ("ada", "bob", "eve")]
+    wanted = [("POST", ada), ("PUT", bob), ("POST", ada), ("PUT", eve), ("DELETE", bob), ("PUT", ada)]
+    with psycopg.connect(database_url) as holding:
+        holding.execute("SELECT 1 FROM bugs WHERE id = %s FOR UPDATE", (bug["id"],))
+        votes = []
+        for method, person in wanted:
+            votes.append(asyncio.create_task(client.request(method, vote_of(bug), headers=person.headers)))
+            await asyncio.sleep(0.1)
+        sql.execute("UPDATE users SET banned_at = now() WHERE id = %s", (eve.id,))
+    answers = await asyncio.gather(*votes)
+    assert [(answer.status_code, answer.json().get("vote_count")) for answer in answers] == [
+        (201, 1),
+        (201, 2),
+        (200, 1),
+        (403, None),
+        (200, 0),
+        (201, 1),
+    ]
+    assert answers[3].json()["error"]["code"] == "ACCOUNT_BANNED"
+    assert sql.execute("SELECT vote_count FROM bugs").fetchone() == (1,)
+    assert sql.execute("SELECT user_id::text FROM bug_votes").fetchall() == [(ada.id,)]
+
+
+async def test_votes_that_waited_for_a_removal_find_no_bug(
+    client: httpx.AsyncClient, sign_up: SignUp, bug: Bug, database_url: str, sql: psycopg.Connection[Any]
+) -> None:
+    people = [await sign_up(name) for name in ("ada", "bob", "eve")]
+    with psycopg.connect(database_url) as holding:
+        holding.execute("UPDATE bugs SET removed_at = now() WHERE id = %s", (bug["id"],))
+        votes = []
+        for person in people:
+            votes.append(asyncio.create_task(client.put(vote_of(bug), headers=person.headers)))
+            await asyncio.sleep(0.1)
+    for answer in await asyncio.gather(*votes):
+        refused(answer, 404, "BUG_NOT_FOUND")
+    assert sql.execute("SELECT count(*) FROM bug_votes").fetchone() == (0,)
+
+
+async def test_a_voter_who_is_busy_elsewhere_is_waited_for_alone(
+    client: httpx.AsyncClient, sign_up: SignUp, bug: Bug, database_url: str, sql: psycopg.Connection[Any]
+) -> None:
+    ada, bob, eve = [await sign_up(name) for name in ("ada", "bob", "eve")]
+    with psycopg.connect(database_url) as holding, psycopg.connect(database_url) as keeping:
+        keeping.execute("SELECT 1 FROM users WHERE id = %s FOR UPDATE", (bob.id,))
+        holding.execute("SELECT 1 FROM bugs WHERE id = %s FOR UPDATE", (bug["id"],))
+        votes = []
+        for person in (ada, bob, eve):
+            votes.append(asyncio.create_task(client.put(vote_of(bug), headers=person.headers)))
+            await asyncio.sleep(0.1)
+        holding.rollback()
+        await asyncio.sleep(0.3)
+        assert sql.execute("SELECT vote_count FROM bugs").fetchone() == (2,)
+    answers = await asyncio.gather(*votes)
+    assert [(answer.status_code, answer.json()["vote_count"]) for answer in answers] == [
+        (201, 1),
+        (201, 3),
+        (201, 2),
+    ]

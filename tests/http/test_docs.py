@@ -1,0 +1,218 @@
+"""`/docs` and the OpenAPI document."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from typing import Any, get_args, get_type_hints
+
+import httpx
+import msgspec
+import pytest
+from jsonschema_rs import Draft202012Validator
+from litestar.handlers.http_handlers import HTTPRouteHandler
+
+from bugrelay.app import create_app, openapi_bytes
+from bugrelay.domain.bugs.schemas import BugQuery
+from bugrelay.http.openapi import Example
+from bugrelay.infra.validation import read_fields
+from bugrelay.settings import Settings
+
+METHODS = ("get", "post", "put", "patch", "delete")
+MAIN_OPERATIONS = [
+    ("/api/v1/bugs", "post"),
+    ("/api/v1/bugs", "get"),
+    ("/api/v1/bugs/{bug_id}", "get"),
+    ("/api/v1/bugs/{bug_id}", "patch"),
+    ("/api/v1/bugs/{bug_id}/status", "patch"),
+    ("/api/v1/bugs/{bug_id}/history", "get"),
+    ("/api/v1/bugs/{bug_id}/vote", "post"),
+    ("/api/v1/bugs/{bug_id}/vote", "put"),
+    ("/api/v1/bugs/{bug_id}/vote", "delete"),
+    ("/api/v1/bugs/{bug_id}/comments", "post"),
+    ("/api/v1/bugs/{bug_id}/company-response", "post"),
+    ("/api/v1/auth/register", "post"),
+    ("/api/v1/auth/login", "post"),
+    ("/api/v1/auth/refresh", "post"),
+]
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(openapi_bytes())
+    return parsed
+
+
+def operations_of(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (path, method, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if method in METHODS
+    ]
+
+
+def handlers_of(settings: Settings) -> list[tuple[str, HTTPRouteHandler]]:
+    """Our handlers under the paths of the document; pages for people are not in it."""
+    app = create_app(settings)
+    return [
+        (re.sub(r":[a-z]+\}", "}", route.path), handler)
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+        if isinstance(handler, HTTPRouteHandler)
+        and "access" in handler.opt
+        and handler.resolve_include_in_schema()
+    ]
+
+
+async def test_the_document_is_served_and_is_openapi_3_1(
+    client: httpx.AsyncClient, document: dict[str, Any]
+) -> None:
+    response = await client.get("/docs/openapi.json")
+    assert response.status_code == 200
+    assert response.json() == document
+    assert document["openapi"].startswith("3.1")
+    assert document["info"]["title"]
+    assert document["info"]["version"]
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    references = set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)))
+    assert references
+    for reference in references:
+        place: Any = document
+        for step in reference.removeprefix("#/").split("/"):
+            place = place[step]
+
+
+def test_every_schema_is_json_schema(document: dict[str, Any]) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        Draft202012Validator({**schema, "components": document["components"]}), name
+
+
+def test_every_operation_is_told_completely(document: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for _, _, operation in operations_of(document)]
+    assert len(ids) == len(set(ids))
+    for path, method, operation in operations_of(document):
+        assert operation["summary"], (path, method)
+        assert "For: " in operation["description"], (path, method)
+        assert any(status.startswith(("2", "3")) for status in operation["responses"])
+        assert operation["security"]
+        named = {one["name"] for one in operation.get("parameters", []) if one["in"] == "path"}
+        assert named == set(re.findall(r"\{([^}]+)\}", path))
+        for status, answer in operation["responses"].items():
+            assert answer["description"]
+            if status >= "400" and path != "/ready":
+                body = answer["content"]["application/json"]
+                assert body["schema"] == {"$ref": "#/components/schemas/Error"}
+                assert body["example"]["error"]["code"]
+
+
+def test_every_route_is_in_the_document(document: dict[str, Any], settings: Settings) -> None:
+    routed = {
+        (path, method.lower()) for path, handler in handlers_of(settings) for method in handler.http_methods
+    }
+    written = {(path, method) for path, method, _ in operations_of(document)}
+    assert written == routed
+    assert ("/api/v1/bugs/{bug_id}/vote", "put") in written
+
+
+def test_the_parameters_of_a_list_are_those_it_reads(document: dict[str, Any]) -> None:
+    parameters = document["paths"]["/api/v1/bugs"]["get"]["parameters"]
+    assert {one["name"] for one in parameters if one["in"] == "query"} == set(BugQuery.__struct_fields__)
+    limits = {one["name"]: one["schema"] for one in parameters}
+    assert (limits["limit"]["maximum"], limits["page"]["minimum"]) == (100, 1)
+    assert limits["status"]["enum"] == ["fixed", "open", "reviewing", "wont_fix"]
+
+
+# --- examples -------------------------------------------------------------------------------------------------------
+
+
+def test_the_main_operations_have_examples(document: dict[str, Any]) -> None:
+    for path, method in MAIN_OPERATIONS:
+        operation = document["paths"][path][method]
+        success = min(operation["responses"])
+        assert operation["responses"][success]["content"]["application/json"]["example"], (path, method)
+        if "requestBody" in operation:
+            assert operation["requestBody"]["content"]["application/json"]["example"], (path, method)
+
+
+def test_every_example_fits_its_structs(settings: Settings) -> None:
+    """As requests are read, and exactly as answers are written: no key too many, none too few."""
+    seen = 0
+    for path, handler in handlers_of(settings):
+        example = handler.opt.get("example")
+        if not isinstance(example, Example):
+            continue
+        seen += 1
+        hints = get_type_hints(handler.fn)
+        (answered,) = get_args(hints["return"])
+        value = msgspec.convert(example.answer, answered)
+        assert json.loads(msgspec.json.encode(value)) == example.answer, path
+        if example.request is not None:
+            wanted = handler.parsed_data_field
+            assert wanted is not None
+            assert example.request.keys() <= set(wanted.annotation.__struct_fields__)
+            read_fields(example.request, wanted.annotation)
+    assert seen >= len(MAIN_OPERATIONS)
+
+
+async def test_the_example_report_is_accepted(client: httpx.AsyncClient, document: dict[str, Any]) -> None:
+    operation = document["paths"]["/api/v1/bugs"]["post"]
+    sent = operation["requestBody"]["content"]["application/json"]["example"]
+    response = await client.post("/api/v1/bugs", json=sent)
+    assert response.status_code == 201
+    shown = operation["responses"]["201"]["content"]["application/json"]["example"]
+    assert response.json().keys() == shown.keys()
+    assert response.json()["bug"].keys() == shown["bug"].keys()
+
+
+# --- the page -------------------------------------------------------------------------------------------------------
+
+
+async def test_the_page_needs_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
+    page = await client.get("/docs")
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert not re.search(r"(?:src|href)\s*=\s*[\"']?(?:https?:)?//", page.text)
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert loaded
+    for address in loaded:
+        assert address.startswith("/docs/")
+        asset = await client.get(address)
+        assert asset.status_code == 200, address
+        assert asset.headers["content-type"].startswith(("text/css", "application/javascript"))
+        assert not re.search(rb"@import|url\(\s*[\"']?https?:", asset.content[:2_000_000]), address
+    start = next(address for address in loaded if address.endswith("start.js"))
+    assert "/docs/openapi.json" in (await client.get(start)).text
+
+
+async def test_only_the_named_assets_are_served(client: httpx.AsyncClient) -> None:
+    for name in ("x.js", "..%2f..%2fsettings.py", "%00", "swagger-ui.css.map", ""):
+        assert (await client.get(f"/docs/assets/{name}")).status_code == 404
+
+
+async def test_an_asset_is_compressed_once_and_kept_by_clients(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Swagger UI has 1.5 MB: compressing it for each request would hold the event loop for a tenth of a second."""
+    address = "/docs/assets/swagger-ui-bundle.js"
+    plain = await client.get(address, headers={"Accept-Encoding": "identity"})
+    compressed: list[int] = []
+    compress = gzip.compress
+
+    def counted(content: bytes, *args: Any, **options: Any) -> bytes:
+        compressed.append(len(content))
+        return compress(content, *args, **options)
+
+    monkeypatch.setattr(gzip, "compress", counted)
+    for _ in range(3):
+        packed = await client.get(address, headers={"Accept-Encoding": "gzip"})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert packed.content == plain.content
+        assert packed.headers["etag"] == plain.headers["etag"]
+    assert compressed == []
+    known = {"If-None-Match": plain.headers["etag"]}
+    assert (await client.get(address, headers=known)).status_code == 304

@@ -1,0 +1,90 @@
+"""Hot answers are short-lived and hold nothing that was asked before a write."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from bugrelay.infra.redis import local_cache as module
+from bugrelay.infra.redis.cache import Cache
+from bugrelay.infra.redis.client import RedisClient
+from bugrelay.infra.redis.local_cache import LOCAL_SECONDS, CachedResponse, CacheKey, LocalCache
+from tests.faults.proxy import FaultProxy
+
+KEY = ("/api/v1/bugs", b"page=1")
+
+
+def answer(*, asked_at: float | None = None, group: str = "bugs", body: bytes = b"old") -> CachedResponse:
+    return CachedResponse(
+        body, b'W/"1"', [], CacheKey(group, "1", "/bugs"), time.monotonic() if asked_at is None else asked_at
+    )
+
+
+def body_of(hot: LocalCache, key: tuple[str, bytes] = KEY) -> bytes | None:
+    kept = hot.get(key)
+    return kept.body if kept else None
+
+
+def test_an_answer_is_kept_until_its_time_is_over() -> None:
+    hot = LocalCache()
+    hot.put(KEY, answer(asked_at=time.monotonic() - LOCAL_SECONDS + 0.1))
+    assert body_of(hot) == b"old"
+    time.sleep(0.11)
+    assert body_of(hot) is None
+
+
+def test_forgetting_drops_the_group_and_leaves_the_others() -> None:
+    hot = LocalCache()
+    hot.put(KEY, answer())
+    hot.put(("/api/v1/bugs/1", b""), answer(group="bug:1"))
+    hot.invalidate("bugs", "unheard of")
+    assert body_of(hot) is None
+    assert body_of(hot, ("/api/v1/bugs/1", b"")) == b"old"
+
+
+def test_what_was_asked_before_a_write_is_not_kept_when_it_comes_later() -> None:
+    hot = LocalCache()
+    asked_at = time.monotonic()
+    hot.invalidate("bugs")
+    hot.put(KEY, answer(asked_at=asked_at))
+    assert body_of(hot) is None
+    hot.put(KEY, answer(body=b"new"))
+    assert body_of(hot) == b"new"
+
+
+def test_what_was_asked_before_the_last_of_many_writes_is_not_kept_either() -> None:
+    hot = LocalCache()
+    hot.invalidate("bugs")
+    asked_at = time.monotonic()
+    for number in range(1000):
+        hot.invalidate(f"bug:{number}")
+    hot.invalidate("bugs")
+    hot.put(KEY, answer(asked_at=asked_at))
+    assert body_of(hot) is None
+
+
+async def test_an_answer_of_redis_from_before_it_was_told_is_not_kept(
+    proxied_gate: RedisClient, proxy: FaultProxy
+) -> None:
+    """The write has begun to forget, Redis has not heard of it yet, and a reader is given the old entry."""
+    cache = Cache(proxied_gate)
+    proxy.set_mode("delay", delay_seconds=0.05)
+    forgetting = asyncio.create_task(cache.invalidate("bugs"))
+    await asyncio.sleep(0.02)
+    cache.local.put(KEY, answer())
+    assert body_of(cache.local) == b"old"
+    await forgetting
+    assert body_of(cache.local) is None
+
+
+def test_memory_is_bounded_by_number_and_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_RESPONSES", 3)
+    monkeypatch.setattr(module, "MAX_BYTES", 10)
+    hot = LocalCache()
+    for number in range(4):
+        hot.put((str(number), b""), answer(body=b"x"))
+    assert [body_of(hot, (str(number), b"")) for number in range(4)] == [None, b"x", b"x", b"x"]
+    hot.put(("large", b""), answer(body=b"x" * 9))
+    assert [body_of(hot, (name, b"")) for name in ("1", "2", "3", "large")] == [None, None, b"x", b"x" * 9]
