@@ -6,6 +6,7 @@ from bugrelay.domain.accounts import plugin as accounts
 from bugrelay.domain.bugs import plugin as bugs
 from bugrelay.domain.companies import plugin as companies
 from bugrelay.domain.dashboards import plugin as reports
+from bugrelay.domain.files import plugin as files
 from bugrelay.domain.moderation import plugin as moderation
 from bugrelay.domain.profiles import plugin as profiles
 from bugrelay.infra.platform import Platform, open_platform
@@ -14,6 +15,7 @@ from bugrelay.settings import Settings
 
 DOMAINS: tuple[DomainPlugin, ...] = (
     accounts.PLUGIN,
+    files.PLUGIN,
     companies.PLUGIN,
     bugs.PLUGIN,
     moderation.PLUGIN,

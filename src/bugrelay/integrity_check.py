@@ -16,8 +16,8 @@ from psycopg import sql
 from sqlalchemy import bindparam, select
 
 from bugrelay.domain.bugs.models import Attachment
+from bugrelay.domain.files.repository import tables_that_name_files
 from bugrelay.infra.db.database import Query, libpq_url, translated
-from bugrelay.infra.db.file_references import tables_that_name_files
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.storage import FileMissing, Storage
 

@@ -9,15 +9,15 @@ from litestar.response import Stream
 
 from bugrelay.api.v1.guards.bugs import require_may_attach, require_may_detach
 from bugrelay.domain.bugs import repository
-from bugrelay.domain.bugs.errors import FileNotFound, FileTooLarge
 from bugrelay.domain.bugs.schemas import AttachmentResponse
-from bugrelay.domain.bugs.service.attachments import attach, detach, new_storage_key
+from bugrelay.domain.bugs.service.attachments import FOLDER, attach, detach
+from bugrelay.domain.files.errors import FileNotFound, FileTooLarge
+from bugrelay.domain.files.service import open_file, store_picture
 from bugrelay.http.files import file_response
 from bugrelay.http.guard import anyone, users
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import Message, json_response
 from bugrelay.http.uploads import read_upload
-from bugrelay.infra.storage import FileMissing
 from bugrelay.infra.text.plain import clean_filename
 
 
@@ -37,26 +37,25 @@ class AttachmentController(Controller):
             max_bytes=limit,
             too_large=FileTooLarge(f"The file is larger than {platform.settings.max_upload_mb} MiB"),
         )
-        image = await platform.images.clean(upload.content, uploader=str(request.user_id))
-        storage_key = new_storage_key(image)
-        await platform.storage.put(storage_key, image.content, content_type=image.mime_type)
         bug_id = request.path_id("bug_id")
         work = platform.work()
-        try:
-            async with work:
-                attachment_id = await attach(
-                    work,
-                    bug_id,
-                    user_id=request.user_id,
-                    filename=clean_filename(upload.filename),
-                    storage_key=storage_key,
-                    image=image,
-                    is_admin=request.viewer.is_admin,
-                )
-                stored = await repository.list_attachments(work.reader, bug_id)
-        finally:
-            if not work.may_be_committed:  # else perhaps the row is there, and must not lose its file
-                await platform.storage.delete(storage_key)
+        async with store_picture(
+            work,
+            upload.content,
+            folder=FOLDER,
+            uploader=str(request.user_id),
+            images=platform.images,
+            storage=platform.storage,
+        ) as file:
+            attachment_id = await attach(
+                work,
+                bug_id,
+                user_id=request.user_id,
+                filename=clean_filename(upload.filename),
+                file=file,
+                is_admin=request.viewer.is_admin,
+            )
+            stored = await repository.list_attachments(work.reader, bug_id)
         attachment = next(one for one in stored if one.id == attachment_id)
         return json_response(AttachmentResponse("File uploaded successfully", attachment), status=201)
 
@@ -86,15 +85,12 @@ class UploadController(Controller):
     async def serve(self, request: ApiRequest) -> Response[bytes] | Stream:
         """A stored picture, under its true type, in a form that runs nothing."""
         name = request.path_params["name"]
-        storage_key = f"bugs/{name}"
+        storage_key = f"{FOLDER}/{name}"
         known = _OUR_NAME.fullmatch(name) is not None
         mime_type = await repository.type_of_file(request.platform.database, storage_key) if known else None
         if mime_type is None:
             raise FileNotFound
-        try:
-            stored = await request.platform.storage.get(storage_key)
-        except FileMissing as error:
-            raise FileNotFound from error
+        stored = await open_file(request.platform.storage, storage_key)
         return file_response(request, stored, media_type=mime_type, headers=INERT | {"ETag": f'"{name}"'})
 
 

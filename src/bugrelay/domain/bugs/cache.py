@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from bugrelay.domain.bugs.events import AttachmentRemoved, BugChanged, VotesRecounted
+from bugrelay.domain.bugs.events import BugChanged, VotesRecounted
 from bugrelay.domain.bugs.schemas import BugQuery
 from bugrelay.infra.platform import Platform
 
@@ -37,9 +37,5 @@ def subscribe(platform: Platform) -> None:
         details = (detail_group(bug_id) for bug_id in event.bug_ids[:MAX_INVALIDATED])
         await platform.cache.invalidate(LISTS, *details)
 
-    async def delete_file(event: AttachmentRemoved) -> None:
-        await platform.storage.delete(event.storage_key)
-
     platform.bus.subscribe_afterwards(BugChanged, forget)
     platform.bus.subscribe_afterwards(VotesRecounted, forget_all)
-    platform.bus.subscribe_afterwards(AttachmentRemoved, delete_file)

@@ -34,19 +34,7 @@ class AttachmentNotFound(BugRelayError):
     message = "There is no such attachment"
 
 
-class FileNotFound(BugRelayError):
-    code = "FILE_NOT_FOUND"
-    status = 404
-    message = "There is no such file"
-
-
 class TooManyAttachments(BugRelayError):
     code = "TOO_MANY_ATTACHMENTS"
     status = 400
     message = "A bug can have 20 attachments at most"
-
-
-class FileTooLarge(BugRelayError):
-    code = "FILE_TOO_LARGE"
-    status = 400
-    message = "The file is too large"

@@ -22,13 +22,6 @@ class VotesRecounted:
 
 
 @dataclass(frozen=True)
-class AttachmentRemoved:
-    """No row names this file any more."""
-
-    storage_key: str
-
-
-@dataclass(frozen=True)
 class ActedAsAdmin:
     """On a bug that is not theirs, somebody did what they may do only as a system admin.
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import delete, func, select, text, tuple_, update
 
-from bugrelay.domain.bugs import reassignment, sweeping
+from bugrelay.domain.bugs import reassignment
 from bugrelay.domain.bugs.models import Bug, CaptchaToken, Vote
 from bugrelay.domain.bugs.search.counting import COUNT_JOB, count_total, keep_totals
 from bugrelay.infra.idempotency import KEPT_FOR, IdempotencyKey
@@ -68,12 +68,11 @@ async def fold_tags(platform: Platform) -> None:
 
 
 TASKS = Tasks(
-    by_name={**reassignment.TASKS.by_name, **sweeping.TASKS.by_name, COUNT_JOB: count_total},
+    by_name={**reassignment.TASKS.by_name, COUNT_JOB: count_total},
     periodic={
         "bugs.age_votes": Periodic("* * * * *", age_votes),
         "bugs.keep_totals": Periodic("* * * * *", keep_totals),
         "bugs.fold_tags": Periodic("* * * * *", fold_tags),
         "bugs.clean_up": Periodic("*/10 * * * *", clean_up),
-        "bugs.sweep_all_files": Periodic("41 * * * *", sweeping.sweep_all_files),
     },
 )

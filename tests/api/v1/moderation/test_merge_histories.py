@@ -18,6 +18,7 @@ from bugrelay.domain.bugs.errors import AttachmentNotFound, BugNotFound, Comment
 from bugrelay.domain.bugs.service.attachments import attach, detach
 from bugrelay.domain.bugs.service.comments import withdraw_comment, write_comment
 from bugrelay.domain.bugs.service.votes import vote_within
+from bugrelay.domain.files.schemas import NewFile
 from bugrelay.domain.moderation import errors
 from bugrelay.domain.moderation.service.bans import ban_user, unban_user
 from bugrelay.domain.moderation.service.merging import merge_bugs, unmerge_bug
@@ -29,7 +30,6 @@ from bugrelay.domain.moderation.service.removal import (
 )
 from bugrelay.errors import AccountBanned
 from bugrelay.infra.db.unit_of_work import UnitOfWork
-from bugrelay.infra.media.images import CleanImage
 from bugrelay.infra.platform import Platform
 from tests.api.v1.moderation.acts import Sql, found_problems
 from tests.factories import put_application, put_bug
@@ -106,15 +106,14 @@ class Board:
 
     async def _attach(self, work: UnitOfWork, person: int, bug: int) -> None:
         name = f"picture {len(self._pictures)}"
-        image = CleanImage(b"", "image/png", "png")
+        file = NewFile(str(uuid4()), size_bytes=0, mime_type="image/png")
         self._pictures.append(
             await attach(
                 work,
                 self.bugs[bug],
                 user_id=self.people[person],
                 filename=name,
-                storage_key=str(uuid4()),
-                image=image,
+                file=file,
             )
         )
 

@@ -1,8 +1,7 @@
-"""Pictures of a bug: the file is stored first, then the row; a file that no row names is nobody's."""
+"""Pictures of a bug: how many, whose, and which of the stored files they are."""
 
 from __future__ import annotations
 
-import re
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
@@ -10,27 +9,15 @@ from sqlalchemy import delete, func, select
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs import repository
 from bugrelay.domain.bugs.errors import AttachmentNotFound, BugNotFound, TooManyAttachments
-from bugrelay.domain.bugs.events import ActedAsAdmin, AttachmentRemoved, BugChanged
+from bugrelay.domain.bugs.events import ActedAsAdmin, BugChanged
 from bugrelay.domain.bugs.models import Attachment
+from bugrelay.domain.files import service as files
+from bugrelay.domain.files.schemas import NewFile
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.media.images import CleanImage
-from bugrelay.infra.security.tokens import new_secret
 
 MAX_ATTACHMENTS = 20
-
-
-_STORAGE_KEY = re.compile(r"bugs/[A-Za-z0-9_-]{43}\.[a-z]{1,5}")
-
-
-def new_storage_key(image: CleanImage) -> str:
-    """A name of our own that nobody guesses."""
-    return f"bugs/{new_secret()}.{image.extension}"
-
-
-def is_storage_key_of_ours(key: str) -> bool:
-    """Whether `new_storage_key` makes such names; a folder or bucket may hold other things."""
-    return _STORAGE_KEY.fullmatch(key) is not None
+FOLDER = "bugs"  # of storage
 
 
 async def attach(
@@ -39,8 +26,7 @@ async def attach(
     *,
     user_id: UUID,
     filename: str,
-    storage_key: str,
-    image: CleanImage,
+    file: NewFile,
     is_admin: bool = False,
 ) -> UUID:
     """Name a stored file as a picture of the bug. An admin who does it to somebody else's bug acts as one.
@@ -60,9 +46,9 @@ async def attach(
         bug_id=bug_id,
         user_id=user_id,
         filename=filename,
-        storage_key=storage_key,
-        file_size=len(image.content),
-        mime_type=image.mime_type,
+        storage_key=file.storage_key,
+        file_size=file.size_bytes,
+        mime_type=file.mime_type,
     )
     work.session.add(attachment)
     if is_admin and user_id != bug.reporter_id:
@@ -109,7 +95,7 @@ async def detach(
                 after={"bug_id": None},
             )
         )
-    work.record(AttachmentRemoved(removed.storage_key))
+    files.release(work, removed.storage_key)
     work.record(BugChanged(bug_id))
 
 

@@ -1,4 +1,4 @@
-"""Files that no row names: what a server left that was killed between storing a picture and committing its row.
+"""Files that no row names: what a server left that was killed between storing a file and committing its row.
 
 A worker walks through storage once an hour, a batch a job, in the order of keys. A file is deleted when it is hours
 old, which no request lives, when its name is one that we make, and when no row of any table names it.
@@ -10,15 +10,15 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from bugrelay.domain.bugs.service.attachments import is_storage_key_of_ours
-from bugrelay.infra.db.file_references import unnamed_files
-from bugrelay.infra.jobs.queue import Tasks
+from bugrelay.domain.files.repository import unnamed_files
+from bugrelay.domain.files.storage_keys import is_storage_key_of_ours
+from bugrelay.infra.jobs.queue import Periodic, Tasks
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.storage import ListedFile, Storage
 
 log = structlog.get_logger()
 
-JOB = "bugs.sweep_files"
+SWEEP_JOB = "files.sweep"
 BATCH = 2000  # files a job
 UNNAMED_FOR = timedelta(hours=3)
 MAX_UNNAMED = 100  # of a batch, when they are most of it: then the files belong to another database
@@ -32,7 +32,7 @@ async def sweep_files(platform: Platform, *, after: str = "") -> None:
     async with platform.work() as work:
         unnamed = await unnamed_files(work.session, old)
         if len(files) == BATCH:
-            await platform.jobs.add(work.session, JOB, after=files[-1].key)
+            await platform.jobs.add(work.session, SWEEP_JOB, after=files[-1].key)
     if len(unnamed) > max(MAX_UNNAMED, len(old) // 2):
         log.error("most_files_unnamed", unnamed=len(unnamed), files=len(old))
         return
@@ -56,4 +56,7 @@ async def _next_files(storage: Storage, after: str) -> list[ListedFile]:
     return files
 
 
-TASKS = Tasks(by_name={JOB: sweep_files})
+TASKS = Tasks(
+    by_name={SWEEP_JOB: sweep_files},
+    periodic={"files.sweep_all": Periodic("41 * * * *", sweep_all_files)},
+)

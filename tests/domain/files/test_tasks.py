@@ -12,9 +12,9 @@ import httpx
 import psycopg
 import pytest
 
-from bugrelay.domain.bugs import sweeping
-from bugrelay.domain.bugs.sweeping import sweep_all_files, sweep_files
-from bugrelay.infra.db.file_references import tables_that_name_files
+from bugrelay.domain.files import tasks
+from bugrelay.domain.files.repository import tables_that_name_files
+from bugrelay.domain.files.tasks import sweep_all_files, sweep_files
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.security.tokens import new_secret
 from bugrelay.integrity_check import problems
@@ -84,13 +84,13 @@ async def test_a_file_that_is_not_of_our_making_stays(platform: Platform, settin
 async def test_each_job_does_a_batch_and_asks_for_the_next(
     platform: Platform, settings: Settings, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeping, "BATCH", 2)
+    monkeypatch.setattr(tasks, "BATCH", 2)
     stored = sorted(store(settings, age_seconds=FOUR_HOURS) for _ in range(5))
     await sweep_all_files(platform)
     assert keys(settings) == set(stored[2:])
     for last in (stored[1], stored[3]):
         asked = sql.execute("DELETE FROM procrastinate_jobs RETURNING task_name, args").fetchall()
-        assert asked == [(sweeping.JOB, {"after": last})]
+        assert asked == [(tasks.SWEEP_JOB, {"after": last})]
         await sweep_files(platform, after=last)
     assert keys(settings) == set()
     assert sql.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (0,)
@@ -100,7 +100,7 @@ async def test_files_of_another_database_are_left_alone(
     platform: Platform, settings: Settings, job_log: Sequence[MutableMapping[str, Any]]
 ) -> None:
     """As after a restore of the files alone: nothing is named, so everything would go."""
-    stored = {store(settings, age_seconds=FOUR_HOURS) for _ in range(sweeping.MAX_UNNAMED + 1)}
+    stored = {store(settings, age_seconds=FOUR_HOURS) for _ in range(tasks.MAX_UNNAMED + 1)}
     await sweep_all_files(platform)
     assert keys(settings) == stored
     assert [line["event"] for line in job_log if line["log_level"] == "error"] == ["most_files_unnamed"]
@@ -115,5 +115,5 @@ def test_every_table_with_a_file_is_asked(sql: Sql) -> None:
 
 
 def test_a_worker_sweeps_by_the_clock() -> None:
-    assert "bugs.sweep_all_files" in all_tasks().periodic
-    assert sweeping.JOB in all_tasks().by_name
+    assert "files.sweep_all" in all_tasks().periodic
+    assert tasks.SWEEP_JOB in all_tasks().by_name

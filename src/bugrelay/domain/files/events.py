@@ -1,0 +1,12 @@
+"""What has happened to uploaded files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FileReleased:
+    """No row names this file any more."""
+
+    storage_key: str
