@@ -65,7 +65,7 @@ class ByJob:
         job: The name of the job that counts the total of a key.
     """
 
-    kept: Query
+    kept: Query[Counted]
     job: str
 
 
@@ -94,8 +94,8 @@ class IncrementalCounts:
         reader: Reader,
         key: str,
         *,
-        count: Query,
-        changes: Query,
+        count: Query[tuple[Any, ...]],
+        changes: Query[tuple[Any, ...]],
         values: Mapping[str, Any],
         by_job: ByJob | None = None,
     ) -> tuple[int, Sequence[tuple[Any, ...]]]:
@@ -194,8 +194,7 @@ class IncrementalCounts:
 
 
 async def _of_table(reader: Reader, by_job: ByJob, key: str) -> Counted | None:
-    row = await reader.row(by_job.kept, {"key": key})
-    return Counted(*row) if row else None
+    return await reader.row(by_job.kept, {"key": key})
 
 
 def _redis_key(key: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ from bugrelay.domain.bugs.search.parser import parse_search
 from bugrelay.domain.bugs.search.service import list_bugs
 from bugrelay.domain.bugs.tasks import TASKS
 from bugrelay.infra import incremental_counts
-from bugrelay.infra.db.database import Query, Reader
+from bugrelay.infra.db.query import Query, Reader, RowT, Values
 from bugrelay.infra.jobs.queue import Tasks
 from bugrelay.infra.platform import Platform
 from bugrelay.settings import Settings
@@ -30,22 +30,16 @@ NO_REDIS = "redis://127.0.0.1:1"
 COUNTING = Tasks(by_name={name: task for name, task in TASKS.by_name.items() if name == "bugs.count_total"})
 
 
-class Watched:
+class Watched(Reader):
     """A reader, and whether it has counted documents."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self.counted = False
 
-    async def rows(
-        self, query: Query, parameters: Mapping[str, Any] | None = None
-    ) -> Sequence[tuple[Any, ...]]:
+    async def rows(self, query: Query[RowT], values: Values | None = None) -> Sequence[RowT]:
         self.counted |= "count(*)" in query.sql
-        return await self._reader.rows(query, parameters)
-
-    async def row(self, query: Query, parameters: Mapping[str, Any] | None = None) -> tuple[Any, ...] | None:
-        rows = await self.rows(query, parameters)
-        return rows[0] if rows else None
+        return await self._reader.rows(query, values)
 
 
 @asynccontextmanager

@@ -246,7 +246,7 @@ _MEMBERS = (
 )
 
 
-def _page_and_total(members: Select[*tuple[Any, ...]]) -> tuple[Query, Query]:
+def _page_and_total(members: Select[*tuple[Any, ...]]) -> tuple[Query[Any], Query[Any]]:
     page = members.order_by(Member.added_at, Member.id)
     return (
         Query(page.limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))),

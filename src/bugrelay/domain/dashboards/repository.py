@@ -39,7 +39,7 @@ _limit, _offset = bindparam("limit", type_=Integer), bindparam("offset", type_=I
 # --- counts of bugs ---------------------------------------------------------------------------------------------------
 
 
-def _counts_by(column: Any) -> Query:
+def _counts_by(column: Any) -> Query[Any]:
     return Query(
         select(column, Bug.status, func.count())
         .where(column == any_(_ids), VISIBLE)
@@ -51,7 +51,7 @@ _BY_COMPANY = _counts_by(Bug.assigned_company_id)
 _BY_APPLICATION = _counts_by(Bug.application_id)
 
 
-async def _stats(reader: Reader, query: Query, ids: Sequence[UUID]) -> dict[UUID, BugStats]:
+async def _stats(reader: Reader, query: Query[Any], ids: Sequence[UUID]) -> dict[UUID, BugStats]:
     found = {one: BugStats() for one in ids}
     for one, status, count in await reader.rows(query, {"ids": list(ids)}):
         setattr(found[one], status, count)
@@ -83,7 +83,7 @@ _COMPANY_FILTERS: dict[str, ColumnElement[bool]] = {
 
 
 @lru_cache
-def _company_queries(filters: tuple[str, ...]) -> tuple[Query, Query]:
+def _company_queries(filters: tuple[str, ...]) -> tuple[Query[Any], Query[Any]]:
     """The page, by name, and the total."""
     conditions = [_COMPANY_FILTERS[name] for name in filters]
     page = select(*_COMPANY_COLUMNS).where(*conditions).order_by(func.lower(Company.name), Company.id)
@@ -202,7 +202,7 @@ _APPLICATION_QUERY = Query(_APPLICATION.where(Application.id == bindparam("appli
 
 
 @lru_cache
-def _application_queries(filters: tuple[str, ...]) -> tuple[Query, Query]:
+def _application_queries(filters: tuple[str, ...]) -> tuple[Query[Any], Query[Any]]:
     """The page, by name, and the total."""
     conditions = [_APPLICATION_FILTERS[name] for name in filters]
     page = _APPLICATION.where(*conditions).order_by(Application.name_key, Application.domain)

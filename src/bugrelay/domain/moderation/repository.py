@@ -131,13 +131,13 @@ def _base(spec: _QuerySpec) -> tuple[FromClause, list[ColumnElement[bool]]]:
 
 
 @lru_cache(maxsize=128)
-def _total_query(spec: _QuerySpec) -> Query:
+def _total_query(spec: _QuerySpec) -> Query[Any]:
     source, conditions = _base(spec)
     return Query(select(func.count()).select_from(source).where(*conditions))
 
 
 @lru_cache(maxsize=128)
-def _page_query(spec: _QuerySpec) -> Query:
+def _page_query(spec: _QuerySpec) -> Query[Any]:
     """Most flagged first in the queue, else newest first; the wide rows only for the page."""
     source, conditions = _base(spec)
     order: list[ColumnElement[Any]] = [Bug.created_at.desc(), Bug.id.desc()]
@@ -268,7 +268,7 @@ _AUDIT_FILTERS: dict[str, ColumnElement[bool]] = {
 
 
 @lru_cache(maxsize=128)
-def _audit_queries(filters: tuple[str, ...]) -> tuple[Query, Query]:
+def _audit_queries(filters: tuple[str, ...]) -> tuple[Query[Any], Query[Any]]:
     """How many rows fit, and a page of them, newest first."""
     conditions = [_AUDIT_FILTERS[name] for name in filters]
     total = select(func.count()).select_from(AuditLog).where(*conditions)

@@ -1,25 +1,20 @@
-"""Connections to PostgreSQL that keep nobody waiting, and the prepared queries that run on them.
-
-Reads do not go through ORM objects: a SELECT is written in SQLAlchemy Core (the models stay the source of truth),
-compiled once and run by psycopg on an autocommit connection. The numbers behind that are in docs/adr/0003.
-"""
+"""Connections to PostgreSQL that keep nobody waiting, and queries on them."""
 
 from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 from psycopg.waiting import wait_async
-from sqlalchemy import Executable
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from bugrelay.errors import ServiceUnavailable
+from bugrelay.infra.db.query import Query, Reader, RowT, Values
 
 POOL_TIMEOUT_SECONDS = 2
 CONNECT_SECONDS = 2
@@ -38,56 +33,13 @@ _CONNECT_OPTIONS: dict[str, Any] = {
     " -c work_mem=32MB -c jit=off -c max_parallel_workers_per_gather=0",
 }
 
-_DIALECT = PGDialect_psycopg(paramstyle="pyformat")  # type: ignore[no-untyped-call]
-
 
 def libpq_url(url: str) -> str:
     """The URL as libpq and psycopg read it."""
     return url.replace("postgresql+psycopg://", "postgresql://", 1).replace("postgres://", "postgresql://", 1)
 
 
-class Query:
-    """A statement compiled once; `%(name)s` parameters are bound at each call."""
-
-    __slots__ = ("constants", "sql")
-
-    def __init__(self, statement: Executable) -> None:
-        compiled = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
-        self.sql: str = compiled.string
-        self.constants: dict[str, Any] = {k: v for k, v in compiled.params.items() if v is not None}
-
-
-class Reader(Protocol):
-    """Runs queries: on a connection of its own (`Database`) or inside a transaction (`TransactionReader`)."""
-
-    async def rows(
-        self, query: Query, parameters: Mapping[str, Any] | None = None
-    ) -> Sequence[tuple[Any, ...]]: ...
-
-    async def row(
-        self, query: Query, parameters: Mapping[str, Any] | None = None
-    ) -> tuple[Any, ...] | None: ...
-
-
-class ConnectionReader:
-    """Reads on one connection in autocommit mode, for several queries in a row."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-
-    async def rows(
-        self, query: Query, parameters: Mapping[str, Any] | None = None
-    ) -> Sequence[tuple[Any, ...]]:
-        values = {**query.constants, **(parameters or {})}
-        cursor = await self.connection.execute(query.sql, values, prepare=True)
-        return await cursor.fetchall()
-
-    async def row(self, query: Query, parameters: Mapping[str, Any] | None = None) -> tuple[Any, ...] | None:
-        rows = await self.rows(query, parameters)
-        return rows[0] if rows else None
-
-
-class Connection(psycopg.AsyncConnection[Any]):
+class Connection(psycopg.AsyncConnection[Any], Reader):
     """A connection that keeps nobody waiting: the server's answers have a deadline, and whoever leaves closes it.
 
     psycopg asks the server to cancel what a cancelled caller was waiting for, and waits for that up to ten seconds.
@@ -109,6 +61,13 @@ class Connection(psycopg.AsyncConnection[Any]):
             # The traceback would keep the half-open connection, and so a place at the server, until some garbage
             # collection: a server that hung for half a minute would wake up to hundreds of those.
             raise error.with_traceback(None) from None
+
+    async def rows(
+        self, query: Query[RowT], values: Values | None = None, *, prepare: bool | None = True
+    ) -> Sequence[RowT]:
+        """`prepare`: None to do so when it has been run a few times, as psycopg does by itself."""
+        cursor = await self.execute(query.sql, {**query.constants, **(values or {})}, prepare=prepare)
+        return query.read(cursor, await cursor.fetchall())
 
     async def wait(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -18,17 +18,15 @@ from bugrelay.errors import ServiceUnavailable
 from bugrelay.infra.db.connections import (
     POOL_TIMEOUT_SECONDS,
     Connection,
-    ConnectionReader,
     Connections,
-    Query,
-    Reader,
     acquire_slot,
     libpq_url,
 )
+from bugrelay.infra.db.query import Query, Reader, Row, RowT, Values
 from bugrelay.infra.db.replica import WAL_POSITION, Replica
 from bugrelay.settings import Settings
 
-__all__ = ["Connection", "ConnectionReader", "Database", "Query", "Reader", "TransactionReader", "libpq_url"]
+__all__ = ["Connection", "Database", "Query", "Reader", "Row", "libpq_url"]
 
 # The route that is being answered. One route may hold a third of the connections at most, so that a table which is
 # locked, or an upstream that hangs, starves its own route and no other.
@@ -48,30 +46,11 @@ async def driver_connection(session: AsyncSession) -> Connection:
     return raw.driver_connection  # type: ignore[return-value]
 
 
-class TransactionReader:
-    """Reads what the transaction of a session has written so far."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def rows(
-        self, query: Query, parameters: Mapping[str, Any] | None = None
-    ) -> Sequence[tuple[Any, ...]]:
-        await self._session.flush()
-        driver = await driver_connection(self._session)
-        cursor = await driver.execute(query.sql, {**query.constants, **(parameters or {})})
-        return await cursor.fetchall()
-
-    async def row(self, query: Query, parameters: Mapping[str, Any] | None = None) -> tuple[Any, ...] | None:
-        rows = await self.rows(query, parameters)
-        return rows[0] if rows else None
+_PING = Query(text("SELECT 1"), int)
+_REVISION = Query(text("SELECT version_num FROM alembic_version"), str)
 
 
-_PING = Query(text("SELECT 1"))
-_REVISION = Query(text("SELECT version_num FROM alembic_version"))
-
-
-class Database:
+class Database(Reader):
     """The connections of one process. Reads and writes have their own, so that neither starves the other."""
 
     def __init__(self, settings: Settings) -> None:
@@ -79,7 +58,7 @@ class Database:
         self._read = Connections(lambda: Connection.open(url, autocommit=True), size=size)
         self._write = _engine(lambda: Connection.open(url, autocommit=False), size=size)
         self._autocommit = Connections(lambda: Connection.open(url, autocommit=True), size=size)
-        self.autocommit = Autocommit(self)
+        self.autocommit: Reader = _Autocommit(self)
         read_url = libpq_url(settings.database_read_url)
         self._replica = (
             Replica(lambda: Connection.open(read_url, autocommit=True), size=size) if read_url else None
@@ -102,7 +81,7 @@ class Database:
         )
 
     @asynccontextmanager
-    async def autocommit_connection(self) -> AsyncIterator[ConnectionReader]:
+    async def autocommit_connection(self) -> AsyncIterator[Connection]:
         """One connection for statements that are a transaction each.
 
         Raises:
@@ -110,12 +89,12 @@ class Database:
         """
         try:
             async with self.slot("write"), self._autocommit.one() as connection:
-                yield ConnectionReader(connection)
+                yield connection
         except psycopg.Error as error:
             raise translated(error) from error
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[ConnectionReader]:
+    async def reading(self) -> AsyncIterator[Connection]:
         """One connection for all SELECTs of the block; nothing else belongs into it that takes time.
 
         Raises:
@@ -123,7 +102,7 @@ class Database:
         """
         try:
             async with self.slot("read"), self._read.one() as connection:
-                yield ConnectionReader(connection)
+                yield connection
         except psycopg.Error as error:
             raise translated(error) from error
 
@@ -135,7 +114,7 @@ class Database:
                 twice: what a failing replica began is done again here.
         """
         if self._replica is not None and not self._replica.in_cooldown:
-            position = (await self.rows(WAL_POSITION))[0][0]
+            (position,) = await self.rows(WAL_POSITION)
             with suppress(psycopg.Error):  # logged, and read here
                 async with self.slot("replica"), self._replica.reading(position) as replica:
                     if replica is not None:
@@ -143,17 +122,10 @@ class Database:
         async with self.reading() as reader:
             return await read(reader, None)
 
-    async def rows(
-        self, query: Query, parameters: Mapping[str, Any] | None = None
-    ) -> Sequence[tuple[Any, ...]]:
-        """All rows of a SELECT, as tuples in the order of its columns."""
+    async def rows(self, query: Query[RowT], values: Values | None = None) -> Sequence[RowT]:
+        """All rows, read on a connection of its own."""
         async with self.reading() as reader:
-            return await reader.rows(query, parameters)
-
-    async def row(self, query: Query, parameters: Mapping[str, Any] | None = None) -> tuple[Any, ...] | None:
-        """The first row of a SELECT, or None."""
-        rows = await self.rows(query, parameters)
-        return rows[0] if rows else None
+            return await reader.rows(query, values)
 
     async def ping(self, *, timeout_seconds: float) -> bool:
         """Whether PostgreSQL answers in time; never raises."""
@@ -167,10 +139,9 @@ class Database:
     async def revision(self) -> str | None:
         """The last migration that was applied; None before the first."""
         try:
-            row = await self.row(_REVISION)
+            return await self.row(_REVISION)
         except psycopg.errors.UndefinedTable:
             return None
-        return row[0] if row else None
 
     async def close(self) -> None:
         await self._read.close()
@@ -180,21 +151,15 @@ class Database:
         await self._write.dispose()
 
 
-class Autocommit:
+class _Autocommit(Reader):
     """Runs statements that change something and are a transaction each: no round trip for BEGIN, none for COMMIT."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def rows(
-        self, query: Query, parameters: Mapping[str, Any] | None = None
-    ) -> Sequence[tuple[Any, ...]]:
+    async def rows(self, query: Query[RowT], values: Values | None = None) -> Sequence[RowT]:
         async with self._database.autocommit_connection() as connection:
-            return await connection.rows(query, parameters)
-
-    async def row(self, query: Query, parameters: Mapping[str, Any] | None = None) -> tuple[Any, ...] | None:
-        rows = await self.rows(query, parameters)
-        return rows[0] if rows else None
+            return await connection.rows(query, values)
 
 
 def _engine(connect: Callable[[], Awaitable[Connection]], *, size: int) -> AsyncEngine:

@@ -16,16 +16,18 @@ import structlog
 from sqlalchemy import Text, bindparam, text
 
 from bugrelay.errors import ServiceUnavailable
-from bugrelay.infra.db.connections import Connection, ConnectionReader, Connections, Query
+from bugrelay.infra.db.connections import Connection, Connections
+from bugrelay.infra.db.query import Query, Reader
 
 ASK_SECONDS = 0.25
 COOLDOWN_SECONDS = 5.0
 
-WAL_POSITION = Query(text("SELECT pg_current_wal_insert_lsn()::text"))
+WAL_POSITION = Query(text("SELECT pg_current_wal_insert_lsn()::text"), str)
 _HAS_REPLAYED = Query(
     text("SELECT pg_last_wal_replay_lsn() >= CAST(:place AS pg_lsn)").bindparams(
         bindparam("place", type_=Text)
-    )
+    ),
+    bool,
 )
 
 log = structlog.get_logger()
@@ -43,7 +45,7 @@ class Replica:
         return time.monotonic() < self._rests_until
 
     @asynccontextmanager
-    async def reading(self, position: str) -> AsyncIterator[ConnectionReader | None]:
+    async def reading(self, position: str) -> AsyncIterator[Reader | None]:
         """A connection for the block, or None while the replica is behind this place in the primary's log, or away.
 
         Raises:
@@ -57,15 +59,15 @@ class Replica:
                 self._rest(error)
                 raise
 
-    async def _reader(self, stack: AsyncExitStack, position: str) -> ConnectionReader | None:
+    async def _reader(self, stack: AsyncExitStack, position: str) -> Reader | None:
         try:
             async with asyncio.timeout(ASK_SECONDS):
-                reader = ConnectionReader(await stack.enter_async_context(self._connections.one()))
-                row = await reader.row(_HAS_REPLAYED, {"place": position})
+                reader = await stack.enter_async_context(self._connections.one())
+                has_replayed = await reader.row(_HAS_REPLAYED, {"place": position})
         except (psycopg.Error, ServiceUnavailable, TimeoutError) as error:
             self._rest(error)
             return None
-        return reader if row and row[0] else None
+        return reader if has_replayed else None
 
     def _rest(self, error: Exception) -> None:
         self._rests_until = time.monotonic() + COOLDOWN_SECONDS

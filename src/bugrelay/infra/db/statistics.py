@@ -9,21 +9,29 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import text
 
-from bugrelay.infra.db.database import Query, Reader
+from bugrelay.infra.db.query import Query, Reader, Row
 
 FRESH_SECONDS = 60.0
+
+
+class _CommonValue(Row):
+    column: str
+    value: str
+    hits: float
+
 
 # Elements of arrays and of tsvectors, values of all other columns.
 _COMMON = Query(
     text(
-        "SELECT s.attname, e.value, e.share * c.reltuples FROM pg_class c"
+        "SELECT s.attname AS column, e.value, e.share * c.reltuples AS hits FROM pg_class c"
         " JOIN pg_stats s ON s.schemaname = 'public' AND s.tablename = c.relname,"
         " unnest(coalesce(s.most_common_elems, s.most_common_vals)::text::text[],"
         " coalesce(s.most_common_elem_freqs, s.most_common_freqs)) AS e(value, share)"
         " WHERE c.oid = CAST(:table AS regclass) AND e.value IS NOT NULL AND e.share * c.reltuples >= :least"
-    )
+    ),
+    _CommonValue,
 )
-_ALL = Query(text("SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = CAST(:table AS regclass)"))
+_ALL = Query(text("SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = CAST(:table AS regclass)"), float)
 
 
 @dataclass(frozen=True)
@@ -59,9 +67,9 @@ class Statistics:
 
 async def read_common(reader: Reader, table: str, *, least: int) -> Common:
     """The statistics as they are now."""
-    ((rows,),) = await reader.rows(_ALL, {"table": table})
+    (rows,) = await reader.rows(_ALL, {"table": table})
     values: dict[str, dict[str, float]] = {}
     if rows >= least:
-        for column, value, hits in await reader.rows(_COMMON, {"table": table, "least": least}):
-            values.setdefault(column, {})[value] = hits
+        for common in await reader.rows(_COMMON, {"table": table, "least": least}):
+            values.setdefault(common.column, {})[common.value] = common.hits
     return Common(rows, values)

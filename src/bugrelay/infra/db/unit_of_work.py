@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -11,15 +12,16 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bugrelay.infra.db.database import Connection, Database, TransactionReader, driver_connection, translated
+from bugrelay.infra.db.database import Connection, Database, driver_connection, translated
+from bugrelay.infra.db.query import Query, Reader, RowT, Values
 from bugrelay.infra.events import EventBus
 
 
-class UnitOfWork:
+class UnitOfWork(Reader):
     """`async with UnitOfWork(database, bus) as work:` commits at the end, or rolls back on any exception.
 
     Order at the end: flush, durable subscribers on the same connection, COMMIT, then the other subscribers. No
-    network call belongs inside.
+    network call belongs inside. As a reader it reads what it has written so far.
 
     Attributes:
         may_be_committed: From the moment that COMMIT was asked for, whatever came back: an answer can be lost.
@@ -32,7 +34,15 @@ class UnitOfWork:
         self._with_own_timeouts: Connection | None = None
         self.may_be_committed = False
         self.session: AsyncSession = database.session()
-        self.reader = TransactionReader(self.session)
+
+    @property
+    def reader(self) -> Reader:
+        return self
+
+    async def rows(self, query: Query[RowT], values: Values | None = None) -> Sequence[RowT]:
+        await self.session.flush()
+        connection = await driver_connection(self.session)
+        return await connection.rows(query, values, prepare=None)
 
     def record(self, event: Any) -> None:
         """Remember a fact for the subscribers."""

@@ -19,7 +19,7 @@ from bugrelay.domain.bugs.models import kept_totals
 from bugrelay.domain.bugs.search.parser import SearchQuery, quoted
 from bugrelay.domain.bugs.search.statements import ERA, QuerySpec, counted, total_query
 from bugrelay.infra import incremental_counts
-from bugrelay.infra.db.database import Connection, ConnectionReader, Query, libpq_url
+from bugrelay.infra.db.database import Connection, Query, libpq_url
 from bugrelay.infra.db.statistics import Common, read_common
 from bugrelay.infra.incremental_counts import ByJob, Counted
 from bugrelay.infra.platform import Platform
@@ -54,7 +54,8 @@ READ_KEPT = Query(
         _kept.era == literal_column(ERA),
         _kept.cluster == literal_column("(SELECT system_identifier FROM pg_control_system())"),
         _kept.carried_at > literal_column("now() - interval '30 minutes'"),
-    )
+    ),
+    Counted,
 )
 _KEEP = Query(
     text(
@@ -145,7 +146,7 @@ async def count_total(platform: Platform, *, key: str) -> None:
     async with _slow_connection(platform) as reader:
         if await reader.row(READ_KEPT, {"key": key}) is None:
             await _count(platform, reader, key)
-        await reader.connection.execute(_ASKED.sql, {"key": key})
+        await reader.execute(_ASKED.sql, {"key": key})
 
 
 async def keep_totals(platform: Platform) -> None:
@@ -156,7 +157,7 @@ async def keep_totals(platform: Platform) -> None:
         began = time.monotonic()
         common = await read_common(reader, TABLE, least=incremental_counts.MAX_COUNTED_HERE)
         wanted = _common_keys(common)
-        await reader.connection.execute(_FORGET.sql, {"common": wanted})
+        await reader.execute(_FORGET.sql, {"common": wanted})
         kept = [key for (key,) in await reader.rows(_KEYS)]
         missing = [key for key in kept if not await _carry(platform, reader, key)]
         missing += [key for key in wanted if key not in set(kept)]
@@ -166,12 +167,11 @@ async def keep_totals(platform: Platform) -> None:
             await _count(platform, reader, key)
 
 
-async def _carry(platform: Platform, reader: ConnectionReader, key: str) -> bool:
+async def _carry(platform: Platform, reader: Connection, key: str) -> bool:
     """Whether the kept total could be carried forward."""
-    row = await reader.row(READ_KEPT, {"key": key})
-    if row is None:
+    known = await reader.row(READ_KEPT, {"key": key})
+    if known is None:
         return False
-    known = Counted(*row)
     spec, values = _read_key(key)
     ((change, snapshot, era),) = await reader.rows(
         total_query(spec, incremental=True), {**values, "snapshot": known.snapshot}
@@ -182,15 +182,15 @@ async def _carry(platform: Platform, reader: ConnectionReader, key: str) -> bool
     return True
 
 
-async def _count(platform: Platform, reader: ConnectionReader, key: str) -> None:
+async def _count(platform: Platform, reader: Connection, key: str) -> None:
     spec, values = _read_key(key)
     ((total, snapshot, era),) = await reader.rows(total_query(spec, incremental=False), values)
     await _keep(platform, reader, key=key, counted_now=Counted(total, snapshot, era))
 
 
-async def _keep(platform: Platform, reader: ConnectionReader, *, key: str, counted_now: Counted) -> None:
+async def _keep(platform: Platform, reader: Connection, *, key: str, counted_now: Counted) -> None:
     facts = {"key": key, "total": counted_now.total, "snapshot": counted_now.snapshot, "era": counted_now.era}
-    await reader.connection.execute(_KEEP.sql, facts)
+    await reader.execute(_KEEP.sql, facts)
     await platform.counts.share(key, counted_now)
 
 
@@ -199,7 +199,7 @@ class _SlowConnection(Connection):
 
 
 @asynccontextmanager
-async def _slow_connection(platform: Platform) -> AsyncIterator[ConnectionReader]:
+async def _slow_connection(platform: Platform) -> AsyncIterator[Connection]:
     """A connection of its own, on which a count may take as long as a job may."""
     connection = await _SlowConnection.connect(
         libpq_url(platform.settings.database_url),
@@ -210,4 +210,4 @@ async def _slow_connection(platform: Platform) -> AsyncIterator[ConnectionReader
         " -c work_mem=32MB -c jit=off -c max_parallel_workers_per_gather=0",
     )
     async with connection:
-        yield ConnectionReader(connection)
+        yield connection

@@ -118,7 +118,11 @@ class _Source:
         return total, [row for row in rows if row[-1] is not None]
 
     async def _read(
-        self, statement: Callable[..., Query], key: str, spec: QuerySpec, values: dict[str, Any]
+        self,
+        statement: Callable[..., Query[tuple[Any, ...]]],
+        key: str,
+        spec: QuerySpec,
+        values: dict[str, Any],
     ) -> tuple[int, Sequence[tuple[Any, ...]]]:
         count, changes = statement(spec, incremental=False), statement(spec, incremental=True)
         common = await self.counts.statistics.common(self.primary, TABLE, least=infra_totals.MAX_COUNTED_HERE)
@@ -283,7 +287,7 @@ async def _filter_values(reader: Reader, query: BugQuery) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-async def _ids(reader: Reader, query: Query, part: str) -> str:
+async def _ids(reader: Reader, query: Query[tuple[Any, ...]], part: str) -> str:
     ((ids,),) = await reader.rows(query, {"part": contains(part)})
     return str(ids)
 

@@ -159,7 +159,7 @@ def _total(spec: QuerySpec, *, incremental: bool) -> Select[int, str, str]:
 
 
 @lru_cache(maxsize=512)
-def total_query(spec: QuerySpec, *, incremental: bool) -> Query:
+def total_query(spec: QuerySpec, *, incremental: bool) -> Query[tuple[Any, ...]]:
     return Query(_total(spec, incremental=incremental))
 
 
@@ -198,7 +198,7 @@ def _conditions(columns: Any, spec: QuerySpec) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _ids_as_text(key: Any, condition: ColumnElement[bool]) -> Query:
+def _ids_as_text(key: Any, condition: ColumnElement[bool]) -> Query[tuple[Any, ...]]:
     """SELECT of an array, written as text: thousands of ids, which nobody here looks at one by one."""
     ids = func.array_agg(aggregate_order_by(key, key))
     return Query(select(func.coalesce(cast(ids, Text), literal_column("'{}'"))).where(condition))
@@ -256,7 +256,7 @@ _ORDERS: dict[str, tuple[ColumnElement[Any], ...]] = {
 
 
 @lru_cache(maxsize=512)
-def most_words_query(spec: QuerySpec) -> Query:
+def most_words_query(spec: QuerySpec) -> Query[tuple[Any, ...]]:
     return Query(
         select(func.max(_matched_words(_search, spec.words)))
         .select_from(BugSearch.__table__)
@@ -265,7 +265,7 @@ def most_words_query(spec: QuerySpec) -> Query:
 
 
 @lru_cache(maxsize=512)
-def page_query(spec: QuerySpec, *, incremental: bool) -> Query:
+def page_query(spec: QuerySpec, *, incremental: bool) -> Query[tuple[Any, ...]]:
     """The total beside the keys of a page's order, of which the last is the id; of an empty page a row without keys."""
     total = _total(spec, incremental=incremental).subquery("counted")
     page, keys, order = _keys_of_page(spec)
@@ -273,7 +273,7 @@ def page_query(spec: QuerySpec, *, incremental: bool) -> Query:
 
 
 @lru_cache(maxsize=512)
-def keys_query(spec: QuerySpec) -> Query:
+def keys_query(spec: QuerySpec) -> Query[tuple[Any, ...]]:
     """The same without the total."""
     page, keys, order = _keys_of_page(spec)
     return Query(select(*keys).select_from(page).order_by(*order))

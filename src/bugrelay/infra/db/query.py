@@ -1,0 +1,104 @@
+"""Statements that are compiled once, and what their rows become.
+
+Reads do not go through ORM objects: a SELECT is written in SQLAlchemy Core (the models stay the source of truth),
+compiled once and run by psycopg. The numbers behind that are in docs/adr/0003.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import starmap
+from typing import Any, Generic, Protocol, TypeVar, overload
+
+from msgspec import Struct
+from psycopg import AsyncCursor
+from sqlalchemy import Executable
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+Values = Mapping[str, Any]
+RowT = TypeVar("RowT")
+
+_DIALECT = PGDialect_psycopg(paramstyle="pyformat")  # type: ignore[no-untyped-call]
+
+
+class Row(Struct, gc=False):
+    """The columns of a SELECT by name, in its order. Base of what repositories read and do not give out as it is.
+
+    Not watched by the garbage collector: a row refers to nothing that refers to it.
+    """
+
+
+class Query(Generic[RowT]):
+    """A statement compiled once; `%(name)s` parameters are bound at each call.
+
+    Args:
+        statement: Written in SQLAlchemy Core, or as text.
+        row: What a row becomes. A struct, whose fields are named like the columns and in their order; or, for a
+            statement with one column, the type of its values. Left out, a row is a tuple: for columns that are chosen
+            while BugRelay runs.
+
+    Raises:
+        TypeError: The columns are not the fields of the struct; of a statement in text, when it is first run.
+    """
+
+    __slots__ = ("_checked", "_row", "constants", "rows_of", "sql")
+
+    @overload
+    def __init__(self: Query[tuple[Any, ...]], statement: Executable) -> None: ...
+    @overload
+    def __init__(self, statement: Executable, row: type[RowT]) -> None: ...
+    def __init__(self, statement: Executable, row: type[Any] | None = None) -> None:
+        compiled = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
+        self.sql: str = compiled.string
+        self.constants: dict[str, Any] = {k: v for k, v in compiled.params.items() if v is not None}
+        self.rows_of: Callable[[Sequence[tuple[Any, ...]]], Sequence[RowT]] = _maker(row)
+        self._row = row
+        self._checked = False
+        columns = getattr(statement, "exported_columns", None)
+        if columns is not None:
+            self._check(columns.keys())
+
+    def read(self, cursor: AsyncCursor[Any], rows: Sequence[tuple[Any, ...]]) -> Sequence[RowT]:
+        """What the rows of a result become."""
+        if not self._checked:
+            self._check([column.name for column in cursor.description or ()])
+        return self.rows_of(rows)
+
+    def _check(self, columns: Sequence[str]) -> None:
+        if self._row is not None and not _fits(self._row, columns):
+            raise TypeError(f"{self._row.__name__} is not made of ({', '.join(columns)}): {self.sql}")
+        self._checked = True
+
+
+def _fits(row: type[Any], columns: Sequence[str]) -> bool:
+    return tuple(columns) == row.__struct_fields__ if issubclass(row, Struct) else len(columns) == 1
+
+
+def _maker(row: type[Any] | None) -> Callable[[Sequence[tuple[Any, ...]]], Sequence[Any]]:
+    """Makes rows of tuples, without a line of Python for each where they become structs."""
+    if row is None:
+        return _as_they_are
+    if issubclass(row, Struct):
+        return lambda rows: list(starmap(row, rows))
+    return _only_values
+
+
+def _as_they_are(rows: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
+    return rows
+
+
+def _only_values(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+    return [value for (value,) in rows]
+
+
+class Reader(Protocol):
+    """Runs queries: each on a connection of its own, several on one connection, or inside a transaction."""
+
+    async def rows(self, query: Query[RowT], values: Values | None = None) -> Sequence[RowT]:
+        """All rows."""
+        ...
+
+    async def row(self, query: Query[RowT], values: Values | None = None) -> RowT | None:
+        """The first row, or None."""
+        rows = await self.rows(query, values)
+        return rows[0] if rows else None
