@@ -9,7 +9,8 @@ from dataclasses import replace
 import structlog
 
 from bugrelay.bootstrap import DOMAINS, build
-from bugrelay.infra.jobs.queue import Tasks, run_worker
+from bugrelay.infra.jobs.tasks import Tasks
+from bugrelay.infra.jobs.worker import run_worker
 from bugrelay.infra.logging import configure_service_logging
 from bugrelay.settings import Settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bugrelay.infra.jobs.queue import Tasks
+from bugrelay.infra.jobs.tasks import Tasks
 from bugrelay.infra.platform import Platform
 
 

@@ -19,7 +19,7 @@ from bugrelay.domain.bugs.search.service import list_bugs
 from bugrelay.domain.bugs.tasks import TASKS
 from bugrelay.infra import incremental_counts
 from bugrelay.infra.db.query import Query, Reader, RowT, Values
-from bugrelay.infra.jobs.queue import Tasks
+from bugrelay.infra.jobs.tasks import Tasks
 from bugrelay.infra.platform import Platform
 from bugrelay.settings import Settings
 from tests.factories import report

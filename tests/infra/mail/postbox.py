@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bugrelay.bootstrap import build
-from bugrelay.infra.jobs.queue import Tasks, run_worker
+from bugrelay.infra.jobs.tasks import Tasks
+from bugrelay.infra.jobs.worker import run_worker
 from bugrelay.infra.mail.mailer import Mailer
 from bugrelay.infra.platform import Platform
 from bugrelay.settings import Settings

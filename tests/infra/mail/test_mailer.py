@@ -14,7 +14,7 @@ import httpx
 import psycopg
 import pytest
 
-from bugrelay.infra.jobs import queue
+from bugrelay.infra.jobs import back_off, worker
 from bugrelay.infra.mail import mailer
 from bugrelay.infra.mail.mailer import Mailer, MailUndelivered, mail_id
 from bugrelay.settings import SettingError, Settings
@@ -81,9 +81,9 @@ async def test_a_down_server_delays_mails_and_no_request(
     start_app: StartApp, settings: Settings, sql: Sql, job_log: JobLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Away, refusing, failing and well again: each mail arrives once, and neither the queue's log nor a row knows its token."""
-    monkeypatch.setattr(queue, "FIRST_PAUSE_SECONDS", 0.2)
-    monkeypatch.setattr(queue, "MAX_PAUSE_SECONDS", 0.5)
-    monkeypatch.setattr(queue, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(back_off, "FIRST_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(back_off, "MAX_PAUSE_SECONDS", 0.5)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.2)
     server = MailServer(port=free_port())
     changes = {"mail_url": server.url}
     async with start_app(**changes) as client, working(settings, **changes):

@@ -16,8 +16,8 @@ from bugrelay.domain.accounts.models import (
     SignInFailure,
 )
 from bugrelay.domain.accounts.service import links
-from bugrelay.infra.jobs.queue import Periodic, Tasks
-from bugrelay.infra.mail.mailer import mail_id
+from bugrelay.infra.jobs.tasks import Periodic, Tasks
+from bugrelay.infra.mail.message import mail_id
 from bugrelay.infra.platform import Platform
 
 PAGES = {VERIFY_EMAIL: "/api/v1/auth/verify-email", RESET_PASSWORD: "/account/reset-password"}

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bugrelay.domain.bugs.models import Bug
 from bugrelay.domain.companies.events import ApplicationLinked
 from bugrelay.domain.companies.models import Application
-from bugrelay.infra.jobs.queue import Tasks
+from bugrelay.infra.jobs.tasks import Tasks
 from bugrelay.infra.platform import Platform
 
 BATCH = 200

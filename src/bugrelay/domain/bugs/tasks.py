@@ -10,7 +10,7 @@ from bugrelay.domain.bugs import reassignment
 from bugrelay.domain.bugs.models import Bug, CaptchaToken, Vote
 from bugrelay.domain.bugs.search.counting import COUNT_JOB, count_total, keep_totals
 from bugrelay.infra.idempotency import KEPT_FOR, IdempotencyKey
-from bugrelay.infra.jobs.queue import Periodic, Tasks
+from bugrelay.infra.jobs.tasks import Periodic, Tasks
 from bugrelay.infra.platform import Platform
 
 RECENT = timedelta(days=30)

@@ -12,8 +12,8 @@ from bugrelay.domain.companies.models import CompanyClaim
 from bugrelay.domain.companies.service import claims
 from bugrelay.domain.companies.service.domain_verification import is_published
 from bugrelay.errors import BugRelayError, ServiceUnavailable
-from bugrelay.infra.jobs.queue import Periodic, Tasks
-from bugrelay.infra.mail.mailer import mail_id
+from bugrelay.infra.jobs.tasks import Periodic, Tasks
+from bugrelay.infra.mail.message import mail_id
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.security.egress import Egress
 

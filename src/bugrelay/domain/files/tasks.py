@@ -12,7 +12,7 @@ import structlog
 
 from bugrelay.domain.files.repository import unnamed_files
 from bugrelay.domain.files.storage_keys import is_storage_key_of_ours
-from bugrelay.infra.jobs.queue import Periodic, Tasks
+from bugrelay.infra.jobs.tasks import Periodic, Tasks
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.storage import ListedFile, Storage
 

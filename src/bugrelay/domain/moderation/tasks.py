@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bugrelay.domain.moderation.repository import ended_bans
 from bugrelay.domain.moderation.service.bans import lift_ended_ban
-from bugrelay.infra.jobs.queue import Periodic, Tasks
+from bugrelay.infra.jobs.tasks import Periodic, Tasks
 from bugrelay.infra.platform import Platform
 
 
