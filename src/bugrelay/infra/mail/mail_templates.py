@@ -1,0 +1,36 @@
+"""What mails say: `<template>.txt`, whose first line is the subject, and `<template>.html`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+FOLDER = Path(__file__).parent / "templates"
+
+
+class MailTemplates:
+    """Templates filled with facts that every mail has, and those of one."""
+
+    def __init__(self, **facts: Any) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(FOLDER),
+            undefined=StrictUndefined,
+            autoescape=select_autoescape(["html"]),
+            trim_blocks=True,
+        )
+        self._facts = facts
+
+    def render(self, template: str, facts: dict[str, Any]) -> tuple[str, str, str]:
+        """Subject, text and HTML."""
+        subject, _, text = self._rendered(f"{template}.txt", facts).partition("\n")
+        # The name of the site may hold whatever an environment holds; a header may not.
+        return " ".join(subject.split()), text.strip() + "\n", self._rendered(f"{template}.html", facts)
+
+    def _rendered(self, name: str, facts: dict[str, Any]) -> str:
+        return _encodable(self._environment.get_template(name).render(self._facts | facts))
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

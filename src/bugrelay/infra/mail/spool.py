@@ -1,0 +1,64 @@
+"""Mails as files: what development, tests and operators without a mail server read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from email.message import EmailMessage
+from pathlib import Path
+
+from bugrelay.infra.file_permissions import close_to_others, create_private_file
+from bugrelay.infra.mail.transport import MailUndelivered
+
+STALE_SECONDS = 5  # a draft that is older was left by a writer that was killed
+
+
+class SpoolTransport:
+    """A private folder with one `.eml` a mail, named by its id, so that a mail that comes twice is one file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        close_to_others(folder, files=True)  # links in mails are as good as passwords
+
+    async def deliver(self, message: EmailMessage, *, name: str) -> None:
+        await asyncio.to_thread(self._write, message.as_bytes(), name)
+
+    def _write(self, content: bytes, name: str) -> None:
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._write_whole(content, name)
+        except OSError as error:
+            raise MailUndelivered(f"the spool cannot be written: {error.strerror}") from error
+
+    def _write_whole(self, content: bytes, name: str) -> None:
+        """Beside its place first, so that nobody ever finds half a mail there."""
+        draft = self._folder / f".{name}"
+        _remove_stale(draft)
+        try:
+            file = create_private_file(draft)
+        except FileExistsError as error:
+            raise MailUndelivered("another worker is writing the same mail") from error
+        with file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(self._folder / f"{name}.eml")
+        _sync(self._folder)
+
+
+def _remove_stale(draft: Path) -> None:
+    try:
+        if time.time() - draft.stat().st_mtime > STALE_SECONDS:
+            draft.unlink()
+    except FileNotFoundError:
+        return
+
+
+def _sync(folder: Path) -> None:
+    """Makes the names in the folder outlast a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
