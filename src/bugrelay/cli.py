@@ -65,7 +65,7 @@ def external_settings() -> Settings:
     """Settings that name both databases, and whose mail and uploads can be used: a bad one is told before anything
     starts."""
     from bugrelay.infra.mail.mailer import Mailer
-    from bugrelay.infra.storage import storage_from
+    from bugrelay.infra.storage.url import storage_from
 
     settings = settings_or_exit()
     for name in ("database_url", "redis_url"):

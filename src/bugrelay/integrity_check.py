@@ -19,7 +19,7 @@ from bugrelay.domain.bugs.models import Attachment
 from bugrelay.domain.files.repository import tables_that_name_files
 from bugrelay.infra.db.database import Query, libpq_url, translated
 from bugrelay.infra.platform import Platform
-from bugrelay.infra.storage import FileMissing, Storage
+from bugrelay.infra.storage.port import FileMissing, Storage
 
 Connection = psycopg.AsyncConnection[Any]
 

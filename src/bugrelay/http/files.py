@@ -10,7 +10,7 @@ from litestar.response import Stream
 from bugrelay.errors import ServiceUnavailable
 from bugrelay.http.encoding import etag_matches
 from bugrelay.http.request import ApiRequest
-from bugrelay.infra.storage import FileMissing, StoredFile
+from bugrelay.infra.storage.port import FileMissing, StoredFile
 
 
 def file_response(

@@ -19,7 +19,8 @@ from bugrelay.infra.redis.rate_limits import Bucket, Limiter
 from bugrelay.infra.security.captcha import CaptchaVerifier, captcha_from
 from bugrelay.infra.security.passwords import Passwords
 from bugrelay.infra.security.tokens import AccessTokens
-from bugrelay.infra.storage import Storage, storage_from
+from bugrelay.infra.storage.port import Storage
+from bugrelay.infra.storage.url import storage_from
 from bugrelay.settings import Settings
 
 

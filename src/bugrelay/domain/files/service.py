@@ -15,7 +15,7 @@ from bugrelay.domain.files.schemas import NewFile
 from bugrelay.domain.files.storage_keys import new_storage_key
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.media.image_pool import ImageCleaner
-from bugrelay.infra.storage import FileMissing, Storage, StoredFile
+from bugrelay.infra.storage.port import FileMissing, Storage, StoredFile
 
 
 @asynccontextmanager

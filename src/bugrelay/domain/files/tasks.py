@@ -14,7 +14,7 @@ from bugrelay.domain.files.repository import unnamed_files
 from bugrelay.domain.files.storage_keys import is_storage_key_of_ours
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
 from bugrelay.infra.platform import Platform
-from bugrelay.infra.storage import ListedFile, Storage
+from bugrelay.infra.storage.port import ListedFile, Storage
 
 log = structlog.get_logger()
 

@@ -1,0 +1,109 @@
+"""A folder: full, hung, killed in the middle; nothing half is ever found."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from bugrelay.infra.storage import folder
+from bugrelay.infra.storage.folder import LocalStorage
+from bugrelay.infra.storage.port import FileMissing, StorageUnavailable
+from tests.infra.storage.files import KEY, LARGE, PICTURE, keys_of, left_in
+
+
+async def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    local = LocalStorage(tmp_path)
+    await local.put(KEY, PICTURE, content_type="image/png")
+    for key in ("bugs", f"{KEY[:-4]}", "bugs/none.png"):
+        with pytest.raises(FileMissing):
+            await local.get(key)
+    with pytest.raises(FileMissing):
+        await LocalStorage(tmp_path / KEY).get("bugs/x.png")
+
+
+async def test_a_full_disk_is_507_and_leaves_nothing(tmp_path: Path) -> None:
+    local = LocalStorage(tmp_path)
+    await local.put("bugs/before.png", b"x", content_type="image/png")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(StorageUnavailable) as caught:
+            await local.put(KEY, LARGE, content_type="image/png")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (caught.value.code, caught.value.status) == ("STORAGE_UNAVAILABLE", 507)
+    assert str(tmp_path) not in caught.value.message
+    assert [path.name for path in left_in(tmp_path)] == ["before.png"]
+    await local.put(KEY, LARGE, content_type="image/png")
+
+
+async def test_a_folder_that_cannot_be_made_is_507(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(StorageUnavailable):
+        await LocalStorage(tmp_path / "taken" / "uploads").put(KEY, PICTURE, content_type="image/png")
+
+
+async def test_nobody_else_can_read_what_is_stored(tmp_path: Path) -> None:
+    root = tmp_path / "uploads"
+    root.mkdir(mode=0o755)
+    await LocalStorage(root).put(KEY, PICTURE, content_type="image/png")
+    files = {path for path in root.rglob("*") if path.is_file()}
+    folders = {root, *root.rglob("*")} - files
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
+
+
+async def test_a_file_appears_whole(tmp_path: Path) -> None:
+    local = LocalStorage(tmp_path)
+    job = asyncio.create_task(local.put(KEY, LARGE * 5, content_type="image/png"))
+    sizes = set()
+    while not job.done():
+        if (tmp_path / KEY).exists():
+            sizes.add((tmp_path / KEY).stat().st_size)
+        await asyncio.sleep(0)
+    await job
+    sizes.add((tmp_path / KEY).stat().st_size)
+    assert sizes == {len(LARGE) * 5}
+
+
+async def test_an_upload_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    local = LocalStorage(tmp_path)
+    job = asyncio.create_task(local.put(KEY, LARGE * 5, content_type="image/png"))
+    await asyncio.sleep(0.001)
+    job.cancel()
+    await asyncio.gather(job, return_exceptions=True)
+    # The same folder's threads take their turns, so eight more uploads outlast the one given up.
+    for index in range(8):
+        await local.put(f"bugs/{index}.png", LARGE, content_type="image/png")
+    assert sorted(path.name for path in left_in(tmp_path)) == [f"{index}.png" for index in range(8)]
+
+
+async def test_a_hung_disk_is_507_within_the_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "DEADLINE_SECONDS", 0.3)
+    local = LocalStorage(tmp_path)
+    release = threading.Event()
+    monkeypatch.setattr(folder.os, "fsync", lambda handle: release.wait(3))
+    start = time.perf_counter()
+    with pytest.raises(StorageUnavailable):
+        await local.put(KEY, PICTURE, content_type="image/png")
+    assert time.perf_counter() - start < 1
+    release.set()
+
+
+async def test_drafts_of_a_killed_process_are_no_files_and_go_when_old(tmp_path: Path) -> None:
+    await LocalStorage(tmp_path).put(KEY, PICTURE, content_type="image/png")
+    old, young = tmp_path / ".incoming" / "old", tmp_path / ".incoming" / "young"
+    for draft in (old, young):
+        draft.write_bytes(b"half")
+    os.utime(old, (time.time() - 7200, time.time() - 7200))
+    local = LocalStorage(tmp_path)
+    assert await keys_of(local) == [KEY]
+    assert (old.exists(), young.exists()) == (False, True)
