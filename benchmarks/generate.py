@@ -21,7 +21,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from benchmarks.vocabulary import HEAD, STOP_WORDS, Indexes, Vocabulary
-from bugrelay.infra.text.plain import name_key
+from bugrelay.infra.text.names import name_key
 
 VERSION = 1  # of the rows; another one makes the kept boards anew
 SEED = 7

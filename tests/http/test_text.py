@@ -11,7 +11,7 @@ import html5lib
 import httpx
 import pytest
 
-from bugrelay.infra.text.plain import WORD_JOINER
+from bugrelay.infra.text.markup import WORD_JOINER
 from tests.api.v1.bugs.test_attachments import picture
 from tests.factories import Person, report
 from tests.infra.text.test_plain import SEPARATORS, problems_of, problems_of_html5lib

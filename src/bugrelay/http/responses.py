@@ -17,7 +17,7 @@ import msgspec
 from litestar import Response
 
 from bugrelay.infra.text.markdown import Rendered
-from bugrelay.infra.text.plain import defuse
+from bugrelay.infra.text.markup import defuse
 
 T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode

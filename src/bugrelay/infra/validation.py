@@ -20,7 +20,7 @@ import msgspec
 from email_validator import EmailNotValidError, validate_email
 
 from bugrelay.errors import FieldProblem, ValidationFailed
-from bugrelay.infra.text.plain import UnusableText, normalise, refuse_unusable
+from bugrelay.infra.text.normalising import UnusableText, normalise, refuse_unusable
 from bugrelay.infra.text.urls import valid_http_url
 
 T = TypeVar("T", bound=msgspec.Struct)

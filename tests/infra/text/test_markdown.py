@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bugrelay.infra.text.markdown import render
-from tests.infra.text.test_plain import calls_of
+from tests.infra.text.test_markup import calls_of
 
 ELEMENTS = frozenset(
     {

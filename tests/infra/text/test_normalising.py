@@ -6,13 +6,60 @@ import re
 import time
 import unicodedata
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bugrelay.infra.text.plain import nfc, normalise
+from bugrelay.infra.text.normalising import UnusableText, nfc, normalise
 
+USABLE_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=80)
 MARKS = ("\u0301", "\u0316", "\u0327", "\u0345", "\u0f73", "\u3099", "\u0344", "\U0001d165")
 LETTERS = ("e", "\u1ed9", "ᾂ", "\u09c7", "\u1100", "\u1161", "\u11a8", "カ", "😀", "─", "\u212b")
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("  a  b \n", "a  b"),
+        ("a\r\nb\rc\nd\te", "a\nb\nc\nd\te"),
+        ("a\x01\x07\x0b\x0c\x1b[0m\x7f\x85\x9fb", "a[0mb"),
+        ("e\u0301", "é"),
+        ("e\x01\u0301", "é"),
+        ("\u00a0\u3000x\u2003", "x"),
+        ("a\u200db\u200cc\u202e", "a\u200db\u200cc\u202e"),
+        ("👩‍👩‍👧", "👩‍👩‍👧"),
+    ],
+)
+def test_text_is_made_uniform(typed: str, kept: str) -> None:
+    assert normalise(typed) == kept
+
+
+def test_a_title_has_one_line() -> None:
+    assert normalise("a\tb\r\nc\rd\u2028e", single_line=True) == "a b c d e"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a\0b", "must not contain NUL characters"),
+        ("a\ud800", "must not contain lone surrogates"),
+        ("\udfff", "must not contain lone surrogates"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UnusableText, match=message):
+        normalise(text)
+
+
+@given(USABLE_TEXT, st.booleans())
+@example("\x01\u0301e\x02\u0301 ", False)
+@example("\u2028 \u0301", True)
+def test_normal_text_is_its_own_normal_form(text: str, single_line: bool) -> None:
+    once = normalise(text, single_line=single_line)
+    assert normalise(once, single_line=single_line) == once
+    assert unicodedata.is_normalized("NFC", once)
+    assert once == once.strip()
+    assert not any(unicodedata.category(char) == "Cc" for char in once if single_line or char not in "\t\n")
 
 
 @settings(max_examples=500, deadline=None)

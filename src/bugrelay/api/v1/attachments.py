@@ -18,7 +18,7 @@ from bugrelay.http.guard import anyone, users
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import Message, json_response
 from bugrelay.http.uploads import read_upload
-from bugrelay.infra.text.plain import clean_filename
+from bugrelay.infra.text.filenames import clean_filename
 
 
 class AttachmentController(Controller):

@@ -51,7 +51,7 @@ from bugrelay.infra.db.database import Reader
 from bugrelay.infra.idempotency import StoredResponse
 from bugrelay.infra.pagination import PageQuery, Pagination
 from bugrelay.infra.security.captcha import token_identity
-from bugrelay.infra.text.plain import name_key
+from bugrelay.infra.text.names import name_key
 from bugrelay.infra.viewer import Viewer
 
 

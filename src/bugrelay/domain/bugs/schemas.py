@@ -10,7 +10,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bugrelay.infra.pagination import CursorPagination, CursorQuery, PageQuery, Pagination
 from bugrelay.infra.text.markdown import RenderedHtml
-from bugrelay.infra.text.plain import UnusableText, clean_tag
+from bugrelay.infra.text.normalising import UnusableText
+from bugrelay.infra.text.tags import clean_tag
 from bugrelay.infra.validation import Check, ListProblem, OneLine, Verbatim, email_address, web_address
 
 MAX_TAGS = 10

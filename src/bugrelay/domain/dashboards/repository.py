@@ -28,7 +28,7 @@ from bugrelay.domain.dashboards.schemas import (
     PublicMember,
 )
 from bugrelay.infra.db.database import Query, Reader
-from bugrelay.infra.text.plain import name_key
+from bugrelay.infra.text.names import name_key
 
 APPLICATIONS_SHOWN = 100
 

@@ -17,7 +17,7 @@ def storage_from(upload_url: str) -> Storage:
         SettingError: The URL cannot be used.
     """
     if upload_url.startswith("s3://"):
-        # Its library takes twenty megabytes, which a process with a folder does without.
+        # Its library takes six megabytes, which a process with a folder does without.
         from bugrelay.infra.storage.bucket import s3_storage_from
 
         return s3_storage_from(upload_url)

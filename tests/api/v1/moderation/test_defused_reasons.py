@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from bugrelay.infra.text.plain import WORD_JOINER
+from bugrelay.infra.text.markup import WORD_JOINER
 from tests.api.v1.moderation.acts import Moderator, comment, merging
 from tests.factories import Person, report
 

@@ -34,7 +34,7 @@ from bugrelay.infra import incremental_counts as infra_totals
 from bugrelay.infra.db.database import Query, Reader
 from bugrelay.infra.incremental_counts import IncrementalCounts
 from bugrelay.infra.pagination import CursorPagination, decoded_cursor, encoded_cursor
-from bugrelay.infra.text.plain import name_key
+from bugrelay.infra.text.names import name_key
 
 MAX_CANDIDATES = 20_000  # bugs looked at, about, when none has all the words
 SOME = ", some"  # ends the order's name in a cursor of bugs with some of the words

@@ -13,7 +13,7 @@ from bugrelay.domain.companies.domains import application_domain, company_domain
 from bugrelay.domain.companies.models import Application, Company
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.text.plain import name_key
+from bugrelay.infra.text.names import name_key
 
 
 @dataclass(frozen=True)

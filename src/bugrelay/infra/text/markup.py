@@ -1,166 +1,17 @@
-"""What is done to text that people send: made uniform when it comes in, made harmless when it goes out.
+"""Markup that would act in a page, made harmless by one invisible character when JSON is written.
 
-Nothing here refuses or rewrites a report for its words: what is stored is the source as it was typed, and
-only markup that would act in a page is touched, by one invisible character, when JSON is written.
+What is stored is the source as it was typed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import html
 import re
-import unicodedata
 from bisect import bisect_left
 from functools import cached_property, lru_cache
-from itertools import groupby
 from typing import Final
 
 WORD_JOINER: Final = "\u2060"
-TAG_LENGTH: Final = 50
-FILENAME_LENGTH: Final = 255
-
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-# C0 but tab and line feed, DEL, and C1.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_LINE_BREAK = re.compile(r"[\t\n\u2028\u2029]")
-# Marks, embeddings, overrides and isolates that reorder what stands around them.
-_BIDI = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-class UnusableText(ValueError):
-    """A text that cannot be kept; the message completes "<field> …" ("must not contain NUL characters")."""
-
-
-# Nothing is composed of more: NFC shortens a text to a quarter of its characters at most.
-_MAX_COMPOSED_LENGTH: Final = 4
-# The Stream-Safe Text Format of UAX #15 allows for 30 non-starters in a row, more than any language writes.
-# No combining mark is a letter, a digit or ASCII: so this finds all longer runs, and some of symbols.
-_LONG_RUN = re.compile(r"[^\w\x00-\x7f]{31,}")
-
-
-def normalise(text: str, *, single_line: bool = False, max_length: int | None = None) -> str:
-    """Return the one form in which a text is measured and stored: NFC, LF, no control characters, trimmed.
-
-    Tabs and line breaks stay; with `single_line` (titles, names) each becomes a space. Normalising twice
-    changes nothing. A text so long that its NFC has more than `max_length` characters for certain comes back
-    without the work: whoever has that limit refuses it for its length.
-
-    Raises:
-        UnusableText: For NUL and for lone surrogates, which PostgreSQL and UTF-8 cannot hold.
-    """
-    refuse_unusable(text)
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    # Dropping comes before NFC: a letter and its accent may have stood on both sides of a control character.
-    text = _CONTROL.sub("", text)
-    if max_length is not None and len(text.strip()) > _MAX_COMPOSED_LENGTH * max_length:
-        return text.strip()
-    text = nfc(text)
-    if single_line:
-        text = _LINE_BREAK.sub(" ", text)
-    return text.strip()
-
-
-def refuse_unusable(text: str) -> None:
-    """
-    Raises:
-        UnusableText: The text has NUL characters or lone surrogates.
-    """
-    if "\0" in text:
-        raise UnusableText("must not contain NUL characters")
-    if _SURROGATE.search(text):
-        raise UnusableText("must not contain lone surrogates")
-
-
-def nfc(text: str) -> str:
-    """Return the NFC of a text, whatever it is, in time that grows with its length alone.
-
-    The library puts combining marks in canonical order by an insertion sort, which is quadratic in the
-    length of a run. A long run is put in that order before, so nothing is left to be moved.
-    """
-    if text.isascii():
-        return text
-    return unicodedata.normalize("NFC", _LONG_RUN.sub(_in_canonical_order, text))
-
-
-def _in_canonical_order(run: re.Match[str]) -> str:
-    """Return the run decomposed, its combining marks in the order of their classes; this keeps its NFC the same."""
-    decomposed = "".join(unicodedata.normalize("NFD", char) for char in run[0])
-    marks_or_not = groupby(decomposed, key=lambda char: unicodedata.combining(char) > 0)
-    return "".join(
-        "".join(sorted(chars, key=unicodedata.combining) if are_marks else chars)
-        for are_marks, chars in marks_or_not
-    )
-
-
-_KEY_LENGTH: Final = 300
-_KEY_HEAD: Final = 200
-
-
-def name_key(name: str) -> str:
-    """Return the key by which names are the same: without case, width and repeated space.
-
-    The key is NFKC and casefolded, and its own key. A few characters grow eighteenfold under NFKC, beyond
-    what a PostgreSQL index row holds: so a key over 300 characters keeps 200 and ends in its SHA-256.
-    """
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", folded).casefold())
-    key = " ".join(folded.split())
-    if len(key) <= _KEY_LENGTH:
-        return key
-    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{key[:_KEY_HEAD].rstrip()}#{digest}"
-
-
-_TAG_SIGNS: Final = frozenset(" -_.+#&@/:()'")
-
-
-def clean_tag(text: str) -> str:
-    """Return a tag normalised and in lower case, or raise UnusableText saying what does not fit.
-
-    Allowed are 1-50 letters, digits and marks of any script, single spaces, and - _ . + # & @ / : ( ) '.
-    Trimming and lower-casing are all that a tag is helped with: two spaces in a row inside are refused like
-    a bad character.
-    """
-    tag = normalise(text, single_line=True, max_length=TAG_LENGTH)
-    if len(tag) <= _MAX_COMPOSED_LENGTH * TAG_LENGTH:
-        tag = normalise(tag.lower(), single_line=True)
-    if not 1 <= len(tag) <= TAG_LENGTH:
-        raise UnusableText(f"must have 1 to {TAG_LENGTH} characters")
-    bad = next((char for char in tag if not _fits_tag(char)), None)
-    if bad is not None:
-        shown = f'"{bad}"' if bad.isprintable() else "the character"
-        raise UnusableText(f"must not contain {shown} (U+{ord(bad):04X})")
-    if "  " in tag:
-        raise UnusableText("must not contain two spaces in a row")
-    return tag
-
-
-def _fits_tag(char: str) -> bool:
-    return char in _TAG_SIGNS or char.isdigit() or unicodedata.category(char)[0] in "LM"
-
-
-_DRIVE = re.compile(r"^[A-Za-z]:")
-_MAX_EXTENSION_LENGTH: Final = 20
-
-
-def clean_filename(text: str) -> str:
-    """Return the name of a sent file as it may be shown: without path, control and reordering characters.
-
-    It has at most 255 characters; a longer name is cut before its extension. A name of which nothing but
-    dots and spaces is left becomes "file". Never raises.
-    """
-    name = re.split(r"[/\\]", text)[-1]
-    name = _BIDI.sub("", _CONTROL.sub("", _SURROGATE.sub("", _LINE_BREAK.sub(" ", name))))
-    name = _DRIVE.sub("", nfc(name).strip()).strip()
-    if not name.strip(". "):
-        return "file"
-    if len(name) <= FILENAME_LENGTH:
-        return name
-    stem, dot, extension = name.rpartition(".")
-    if not stem or len(extension) > _MAX_EXTENSION_LENGTH:
-        return name[:FILENAME_LENGTH].rstrip()
-    return stem[: FILENAME_LENGTH - len(extension) - 1] + dot + extension
-
 
 # Elements that run, frame or style something by themselves, or whose content is read by other rules than
 # HTML's own (raw text, SVG, MathML): on that ground a harmless attribute comes alive when a page copies the
