@@ -14,7 +14,7 @@ import pytest
 from bugrelay.infra.text.markup import WORD_JOINER
 from tests.api.v1.bugs.test_attachments import picture
 from tests.factories import Person, report
-from tests.infra.text.test_plain import SEPARATORS, problems_of, problems_of_html5lib
+from tests.infra.text.test_markup import SEPARATORS, problems_of, problems_of_html5lib
 from tests.responses import bad_fields
 
 Bug = dict[str, Any]
