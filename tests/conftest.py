@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +16,7 @@ import psycopg
 import pytest
 import redis
 import structlog
+from argon2 import PasswordHasher
 from structlog.testing import capture_logs
 
 from bugrelay.app import create_app
@@ -166,6 +169,49 @@ async def client(start_app: StartApp) -> AsyncIterator[httpx.AsyncClient]:
     """An anonymous visitor of an empty board."""
     async with start_app() as client:
         yield client
+
+
+class HeldHashes:
+    """Checks of passwords begin, and end no sooner than they are released."""
+
+    def __init__(self, verify: Callable[..., bool]) -> None:
+        self._verify = verify
+        self._released = threading.Event()
+        self._counting = threading.Lock()
+        self._at_once = 0
+        self.count = self.most_at_once = 0
+
+    def hold(self, hasher: PasswordHasher, stored: str, password: bytes) -> bool:
+        with self._counting:
+            self.count += 1
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            # On the event loop, nobody would be there to release it.
+            assert self._released.wait(60)
+            return self._verify(hasher, stored, password)
+        finally:
+            with self._counting:
+                self._at_once -= 1
+
+    async def begun(self) -> None:
+        while not self.count:
+            await asyncio.sleep(0.01)
+
+    def release(self) -> None:
+        self._released.set()
+
+
+@pytest.fixture
+def held_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[HeldHashes]:
+    held = HeldHashes(PasswordHasher.verify)
+
+    def verify(hasher: PasswordHasher, stored: str, password: bytes) -> bool:
+        return held.hold(hasher, stored, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", verify)
+    yield held
+    held.release()
 
 
 SignUp = Callable[..., Awaitable[Person]]

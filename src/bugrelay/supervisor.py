@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import NoReturn
@@ -58,14 +58,15 @@ def run(settings: Settings, *, children: Sequence[Child], migrate: Callable[[Set
     Returns:
         The exit status: 0 when told to stop, 1 when it could not start or go on.
     """
+    stop_request = StopRequest()
     for each in STOP_SIGNALS:
-        signal.signal(each, _interrupt)
+        signal.signal(each, stop_request.receive)
     signal.signal(
         signal.SIGHUP, signal.SIG_IGN
     )  # inherited by the children; the programs would ignore it, too
     with ExitStack() as stack:
         try:
-            _keep_running(settings, children, migrate, stack=stack)
+            _keep_running(settings, children, migrate, stop_request=stop_request, stack=stack)
         except KeyboardInterrupt:
             _say("stopping")
             return 0
@@ -73,8 +74,49 @@ def run(settings: Settings, *, children: Sequence[Child], migrate: Callable[[Set
             print(f"bugrelay: {error}", file=sys.stderr, flush=True)
             return 1
         finally:
-            for each in STOP_SIGNALS:
-                signal.signal(each, signal.SIG_IGN)  # A second Ctrl-C must not cut the stopping short.
+            # Nothing that comes now is asked for again. Python takes its handlers away when it ends: a signal that is
+            # still sent then would end it with another status.
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
+class StopRequest:
+    """What SIGINT and SIGTERM ask for.
+
+    An exception in a handler comes anywhere, in the midst of the stopping as well. So a signal is noted, and whoever
+    waits looks (`check`). Only what cannot look while it takes long is interrupted, and once at most.
+    """
+
+    def __init__(self) -> None:
+        self._is_made = False
+        self._interrupts = False
+
+    def receive(self, _signal: int, _frame: FrameType | None) -> None:
+        """The handler.
+
+        Raises:
+            KeyboardInterrupt: In a block of `interrupting`, the first time.
+        """
+        is_first, self._is_made = not self._is_made, True
+        if is_first and self._interrupts:
+            raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """
+        Raises:
+            KeyboardInterrupt: We are to stop.
+        """
+        if self._is_made:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """A signal cuts the block short."""
+        self._interrupts = True
+        try:
+            self.check()
+            yield
+        finally:
+            self._interrupts = False
 
 
 def _keep_running(
@@ -82,6 +124,7 @@ def _keep_running(
     children: Sequence[Child],
     migrate: Callable[[Settings], None],
     *,
+    stop_request: StopRequest,
     stack: ExitStack,
 ) -> NoReturn:
     databases: list[ManagedProcess] = []
@@ -89,17 +132,20 @@ def _keep_running(
         servers = EmbeddedServers(settings.bugrelay_home)
         stack.callback(servers.close)
         servers.acquire()
-        databases.extend(_databases(settings, servers))
+        with stop_request.interrupting():
+            databases.extend(_databases(settings, servers))
         settings = filled_in(settings, servers)
-    migrate(settings)
-    _wait_for_port(settings)
+    with stop_request.interrupting():
+        migrate(settings)
+    _wait_for_port(settings, stop_request)
     programs: list[ManagedProcess] = []
     stack.callback(_stop_all, programs, seconds=settings.drain_seconds + STOP_SECONDS)
     for child in children:
         programs.append(ManagedProcess(child.name, _starter(child, settings)))  # noqa: PERF401 - stopped if the next fails
-    _wait_for_health(settings, programs)
+    _wait_for_health(settings, programs, stop_request)
     _announce(settings)
     while True:
+        stop_request.check()
         for kept in (*databases, *programs):
             kept.restart_if_exited()
         time.sleep(LOOK_SECONDS)
@@ -169,7 +215,7 @@ def _stop_all(programs: Sequence[ManagedProcess], *, seconds: float) -> None:
         stop(kept.process, signal.SIGTERM, seconds=seconds)
 
 
-def _wait_for_port(settings: Settings) -> None:
+def _wait_for_port(settings: Settings, stop_request: StopRequest) -> None:
     """Return when the port is free: another listener would answer in the server's place."""
     seconds = settings.drain_seconds + PORT_SECONDS
     deadline = time.monotonic() + seconds
@@ -182,6 +228,7 @@ def _wait_for_port(settings: Settings) -> None:
         if not told:
             _say(f"{settings.host}:{settings.port} is in use, waiting for it up to {seconds} s")
             told = True
+        stop_request.check()
         time.sleep(LOOK_SECONDS)
 
 
@@ -200,7 +247,9 @@ def _setting_of(problem: OSError) -> str:
     return "HOST" if problem.errno == errno.EADDRNOTAVAIL else "PORT"
 
 
-def _wait_for_health(settings: Settings, programs: Sequence[ManagedProcess]) -> None:
+def _wait_for_health(
+    settings: Settings, programs: Sequence[ManagedProcess], stop_request: StopRequest
+) -> None:
     deadline = time.monotonic() + HEALTH_SECONDS
     while not _answers(settings):
         for kept in programs:
@@ -208,6 +257,7 @@ def _wait_for_health(settings: Settings, programs: Sequence[ManagedProcess]) -> 
                 raise SupervisorError(f"{kept.name} ended with {_ending(kept.process)} before it was ready")
         if time.monotonic() > deadline:
             raise SupervisorError(f"no answer from {settings.host}:{settings.port} in {HEALTH_SECONDS} s")
+        stop_request.check()
         time.sleep(LOOK_SECONDS)
 
 
@@ -231,10 +281,6 @@ def _announce(settings: Settings) -> None:
 def _ending(process: subprocess.Popen[bytes]) -> str:
     code = process.returncode
     return signal.Signals(-code).name if code < 0 else f"exit status {code}"
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _say(text: str) -> None:

@@ -303,8 +303,8 @@ UNREACHABLE = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from bugrelay.embedded import EmbeddedServers, places
-places.SYSTEM_DIRECTORY = Path(sys.argv[2])
+from bugrelay.embedded import EmbeddedServers, paths
+paths.SYSTEM_DIRECTORY = Path(sys.argv[2])
 servers = EmbeddedServers(Path(sys.argv[3]))
 servers.acquire()
 try:
@@ -343,7 +343,7 @@ def test_nobody_else_can_read_what_the_servers_write(home: Path) -> None:
     logs = home / "log"
     logs.mkdir(mode=0o755)
     for name in ("postgres.log", "postgres.log.old"):
-        (logs / name).lock_active_user(mode=0o644)
+        (logs / name).touch(mode=0o644)
     servers = EmbeddedServers(home)
     servers.acquire()
     try:
