@@ -184,7 +184,9 @@ async def test_a_lost_answer_to_a_commit_leaves_no_attachment_without_its_file(
     start_board: StartBoard, postgres: Postgres, rows: Rows, uploads: Path
 ) -> None:
     async with FaultProxy(postgres.socket) as proxy:
-        board = start_board(DATABASE_URL=postgres.url_through(proxy.port), UPLOAD_URL=f"file://{uploads}")
+        board = await asyncio.to_thread(
+            start_board, DATABASE_URL=postgres.url_through(proxy.port), UPLOAD_URL=f"file://{uploads}"
+        )
         async with board.visitor() as visitor:
             person = await register(visitor, "unlucky")
             visitor.headers.update(person.headers)

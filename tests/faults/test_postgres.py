@@ -113,7 +113,7 @@ async def test_a_network_that_swallows_everything_is_like_a_hung_server(
     start_board: StartBoard, postgres: Postgres
 ) -> None:
     async with FaultProxy(postgres.socket) as proxy:
-        board = start_board(DATABASE_URL=postgres.url_through(proxy.port))
+        board = await asyncio.to_thread(start_board, DATABASE_URL=postgres.url_through(proxy.port))
         calls = calls_of(await new_bug(board))
         async with load(board, calls, clients=20) as record:
             await asyncio.sleep(1)
@@ -131,7 +131,7 @@ async def test_a_network_that_swallows_everything_is_like_a_hung_server(
 
 async def test_connections_that_are_reset_are_replaced(start_board: StartBoard, postgres: Postgres) -> None:
     async with FaultProxy(postgres.socket) as proxy:
-        board = start_board(DATABASE_URL=postgres.url_through(proxy.port))
+        board = await asyncio.to_thread(start_board, DATABASE_URL=postgres.url_through(proxy.port))
         calls = calls_of(await new_bug(board))
         async with board.visitor() as visitor:
             for _ in range(3):

@@ -56,6 +56,7 @@ async def write_long_comments(board: Board, rows: Rows) -> str:
         " FROM repeat('\U0001d11e', 2000) AS text, generate_series(1, 100)",
         (bug["id"],),
     )
+    rows.execute("UPDATE bugs SET comment_count = 100 WHERE id = %s", (bug["id"],))
     return f"/api/v1/bugs/{bug['id']}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -156,9 +157,10 @@ def test_a_second_server_is_refused_with_one_line(board: Board) -> None:
     refused = second(board)
     assert refused.returncode == 1
     assert refused.stdout == ""
-    assert refused.stderr == (
-        f"Error: PORT: cannot listen on 127.0.0.1:{board.port}: Address already in use;"
-        " `bugrelay serve --join` shares the port with a server that runs\n"
+    (line,) = refused.stderr.splitlines()
+    assert json.loads(line)["message"] == (
+        f"PORT: cannot listen on 127.0.0.1:{board.port}: Address already in use;"
+        " `bugrelay serve --join` shares the port with a server that runs"
     )
 
 

@@ -23,11 +23,11 @@ from tests.infra.redis.server import Valkey, eventually
 RACER = """
 import asyncio, json, sys, time
 from bugrelay.infra.redis.rate_limits import Bucket, Limiter
-from bugrelay.infra.redis import RedisGate
+from bugrelay.infra.redis.client import RedisClient
 from bugrelay.settings import Rate
 
 async def main(url, name):
-    gate = RedisGate(url)
+    gate = RedisClient(url)
     await gate.start()
     print("ready", flush=True)
     start = float(sys.stdin.readline())

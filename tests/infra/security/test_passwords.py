@@ -1,6 +1,7 @@
 """Passwords: which are refused, and that hashing neither stalls the loop nor takes much memory."""
 
 import asyncio
+import math
 import resource
 import time
 
@@ -40,14 +41,17 @@ async def test_where_there_is_no_account_it_takes_the_same_time() -> None:
     stored = await passwords.hash("correct horse")
 
     async def seconds(hashed: str | None) -> float:
-        best = 1.0
-        for _ in range(5):
-            start = time.perf_counter()
-            await passwords.verify(hashed, "wrong horse")
-            best = min(best, time.perf_counter() - start)
-        return best
+        start = time.perf_counter()
+        await passwords.verify(hashed, "wrong horse")
+        return time.perf_counter() - start
 
-    known, unknown = await seconds(stored), await seconds(None)
+    known = unknown = math.inf
+    # Whatever else the machine is doing only adds to a time, so the least of many turns is what the check takes.
+    for _ in range(200):
+        known = min(known, await seconds(stored))
+        unknown = min(unknown, await seconds(None))
+        if 0.8 < known / unknown < 1.25:
+            break
     passwords.close()
     assert 0.6 < known / unknown < 1.6
 

@@ -14,6 +14,7 @@ import httpx
 import psycopg
 import pytest
 
+from bugrelay.infra.jobs.queue import REQUEST_ID
 from bugrelay.infra.platform import Platform
 from bugrelay.settings import Settings
 from bugrelay.worker import all_tasks
@@ -34,6 +35,7 @@ def run_jobs(sql: Sql, platform: Platform) -> RunJobs:
             "SELECT id, task_name, args FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id"
         )
         for job_id, name, arguments in rows.fetchall():
+            arguments.pop(REQUEST_ID, None)  # of who asked, for the log
             await all_tasks().by_name[name](platform, **arguments)
             sql.execute("DELETE FROM procrastinate_jobs WHERE id = %s", (job_id,))
             ran.append(name)

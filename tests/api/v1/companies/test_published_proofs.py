@@ -129,9 +129,9 @@ async def test_asking_adds_one_job_and_none_again_within_half_a_minute(
         asked = await client.post(path, json={"method": "dns"}, headers=ada.headers)
         assert (asked.status_code, asked.json()["company"]["verified"]) == (202, False)
     jobs = sql.execute(
-        "SELECT args FROM procrastinate_jobs WHERE task_name = 'companies.check_claim'"
+        "SELECT args ->> 'claim_id' FROM procrastinate_jobs WHERE task_name = 'companies.check_claim'"
     ).fetchall()
-    assert jobs == [({"claim_id": claim["id"]},)]
+    assert jobs == [(claim["id"],)]
     sql.execute("UPDATE company_claims SET checked_at = now() - interval '31 seconds'")
     await client.post(path, json={"method": "dns"}, headers=ada.headers)
     count = sql.execute(
@@ -163,6 +163,6 @@ async def test_open_claims_are_looked_at_without_being_asked(
     await check_open_claims(platform)
     await check_open_claims(platform)
     jobs = sql.execute(
-        "SELECT args FROM procrastinate_jobs WHERE task_name = 'companies.check_claim'"
+        "SELECT args ->> 'claim_id' FROM procrastinate_jobs WHERE task_name = 'companies.check_claim'"
     ).fetchall()
-    assert jobs == [({"claim_id": claim["id"]},)]
+    assert jobs == [(claim["id"],)]

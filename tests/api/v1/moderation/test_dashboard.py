@@ -41,6 +41,11 @@ async def test_figures_count_what_the_public_sees_and_what_moderators_do(
         "total_bugs": 3, "open_bugs": 2, "flagged_bugs": 1, "removed_bugs": 1, "total_users": 3, "banned_users": 1,
         "total_companies": 5, "verified_companies": 1, "bugs_24h": 2, "votes_24h": 2, "comments_24h": 2,
     }  # fmt: skip
-    assert [one["action"] for one in answer["recent_activity"]] == ["user_ban", "bug_remove", "bug_merge"]
+    assert [one["action"] for one in answer["recent_activity"]] == [
+        "user_ban",
+        "bug_remove",
+        "bug_merge",
+        "bug_status_change",
+    ]
     sql.execute("UPDATE users SET banned_until = now() - interval '1 second' WHERE id = %s", (bob.id,))
     assert (await moderator.get("dashboard")).json()["stats"]["banned_users"] == 0
