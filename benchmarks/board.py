@@ -12,7 +12,6 @@ import psycopg
 
 from bugrelay.bootstrap import build
 from bugrelay.domain.bugs.schemas import BugQuery, ReportBug
-from bugrelay.domain.bugs.search.parser import parse_search
 from bugrelay.domain.bugs.search.service import BugPage, list_bugs
 from bugrelay.domain.bugs.service.reporting import report_bug
 from bugrelay.domain.bugs.service.votes import vote
@@ -46,8 +45,7 @@ class Board:
         """
         reader = reader or self._platform.database
         wanted = BugQuery(**query)
-        search = await parse_search(reader, wanted.search) if wanted.search else None
-        return await list_bugs(reader, self._platform.counts, wanted, search)
+        return await list_bugs(reader, self._platform.counts, wanted)
 
     async def toggle_vote(self, bug_id: UUID, user_id: UUID) -> None:
         await vote(self._platform, bug_id, user_id=user_id, action="toggle")

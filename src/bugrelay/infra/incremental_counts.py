@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -47,6 +47,20 @@ class Counted(msgspec.Struct, frozen=True):
     total: int
     snapshot: str
     era: str
+
+
+class CountedRow(Protocol):
+    """A row with a count, or with what was added to it since; the snapshot is text."""
+
+    @property
+    def total(self) -> int: ...
+    @property
+    def snapshot(self) -> str: ...
+    @property
+    def era(self) -> str | None: ...
+
+
+CountedRowT = TypeVar("CountedRowT", bound=CountedRow)
 
 
 @dataclass
@@ -94,39 +108,39 @@ class IncrementalCounts:
         reader: Reader,
         key: str,
         *,
-        count: Query[tuple[Any, ...]],
-        changes: Query[tuple[Any, ...]],
+        count: Query[CountedRowT],
+        changes: Query[CountedRowT],
         values: Mapping[str, Any],
         by_job: ByJob | None = None,
-    ) -> tuple[int, Sequence[tuple[Any, ...]]]:
+    ) -> tuple[int, Sequence[CountedRowT]]:
         """How many rows there are now, and what else the statement gave: of one snapshot with the total.
 
         Args:
             reader: The primary: a standby's snapshots do not tell what was visible.
             key: Everything that the count depends on.
-            count: SELECT of count, snapshot as text, era, and whatever else, in at least one row.
+            count: SELECT of the count and whatever else, in at least one row.
             changes: The same with the sum of signs in place of the count; `:snapshot` is the one to count from.
             values: Parameters of both.
             by_job: For a total that is too large to count here.
 
         Returns:
-            The total, and the rows without their first three columns.
+            The total, and the rows of the statement that it was read by.
         """
         for find in self._places(reader, by_job):
             known = await find(key)
             if known is None:
                 continue
             rows = await reader.rows(changes, {**values, "snapshot": known.snapshot})
-            change, snapshot, era, *_ = rows[0]
-            if era == known.era:
-                total = known.total + change
-                await self._keep(key, Counted(total, snapshot, era), share=by_job is not None)
-                return total, [row[3:] for row in rows]
+            now = rows[0]
+            if now.era == known.era:
+                total = known.total + now.total
+                await self._keep(key, Counted(total, now.snapshot, now.era), share=by_job is not None)
+                return total, rows
         rows = await reader.rows(count, values)
-        total, snapshot, era, *_ = rows[0]
-        if era is not None:
-            await self._keep(key, Counted(total, snapshot, era), share=by_job is not None)
-        return total, [row[3:] for row in rows]
+        now = rows[0]
+        if now.era is not None:
+            await self._keep(key, Counted(now.total, now.snapshot, now.era), share=by_job is not None)
+        return now.total, rows
 
     async def share(self, key: str, counted: Counted) -> None:
         """Let every process find it; without Redis they read the table."""

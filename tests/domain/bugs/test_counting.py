@@ -14,7 +14,6 @@ import pytest
 from bugrelay.bootstrap import build
 from bugrelay.domain.bugs.schemas import BugQuery
 from bugrelay.domain.bugs.search.counting import count_total, keep_totals
-from bugrelay.domain.bugs.search.parser import parse_search
 from bugrelay.domain.bugs.search.service import list_bugs
 from bugrelay.domain.bugs.tasks import TASKS
 from bugrelay.infra import incremental_counts
@@ -57,8 +56,7 @@ async def total_of(platform: Platform, **wanted: Any) -> tuple[int, bool]:
     """The total of a list, and whether its reader counted."""
     reader = Watched(platform.database)
     query = BugQuery(**wanted)
-    search = await parse_search(reader, query.search) if query.search else None
-    page = await list_bugs(reader, platform.counts, query, search)
+    page = await list_bugs(reader, platform.counts, query)
     return page.total, reader.counted
 
 

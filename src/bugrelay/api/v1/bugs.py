@@ -34,7 +34,6 @@ from bugrelay.domain.bugs.schemas import (
     TagQuery,
     UpdateBug,
 )
-from bugrelay.domain.bugs.search.parser import parse_search
 from bugrelay.domain.bugs.search.service import BugPage, list_bugs
 from bugrelay.domain.bugs.service.reporting import report_bug, update_bug
 from bugrelay.domain.bugs.service.statuses import change_status
@@ -87,8 +86,7 @@ class BugController(Controller):
         database = request.platform.database
 
         async def read(reader: Reader, primary: Reader | None) -> BugPage:
-            search = await parse_search(reader, query.search) if query.search else None
-            return await list_bugs(reader, request.platform.counts, query, search, primary=primary)
+            return await list_bugs(reader, request.platform.counts, query, primary=primary)
 
         async def load() -> bytes:
             if request.viewer.signed_in:

@@ -8,7 +8,8 @@ from sqlalchemy import delete, func, select, text, tuple_, update
 
 from bugrelay.domain.bugs import reassignment
 from bugrelay.domain.bugs.models import Bug, CaptchaToken, Vote
-from bugrelay.domain.bugs.search.counting import COUNT_JOB, count_total, keep_totals
+from bugrelay.domain.bugs.search.counting import count_total, keep_totals
+from bugrelay.domain.bugs.search.totals import COUNT_JOB
 from bugrelay.infra.idempotency import KEPT_FOR, IdempotencyKey
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
 from bugrelay.infra.platform import Platform

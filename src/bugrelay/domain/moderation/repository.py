@@ -31,7 +31,8 @@ from bugrelay.domain.accounts.models import User
 from bugrelay.domain.bugs.models import Bug, BugSearch, BugText, Comment, Vote
 from bugrelay.domain.bugs.repository import ITEM_COLUMNS, VISIBLE, contains, item_of, joined
 from bugrelay.domain.bugs.schemas import BugItem, UserRef
-from bugrelay.domain.bugs.search.parser import parse_search, tsquery
+from bugrelay.domain.bugs.search.parser import parse_search
+from bugrelay.domain.bugs.search.statements import document_matches
 from bugrelay.domain.companies.models import Company
 from bugrelay.domain.moderation.models import AuditLog, Flag
 from bugrelay.domain.moderation.schemas import (
@@ -94,7 +95,7 @@ _FILTERS: dict[str, ColumnElement[bool]] = {
     "not_flagged": Bug.id.not_in(select(_flags.c.place)),
     "search": Bug.id.in_(
         union_all(
-            select(BugSearch.bug_id).where(BugSearch.document.op("@@")(tsquery("search"))),
+            select(BugSearch.bug_id).where(document_matches(BugSearch.document, "search")),
             # What is removed or merged away has no search document.
             select(Bug.id).where(not_(VISIBLE), Bug.title.ilike(bindparam("title_part", type_=Text))),
         )

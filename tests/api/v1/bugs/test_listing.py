@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from bugrelay.domain.bugs.search import service
+from bugrelay.domain.bugs.search import planner
 from tests.factories import (
     EPOCH,
     Person,
@@ -258,7 +258,7 @@ async def test_far_pages_of_all_bugs_are_the_same_however_they_are_reached(
         return seen
 
     wanted = await walk()
-    monkeypatch.setattr(service, "DEEP", 1)
+    monkeypatch.setattr(planner, "DEEP_OFFSET", 1)
     assert await walk() == wanted
     newest = await report(client)
     sql.execute("UPDATE bugs SET removed_at = now() WHERE id = ANY(%s)", (wanted[20:30],))
@@ -278,13 +278,24 @@ async def test_a_cursor_leads_on_among_bugs_with_some_of_the_words(
     assert sorted([bug["id"] for bug in first["bugs"]] + ids_of(rest[0])) == sorted(everything)
 
 
+@pytest.mark.parametrize("search", ["-elsewhere", "the"])
+async def test_a_search_without_a_word_that_ranks_has_no_page_of_some_of_its_words(
+    client: httpx.AsyncClient, sql: psycopg.Connection[Any], search: str
+) -> None:
+    put_bugs(sql, 3, same_moment=True)
+    cursor = cursor_of("relevance, some", 2, [1, 1, "2026-01-01T00:00:00Z", str(uuid4())])
+    answer = await client.get(BUGS, params={"search": search, "cursor": cursor})
+    assert bad_fields(answer) == ["cursor"]
+
+
+def cursor_of(*content: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
+
+
 async def test_a_cursor_that_no_list_gave_is_named(
     client: httpx.AsyncClient, sql: psycopg.Connection[Any]
 ) -> None:
     put_bugs(sql, 3, same_moment=False)
-
-    def made_up(*content: Any) -> str:
-        return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
 
     an_id = str(uuid4())
     given = (await client.get(BUGS, params={"limit": 1})).json()["pagination"]["next_cursor"]
@@ -292,13 +303,13 @@ async def test_a_cursor_that_no_list_gave_is_named(
         ("x", {}),
         ("\u00e9", {}),
         ("%00", {}),
-        (made_up(), {}),
-        (made_up("recent", 2), {}),
-        (made_up("recent", 1, ["2026-01-01T00:00:00Z", an_id]), {}),
-        (made_up("recent", 2, ["yesterday", an_id]), {}),
-        (made_up("recent", 2, ["2026-01-01T00:00:00Z", "7"]), {}),
-        (made_up("recent", 2, ["2026-01-01T00:00:00Z"]), {}),
-        (made_up("popular", 2, [10**20, "2026-01-01T00:00:00Z", an_id]), {"sort": "popular"}),
+        (cursor_of(), {}),
+        (cursor_of("recent", 2), {}),
+        (cursor_of("recent", 1, ["2026-01-01T00:00:00Z", an_id]), {}),
+        (cursor_of("recent", 2, ["yesterday", an_id]), {}),
+        (cursor_of("recent", 2, ["2026-01-01T00:00:00Z", "7"]), {}),
+        (cursor_of("recent", 2, ["2026-01-01T00:00:00Z"]), {}),
+        (cursor_of("popular", 2, [10**20, "2026-01-01T00:00:00Z", an_id]), {"sort": "popular"}),
         (given, {"sort": "popular"}),
         (given, {"search": "stocked"}),
         (given, {"page": "2"}),

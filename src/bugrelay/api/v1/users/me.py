@@ -53,7 +53,7 @@ class MyController(Controller):
         """What I reported, newest first."""
         page = request.read_query(CursorQuery)
         query = BugQuery(page=page.page, limit=page.limit, cursor=page.cursor, reporter_id=request.user_id)
-        found = await list_bugs(request.platform.database, request.platform.counts, query, None)
+        found = await list_bugs(request.platform.database, request.platform.counts, query)
         return json_response(BugList(found.bugs, found.pagination(query)))
 
     @get("/users/me/votes", opt=users().opt(query=PageQuery))

@@ -1,4 +1,4 @@
-"""Full-text search: from what a person typed to a tsquery, and from a tsquery to a ranking.
+"""From what a person typed to a search: a tsquery, and the words that rank.
 
 The text of a query is cut by the rules that made the documents (migrations/sql/search_field.sql) and handed to
 `websearch_to_tsquery`, so quotes, `or` and `-word` work and no syntax can fail. docs/adr/0005 has the reasons.
@@ -9,18 +9,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import BindParameter, Text, bindparam, cast, func, select
-from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy import Text, bindparam, cast, func, select
 
-from bugrelay.infra.db.database import Query, Reader
+from bugrelay.domain.bugs.search.ranking import TIERS, WEIGHTS
+from bugrelay.infra.db.query import Query, Reader, Row
 
-# Weights are additive: a word counts once for each field that has it, so a title always stands above an application
-# name, and that above a description.
-WEIGHTS = (("A", 10), ("B", 4), ("D", 1))
 MAX_RANKED_WORDS = 32
+MAX_PARSED = 2048
 
 _WITHOUT_SPACES = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"
@@ -53,25 +51,49 @@ class SearchQuery:
     lexemes: tuple[str, ...]
     excluded: str = ""
 
-    @property
-    def any_word(self) -> str:
-        """tsquery that matches a bug with one of the words and nothing that is excluded."""
-        words = " | ".join(quoted(lexeme) for lexeme in self.lexemes)
-        return f"({words}) & {self.excluded}" if self.excluded else words
+
+class _Parsed(Row):
+    """tsqueries as text: of all that was typed, of what must be there, and of what must not."""
+
+    typed: str
+    positive: str
+    excluded: str
 
 
-def quoted(lexeme: str) -> str:
-    """A lexeme as it is written in a tsquery."""
-    escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
-    return f"'{escaped}'"
+_typed = func.websearch_to_tsquery("bugrelay", bindparam("typed"))
+_excluded = func.websearch_to_tsquery("bugrelay", bindparam("excluded"))
+_PARSE = Query(
+    select(
+        cast(_typed, Text).label("typed"),
+        func.querytree(_typed).label("positive"),
+        cast(_excluded, Text).label("excluded"),
+    ),
+    _Parsed,
+)
+
+# What was typed before: how it is read changes only with a migration, and so with a new process.
+_known: OrderedDict[str, SearchQuery] = OrderedDict()
 
 
-def layered(search: SearchQuery, layer: int) -> str:
-    """tsquery of the bugs in which one of the words is in that layer."""
-    return " | ".join(quoted(f"^{layer}{lexeme}") for lexeme in search.lexemes)
+async def parse_search(reader: Reader, typed: str) -> SearchQuery:
+    """Read what was typed; a query of stop words alone looks for titles that have them."""
+    if typed not in _known:
+        _known[typed] = await _parse(reader, typed)
+        if len(_known) > MAX_PARSED:
+            _known.popitem(last=False)
+    return _known[typed]
 
 
-def _clauses(typed: str) -> list[str]:
+async def _parse(reader: Reader, typed: str) -> SearchQuery:
+    clauses = clauses_of(typed)
+    excluding = [clause for clause in clauses if clause.startswith("-")]
+    (parsed,) = await reader.rows(_PARSE, {"typed": " ".join(clauses), "excluded": " ".join(excluding)})
+    if not parsed.typed:
+        return SearchQuery(" & ".join(map(quoted, stop_words_of(typed))) or None, ())
+    return SearchQuery(parsed.typed, lexemes_of(parsed.positive), parsed.excluded)
+
+
+def clauses_of(typed: str) -> list[str]:
     """What `websearch_to_tsquery` is given: the words that the documents were cut into, joined by spaces.
 
     A word with punctuation inside (`foo_bar`, `std::vector`, `1.7.5`) becomes a phrase of its parts, a run of a
@@ -100,43 +122,40 @@ def _phrases(text: str) -> list[str]:
     return phrases
 
 
-def stop_word_lexemes(typed: str) -> list[str]:
+def stop_words_of(typed: str) -> list[str]:
     """The lexemes under which titles keep the words that the stemmer drops."""
     words = unicodedata.normalize("NFKC", typed).lower().translate(_PUNCTUATION).split()
     return ["=" + word for word in dict.fromkeys(words)][:MAX_RANKED_WORDS]
 
 
-_parsed = func.websearch_to_tsquery("bugrelay", bindparam("typed"))
-_excluded = func.websearch_to_tsquery("bugrelay", bindparam("excluded"))
-_PARSE = Query(select(cast(_parsed, Text), func.querytree(_parsed), cast(_excluded, Text)))
+def lexemes_of(tsquery: str) -> tuple[str, ...]:
+    """The lexemes of a tsquery, each once, in its order; the first ones alone rank."""
+    found = (match.replace("''", "'").replace("\\\\", "\\") for match in _LEXEME.findall(tsquery))
+    return tuple(dict.fromkeys(found))[:MAX_RANKED_WORDS]
 
 
-# What was typed before: how it is read changes only with a migration, and so with a new process.
-_READ: OrderedDict[str, SearchQuery] = OrderedDict()
-MAX_PARSED = 2048
+def tsqueries(search: SearchQuery) -> dict[str, str | None]:
+    """What statements.py compares documents with, by parameter: all of it, each word and its fields, each tier.
+
+    A document has a word that is in a tier a second time, under `^` and the tier's number. No text can forge that:
+    PostgreSQL's parser drops `^`.
+    """
+    values = {"search": search.all_words}
+    for i, lexeme in enumerate(search.lexemes):
+        values[f"word_{i}"] = quoted(lexeme)
+        values |= {f"word_{i}_{label}": f"{quoted(lexeme)}:{label}" for label in WEIGHTS}
+    for tier in TIERS:
+        in_tier = any_of(f"^{tier}{lexeme}" for lexeme in search.lexemes)
+        values |= {f"tier_{tier}": in_tier, f"not_tier_{tier}": f"!({in_tier})"}
+    return values
 
 
-async def parse_search(reader: Reader, typed: str) -> SearchQuery:
-    """Read what was typed; a query of stop words alone looks for titles that have them."""
-    if typed not in _READ:
-        _READ[typed] = await _parse(reader, typed)
-        if len(_READ) > MAX_PARSED:
-            _READ.popitem(last=False)
-    return _READ[typed]
+def quoted(lexeme: str) -> str:
+    """A lexeme as it is written in a tsquery."""
+    escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
 
 
-async def _parse(reader: Reader, typed: str) -> SearchQuery:
-    clauses = _clauses(typed)
-    excluding = [clause for clause in clauses if clause.startswith("-")]
-    row = await reader.row(_PARSE, {"typed": " ".join(clauses), "excluded": " ".join(excluding)})
-    parsed, positive, excluded = row or ("", "", "")
-    if not parsed:
-        stop_words = stop_word_lexemes(typed)
-        return SearchQuery(" & ".join(quoted(word) for word in stop_words) or None, ())
-    found = (match.replace("''", "'").replace("\\\\", "\\") for match in _LEXEME.findall(positive))
-    return SearchQuery(parsed, tuple(dict.fromkeys(found))[:MAX_RANKED_WORDS], excluded)
-
-
-def tsquery(name: str) -> BindParameter[Any]:
-    """A parameter that PostgreSQL reads as a tsquery."""
-    return bindparam(name, type_=TSQUERY)
+def any_of(lexemes: Iterable[str]) -> str:
+    """tsquery of the documents that have one of the lexemes."""
+    return " | ".join(map(quoted, lexemes))

@@ -1,0 +1,129 @@
+"""The total of a list: exact, and counted by its reader only when there are few bugs to count.
+
+What the planner's statistics call common is counted by a job (counting.py) and kept where every process finds it; a
+key says all that a total depends on, so the job can count it from the key alone. docs/adr/0016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, literal_column, select
+
+from bugrelay.domain.bugs.models import kept_totals
+from bugrelay.domain.bugs.search.planner import BoundQuery, Plan
+from bugrelay.domain.bugs.search.statements import ERA, KeyRow, keys_query, page_query, total_query
+from bugrelay.infra import incremental_counts
+from bugrelay.infra.db.query import Query, Reader, Values
+from bugrelay.infra.db.statistics import Common
+from bugrelay.infra.incremental_counts import ByJob, Counted, IncrementalCounts
+
+COUNT_JOB = "bugs.count_total"
+TABLE = "bug_search"
+MAX_KEY_LENGTH = 600  # characters, of at most four bytes: an entry of an index holds 2,700
+
+# Filters by the column that they read, where that has another name.
+_COLUMNS = {
+    "application_ids": "application_id",
+    "company_ids": "assigned_company_id",
+    "company_id": "assigned_company_id",
+}
+
+# Of this era, which a TRUNCATE and a restore end; of this server, for the numbers of transactions in a snapshot mean
+# others where a dump is restored; and younger than the log of changes by far.
+_kept = kept_totals.c
+READ_KEPT = Query(
+    select(_kept.total, _kept.snapshot, _kept.era).where(
+        _kept.key == bindparam("key"),
+        _kept.era == ERA,
+        _kept.cluster == literal_column("(SELECT system_identifier FROM pg_control_system())"),
+        _kept.carried_at > literal_column("now() - interval '30 minutes'"),
+    ),
+    Counted,
+)
+_BY_JOB = ByJob(READ_KEPT, COUNT_JOB)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Of lists.
+
+    Attributes:
+        counts: Of this process.
+        primary: Where totals are read: a standby's snapshots do not tell what was visible.
+    """
+
+    counts: IncrementalCounts
+    primary: Reader
+
+    def known(self, wanted: BoundQuery) -> int | None:
+        """The total as it was a moment ago, good for choosing a plan; None for one that is not known."""
+        return self.counts.known(wanted.total_key)
+
+    async def read(self, wanted: BoundQuery) -> int:
+        """The total now."""
+        count, changes = (total_query(wanted.spec.counted, incremental=known) for known in (False, True))
+        total, _ = await self.counts.read(
+            self.primary,
+            wanted.total_key,
+            count=count,
+            changes=changes,
+            values=wanted.values,
+            by_job=await self._job_for(wanted),
+        )
+        return total
+
+    async def read_with_page(
+        self, reader: Reader, wanted: BoundQuery, *, plan: Plan, values: Values
+    ) -> tuple[int, Sequence[KeyRow]]:
+        """The total, and the keys of a page's rows: of one snapshot, unless `reader` is a replica.
+
+        Args:
+            reader: Where bugs are read.
+            wanted: The list.
+            plan: How the page is found.
+            values: Of the list and the page.
+        """
+        if reader is not self.primary:
+            return await self.read(wanted), await reader.rows(keys_query(wanted.spec, plan), values)
+        count, changes = (page_query(wanted.spec, plan, incremental=known) for known in (False, True))
+        total, rows = await self.counts.read(
+            self.primary,
+            wanted.total_key,
+            count=count,
+            changes=changes,
+            values=values,
+            by_job=await self._job_for(wanted),
+        )
+        return total, [row for row in rows if row.id is not None]
+
+    async def _job_for(self, wanted: BoundQuery) -> ByJob | None:
+        """The job that counts this total, when more rows are to be expected than a reader counts."""
+        least = incremental_counts.MAX_COUNTED_HERE
+        common = await self.counts.statistics.common(self.primary, TABLE, least=least)
+        is_large = len(wanted.total_key) <= MAX_KEY_LENGTH and expected_hits(common, wanted) >= least
+        return _BY_JOB if is_large else None
+
+
+def expected_hits(common: Common, wanted: BoundQuery) -> float:
+    """About how many bugs a list has, at most. A value that the statistics do not name is rare."""
+    if wanted.spec.partial:
+        return 0.0
+    hits = [common.rows, *(_filter_hits(common, name, wanted.values[name]) for name in wanted.spec.filters)]
+    search = wanted.search
+    if search is not None and search.lexemes:
+        words = common.values.get("document", {})
+        of_words = [words.get(lexeme, 0.0) for lexeme in search.lexemes]
+        hits.append(sum(of_words) if " | " in (search.all_words or "") else min(of_words))
+    return min(hits)
+
+
+def _filter_hits(common: Common, name: str, value: Any) -> float:
+    shares = common.values.get(_COLUMNS.get(name, name), {})
+    if name == "tags":
+        return min(shares.get(tag, 0.0) for tag in value)
+    if name in ("application_ids", "company_ids"):
+        return sum(shares.get(one, 0.0) for one in value.strip("{}").split(","))
+    return shares.get(str(value), 0.0)
