@@ -48,7 +48,14 @@ class Board:
         return await list_bugs(reader, self._platform.counts, wanted)
 
     async def toggle_vote(self, bug_id: UUID, user_id: UUID) -> None:
-        await vote(self._platform, bug_id, user_id=user_id, action="toggle")
+        await vote(
+            bug_id,
+            user_id=user_id,
+            action="toggle",
+            database=self._platform.database,
+            bus=self._platform.bus,
+            coalescer=self._platform.coalescer,
+        )
 
     async def report(self, *, title: str, description: str, application_name: str, tags: list[str]) -> UUID:
         """An anonymous report that carries the mark."""

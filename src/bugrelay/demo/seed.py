@@ -144,7 +144,7 @@ class _Seed:
         chance = random.Random(bug.title)  # noqa: S311 - believable, not secret
         age = timedelta(days=bug.days_ago)
         for name in chance.sample(self._story.users, bug.votes):
-            await vote_within(self._work.reader, bug_id, user_id=self.people[name], action="cast")
+            await vote_within(self._work, bug_id, user_id=self.people[name], action="cast")
             # Most people vote soon after the report, or, where a bug is rising, just now.
             share = chance.random() ** (0.5 if bug.rising else 2)
             at = self._now - age + age * share

@@ -36,9 +36,15 @@ class VoteController(Controller):
 
 async def _voted(request: ApiRequest, action: VoteAction) -> Response[VoteResponse]:
     """201 when a vote was added, else 200."""
+    platform = request.platform
     async with following_merges(request):
         outcome = await vote(
-            request.platform, request.path_id("bug_id"), user_id=request.user_id, action=action
+            request.path_id("bug_id"),
+            user_id=request.user_id,
+            action=action,
+            database=platform.database,
+            bus=platform.bus,
+            coalescer=platform.coalescer,
         )
     message = "Vote added successfully" if outcome.voted else "Vote removed successfully"
     added = outcome.voted and outcome.changed

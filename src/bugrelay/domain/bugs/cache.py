@@ -1,4 +1,4 @@
-"""What of the board is cached, and which event drops it.
+"""What of the board is cached, and which fact drops it.
 
 Only what everybody may see: pages of lists, and details as the anonymous see them. Signed-in readers are always
 answered from the database, so nobody misses their own write.
@@ -6,13 +6,22 @@ answered from the database, so nobody misses their own write.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from bugrelay.domain.bugs.events import BugChanged, VotesRecounted
+from bugrelay.domain.accounts.events import AccountErased, ProfileChanged
+from bugrelay.domain.bugs import events
 from bugrelay.domain.bugs.schemas import BugQuery
-from bugrelay.infra.platform import Platform
+from bugrelay.domain.companies.events import (
+    ApplicationAssigned,
+    CompanyEdited,
+    CompanyUnverified,
+    CompanyVerified,
+)
+from bugrelay.infra.redis.invalidation import Invalidations
 
 LISTS = "bugs"
 MAX_INVALIDATED = 1000  # details at once; what is beyond expires within a second
@@ -29,13 +38,56 @@ def list_key(query: BugQuery) -> str:
     return _canonical(msgspec.structs.replace(query, sort=query.order)).decode()
 
 
-def subscribe(platform: Platform) -> None:
-    async def forget(event: BugChanged) -> None:
-        await platform.cache.invalidate(LISTS, detail_group(event.bug_id))
+def _lists(_fact: Any) -> Iterable[str]:
+    return (LISTS,)
 
-    async def forget_all(event: VotesRecounted) -> None:
-        details = (detail_group(bug_id) for bug_id in event.bug_ids[:MAX_INVALIDATED])
-        await platform.cache.invalidate(LISTS, *details)
 
-    platform.bus.subscribe_afterwards(BugChanged, forget)
-    platform.bus.subscribe_afterwards(VotesRecounted, forget_all)
+def _detail(fact: Any) -> Iterable[str]:
+    return (detail_group(fact.bug_id),)
+
+
+def _lists_and_detail(fact: Any) -> Iterable[str]:
+    return LISTS, detail_group(fact.bug_id)
+
+
+def _lists_and_chain(fact: events.BugRemoved | events.BugRestored | events.BugUnmerged) -> Iterable[str]:
+    return LISTS, *map(detail_group, fact.chain)
+
+
+def _lists_and_both(fact: events.BugMerged) -> Iterable[str]:
+    return LISTS, detail_group(fact.bug_id), detail_group(fact.target_id)
+
+
+def _lists_and_details(fact: events.VotesSuspended | events.VotesReinstated) -> Iterable[str]:
+    return LISTS, *map(detail_group, fact.bug_ids[:MAX_INVALIDATED])
+
+
+INVALIDATIONS: Invalidations = {
+    events.BugReported: _lists,
+    events.BugImported: _lists,
+    events.BugEdited: _lists_and_detail,
+    events.StatusChanged: _lists_and_detail,
+    events.BugRemoved: _lists_and_chain,
+    events.BugRestored: _lists_and_chain,
+    events.BugMerged: _lists_and_both,
+    events.BugUnmerged: _lists_and_chain,
+    events.VoteCast: _lists_and_detail,
+    events.VoteWithdrawn: _lists_and_detail,
+    events.VotesSuspended: _lists_and_details,
+    events.VotesReinstated: _lists_and_details,
+    events.CommentAdded: _lists_and_detail,
+    events.ResponseAdded: _lists_and_detail,
+    events.CommentEdited: _detail,
+    events.CommentWithdrawn: _lists_and_detail,
+    events.CommentRemoved: _lists_and_detail,
+    events.CommentRestored: _lists_and_detail,
+    events.AttachmentAdded: _detail,
+    events.AttachmentRemoved: _detail,
+    # Any number of bugs show these names; a detail that does expires within a second.
+    ProfileChanged: _lists,
+    AccountErased: _lists,
+    CompanyEdited: _lists,
+    CompanyVerified: _lists,
+    CompanyUnverified: _lists,
+    ApplicationAssigned: _lists,
+}

@@ -35,6 +35,7 @@ from sqlalchemy.types import UserDefinedType
 from bugrelay.infra.db.models import Base, Counter, CreatedAt, Id, Moment
 
 STATUSES = ("open", "reviewing", "fixed", "wont_fix")
+INITIAL_STATUS = "open"
 RESOLVED_STATUSES = ("fixed", "wont_fix")
 PRIORITIES = ("low", "medium", "high", "critical")
 

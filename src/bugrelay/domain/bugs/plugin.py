@@ -8,12 +8,13 @@ from bugrelay.domain.bugs.service.erasure import forget_contact_addresses
 from bugrelay.domain.bugs.tasks import TASKS
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.plugin import DomainPlugin
+from bugrelay.infra.redis.invalidation import subscribe_invalidations
 
 
 def subscribe(platform: Platform) -> None:
-    cache.subscribe(platform)
-    reassignment.subscribe(platform)
-    platform.bus.subscribe_durable(AccountErased, forget_contact_addresses)
+    reassignment.subscribe(platform.bus, platform.jobs)
+    platform.bus.subscribe_durable(forget_contact_addresses, AccountErased)
+    subscribe_invalidations(platform.bus, platform.cache, cache.INVALIDATIONS)
 
 
 PLUGIN = DomainPlugin(

@@ -6,14 +6,17 @@ The first batch moves in the transaction of the link. A popular application has 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.bugs.models import Bug
-from bugrelay.domain.companies.events import ApplicationLinked
+from bugrelay.domain.companies.events import ApplicationAssigned
 from bugrelay.domain.companies.models import Application
+from bugrelay.infra.events import EventBus
+from bugrelay.infra.jobs.queue import JobQueue
 from bugrelay.infra.jobs.tasks import Tasks
 from bugrelay.infra.platform import Platform
 
@@ -49,12 +52,13 @@ async def reassign_bugs(platform: Platform, *, application_id: str) -> None:
             more = await reassign_batch(work.session, UUID(application_id))
 
 
-def subscribe(platform: Platform) -> None:
-    async def follow(session: AsyncSession, event: ApplicationLinked) -> None:
-        if await reassign_batch(session, event.application_id):
-            await platform.jobs.add(session, JOB, application_id=str(event.application_id))
+def subscribe(bus: EventBus, jobs: JobQueue) -> None:
+    async def follow(session: AsyncSession, assignments: Sequence[ApplicationAssigned]) -> None:
+        for assignment in assignments:
+            if await reassign_batch(session, assignment.application_id):
+                await jobs.add(session, JOB, application_id=str(assignment.application_id))
 
-    platform.bus.subscribe_durable(ApplicationLinked, follow)
+    bus.subscribe_durable(follow, ApplicationAssigned)
 
 
 TASKS = Tasks(by_name={JOB: reassign_bugs})

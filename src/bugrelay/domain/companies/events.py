@@ -1,25 +1,118 @@
-"""What has happened to companies and applications."""
+"""What has happened to companies and applications: facts in the past tense, with ids and values.
+
+`actor_id` is who did it, None for the anonymous, the command line and the clock. All happened at the time of their
+transaction.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 
-@dataclass(frozen=True)
-class CompanyClaimed:
-    """A user proved control of the domain: the company is verified, and they are its admin.
+@dataclass(frozen=True, kw_only=True)
+class CompanyAdded:
+    """A report was the first to name something at this domain; nobody has verified the company."""
 
-    `method` is how: "mail", "dns" or "file".
+    company_id: UUID
+    domain: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompanyEdited:
+    """A company's admin changed these fields of its profile."""
+
+    company_id: UUID
+    fields: tuple[str, ...]
+    actor_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimOpened:
+    """A user set out to prove control of the domain, by "mail", "dns" or "file"."""
+
+    claim_id: UUID
+    company_id: UUID
+    method: str
+    expires_at: datetime
+    actor_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompanyClaimed:
+    """A user proved control of the domain, by "mail", "dns" or "file": they are the company's admin.
+
+    The company is verified by that: `CompanyVerified` tells of it.
+    """
+
+    company_id: UUID
+    claim_id: UUID
+    method: str
+    actor_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompanyVerified:
+    """The company is what its domain says: its members have rights from now on."""
+
+    company_id: UUID
+    actor_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompanyUnverified:
+    """The proof counts no more: the members keep their places and have no rights."""
+
+    company_id: UUID
+    actor_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberAdded:
+    """A user is on the team; unless they count at once, they do when their address is verified."""
+
+    company_id: UUID
+    user_id: UUID
+    role: str
+    counts_at_once: bool
+    actor_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberRoleChanged:
+    """A member is an admin, or an admin a member."""
+
+    company_id: UUID
+    user_id: UUID
+    role: str
+    actor_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberLeft:
+    """A user is off the team: by their own doing, an admin's, or because a new claim began a new team.
+
+    Whose account is erased leaves every team with it, and `AccountErased` alone tells of that.
     """
 
     company_id: UUID
     user_id: UUID
-    method: str
+    actor_id: UUID | None
 
 
-@dataclass(frozen=True)
-class ApplicationLinked:
+@dataclass(frozen=True, kw_only=True)
+class ApplicationAdded:
+    """A report was the first to name this application."""
+
+    application_id: UUID
+    company_id: UUID | None
+    name: str
+    domain: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplicationAssigned:
     """The application stands behind another company now, or behind none; its bugs follow.
 
     `reason` is what a system admin gave, where one was asked for.
@@ -28,12 +121,9 @@ class ApplicationLinked:
     application_id: UUID
     company_id: UUID | None
     former_company_id: UUID | None
-    actor_id: UUID
     reason: str | None
+    actor_id: UUID
 
 
-@dataclass(frozen=True)
-class CompanyChanged:
-    """Something that the public sees of a company is different: its profile, its team, whether it is verified."""
-
-    company_id: UUID
+CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (ClaimOpened, CompanyClaimed)
+"""Facts that no cached response shows."""

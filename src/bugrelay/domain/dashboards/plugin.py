@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from bugrelay.domain.dashboards import cache
+from bugrelay.infra.platform import Platform
 from bugrelay.infra.plugin import DomainPlugin
+from bugrelay.infra.redis.invalidation import subscribe_invalidations
 
-PLUGIN = DomainPlugin(subscribe=cache.subscribe)
+
+def subscribe(platform: Platform) -> None:
+    subscribe_invalidations(platform.bus, platform.cache, cache.INVALIDATIONS)
+
+
+PLUGIN = DomainPlugin(subscribe=subscribe)

@@ -6,7 +6,7 @@ decided by the domain that its row belongs to.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from bugrelay.domain.files.errors import FileNotFound
@@ -14,6 +14,7 @@ from bugrelay.domain.files.events import FileReleased
 from bugrelay.domain.files.schemas import NewFile
 from bugrelay.domain.files.storage_keys import new_storage_key
 from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.events import EventBus
 from bugrelay.infra.media.image_pool import ImageCleaner
 from bugrelay.infra.storage.port import FileMissing, Storage, StoredFile
 
@@ -64,3 +65,13 @@ async def open_file(storage: Storage, storage_key: str) -> StoredFile:
 def release(work: UnitOfWork, storage_key: str) -> None:
     """The row that named the file is deleted in this work; the file goes after the commit."""
     work.record(FileReleased(storage_key))
+
+
+def subscribe_storage(bus: EventBus, storage: Storage) -> None:
+    """Delete released files behind the COMMIT; those that are left then, a job sweeps."""
+
+    async def delete_files(released: Sequence[FileReleased]) -> None:
+        for file in released:
+            await storage.delete(file.storage_key)
+
+    bus.subscribe_afterwards(delete_files, FileReleased)

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Text, any_, bindparam, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from bugrelay.domain.bugs.events import BugImported
 from bugrelay.domain.bugs.models import Bug, BugText
 from bugrelay.domain.companies.service import ResolvedApplication, get_or_create_application
 from bugrelay.domain.importing.normaliser import Draft
@@ -35,10 +36,7 @@ async def known_external_ids(reader: Reader, external_ids: list[str]) -> set[str
 
 
 async def put_on_board(work: UnitOfWork, bugs: Sequence[ReadyBug]) -> set[str]:
-    """Insert the bugs; gives the external ids of those that were not there.
-
-    Caches are not told: a list that lacks an imported bug expires within a second.
-    """
+    """Insert the bugs; gives the external ids of those that were not there."""
     # A batch makes hundreds of search documents in one statement, which takes longer than any request may.
     await work.set_timeouts(statement_seconds=60, lock_seconds=30)
     applications = await _applications(work, [bug.draft for bug in bugs])
@@ -54,7 +52,24 @@ async def put_on_board(work: UnitOfWork, bugs: Sequence[ReadyBug]) -> set[str]:
     texts = [_text_values(row["id"], bug) for row, bug in zip(rows, ordered, strict=True) if row["id"] in new]
     if texts:
         await work.session.execute(insert(BugText), texts)
+    for row in rows:
+        if row["id"] in new:
+            work.record(_fact(row))
     return {row["external_id"] for row in rows if row["id"] in new}
+
+
+def _fact(row: dict[str, Any]) -> BugImported:
+    return BugImported(
+        bug_id=row["id"],
+        company_id=row["assigned_company_id"],
+        application_id=row["application_id"],
+        title=row["title"],
+        status=row["status"],
+        priority=row["priority"],
+        tags=tuple(row["tags"]),
+        external_id=row["external_id"],
+        created_at=row["created_at"],
+    )
 
 
 _Names = tuple[str, str]

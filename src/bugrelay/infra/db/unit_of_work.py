@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Coroutine, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -20,8 +21,9 @@ from bugrelay.infra.events import EventBus
 class UnitOfWork(Reader):
     """`async with UnitOfWork(database, bus) as work:` commits at the end, or rolls back on any exception.
 
-    Order at the end: flush, durable subscribers on the same connection, COMMIT, then the other subscribers. No
-    network call belongs inside. As a reader it reads what it has written so far.
+    Order at the end: flush, durable subscribers on the same connection, COMMIT, then the other subscribers. From the
+    COMMIT on, a cancelled caller stops nothing. No network call belongs inside. As a reader it reads what it has
+    written so far.
 
     Attributes:
         may_be_committed: From the moment that COMMIT was asked for, whatever came back: an answer can be lost.
@@ -30,7 +32,7 @@ class UnitOfWork(Reader):
     def __init__(self, database: Database, bus: EventBus) -> None:
         self._database = database
         self._bus = bus
-        self._events: list[Any] = []
+        self._facts: list[Any] = []
         self._with_own_timeouts: Connection | None = None
         self.may_be_committed = False
         self.session: AsyncSession = database.session()
@@ -44,9 +46,9 @@ class UnitOfWork(Reader):
         connection = await driver_connection(self.session)
         return await connection.rows(query, values, prepare=None)
 
-    def record(self, event: Any) -> None:
-        """Remember a fact for the subscribers."""
-        self._events.append(event)
+    def record(self, fact: Any) -> None:
+        """Remember what has happened, for the subscribers to its type."""
+        self._facts.append(fact)
 
     async def set_timeouts(self, *, statement_seconds: int, lock_seconds: int) -> None:
         """For work that nobody waits for at the other end of a request: longer deadlines until the end of it."""
@@ -67,25 +69,29 @@ class UnitOfWork(Reader):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if error is not None:
+            await self._release()
+            _raise_unavailable(error)
+            return
         try:
-            if error is None:
-                await self._commit()
-        except (DBAPIError, PoolTimeout, psycopg.Error) as failure:
-            raise translated(failure) from failure
+            await self.session.flush()
+            await self._bus.publish_durable(self.session, self._facts)
+        except BaseException as failure:
+            await self._release()
+            _raise_unavailable(failure)
+            raise
+        self.may_be_committed = True
+        await _to_the_end(self._complete())
+
+    async def _complete(self) -> None:
+        try:
+            await self.session.commit()
+        except Exception as failure:
+            _raise_unavailable(failure)
+            raise
         finally:
             await self._release()
-        if isinstance(error, DBAPIError | PoolTimeout | psycopg.Error):
-            unavailable = translated(error)
-            if unavailable is not error:
-                raise unavailable from error
-        if error is None:
-            await self._bus.publish_afterwards(self._events)
-
-    async def _commit(self) -> None:
-        await self.session.flush()
-        await self._bus.publish_durable(self.session, self._events)
-        self.may_be_committed = True
-        await self.session.commit()
+        await self._bus.publish_afterwards(self._facts)
 
     async def _release(self) -> None:
         """Roll back what was not committed, and give the connection and the place back, whatever happens."""
@@ -101,3 +107,22 @@ class UnitOfWork(Reader):
             if self._with_own_timeouts is not None:
                 self._with_own_timeouts.exchange_seconds = Connection.exchange_seconds
             await self._slot.__aexit__(None, None, None)
+
+
+def _raise_unavailable(error: BaseException) -> None:
+    """503 in place of an error that says that the database is away or too slow; returns for any other."""
+    if isinstance(error, DBAPIError | PoolTimeout | psycopg.Error):
+        unavailable = translated(error)
+        if unavailable is not error:
+            raise unavailable from error
+
+
+_completing: set[asyncio.Task[None]] = set()
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Run it in a task of its own: a caller that is cancelled leaves no COMMIT without its subscribers."""
+    task = asyncio.create_task(work)
+    _completing.add(task)
+    task.add_done_callback(_completing.discard)
+    await asyncio.shield(task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 
 from bugrelay.domain.bugs import reassignment
 from bugrelay.domain.companies.errors import ApplicationNotFound, CompanyNotFound
-from bugrelay.domain.companies.events import ApplicationLinked
+from bugrelay.domain.companies.events import ApplicationAssigned
 from bugrelay.domain.companies.service import assign_application
 from bugrelay.infra.ids import new_id, parse_id
 from bugrelay.infra.platform import Platform
@@ -149,14 +150,14 @@ async def test_more_bugs_than_a_request_has_time_for_are_moved_by_a_job(
 
 
 class Witness:
-    """Subscribes to links as a higher domain does."""
+    """Subscribes to assignments as a higher domain does."""
 
     def __init__(self, platform: Platform) -> None:
-        self.seen: list[ApplicationLinked] = []
-        platform.bus.subscribe_durable(ApplicationLinked, self._note)
+        self.seen: list[ApplicationAssigned] = []
+        platform.bus.subscribe_durable(self._note, ApplicationAssigned)
 
-    async def _note(self, _session: Any, event: ApplicationLinked) -> None:
-        self.seen.append(event)
+    async def _note(self, _session: Any, assignments: Sequence[ApplicationAssigned]) -> None:
+        self.seen.extend(assignments)
 
 
 async def test_a_link_says_what_was_before_and_none_is_told_of_one_that_changes_nothing(
@@ -176,8 +177,14 @@ async def test_a_link_says_what_was_before_and_none_is_told_of_one_that_changes_
                 work, application_id=application_id, company_id=to, actor_id=actor_id, reason="a reason"
             )
     assert witness.seen == [
-        ApplicationLinked(application_id, company_id, None, actor_id, "a reason"),
-        ApplicationLinked(application_id, None, company_id, actor_id, "a reason"),
+        ApplicationAssigned(
+            application_id=application_id,
+            company_id=now,
+            former_company_id=before,
+            reason="a reason",
+            actor_id=actor_id,
+        )
+        for before, now in ((None, company_id), (company_id, None))
     ]
     assert await company_of(client, root, bug["id"]) is None
     for wrong, error in (

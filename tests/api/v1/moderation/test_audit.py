@@ -201,7 +201,9 @@ async def test_the_edges_of_time_are_no_error(moderator: Moderator) -> None:
 async def test_a_claim_is_written_down_by_its_event(platform: Platform, sql: Sql, ada: Person) -> None:
     company_id = uuid4()
     async with platform.work() as work:
-        work.record(CompanyClaimed(company_id, UUID(ada.id), "dns"))
+        work.record(
+            CompanyClaimed(company_id=company_id, claim_id=uuid4(), method="dns", actor_id=UUID(ada.id))
+        )
     row = sql.execute(
         "SELECT action, resource, resource_id, user_id, after ->> 'method' FROM audit_logs"
     ).fetchone()

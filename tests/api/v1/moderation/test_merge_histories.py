@@ -88,14 +88,14 @@ class Board:
             return None
 
     async def _cast(self, work: UnitOfWork, person: int, bug: int) -> None:
-        await vote_within(work.reader, self.bugs[bug], user_id=self.people[person], action="cast")
+        await vote_within(work, self.bugs[bug], user_id=self.people[person], action="cast")
 
     async def _withdraw(self, work: UnitOfWork, person: int, bug: int) -> None:
-        await vote_within(work.reader, self.bugs[bug], user_id=self.people[person], action="withdraw")
+        await vote_within(work, self.bugs[bug], user_id=self.people[person], action="withdraw")
 
     async def _toggle(self, work: UnitOfWork, person: int, bug: int) -> Step:
         """What it came to: with another merge before it, a toggle would mean the opposite."""
-        outcome = await vote_within(work.reader, self.bugs[bug], user_id=self.people[person], action="toggle")
+        outcome = await vote_within(work, self.bugs[bug], user_id=self.people[person], action="toggle")
         return ("cast" if outcome.voted else "withdraw", person, bug)
 
     async def _comment(self, work: UnitOfWork, person: int, bug: int) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bugrelay.domain.accounts import repository
+from bugrelay.domain.accounts.events import EmailVerified, PasswordChanged
 from bugrelay.domain.accounts.models import RESET_PASSWORD, VERIFY_EMAIL, OneTimeLink, User
 from bugrelay.domain.accounts.service.sessions import end_all_sessions
 from bugrelay.errors import InvalidLinkToken
@@ -108,10 +109,16 @@ async def verify_email(work: UnitOfWork, token: str) -> User:
         InvalidLinkToken
     """
     user = await use_link(work, token, purpose=VERIFY_EMAIL)
-    user.is_email_verified = True
+    _set_verified(work, user)
     user.updated_at = datetime.now(UTC)
     await work.session.flush()
     return user
+
+
+def _set_verified(work: UnitOfWork, user: User) -> None:
+    if not user.is_email_verified:
+        user.is_email_verified = True
+        work.record(EmailVerified(user_id=user.id))
 
 
 async def reset_password(work: UnitOfWork, token: str, *, password_hash: str) -> None:
@@ -122,9 +129,10 @@ async def reset_password(work: UnitOfWork, token: str, *, password_hash: str) ->
     """
     user = await use_link(work, token, purpose=RESET_PASSWORD)
     user.password_hash = password_hash
-    user.is_email_verified = True
     user.password_set_at = user.updated_at = datetime.now(UTC)
+    _set_verified(work, user)
     await work.session.flush()
+    work.record(PasswordChanged(user_id=user.id, by_link=True))
     await end_all_sessions(work, user.id)
 
 

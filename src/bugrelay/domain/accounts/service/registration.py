@@ -16,7 +16,7 @@ from bugrelay.domain.accounts.errors import (
     UsernameTaken,
     WeakPassword,
 )
-from bugrelay.domain.accounts.events import AccountErased
+from bugrelay.domain.accounts.events import AccountErased, AccountRegistered, PasswordChanged, ProfileChanged
 from bugrelay.domain.accounts.models import (
     RESET_PASSWORD,
     OneTimeLink,
@@ -76,6 +76,7 @@ async def create_user(
     )
     work.session.add(user)
     await _flush_user(work)
+    work.record(AccountRegistered(user_id=user.id, is_admin=is_admin))
     return user
 
 
@@ -107,6 +108,8 @@ async def change_profile(work: UnitOfWork, user_id: UUID, change: ProfileChange)
         user.username = change.username
     user.updated_at = datetime.now(UTC)
     await _flush_user(work)
+    named = (name for name in ProfileChange.__struct_fields__ if getattr(change, name) is not UNSET)
+    work.record(ProfileChanged(user_id=user_id, fields=tuple(named)))
 
 
 async def set_password(
@@ -124,6 +127,7 @@ async def set_password(
         OneTimeLink.user_id == user_id, OneTimeLink.purpose == RESET_PASSWORD, OneTimeLink.used_at.is_(None)
     )
     await work.session.execute(resetting.values(used_at=func.now()))
+    work.record(PasswordChanged(user_id=user_id, by_link=False))
 
 
 async def erase_account(work: UnitOfWork, user_id: UUID, *, proven_set_at: datetime) -> None:
@@ -147,7 +151,7 @@ async def erase_account(work: UnitOfWork, user_id: UUID, *, proven_set_at: datet
     ):
         await work.session.execute(theirs)
     await forget_sender(work.session, user_id)
-    work.record(AccountErased(user_id))
+    work.record(AccountErased(user_id=user_id))
 
 
 async def _still_proven(work: UnitOfWork, user_id: UUID, proven_set_at: datetime) -> User:

@@ -9,8 +9,8 @@ from sqlalchemy import delete, func, select
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs import repository
 from bugrelay.domain.bugs.errors import AttachmentNotFound, BugNotFound, TooManyAttachments
-from bugrelay.domain.bugs.events import ActedAsAdmin, BugChanged
-from bugrelay.domain.bugs.models import Attachment
+from bugrelay.domain.bugs.events import ActedAsAdmin, AttachmentAdded, AttachmentRemoved
+from bugrelay.domain.bugs.models import Attachment, Bug
 from bugrelay.domain.files import service as files
 from bugrelay.domain.files.schemas import NewFile
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -62,7 +62,17 @@ async def attach(
                 after={"bug_id": bug_id},
             )
         )
-    work.record(BugChanged(bug_id))
+    work.record(
+        AttachmentAdded(
+            attachment_id=attachment.id,
+            bug_id=bug_id,
+            company_id=bug.assigned_company_id,
+            filename=filename,
+            mime_type=file.mime_type,
+            size_bytes=file.size_bytes,
+            actor_id=user_id,
+        )
+    )
     return attachment.id
 
 
@@ -77,14 +87,14 @@ async def detach(
     await lock_active_user(work, user_id)
     removing = (
         delete(Attachment)
-        .where(Attachment.id == attachment_id, Attachment.bug_id == bug_id)
-        .returning(Attachment.storage_key, Attachment.user_id)
+        .where(Attachment.id == attachment_id, Attachment.bug_id == bug_id, Bug.id == Attachment.bug_id)
+        .returning(Attachment.storage_key, Attachment.user_id, Bug.reporter_id, Bug.assigned_company_id)
         .execution_options(synchronize_session=False)
     )
     removed = (await work.session.execute(removing)).one_or_none()
     if removed is None:
         raise AttachmentNotFound
-    if is_admin and user_id not in (removed.user_id, await _reporter_of(work, bug_id)):
+    if is_admin and user_id not in (removed.user_id, removed.reporter_id):
         work.record(
             ActedAsAdmin(
                 user_id,
@@ -96,9 +106,11 @@ async def detach(
             )
         )
     files.release(work, removed.storage_key)
-    work.record(BugChanged(bug_id))
-
-
-async def _reporter_of(work: UnitOfWork, bug_id: UUID) -> UUID | None:
-    bug = await repository.bug_state(work.reader, bug_id)
-    return bug.reporter_id if bug else None
+    work.record(
+        AttachmentRemoved(
+            attachment_id=attachment_id,
+            bug_id=bug_id,
+            company_id=removed.assigned_company_id,
+            actor_id=user_id,
+        )
+    )

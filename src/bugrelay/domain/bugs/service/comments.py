@@ -10,7 +10,13 @@ from sqlalchemy import func, insert, update
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs import policies, repository
 from bugrelay.domain.bugs.errors import BugNotFound, CommentNotFound
-from bugrelay.domain.bugs.events import ActedAsAdmin, BugChanged
+from bugrelay.domain.bugs.events import (
+    ActedAsAdmin,
+    CommentAdded,
+    CommentEdited,
+    CommentWithdrawn,
+    ResponseAdded,
+)
 from bugrelay.domain.bugs.models import Bug, Comment
 from bugrelay.domain.companies.repository import lock_role_of
 from bugrelay.errors import InsufficientPermissions
@@ -77,7 +83,17 @@ async def write_comment(
                 after={"comment_id": comment_id},
             )
         )
-    work.record(BugChanged(bug_id))
+    work.record(
+        ResponseAdded(
+            comment_id=comment_id,
+            bug_id=bug_id,
+            company_id=company_id_now,
+            answering_company_id=speaks_for,
+            actor_id=user_id,
+        )
+        if as_response or speaks_for is not None
+        else CommentAdded(comment_id=comment_id, bug_id=bug_id, company_id=company_id_now, actor_id=user_id)
+    )
     return comment_id
 
 
@@ -128,15 +144,22 @@ async def update_comment(
     await _ensure_may_change(work, comment_id, user_id=user_id, is_admin=is_admin)
     correcting = (
         update(Comment)
-        .where(Comment.id == comment_id, Comment.removed_at.is_(None))
+        .where(Comment.id == comment_id, Comment.removed_at.is_(None), Bug.id == Comment.bug_id)
         .values(content=content, content_html=content_html, edited_at=func.now(), updated_at=func.now())
-        .returning(Comment.bug_id)
+        .returning(Comment.bug_id, Bug.assigned_company_id)
         .execution_options(synchronize_session=False)
     )
-    bug_id = await work.session.scalar(correcting)
-    if bug_id is None:
+    edited = (await work.session.execute(correcting)).one_or_none()
+    if edited is None:
         raise CommentNotFound
-    work.record(BugChanged(bug_id))
+    work.record(
+        CommentEdited(
+            comment_id=comment_id,
+            bug_id=edited.bug_id,
+            company_id=edited.assigned_company_id,
+            actor_id=user_id,
+        )
+    )
 
 
 async def withdraw_comment(
@@ -161,8 +184,10 @@ async def withdraw_comment(
     bug_id = await work.session.scalar(withdrawing)
     if bug_id is None:
         raise CommentNotFound
-    await _count(work, bug_id, by=-1)
-    work.record(BugChanged(bug_id))
+    company_id = await _count(work, bug_id, by=-1)
+    work.record(
+        CommentWithdrawn(comment_id=comment_id, bug_id=bug_id, company_id=company_id, actor_id=user_id)
+    )
 
 
 async def _ensure_may_change(work: UnitOfWork, comment_id: UUID, *, user_id: UUID, is_admin: bool) -> None:

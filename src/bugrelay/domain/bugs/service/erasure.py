@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -9,9 +11,9 @@ from bugrelay.domain.accounts.events import AccountErased
 from bugrelay.domain.bugs.models import Bug, BugText
 
 
-async def forget_contact_addresses(session: AsyncSession, event: AccountErased) -> None:
+async def forget_contact_addresses(session: AsyncSession, erased: Sequence[AccountErased]) -> None:
     """The contact addresses of their reports; runs in the transaction of the erasure."""
-    theirs = select(Bug.id).where(Bug.reporter_id == event.user_id)
+    theirs = select(Bug.id).where(Bug.reporter_id.in_([account.user_id for account in erased]))
     await session.execute(
         update(BugText).where(BugText.bug_id.in_(theirs)).values(contact_email=None),
         execution_options={"synchronize_session": False},

@@ -14,8 +14,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs import repository
 from bugrelay.domain.bugs.errors import BugNotFound
-from bugrelay.domain.bugs.events import BugChanged
-from bugrelay.domain.bugs.models import Bug, BugEdit, BugText, CaptchaToken
+from bugrelay.domain.bugs.events import BugEdited, BugReported, short_values
+from bugrelay.domain.bugs.models import INITIAL_STATUS, Bug, BugEdit, BugText, CaptchaToken
 from bugrelay.domain.bugs.schemas import ReportBug, UpdateBug
 from bugrelay.domain.companies.service import get_or_create_application
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -49,13 +49,14 @@ async def report_bug(
     application = await get_or_create_application(
         work, name=wanted.application_name, url=wanted.application_url
     )
-    bug_id = new_id()
+    bug_id, priority, tags = new_id(), wanted.priority or "medium", wanted.tags or []
     await work.session.execute(
         insert(Bug).values(
             id=bug_id,
             title=wanted.title,
-            priority=wanted.priority or "medium",
-            tags=wanted.tags or [],
+            status=INITIAL_STATUS,
+            priority=priority,
+            tags=tags,
             application_id=application.id,
             assigned_company_id=application.company_id,
             reporter_id=viewer.user_id,
@@ -73,7 +74,18 @@ async def report_bug(
             contact_email=wanted.contact_email,
         )
     )
-    work.record(BugChanged(bug_id))
+    work.record(
+        BugReported(
+            bug_id=bug_id,
+            company_id=application.company_id,
+            application_id=application.id,
+            title=wanted.title,
+            status=INITIAL_STATUS,
+            priority=priority,
+            tags=tuple(tags),
+            actor_id=viewer.user_id,
+        )
+    )
     return bug_id
 
 
@@ -91,7 +103,8 @@ async def update_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, wanted: U
     """
     description_html = UNSET if wanted.description is UNSET else render(wanted.description)
     await lock_active_user(work, user_id)
-    if await repository.lock_bug(work.session, bug_id, before_writing=(BugText, BugEdit)) is None:
+    bug = await repository.lock_bug(work.session, bug_id, before_writing=(BugText, BugEdit))
+    if bug is None:
         raise BugNotFound
     columns = [*_BUG_FIELDS.values(), *_TEXT_FIELDS.values()]
     row = (
@@ -106,9 +119,19 @@ async def update_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, wanted: U
     changes = {name: value for name, value in wishes.items() if value != former[name]}
     if changes:
         await _write_changes(work, bug_id, changes, description_html=description_html)
-        before = msgspec.json.encode({name: former[name] for name in changes}).decode()
-        work.session.add(BugEdit(id=new_id(), bug_id=bug_id, before=before, user_id=user_id))
-        work.record(BugChanged(bug_id))
+        before, edit_id = {name: former[name] for name in changes}, new_id()
+        history = msgspec.json.encode(before).decode()
+        work.session.add(BugEdit(id=edit_id, bug_id=bug_id, before=history, user_id=user_id))
+        work.record(
+            BugEdited(
+                bug_id=bug_id,
+                company_id=bug.assigned_company_id,
+                edit_id=edit_id,
+                fields=tuple(changes),
+                former=short_values(before),
+                actor_id=user_id,
+            )
+        )
 
 
 _BUG_FIELDS = {"title": Bug.title, "tags": Bug.tags}

@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, update
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs import policies, repository
 from bugrelay.domain.bugs.errors import BugNotFound
-from bugrelay.domain.bugs.events import ActedAsAdmin, BugChanged
+from bugrelay.domain.bugs.events import ActedAsAdmin, StatusChanged
 from bugrelay.domain.bugs.models import RESOLVED_STATUSES, Bug, StatusChange
 from bugrelay.domain.companies.repository import lock_role_of
 from bugrelay.errors import InsufficientPermissions
@@ -54,9 +54,18 @@ async def change_status(
                 company_id=company_id if role else None,
             )
         )
+        work.record(
+            StatusChanged(
+                bug_id=bug_id,
+                company_id=company_id,
+                old=bug.status,
+                new=status,
+                answering_company_id=company_id if role else None,
+                actor_id=user_id,
+            )
+        )
         if role is None:
             work.record(_act(bug_id, admin_id=user_id, before=bug.status, after=status))
-    work.record(BugChanged(bug_id))
 
 
 def _act(bug_id: UUID, *, admin_id: UUID, before: str, after: str) -> ActedAsAdmin:

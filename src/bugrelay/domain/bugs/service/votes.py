@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 from uuid import UUID
 
 import psycopg
@@ -17,10 +17,12 @@ from sqlalchemy import Text, Uuid, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from bugrelay.domain.bugs.errors import BugNotFound
-from bugrelay.domain.bugs.events import BugChanged
+from bugrelay.domain.bugs.events import VoteCast, VoteWithdrawn
 from bugrelay.errors import AccountBanned, BugRelayError, InvalidToken, ServiceUnavailable
-from bugrelay.infra.db.database import Query, Reader
-from bugrelay.infra.platform import Platform
+from bugrelay.infra.coalescing import Coalescer
+from bugrelay.infra.db.database import Database, Query, Reader
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.events import EventBus
 
 VoteAction = Literal["cast", "withdraw", "toggle"]
 """My vote is there afterwards; it is gone; it is there if it was not."""
@@ -50,42 +52,97 @@ class VoteOutcome:
     vote_count: int
 
 
-async def vote(platform: Platform, bug_id: UUID, *, user_id: UUID, action: VoteAction) -> VoteOutcome:
+_Outcomes = Sequence[VoteOutcome | BugRelayError | None]
+"""In the order of the requests; None for one of several that is to be asked again alone."""
+
+
+async def vote(
+    bug_id: UUID,
+    *,
+    user_id: UUID,
+    action: VoteAction,
+    database: Database,
+    bus: EventBus,
+    coalescer: Coalescer,
+) -> VoteOutcome:
     """Vote in a transaction of its own, together with whoever votes for the bug meanwhile.
 
     Raises:
         BugNotFound, AccountBanned
         InvalidToken: The account was erased meanwhile.
     """
+    commit = _in_unit_of_work if bus.has_durable(VoteCast, VoteWithdrawn) else _in_one_statement
 
     async def run(requests: list[VoteRequest]) -> Sequence[VoteOutcome | BugRelayError]:
-        outcomes = [
-            await _alone(platform, bug_id, request) if outcome is None else outcome
-            for request, outcome in zip(
-                requests, await _voted(platform.database.autocommit, bug_id, requests), strict=True
-            )
+        outcomes = await commit(bug_id, requests, database=database, bus=bus)
+        return [
+            await _alone(bug_id, request, commit, database=database, bus=bus) if outcome is None else outcome
+            for request, outcome in zip(requests, outcomes, strict=True)
         ]
-        if any(isinstance(outcome, VoteOutcome) and outcome.changed for outcome in outcomes):
-            await platform.bus.publish_afterwards([BugChanged(bug_id)])
-        return outcomes
 
-    return _unless_refused(await platform.coalescer.add(("vote", bug_id), VoteRequest(user_id, action), run))
+    return _unless_refused(await coalescer.add(("vote", bug_id), VoteRequest(user_id, action), run))
 
 
-async def vote_within(transaction: Reader, bug_id: UUID, *, user_id: UUID, action: VoteAction) -> VoteOutcome:
-    """Vote as a part of a larger change, which is to tell of it.
+class _Commit(Protocol):
+    """Does votes for one bug in a transaction, and lets the subscribers know."""
+
+    async def __call__(
+        self, bug_id: UUID, requests: Sequence[VoteRequest], *, database: Database, bus: EventBus
+    ) -> _Outcomes: ...
+
+
+async def _in_one_statement(
+    bug_id: UUID, requests: Sequence[VoteRequest], *, database: Database, bus: EventBus
+) -> _Outcomes:
+    """Without BEGIN and COMMIT, which are two round trips more: nobody is to hear of it inside the transaction."""
+    outcomes = await _voted(database.autocommit, bug_id, requests)
+    await bus.publish_afterwards(_facts(bug_id, requests, outcomes))
+    return outcomes
+
+
+async def _in_unit_of_work(
+    bug_id: UUID, requests: Sequence[VoteRequest], *, database: Database, bus: EventBus
+) -> _Outcomes:
+    async with UnitOfWork(database, bus) as work:
+        return await _recorded(work, bug_id, requests)
+
+
+async def _recorded(work: UnitOfWork, bug_id: UUID, requests: Sequence[VoteRequest]) -> _Outcomes:
+    outcomes = await _voted(work, bug_id, requests)
+    for fact in _facts(bug_id, requests, outcomes):
+        work.record(fact)
+    return outcomes
+
+
+def _facts(
+    bug_id: UUID, requests: Sequence[VoteRequest], outcomes: _Outcomes
+) -> list[VoteCast | VoteWithdrawn]:
+    """What has happened: one for each vote that moved the count."""
+    return [
+        (VoteCast if outcome.voted else VoteWithdrawn)(
+            bug_id=bug_id, actor_id=request.user_id, vote_count=outcome.vote_count
+        )
+        for request, outcome in zip(requests, outcomes, strict=True)
+        if isinstance(outcome, VoteOutcome) and outcome.changed
+    ]
+
+
+async def vote_within(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, action: VoteAction) -> VoteOutcome:
+    """Vote as a part of a larger change.
 
     Raises:
         BugNotFound, AccountBanned, InvalidToken
     """
-    (outcome,) = await _voted(transaction, bug_id, [VoteRequest(user_id, action)])
+    (outcome,) = await _recorded(work, bug_id, [VoteRequest(user_id, action)])
     return _unless_refused(outcome or ServiceUnavailable())
 
 
-async def _alone(platform: Platform, bug_id: UUID, request: VoteRequest) -> VoteOutcome | BugRelayError:
+async def _alone(
+    bug_id: UUID, request: VoteRequest, commit: _Commit, *, database: Database, bus: EventBus
+) -> VoteOutcome | BugRelayError:
     """One whose row was locked, by another change of theirs: it can be waited for by one who holds nothing."""
     try:
-        (outcome,) = await _voted(platform.database.autocommit, bug_id, [request])
+        (outcome,) = await commit(bug_id, [request], database=database, bus=bus)
     except BugRelayError as error:
         return error
     return outcome or ServiceUnavailable()
@@ -97,11 +154,8 @@ def _unless_refused(outcome: VoteOutcome | BugRelayError) -> VoteOutcome:
     return outcome
 
 
-async def _voted(
-    where: Reader, bug_id: UUID, requests: Sequence[VoteRequest]
-) -> Sequence[VoteOutcome | BugRelayError | None]:
-    """What came of each ballot, in order; None for one of several that is to be asked again alone.
-
+async def _voted(where: Reader, bug_id: UUID, requests: Sequence[VoteRequest]) -> _Outcomes:
+    """
     Raises:
         BugNotFound
     """

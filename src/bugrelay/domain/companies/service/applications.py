@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bugrelay.domain.companies import repository
 from bugrelay.domain.companies.domains import application_domain, company_domain
+from bugrelay.domain.companies.events import ApplicationAdded, CompanyAdded
 from bugrelay.domain.companies.models import Application, Company
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
@@ -52,6 +53,9 @@ async def get_or_create_application(work: UnitOfWork, *, name: str, url: str | N
     )
     row = made.one_or_none()
     if row is not None:
+        work.record(
+            ApplicationAdded(application_id=row.id, company_id=row.company_id, name=name, domain=domain)
+        )
         return ResolvedApplication(row.id, row.company_id, is_new=True)
     found = await repository.application_id_of(work.session, name_key=key, domain=domain)
     if found is None:
@@ -63,9 +67,13 @@ async def _company_for(work: UnitOfWork, url: str | None) -> UUID | None:
     domain = company_domain(url) if url else None
     if domain is None:
         return None
-    await work.session.execute(
+    made: UUID | None = await work.session.scalar(
         insert(Company)
         .values(id=new_id(), name=domain, domain=domain, url=f"https://{domain}")
         .on_conflict_do_nothing(index_elements=["domain"])
+        .returning(Company.id)
     )
+    if made is not None:
+        work.record(CompanyAdded(company_id=made, domain=domain))
+        return made
     return await work.session.scalar(select(Company.id).where(Company.domain == domain))

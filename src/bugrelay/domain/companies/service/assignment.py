@@ -9,7 +9,7 @@ from sqlalchemy import func, update
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.companies import policies, repository
 from bugrelay.domain.companies.errors import ApplicationNotFound, CompanyNotFound
-from bugrelay.domain.companies.events import ApplicationLinked
+from bugrelay.domain.companies.events import ApplicationAssigned
 from bugrelay.domain.companies.models import Application
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -64,5 +64,13 @@ async def assign_application(
         .where(Application.id == application_id)
         .values(company_id=company_id, updated_at=func.now())
     )
-    work.record(ApplicationLinked(application_id, company_id, application.company_id, actor_id, reason))
+    work.record(
+        ApplicationAssigned(
+            application_id=application_id,
+            company_id=company_id,
+            former_company_id=application.company_id,
+            reason=reason,
+            actor_id=actor_id,
+        )
+    )
     return True

@@ -16,7 +16,7 @@ from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.companies import repository
 from bugrelay.domain.companies.domains import email_domain, is_claimable
 from bugrelay.domain.companies.errors import CompanyAlreadyVerified, CompanyNotFound, InvalidDomain
-from bugrelay.domain.companies.events import CompanyClaimed
+from bugrelay.domain.companies.events import ClaimOpened, CompanyClaimed
 from bugrelay.domain.companies.models import CompanyClaim
 from bugrelay.domain.companies.repository import CompanyState
 from bugrelay.domain.companies.service.team import add_member, start_new_team
@@ -98,6 +98,15 @@ async def open_claim(
             email=email,
             token_hash=hash_secret(token),
             expires_at=expires_at,
+        )
+    )
+    work.record(
+        ClaimOpened(
+            claim_id=claim_id,
+            company_id=company_id,
+            method=method,
+            expires_at=expires_at,
+            actor_id=user_id,
         )
     )
     if method == "mail":
@@ -202,7 +211,7 @@ async def _complete(
     if not (await work.session.execute(using)).first():
         raise InvalidLinkToken
     if not await repository.is_on_team(work.reader, company_id=company.id, user_id=user_id):
-        await start_new_team(work, company.id)
-    await verify_company(work, company.id)
-    await add_member(work, company_id=company.id, user_id=user_id, role="admin")
-    work.record(CompanyClaimed(company.id, user_id, method))
+        await start_new_team(work, company.id, actor_id=user_id)
+    await verify_company(work, company.id, actor_id=user_id)
+    await add_member(work, company_id=company.id, user_id=user_id, role="admin", actor_id=user_id)
+    work.record(CompanyClaimed(company_id=company.id, claim_id=claim_id, method=method, actor_id=user_id))

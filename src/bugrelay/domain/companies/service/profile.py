@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import UNSET
 from sqlalchemy import func, update
 
-from bugrelay.domain.companies.events import CompanyChanged
+from bugrelay.domain.companies.events import CompanyEdited
 from bugrelay.domain.companies.models import Company
 from bugrelay.domain.companies.schemas import ChangeCompany
 from bugrelay.domain.companies.service.team import lock_as_admin
@@ -26,6 +26,7 @@ async def change_company(
     """
     wishes = {name: getattr(change, name) for name in ChangeCompany.__struct_fields__}
     wanted: dict[str, Any] = {name: value for name, value in wishes.items() if value is not UNSET}
+    fields = tuple(wanted)
     if "description" in wanted:
         wanted["description_html"] = render(wanted["description"]) if wanted["description"] else None
     company = await lock_as_admin(work, company_id, actor_id=actor_id)
@@ -34,4 +35,4 @@ async def change_company(
     await work.session.execute(
         update(Company).where(Company.id == company_id).values(**wanted, updated_at=func.now())
     )
-    work.record(CompanyChanged(company_id))
+    work.record(CompanyEdited(company_id=company_id, fields=fields, actor_id=actor_id))

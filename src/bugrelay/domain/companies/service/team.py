@@ -6,6 +6,7 @@ remove each other at once come one after the other, and the second is an admin n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
@@ -27,7 +28,7 @@ from bugrelay.domain.companies.errors import (
     MemberNotFound,
     NotMember,
 )
-from bugrelay.domain.companies.events import CompanyChanged
+from bugrelay.domain.companies.events import MemberAdded, MemberLeft, MemberRoleChanged
 from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Member
 from bugrelay.domain.companies.repository import CompanyState
 from bugrelay.errors import InsufficientPermissions
@@ -59,7 +60,15 @@ async def add_to_team(
         raise AlreadyMember
     if not is_verified:
         await _mail_verification(platform, work, user_id=user_id, email=email, actor_id=actor_id)
-    work.record(CompanyChanged(company_id))
+    work.record(
+        MemberAdded(
+            company_id=company_id,
+            user_id=user_id,
+            role=role,
+            counts_at_once=is_verified,
+            actor_id=actor_id,
+        )
+    )
     return user_id
 
 
@@ -81,7 +90,7 @@ async def change_role(
     await lock_as_admin(work, company_id, actor_id=actor_id)
     await _ensure_admin_stays(work, company_id, user_id=user_id, new_role=role)
     await _set_role(work, company_id=company_id, user_id=user_id, role=role)
-    work.record(CompanyChanged(company_id))
+    work.record(MemberRoleChanged(company_id=company_id, user_id=user_id, role=role, actor_id=actor_id))
 
 
 async def remove_from_team(work: UnitOfWork, company_id: UUID, *, actor_id: UUID, user_id: UUID) -> None:
@@ -97,7 +106,7 @@ async def remove_from_team(work: UnitOfWork, company_id: UUID, *, actor_id: UUID
     await work.session.execute(
         delete(Member).where(Member.company_id == company_id, Member.user_id == user_id)
     )
-    work.record(CompanyChanged(company_id))
+    work.record(MemberLeft(company_id=company_id, user_id=user_id, actor_id=actor_id))
 
 
 async def lock_as_admin(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> CompanyState:
@@ -135,23 +144,30 @@ async def _ensure_admin_stays(
         raise LastAdmin
 
 
-async def add_member(work: UnitOfWork, *, company_id: UUID, user_id: UUID, role: str) -> bool:
+async def add_member(
+    work: UnitOfWork, *, company_id: UUID, user_id: UUID, role: str, actor_id: UUID | None
+) -> bool:
     """Make the user a member who counts at once, whatever their address: by a proven claim, or the operator's word.
 
     A member gets the role, and counts from now on; True when they were not one before.
     """
-    work.record(CompanyChanged(company_id))
     if await _insert(work, company_id=company_id, user_id=user_id, role=role, key=None):
+        work.record(
+            MemberAdded(
+                company_id=company_id, user_id=user_id, role=role, counts_at_once=True, actor_id=actor_id
+            )
+        )
         return True
     await work.session.execute(
         update(Member)
         .where(Member.company_id == company_id, Member.user_id == user_id)
         .values(role=role, email_key=None)
     )
+    work.record(MemberRoleChanged(company_id=company_id, user_id=user_id, role=role, actor_id=actor_id))
     return False
 
 
-async def start_new_team(work: UnitOfWork, company_id: UUID) -> None:
+async def start_new_team(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> None:
     """Everybody on the team so far is a former member. The company's row is locked."""
     ended = (
         delete(Member)
@@ -167,7 +183,8 @@ async def start_new_team(work: UnitOfWork, company_id: UUID) -> None:
         index_elements=["company_id", "user_id"],
         set_={name: kept.excluded[name] for name in ("role", "added_at", "ended_at")},
     )
-    await work.session.execute(again)
+    for user_id in await work.session.scalars(again.returning(FormerMember.user_id)):
+        work.record(MemberLeft(company_id=company_id, user_id=user_id, actor_id=actor_id))
 
 
 async def _insert(work: UnitOfWork, *, company_id: UUID, user_id: UUID, role: str, key: str | None) -> bool:
@@ -190,12 +207,9 @@ async def _set_role(work: UnitOfWork, *, company_id: UUID, user_id: UUID, role: 
     )
 
 
-async def forget_person(session: AsyncSession, event: AccountErased) -> None:
+async def forget_people(session: AsyncSession, erased: Sequence[AccountErased]) -> None:
     """An erased account belongs to no company and claims none. A company that is left without an admin keeps its name;
     a system admin can take its verification away, so that it can be claimed again."""
-    for about_them in (
-        delete(CompanyClaim).where(CompanyClaim.user_id == event.user_id),
-        delete(Member).where(Member.user_id == event.user_id),
-        delete(FormerMember).where(FormerMember.user_id == event.user_id),
-    ):
-        await session.execute(about_them)
+    user_ids = [account.user_id for account in erased]
+    for table in (CompanyClaim, Member, FormerMember):
+        await session.execute(delete(table).where(table.user_id.in_(user_ids)))

@@ -10,23 +10,29 @@ from bugrelay.domain.accounts.errors import UserNotFound
 from bugrelay.domain.accounts.repository import user_id_of
 from bugrelay.domain.companies import repository
 from bugrelay.domain.companies.errors import CompanyNotFound
-from bugrelay.domain.companies.events import CompanyChanged
+from bugrelay.domain.companies.events import CompanyUnverified, CompanyVerified
 from bugrelay.domain.companies.models import Company
 from bugrelay.domain.companies.service.team import add_member
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
-async def verify_company(work: UnitOfWork, company_id: UUID) -> bool:
+async def verify_company(work: UnitOfWork, company_id: UUID, *, actor_id: UUID | None) -> bool:
     """The company's domain is proven: its members' rights count from now on. False when it was verified before."""
-    return await _turn(work, company_id, verified=True)
+    turned = await _turn(work, company_id, verified=True)
+    if turned:
+        work.record(CompanyVerified(company_id=company_id, actor_id=actor_id))
+    return turned
 
 
-async def unverify_company(work: UnitOfWork, company_id: UUID) -> bool:
+async def unverify_company(work: UnitOfWork, company_id: UUID, *, actor_id: UUID | None) -> bool:
     """The proof counts no more: the members keep their places, and lose their rights until it is verified again.
 
     False when it was not verified.
     """
-    return await _turn(work, company_id, verified=False)
+    turned = await _turn(work, company_id, verified=False)
+    if turned:
+        work.record(CompanyUnverified(company_id=company_id, actor_id=actor_id))
+    return turned
 
 
 async def _turn(work: UnitOfWork, company_id: UUID, *, verified: bool) -> bool:
@@ -37,10 +43,7 @@ async def _turn(work: UnitOfWork, company_id: UUID, *, verified: bool) -> bool:
         .returning(Company.id)
         .execution_options(synchronize_session=False)
     )
-    turned = (await work.session.execute(turning)).first() is not None
-    if turned:
-        work.record(CompanyChanged(company_id))
-    return turned
+    return (await work.session.execute(turning)).first() is not None
 
 
 async def add_trusted_member(work: UnitOfWork, *, domain: str, email: str, role: str) -> None:
@@ -59,5 +62,5 @@ async def add_trusted_member(work: UnitOfWork, *, domain: str, email: str, role:
     if user_id is None:
         raise UserNotFound(f"There is no account for {email}")
     await repository.lock_company(work.session, company.id)
-    await verify_company(work, company.id)
-    await add_member(work, company_id=company.id, user_id=user_id, role=role)
+    await verify_company(work, company.id, actor_id=None)
+    await add_member(work, company_id=company.id, user_id=user_id, role=role, actor_id=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -55,14 +56,15 @@ async def write_audit(
     )
 
 
-async def audit_act(session: AsyncSession, event: ActedAsAdmin) -> None:
-    """In the transaction of the act, which is one on the board and not under `/admin`."""
-    await write_audit(
-        session,
-        event.admin_id,
-        event.action,
-        resource=event.resource,
-        resource_id=event.resource_id,
-        before=event.before,
-        after=event.after,
-    )
+async def audit_acts(session: AsyncSession, acts: Sequence[ActedAsAdmin]) -> None:
+    """In the transaction of the acts, which are on the board and not under `/admin`."""
+    for act in acts:
+        await write_audit(
+            session,
+            act.admin_id,
+            act.action,
+            resource=act.resource,
+            resource_id=act.resource_id,
+            before=act.before,
+            after=act.after,
+        )

@@ -12,8 +12,9 @@ from sqlalchemy import Integer, cast, select, update
 from bugrelay.domain.accounts.errors import UserNotFound
 from bugrelay.domain.accounts.models import User
 from bugrelay.domain.accounts.service.sessions import end_all_sessions
-from bugrelay.domain.bugs.events import VotesRecounted
+from bugrelay.domain.bugs.events import VotesReinstated, VotesSuspended
 from bugrelay.domain.bugs.models import Bug, Vote
+from bugrelay.domain.moderation.events import UserBanned, UserUnbanned
 from bugrelay.domain.moderation.service.audit import write_audit
 from bugrelay.domain.moderation.service.lock import acquire_moderation_lock, begin_act
 from bugrelay.errors import InsufficientPermissions
@@ -49,7 +50,7 @@ async def ban_user(
     banned_at = datetime.now(UTC)
     await _set_ban(work, user_id, banned_at=banned_at, banned_until=until)
     await end_all_sessions(work, user_id)
-    await _count_votes(work, user_id, counted=False)
+    bug_ids = await _count_votes(work, user_id, counted=False)
     await write_audit(
         work.session,
         admin_id,
@@ -60,6 +61,9 @@ async def ban_user(
         before=user.ban,
         after={"banned_at": banned_at, "banned_until": until},
     )
+    work.record(UserBanned(user_id=user_id, until=until, actor_id=admin_id))
+    if bug_ids:
+        work.record(VotesSuspended(user_id=user_id, bug_ids=bug_ids, actor_id=admin_id))
 
 
 async def unban_user(work: UnitOfWork, admin_id: UUID, user_id: UUID, *, reason: str) -> None:
@@ -84,7 +88,7 @@ async def _lift(
     work: UnitOfWork, admin_id: UUID | None, user_id: UUID, user: _UserState, *, reason: str
 ) -> None:
     await _set_ban(work, user_id, banned_at=None, banned_until=None)
-    await _count_votes(work, user_id, counted=True)
+    bug_ids = await _count_votes(work, user_id, counted=True)
     await write_audit(
         work.session,
         admin_id,
@@ -95,6 +99,10 @@ async def _lift(
         before=user.ban,
         after={"banned_at": None, "banned_until": None},
     )
+    if user.banned_at is not None:
+        work.record(UserUnbanned(user_id=user_id, actor_id=admin_id))
+    if bug_ids:
+        work.record(VotesReinstated(user_id=user_id, bug_ids=bug_ids, actor_id=admin_id))
 
 
 async def _lock_user(work: UnitOfWork, user_id: UUID) -> _UserState:
@@ -120,8 +128,8 @@ async def _set_ban(
     )
 
 
-async def _count_votes(work: UnitOfWork, user_id: UUID, *, counted: bool) -> None:
-    """Let all votes of the user count, or none; the counters of their bugs follow."""
+async def _count_votes(work: UnitOfWork, user_id: UUID, *, counted: bool) -> tuple[UUID, ...]:
+    """Let all votes of the user count, or none; the counters of their bugs follow. Gives those bugs."""
     theirs = select(Vote.bug_id).where(Vote.user_id == user_id, Vote.counted.is_not(counted))
     await work.session.execute(
         select(Bug.id).where(Bug.id.in_(theirs)).order_by(Bug.id).with_for_update(key_share=True)
@@ -143,5 +151,4 @@ async def _count_votes(work: UnitOfWork, user_id: UUID, *, counted: bool) -> Non
         )
         .returning(Bug.id)
     )
-    changed = await work.session.scalars(recounting, execution_options=_UNSYNCHRONISED)
-    work.record(VotesRecounted(tuple(changed)))
+    return tuple(await work.session.scalars(recounting, execution_options=_UNSYNCHRONISED))

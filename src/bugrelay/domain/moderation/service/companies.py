@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.companies.errors import CompanyAlreadyVerified
-from bugrelay.domain.companies.events import ApplicationLinked, CompanyClaimed
+from bugrelay.domain.companies.events import ApplicationAssigned, CompanyClaimed
 from bugrelay.domain.companies.service import assign_application, unverify_company, verify_company
 from bugrelay.domain.moderation.errors import CompanyNotVerified
 from bugrelay.domain.moderation.service.audit import write_audit
@@ -21,7 +22,7 @@ async def verify(work: UnitOfWork, admin_id: UUID, company_id: UUID, *, reason: 
         CompanyAlreadyVerified, AccountBanned
     """
     await lock_active_user(work, admin_id)
-    if not await verify_company(work, company_id):
+    if not await verify_company(work, company_id, actor_id=admin_id):
         raise CompanyAlreadyVerified
     await write_audit(
         work.session,
@@ -42,7 +43,7 @@ async def unverify(work: UnitOfWork, admin_id: UUID, company_id: UUID, *, reason
         CompanyNotVerified, AccountBanned
     """
     await lock_active_user(work, admin_id)
-    if not await unverify_company(work, company_id):
+    if not await unverify_company(work, company_id, actor_id=admin_id):
         raise CompanyNotVerified
     await write_audit(
         work.session,
@@ -59,7 +60,7 @@ async def unverify(work: UnitOfWork, admin_id: UUID, company_id: UUID, *, reason
 async def reassign(
     work: UnitOfWork, admin_id: UUID, application_id: UUID, *, company_id: UUID | None, reason: str | None
 ) -> None:
-    """Put an application and its bugs under a company, or under none; `audit_link` writes the trace.
+    """Put an application and its bugs under a company, or under none; `audit_assignments` writes the trace.
 
     Raises:
         ApplicationNotFound, CompanyNotFound, AccountBanned
@@ -70,28 +71,30 @@ async def reassign(
     )
 
 
-async def audit_link(session: AsyncSession, event: ApplicationLinked) -> None:
-    """In the transaction of the link, whoever made it."""
-    await write_audit(
-        session,
-        event.actor_id,
-        "application_reassign",
-        resource="application",
-        resource_id=event.application_id,
-        details=event.reason,
-        before={"company_id": event.former_company_id},
-        after={"company_id": event.company_id},
-    )
+async def audit_assignments(session: AsyncSession, assignments: Sequence[ApplicationAssigned]) -> None:
+    """In their transaction, whoever made them."""
+    for assignment in assignments:
+        await write_audit(
+            session,
+            assignment.actor_id,
+            "application_reassign",
+            resource="application",
+            resource_id=assignment.application_id,
+            details=assignment.reason,
+            before={"company_id": assignment.former_company_id},
+            after={"company_id": assignment.company_id},
+        )
 
 
-async def audit_claim(session: AsyncSession, event: CompanyClaimed) -> None:
-    """In the transaction of the claim."""
-    await write_audit(
-        session,
-        event.user_id,
-        "company_claim",
-        resource="company",
-        resource_id=event.company_id,
-        before={"verified": False},
-        after={"verified": True, "method": event.method, "admin_id": event.user_id},
-    )
+async def audit_claims(session: AsyncSession, claims: Sequence[CompanyClaimed]) -> None:
+    """In the transaction of the claims."""
+    for claim in claims:
+        await write_audit(
+            session,
+            claim.actor_id,
+            "company_claim",
+            resource="company",
+            resource_id=claim.company_id,
+            before={"verified": False},
+            after={"verified": True, "method": claim.method, "admin_id": claim.actor_id},
+        )

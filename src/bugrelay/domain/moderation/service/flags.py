@@ -11,6 +11,7 @@ from bugrelay.domain.bugs.errors import BugNotFound, CommentNotFound
 from bugrelay.domain.bugs.models import Bug
 from bugrelay.domain.bugs.repository import find_comment
 from bugrelay.domain.moderation.errors import AlreadyFlagged
+from bugrelay.domain.moderation.events import BugFlagged, CommentFlagged
 from bugrelay.domain.moderation.models import Flag
 from bugrelay.domain.moderation.service.audit import write_audit
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -24,7 +25,9 @@ async def flag_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, reason: str
         AlreadyFlagged, AccountBanned
     """
     await lock_active_user(work, user_id)
-    return await _insert(work, bug_id=bug_id, comment_id=None, user_id=user_id, reason=reason, note=note)
+    flag_id = await _insert(work, bug_id=bug_id, comment_id=None, user_id=user_id, reason=reason, note=note)
+    work.record(BugFlagged(bug_id=bug_id, actor_id=user_id))
+    return flag_id
 
 
 async def flag_comment(
@@ -39,7 +42,11 @@ async def flag_comment(
     await lock_active_user(work, user_id)
     if await find_comment(work.reader, comment_id) is None:
         raise CommentNotFound
-    return await _insert(work, bug_id=None, comment_id=comment_id, user_id=user_id, reason=reason, note=note)
+    flag_id = await _insert(
+        work, bug_id=None, comment_id=comment_id, user_id=user_id, reason=reason, note=note
+    )
+    work.record(CommentFlagged(comment_id=comment_id, actor_id=user_id))
+    return flag_id
 
 
 async def _insert(
@@ -77,3 +84,4 @@ async def flag_as_admin(work: UnitOfWork, admin_id: UUID, bug_id: UUID, *, reaso
         )
     )
     await write_audit(work.session, admin_id, "bug_flag", resource="bug", resource_id=bug_id, details=reason)
+    work.record(BugFlagged(bug_id=bug_id, actor_id=admin_id))

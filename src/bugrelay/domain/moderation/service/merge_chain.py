@@ -28,6 +28,7 @@ class ModeratedState:
     removed_reason: str | None
     merged_into_id: UUID | None
     merged_at: datetime | None
+    assigned_company_id: UUID | None
 
     @property
     def is_removed(self) -> bool:
@@ -38,7 +39,15 @@ async def lock_bugs(work: UnitOfWork, ids: Iterable[UUID]) -> dict[UUID, Moderat
     """Lock bugs, whatever their state, in the one order that everybody locks them in."""
     await wait_for_tables(work.session, Vote, Comment, Attachment, BugMerge)
     rows = await work.session.execute(
-        select(Bug.id, Bug.title, Bug.removed_at, Bug.removed_reason, Bug.merged_into_id, Bug.merged_at)
+        select(
+            Bug.id,
+            Bug.title,
+            Bug.removed_at,
+            Bug.removed_reason,
+            Bug.merged_into_id,
+            Bug.merged_at,
+            Bug.assigned_company_id,
+        )
         .where(Bug.id.in_(set(ids)))
         .order_by(Bug.id)
         .with_for_update()

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import func, insert, update
 
-from bugrelay.domain.bugs.events import BugChanged
+from bugrelay.domain.bugs.events import BugMerged, BugUnmerged
 from bugrelay.domain.bugs.models import Bug, BugMerge
 from bugrelay.domain.moderation.errors import (
     InvalidMerge,
@@ -69,8 +69,16 @@ async def merge_bugs(
         before={"merged_into_id": None},
         after={"merged_into_id": target_id},
     )
-    for changed in bugs:
-        work.record(BugChanged(changed))
+    work.record(
+        BugMerged(
+            bug_id=source_id,
+            company_id=source.assigned_company_id,
+            target_id=target_id,
+            target_company_id=target.assigned_company_id,
+            note_id=note_id,
+            actor_id=admin_id,
+        )
+    )
 
 
 def _check(source: ModeratedState, target: ModeratedState) -> None:
@@ -112,8 +120,15 @@ async def unmerge_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID, *, reason:
         before={"merged_into_id": above[0].id},
         after={"merged_into_id": None},
     )
-    for bug in chain:
-        work.record(BugChanged(bug.id))
+    work.record(
+        BugUnmerged(
+            bug_id=bug_id,
+            company_id=source.assigned_company_id,
+            target_id=above[0].id,
+            chain=tuple(bug.id for bug in chain),
+            actor_id=admin_id,
+        )
+    )
     return above[0].id
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs.errors import BugNotFound, CommentNotFound
-from bugrelay.domain.bugs.events import BugChanged
+from bugrelay.domain.bugs.events import BugRemoved, BugRestored, CommentRemoved, CommentRestored
 from bugrelay.domain.bugs.models import Bug, Comment
 from bugrelay.domain.bugs.repository import lock_bug_of_comment
 from bugrelay.domain.moderation.errors import AlreadyRemoved, BugNotDeleted, CommentNotDeleted
@@ -50,7 +50,15 @@ async def remove_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID, *, reason: 
         before={"removed_at": None},
         after={"removed_at": removed_at},
     )
-    _tell(work, chain)
+    work.record(
+        BugRemoved(
+            bug_id=bug_id,
+            company_id=chain[0].assigned_company_id,
+            chain=tuple(bug.id for bug in chain),
+            removed_at=removed_at,
+            actor_id=admin_id,
+        )
+    )
 
 
 async def restore_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID) -> None:
@@ -77,7 +85,14 @@ async def restore_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID) -> None:
         before={"removed_at": chain[0].removed_at},
         after={"removed_at": None},
     )
-    _tell(work, chain)
+    work.record(
+        BugRestored(
+            bug_id=bug_id,
+            company_id=chain[0].assigned_company_id,
+            chain=tuple(bug.id for bug in chain),
+            actor_id=admin_id,
+        )
+    )
 
 
 async def _chain(work: UnitOfWork, bug_id: UUID) -> list[ModeratedState]:
@@ -94,11 +109,6 @@ async def _set_removed(
         update(Bug).where(Bug.id == bug_id).values(removed_at=removed_at, removed_reason=reason),
         execution_options=_UNSYNCHRONISED,
     )
-
-
-def _tell(work: UnitOfWork, bugs: list[ModeratedState]) -> None:
-    for bug in bugs:
-        work.record(BugChanged(bug.id))
 
 
 @dataclass(frozen=True)
@@ -119,7 +129,7 @@ async def remove_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID, *, 
     if comment.removed_at is not None:
         raise AlreadyRemoved
     now = datetime.now(UTC)
-    await _set_comment_removed(work, comment_id, comment.bug_id, now)
+    company_id = await _set_comment_removed(work, comment_id, comment.bug_id, now)
     await write_audit(
         work.session,
         admin_id,
@@ -129,6 +139,15 @@ async def remove_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID, *, 
         details=reason,
         before={"removed_at": None},
         after={"removed_at": now},
+    )
+    work.record(
+        CommentRemoved(
+            comment_id=comment_id,
+            bug_id=comment.bug_id,
+            company_id=company_id,
+            removed_at=now,
+            actor_id=admin_id,
+        )
     )
 
 
@@ -141,7 +160,7 @@ async def restore_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID, *,
     comment = await _lock_comment(work, admin_id, comment_id)
     if comment.moderated_at is None:
         raise CommentNotDeleted
-    await _set_comment_removed(work, comment_id, comment.bug_id, None)
+    company_id = await _set_comment_removed(work, comment_id, comment.bug_id, None)
     await write_audit(
         work.session,
         admin_id,
@@ -151,6 +170,11 @@ async def restore_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID, *,
         details=reason,
         before={"removed_at": comment.removed_at},
         after={"removed_at": None},
+    )
+    work.record(
+        CommentRestored(
+            comment_id=comment_id, bug_id=comment.bug_id, company_id=company_id, actor_id=admin_id
+        )
     )
 
 
@@ -168,17 +192,18 @@ async def _lock_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID) -> _
 
 async def _set_comment_removed(
     work: UnitOfWork, comment_id: UUID, bug_id: UUID, removed_at: datetime | None
-) -> None:
+) -> UUID | None:
+    """The bug's count follows; gives the company that the bug is assigned to."""
     await work.session.execute(
         update(Comment)
         .where(Comment.id == comment_id)
         .values(removed_at=removed_at, moderated_at=removed_at),
         execution_options=_UNSYNCHRONISED,
     )
-    await work.session.execute(
+    counting = (
         update(Bug)
         .where(Bug.id == bug_id)
-        .values(comment_count=Bug.comment_count + (1 if removed_at is None else -1)),
-        execution_options=_UNSYNCHRONISED,
+        .values(comment_count=Bug.comment_count + (1 if removed_at is None else -1))
+        .returning(Bug.assigned_company_id)
     )
-    work.record(BugChanged(bug_id))
+    return await work.session.scalar(counting, execution_options=_UNSYNCHRONISED)

@@ -1,0 +1,138 @@
+"""Who hears of a fact, in which order, and what becomes of an error."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from structlog.testing import capture_logs
+
+from bugrelay.infra.db.database import Database
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.events import EventBus
+from bugrelay.settings import Settings
+
+
+@dataclass(frozen=True)
+class Begun:
+    number: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    number: int
+
+
+FACTS = [Begun(1), Ended(1), Begun(2)]
+
+
+class Subscribers:
+    """Write down who was told what; one of them fails after the commit."""
+
+    def __init__(self, bus: EventBus) -> None:
+        self.told: list[tuple[str, list[Any]]] = []
+        self.served = asyncio.Event()
+        bus.subscribe_afterwards(self._failing, Begun)
+        bus.subscribe_afterwards(self._last, Ended, Begun)
+        bus.subscribe_durable(self._durable, Ended, Begun)
+        bus.subscribe_durable(self._only_ends, Ended)
+
+    async def _durable(self, _session: Any, facts: Sequence[Any]) -> None:
+        self.told.append(("durable", list(facts)))
+
+    async def _only_ends(self, _session: Any, facts: Sequence[Any]) -> None:
+        self.told.append(("only ends", list(facts)))
+
+    async def _failing(self, facts: Sequence[Any]) -> None:
+        self.told.append(("failing", list(facts)))
+        raise RuntimeError("of its own")
+
+    async def _last(self, facts: Sequence[Any]) -> None:
+        self.told.append(("last", list(facts)))
+        self.served.set()
+
+
+@pytest.fixture
+async def database(settings: Settings, empty_board: None) -> Any:
+    database = Database(replace(settings, workers=1))
+    yield database
+    await database.close()
+
+
+Write = Callable[[UnitOfWork], Awaitable[None]]
+
+
+async def write(work: UnitOfWork) -> None:
+    await work.session.execute(text("INSERT INTO captcha_tokens (token_hash) VALUES ('\\x00')"))
+    for fact in FACTS:
+        work.record(fact)
+
+
+def written(sql: psycopg.Connection[Any]) -> bool:
+    return sql.execute("SELECT FROM captcha_tokens").fetchone() is not None
+
+
+async def test_subscribers_are_served_in_their_order_and_told_once_what_they_asked_for(
+    database: Database, sql: psycopg.Connection[Any]
+) -> None:
+    bus = EventBus()
+    subscribers = Subscribers(bus)
+    with capture_logs() as lines:
+        async with UnitOfWork(database, bus) as work:
+            await write(work)
+            assert subscribers.told == []
+    assert subscribers.told == [
+        ("durable", FACTS),
+        ("only ends", [Ended(1)]),
+        ("failing", [Begun(1), Begun(2)]),
+        ("last", FACTS),
+    ]
+    (failure,) = [line for line in lines if line["event"] == "subscriber_failed"]
+    assert failure["event_types"] == ["Begun"]
+    assert written(sql)
+
+
+async def test_what_is_refused_inside_the_transaction_is_not_kept_and_nobody_hears_of_it(
+    database: Database, sql: psycopg.Connection[Any]
+) -> None:
+    bus = EventBus()
+    subscribers = Subscribers(bus)
+
+    async def refuse(_session: Any, _facts: Sequence[Any]) -> None:
+        raise ValueError("no")
+
+    bus.subscribe_durable(refuse, Begun)
+    with pytest.raises(ValueError, match="no"):
+        async with UnitOfWork(database, bus) as work:
+            await write(work)
+    assert [who for who, _ in subscribers.told] == ["durable", "only ends"]
+    assert not written(sql)
+
+
+async def test_who_is_cancelled_at_the_commit_leaves_it_whole(
+    database: Database, sql: psycopg.Connection[Any]
+) -> None:
+    bus = EventBus()
+    subscribers = Subscribers(bus)
+
+    async def cancel(_session: Any, _facts: Sequence[Any]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    bus.subscribe_durable(cancel, Begun)
+
+    async def request() -> None:
+        async with UnitOfWork(database, bus) as work:
+            await write(work)
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(request())
+    await asyncio.wait_for(subscribers.served.wait(), timeout=10)
+    assert subscribers.told[-1] == ("last", FACTS)
+    assert written(sql)
