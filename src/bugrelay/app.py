@@ -8,16 +8,15 @@ from functools import lru_cache
 
 import msgspec
 from litestar import Controller, Litestar
-from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.handlers.http_handlers import HTTPRouteHandler
-from litestar.middleware._internal.cors import CORSMiddleware
 from litestar.types import ASGIApp
 
 from bugrelay.api import v1
 from bugrelay.bootstrap import build
 from bugrelay.domain.accounts.service import authenticate
 from bugrelay.http.admission import Admission, RouteBuckets
+from bugrelay.http.cors import Cors
 from bugrelay.http.docs import DocsController
 from bugrelay.http.draining import ClosesWhileDraining
 from bugrelay.http.errors import EXCEPTION_HANDLERS
@@ -41,16 +40,6 @@ DELIVERIES: tuple[tuple[type[Controller], ...], ...] = (
     v1.CONTROLLERS,
 )
 CONTROLLERS: list[type[Controller]] = [controller for delivery in DELIVERIES for controller in delivery]
-EXPOSED_HEADERS = [
-    "ETag",
-    "Retry-After",
-    "X-Cache",
-    "X-RateLimit-Limit",
-    "X-RateLimit-Remaining",
-    "X-RateLimit-Reset",
-    "X-Request-ID",
-    "Idempotency-Replayed",
-]
 
 
 def create_app(settings: Settings, lifecycle: Lifecycle | None = None) -> Litestar:
@@ -123,24 +112,10 @@ def _handlers(app: Litestar) -> list[tuple[str, HTTPRouteHandler]]:
 
 
 def _wrap(app: Litestar, platform: Platform) -> None:
-    """Outermost first: hot answers, transport, CORS, gate, Litestar."""
+    """Outermost first: response cache, response middleware, CORS, admission, Litestar."""
     handlers = _handlers(app)
     require_rules([handler for _, handler in handlers])
-    gate = Admission(app.asgi_handler, platform, RouteBuckets(handlers, platform.buckets))
-    asgi: ASGIApp = gate
-    origins = list(platform.settings.cors_allow_origins)
-    if origins:
-        cors = CORSConfig(
-            allow_origins=origins,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=[
-                "Authorization",
-                "Content-Type",
-                "Idempotency-Key",
-                "If-None-Match",
-                "X-Request-ID",
-            ],
-            expose_headers=EXPOSED_HEADERS,
-        )
-        asgi = CORSMiddleware(gate, cors)
-    app.asgi_handler = ResponseCache(ResponseMiddleware(asgi), gate, platform)
+    admission = Admission(app.asgi_handler, platform, RouteBuckets(handlers, platform.buckets))
+    origins = platform.settings.cors_allow_origins
+    asgi: ASGIApp = Cors(admission, origins) if origins else admission
+    app.asgi_handler = ResponseCache(ResponseMiddleware(asgi), admission, platform)

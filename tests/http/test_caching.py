@@ -249,43 +249,6 @@ async def test_cold_readers_at_once_get_the_same_answer(client: httpx.AsyncClien
     assert len({answer.content for answer in answers}) == 1
 
 
-# --- pages of other origins -----------------------------------------------------------------------------------------
-
-
-async def test_pages_of_allowed_origins_may_call(start_app: StartApp) -> None:
-    origin = "https://app.example"
-    async with start_app(cors_allow_origins=(origin,)) as client:
-        preflight = await client.options(
-            BUGS,
-            headers={
-                "Origin": origin,
-                "Access-Control-Request-Method": "POST",
-                "Access-Control-Request-Headers": "authorization, content-type, idempotency-key",
-            },
-        )
-        assert preflight.is_success
-        assert preflight.headers["access-control-allow-origin"] == origin
-        assert "POST" in preflight.headers["access-control-allow-methods"]
-        allowed = preflight.headers["access-control-allow-headers"].lower()
-        assert all(name in allowed for name in ("authorization", "content-type", "idempotency-key"))
-        for path in (BUGS, f"{BUGS}/5", "/api/v1/nothing"):
-            response = await client.get(path, headers={"Origin": origin})
-            assert response.headers["access-control-allow-origin"] == origin, path
-            exposed = response.headers["access-control-expose-headers"].lower()
-            rates = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
-            assert all(name in exposed for name in (*rates, "x-request-id", "etag", "x-cache"))
-        stranger = await client.get(BUGS, headers={"Origin": "https://evil.example"})
-        assert "access-control-allow-origin" not in stranger.headers
-
-
-async def test_by_default_no_other_origin_may_call(client: httpx.AsyncClient) -> None:
-    response = await client.get(BUGS, headers={"Origin": "https://app.example"})
-    assert "access-control-allow-origin" not in response.headers
-    options = await client.options(BUGS)
-    assert options.is_success
-    assert "access-control-allow-origin" not in options.headers
-
-
 @pytest.mark.parametrize("host", ["board.example", "BOARD.example:8000", "[::1]"])
 async def test_only_the_sites_own_names_are_answered_to(start_app: StartApp, host: str) -> None:
     async with start_app(allowed_hosts=("board.example", "[::1]")) as client:

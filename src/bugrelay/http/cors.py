@@ -1,0 +1,89 @@
+"""Pages of other origins: which may call, and what they may read.
+
+Litestar's own middleware stands inside the application, so refusals by admission would lack these headers, and
+browsers' preflights would be charged to the rate limits of whoever opens such a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from litestar.config.cors import CORSConfig
+from litestar.types import ASGIApp, Message, Method, Receive, Send
+
+from bugrelay.errors import ValidationFailed
+from bugrelay.http.admission import as_asgi, send_error
+
+METHODS: tuple[Method, ...] = ("GET", "POST", "PUT", "PATCH", "DELETE")
+ALLOWED_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-Request-ID"]
+EXPOSED_HEADERS = [
+    "ETag",
+    "Retry-After",
+    "X-Cache",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-Request-ID",
+    "Idempotency-Replayed",
+]
+
+
+class Cors:
+    """ASGI application around admission."""
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        self._app = app
+        self._config = CORSConfig(
+            allow_origins=list(origins),
+            allow_methods=[*METHODS],
+            allow_headers=ALLOWED_HEADERS,
+            expose_headers=EXPOSED_HEADERS,
+        )
+        preflight = self._config.preflight_headers
+        self._requestable = set(preflight["Access-Control-Allow-Headers"].lower().split(", "))
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        sent = dict(scope["headers"])
+        origin = sent.get(b"origin", b"").decode("latin-1")
+        if scope["type"] != "http" or not origin:
+            await self._app(scope, receive, send)
+        elif scope["method"] == "OPTIONS":
+            await self._answer_preflight(origin, sent, send)
+        else:
+            await self._app(scope, receive, self._with_headers(origin, send))
+
+    async def _answer_preflight(self, origin: str, sent: dict[bytes, bytes], send: Send) -> None:
+        refusal = self._refusal(origin, sent)
+        if refusal is not None:
+            await send_error(refusal, send)
+            return
+        headers = as_asgi(self._config.preflight_headers | self._allowed(origin))
+        await send({"type": "http.response.start", "status": 204, "headers": headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _refusal(self, origin: str, sent: dict[bytes, bytes]) -> ValidationFailed | None:
+        method = sent.get(b"access-control-request-method", b"").decode("latin-1")
+        wanted = sent.get(b"access-control-request-headers", b"").decode("latin-1").lower()
+        if not self._config.is_origin_allowed(origin):
+            return ValidationFailed.of("Origin", "is not allowed to call")
+        if method and method not in METHODS:
+            return ValidationFailed.of("Access-Control-Request-Method", "is not allowed")
+        if {name.strip() for name in wanted.split(",") if name.strip()} - self._requestable:
+            return ValidationFailed.of("Access-Control-Request-Headers", "names headers that are not allowed")
+        return None
+
+    def _with_headers(self, origin: str, send: Send) -> Send:
+        more = as_asgi(self._config.simple_headers | self._allowed(origin))
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *more]
+            await send(message)
+
+        return send_with_headers
+
+    def _allowed(self, origin: str) -> dict[str, str]:
+        if self._config.is_allow_all_origins or not self._config.is_origin_allowed(origin):
+            return {}
+        return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
