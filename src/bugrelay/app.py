@@ -9,7 +9,6 @@ from functools import lru_cache
 import msgspec
 from litestar import Controller, Litestar
 from litestar.datastructures import State
-from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from bugrelay.api import v1
@@ -20,16 +19,18 @@ from bugrelay.http.cors import Cors
 from bugrelay.http.docs import DocsController
 from bugrelay.http.draining import ClosesWhileDraining
 from bugrelay.http.errors import EXCEPTION_HANDLERS
-from bugrelay.http.guard import check_access, require_rules
+from bugrelay.http.guard import check_access
 from bugrelay.http.health import HealthController, SchemaCheck
 from bugrelay.http.openapi import openapi_document
+from bugrelay.http.options import allowed_methods, answer_options
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.response_cache import ResponseCache
 from bugrelay.http.response_middleware import ResponseMiddleware
+from bugrelay.http.routes import check_routes, routes_of
 from bugrelay.infra.lifecycle import Lifecycle
 from bugrelay.infra.logging import configure_logging
 from bugrelay.infra.platform import Platform
-from bugrelay.infra.viewer import Viewer
+from bugrelay.infra.viewer import SignedInViewer
 from bugrelay.migrate import outgrown_revisions
 from bugrelay.settings import Settings, load_settings
 
@@ -64,6 +65,7 @@ def create_app(settings: Settings, lifecycle: Lifecycle | None = None) -> Litest
         route_handlers=[*CONTROLLERS],
         request_class=ApiRequest,
         guards=[check_access],
+        before_request=answer_options,
         exception_handlers=EXCEPTION_HANDLERS,
         state=State(
             {
@@ -80,6 +82,7 @@ def create_app(settings: Settings, lifecycle: Lifecycle | None = None) -> Litest
         logging_config=None,
         debug=False,
     )
+    app.state.allowed_methods = allowed_methods(app)
     _wrap(app, platform)
     app.asgi_handler = ClosesWhileDraining(app.asgi_handler, lifecycle)
     return app
@@ -97,25 +100,15 @@ def served_app(lifecycle: Lifecycle) -> Litestar:
     return create_app(load_settings(), lifecycle)
 
 
-async def _authenticate(request: ApiRequest, token: str) -> Viewer:
+async def _authenticate(request: ApiRequest, token: str) -> SignedInViewer:
     return await authenticate(request.platform, token)
-
-
-def _handlers(app: Litestar) -> list[tuple[str, HTTPRouteHandler]]:
-    """Our own handlers with their paths; Litestar adds OPTIONS to each route, which has no rule."""
-    return [
-        (route.path, handler)
-        for route in app.routes
-        for handler in getattr(route, "route_handlers", ())
-        if isinstance(handler, HTTPRouteHandler) and handler.http_methods != {"OPTIONS"}
-    ]
 
 
 def _wrap(app: Litestar, platform: Platform) -> None:
     """Outermost first: response cache, response middleware, CORS, admission, Litestar."""
-    handlers = _handlers(app)
-    require_rules([handler for _, handler in handlers])
-    admission = Admission(app.asgi_handler, platform, RouteBuckets(handlers, platform.buckets))
+    routes = routes_of(app)
+    check_routes(routes, platform.buckets)
+    admission = Admission(app.asgi_handler, platform, RouteBuckets(routes, platform.buckets))
     origins = platform.settings.cors_allow_origins
     asgi: ASGIApp = Cors(admission, origins) if origins else admission
     app.asgi_handler = ResponseCache(ResponseMiddleware(asgi), admission, platform)

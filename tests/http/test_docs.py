@@ -15,7 +15,7 @@ from litestar.handlers.http_handlers import HTTPRouteHandler
 
 from bugrelay.app import create_app, openapi_bytes
 from bugrelay.domain.bugs.schemas import BugQuery
-from bugrelay.http.openapi import Example
+from bugrelay.http.routes import route_of, routes_of
 from bugrelay.infra.validation import read_fields
 from bugrelay.settings import Settings
 
@@ -57,12 +57,9 @@ def handlers_of(settings: Settings) -> list[tuple[str, HTTPRouteHandler]]:
     """Our handlers under the paths of the document; pages for people are not in it."""
     app = create_app(settings)
     return [
-        (re.sub(r":[a-z]+\}", "}", route.path), handler)
-        for route in app.routes
-        for handler in getattr(route, "route_handlers", ())
-        if isinstance(handler, HTTPRouteHandler)
-        and "access" in handler.opt
-        and handler.resolve_include_in_schema()
+        (re.sub(r":[a-z]+\}", "}", path), handler)
+        for path, handler in routes_of(app)
+        if handler.resolve_include_in_schema()
     ]
 
 
@@ -142,8 +139,8 @@ def test_every_example_fits_its_structs(settings: Settings) -> None:
     """As requests are read, and exactly as answers are written: no key too many, none too few."""
     seen = 0
     for path, handler in handlers_of(settings):
-        example = handler.opt.get("example")
-        if not isinstance(example, Example):
+        example = route_of(handler).example
+        if example is None:
             continue
         seen += 1
         hints = get_type_hints(handler.fn)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +16,10 @@ from litestar.types import ASGIApp, Message, Receive, Send
 from bugrelay.errors import BugRelayError, RateLimitExceeded, ServiceUnavailable, ValidationFailed
 from bugrelay.http.errors import error_bytes
 from bugrelay.http.request import has_body
+from bugrelay.http.routes import route_of
 from bugrelay.infra.client_address import client_address, limit_identity
 from bugrelay.infra.platform import Platform
-from bugrelay.infra.redis.rate_limits import Bucket, Decision
+from bugrelay.infra.redis.rate_limits import Bucket, Decision, LimitName
 
 log = structlog.get_logger()
 
@@ -37,12 +38,15 @@ _PARAMETER = re.compile(r"\{[^}]*\}")
 
 
 class RouteBuckets:
-    """Which rate limits a request falls under besides the general one; routes say it by `opt={"limits": (...)}`."""
+    """Which rate limits a request falls under besides the general one; routes name them in their contract."""
 
-    def __init__(self, routes: Iterable[tuple[str, HTTPRouteHandler]], buckets: dict[str, Bucket]) -> None:
+    def __init__(
+        self, routes: Iterable[tuple[str, HTTPRouteHandler]], buckets: Mapping[LimitName, Bucket | None]
+    ) -> None:
         self._rules: list[tuple[str, re.Pattern[str], tuple[Bucket, ...]]] = []
         for path, handler in routes:
-            wanted = tuple(buckets[name] for name in handler.opt.get("limits", ()) if name in buckets)
+            named = [buckets[name] for name in route_of(handler).limits]
+            wanted = tuple(bucket for bucket in named if bucket is not None)
             pattern = re.compile(_PARAMETER.sub("[^/]+", path) + r"/?\Z")
             self._rules += [(str(method), pattern, wanted) for method in handler.http_methods if wanted]
 
@@ -86,7 +90,7 @@ class Admission:
         self._app = app
         self._platform = platform
         self._buckets = buckets
-        self._general = platform.buckets.get("general")
+        self._general = platform.buckets["general"]
         self.load = Load()
         self._max_in_flight = platform.settings.max_requests_in_flight
 

@@ -13,8 +13,8 @@ from litestar import Controller, Response, get
 
 from bugrelay.errors import RouteNotFound
 from bugrelay.http.encoding import accepts_gzip, weak_etag
-from bugrelay.http.guard import anyone
 from bugrelay.http.request import ApiRequest
+from bugrelay.http.routes import Route, anyone
 
 ASSETS = {
     "swagger-ui.css": "text/css",
@@ -59,20 +59,21 @@ def _packaged(name: str) -> bytes:
 
 class DocsController(Controller):
     path = "/docs"
-    opt = anyone().opt()
     include_in_schema = False
 
     @get("/")
-    async def page(self) -> Response[str]:
+    @Route(access=anyone())
+    async def get_page(self) -> Response[str]:
         return Response(_PAGE, media_type="text/html", headers={"Content-Security-Policy": _CSP})
 
     @get("/openapi.json")
-    async def document(self, request: ApiRequest) -> Response[bytes]:
+    @Route(access=anyone())
+    async def get_document(self, request: ApiRequest) -> Response[bytes]:
         return Response(request.app.state.openapi(), media_type="application/vnd.oai.openapi+json")
 
     @get("/assets/{name:str}")
-    async def asset(self, request: ApiRequest) -> Response[bytes]:
-        name = request.path_params["name"]
+    @Route(access=anyone())
+    async def get_asset(self, request: ApiRequest, name: str) -> Response[bytes]:
         if name not in ASSETS:
             raise RouteNotFound
         asset = await asyncio.to_thread(_asset, name)

@@ -1,4 +1,4 @@
-"""Who may call a route, said at the route itself and checked here: a route that says nothing does not start.
+"""Who may call a route, as its contract says (http/routes.py), checked here.
 
 The order of checks is the contract's: authentication, id in the path, existence, permission, content type; the body
 is read after that. Rate limits come before, in http/admission.py. Where a route is for admins alone, whether the
@@ -8,7 +8,7 @@ caller is one comes before existence: nobody else learns what there is.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -23,82 +23,39 @@ from bugrelay.errors import (
     PayloadTooLarge,
 )
 from bugrelay.http.request import ApiRequest, has_body
+from bugrelay.http.routes import is_options, route_of
 from bugrelay.infra.client_address import parsed_address
 from bugrelay.infra.db.database import bulkhead
 from bugrelay.infra.request_origin import Origin, origin
-from bugrelay.infra.viewer import ANONYMOUS, Viewer
+from bugrelay.infra.viewer import ANONYMOUS, SignedInViewer, Viewer
 
-Authenticate = Callable[[ApiRequest, str], Awaitable[Viewer]]
-Loader = Callable[[ApiRequest], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Access:
-    """The rule of one route.
-
-    Attributes:
-        role: What the role table of the docs says: "anyone", "users", "admins" or, with a `subject`, who else.
-        signed_in: Whether the anonymous are refused.
-        admin: Whether all but system admins are refused.
-        subject: Looks up what the path names, and raises where it is missing or not for this viewer.
-        verified: Whether REQUIRE_VERIFIED_EMAIL asks for a verified address here.
-        reads: The content type of the body, where there is one.
-    """
-
-    role: str
-    signed_in: bool = True
-    admin: bool = False
-    subject: Loader | None = None
-    verified: bool = False
-    reads: str = "application/json"
-
-    def opt(self, **more: Any) -> dict[str, Any]:
-        """For the `opt=` of a route."""
-        return {"access": self, **more}
-
-
-def anyone(subject: Loader | None = None, **rest: Any) -> Access:
-    return Access("anyone", signed_in=False, subject=subject, **rest)
-
-
-def users(subject: Loader | None = None, *, role: str = "users", **rest: Any) -> Access:
-    return Access(role, subject=subject, **rest)
-
-
-def admins(subject: Loader | None = None) -> Access:
-    return Access("admins", admin=True, subject=subject)
-
-
-def require_rules(handlers: list[HTTPRouteHandler]) -> None:
-    """Refuse to start with a route that has no rule."""
-    bare = [str(handler) for handler in handlers if "access" not in handler.opt]
-    if bare:
-        raise RuntimeError(f"routes without an access rule: {', '.join(bare)}")
+Authenticate = Callable[[ApiRequest, str], Awaitable[SignedInViewer]]
 
 
 async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """The one guard of the application."""
     request = connection
-    if not isinstance(request, ApiRequest) or "access" not in handler.opt:
-        return  # OPTIONS, which Litestar adds to every route, and which tells nothing
-    rule: Access = handler.opt["access"]
+    if not isinstance(request, ApiRequest) or is_options(handler):
+        return  # Litestar adds OPTIONS to every path, and it tells nothing
+    route = route_of(handler)
+    access = route.access
     origin.set(Origin.of(request.client_address, request.headers.get("user-agent")))
     bulkhead.set(f"{request.method} {request.scope['path_template']}")
     viewer = await _viewer(request)
     request.scope["user"] = viewer
-    if rule.signed_in and not viewer.signed_in:
+    if access.signed_in and not viewer.signed_in:
         raise AuthRequired
     for name in request.path_params:
         if name.endswith("_id"):
             request.path_id(name)
-    if rule.admin and not viewer.is_admin:
+    if access.admin and not viewer.is_admin:
         raise InsufficientPermissions
-    if rule.subject is not None:
-        await rule.subject(request)
-    if rule.verified and request.platform.settings.require_verified_email and not viewer.is_email_verified:
+    if route.loads is not None:
+        request.loaded = await route.loads(request)
+    if access.verified and request.platform.settings.require_verified_email and not viewer.is_email_verified:
         raise EmailNotVerified
     if isinstance(handler, HTTPRouteHandler):
-        _check_body(request, handler, rule)
+        _check_body(request, handler)
 
 
 def _from_admin_network(request: ApiRequest) -> bool:
@@ -131,17 +88,17 @@ async def _viewer(request: ApiRequest) -> Viewer:
     return viewer
 
 
-def _check_body(request: ApiRequest, handler: HTTPRouteHandler, rule: Access) -> None:
+def _check_body(request: ApiRequest, handler: HTTPRouteHandler) -> None:
     """What the headers say of it, also where nobody would read it."""
     if handler.parsed_data_field is not None:
-        _check_content_type(request, rule.reads)
+        _check_content_type(request)
     most = handler.resolve_request_max_body_size()
     announced = request.headers.get("content-length", "")
     if most is not None and announced.isdecimal() and int(announced[:20]) > most:
         raise PayloadTooLarge
 
 
-def _check_content_type(request: ApiRequest, wanted: str) -> None:
+def _check_content_type(request: ApiRequest) -> None:
     if "content-type" not in request.headers and not has_body(request.scope):
         return  # an empty body is told that it is required
-    request.require_media_type(wanted)
+    request.require_media_type("application/json")

@@ -10,9 +10,9 @@ from litestar import Controller, Response, get
 from msgspec import UNSET, Struct, UnsetType
 
 from bugrelay.errors import ServiceUnavailable
-from bugrelay.http.guard import anyone
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response
+from bugrelay.http.routes import Route, anyone
 from bugrelay.infra.db.database import Database
 
 POSTGRES_SECONDS = 2
@@ -63,16 +63,17 @@ class SchemaCheck:
 
 
 class HealthController(Controller):
-    opt = anyone().opt()
     tags = ("Operation",)
 
     @get("/health")
-    async def health(self) -> Response[Health]:
+    @Route(access=anyone())
+    async def get_health(self) -> Response[Health]:
         """The process lives; no dependency is asked."""
         return json_response(Health("ok"), headers=NEVER_CACHED)
 
-    @get("/ready", opt={"also": (503,)})
-    async def ready(self, request: ApiRequest) -> Response[Readiness]:
+    @get("/ready")
+    @Route(access=anyone(), also=(503,))
+    async def get_readiness(self, request: ApiRequest) -> Response[Readiness]:
         """200 while PostgreSQL answers in two seconds and is migrated, and the server is not draining; else 503."""
         checks = await _checks(request)
         if checks.postgres == "down" or checks.schema is not UNSET or request.lifecycle.is_draining:

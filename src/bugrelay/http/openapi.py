@@ -1,15 +1,13 @@
 """The OpenAPI 3.1 document: what Litestar makes of the handlers, completed by what only we know.
 
-Query structs, uploads, examples, the error body with the codes that a route can answer, and who may call it. A route
-says the rest by `opt`: `example=Example(…)`, `errors=(423,)` for those beyond the usual, and `also=(200,)` for another
-status with the body of the first.
+Query structs, uploads, examples, the error body with the codes that a route can answer, and who may call it: all of it
+stands in the route's contract (http/routes.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 import msgspec
@@ -18,10 +16,9 @@ from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 
 from bugrelay import __version__
-from bugrelay.http.guard import Access
 from bugrelay.http.request import ApiRequest
+from bugrelay.http.routes import Access, Example, route_of, routes_of
 
-_METHODS = ("get", "post", "put", "patch", "delete")
 # Status: what it means, and the error of the example.
 _ERRORS: dict[str, tuple[str, dict[str, Any]]] = {
     "400": (
@@ -108,14 +105,6 @@ _ERROR_SCHEMA = {
 }
 
 
-@dataclass(frozen=True)
-class Example:
-    """What a route is sent and what it answers, as JSON values; a test holds both against the route's structs."""
-
-    answer: Any
-    request: Any = None
-
-
 def openapi_document(controllers: Sequence[type[Controller]]) -> dict[str, Any]:
     """The whole document. Litestar's own routes for it are not served: they would have no access rule."""
     app = Litestar(
@@ -138,11 +127,9 @@ def openapi_document(controllers: Sequence[type[Controller]]) -> dict[str, Any]:
 
 def _handlers(app: Litestar) -> dict[str, dict[str, HTTPRouteHandler]]:
     found: dict[str, dict[str, HTTPRouteHandler]] = {}
-    for route in app.routes:
-        for handler in getattr(route, "route_handlers", ()):
-            for method in getattr(handler, "http_methods", ()):
-                if str(method).lower() in _METHODS:
-                    found.setdefault(_openapi_path(route.path), {})[str(method).lower()] = handler
+    for path, handler in routes_of(app):
+        for method in handler.http_methods:
+            found.setdefault(_openapi_path(path), {})[str(method).lower()] = handler
     return found
 
 
@@ -151,16 +138,17 @@ def _openapi_path(path: str) -> str:
 
 
 def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
-    rule: Access = handler.opt["access"]
-    operation["description"] = f"{operation.get('description', '')}\n\nFor: {rule.role}.".strip()
-    operation["security"] = [{"bearer": []}] if rule.signed_in else [{}, {"bearer": []}]
+    route = route_of(handler)
+    access = route.access
+    operation["description"] = f"{operation.get('description', '')}\n\nFor: {access.role}.".strip()
+    operation["security"] = [{"bearer": []}] if access.signed_in else [{}, {"bearer": []}]
     parameters = operation.setdefault("parameters", [])
     for parameter in parameters:
         if parameter["in"] == "path" and parameter["name"].endswith("_id"):
             parameter["schema"] = {"type": "string", "format": "uuid"}
-    if "query" in handler.opt:
-        parameters += query_parameters(handler.opt["query"])
-    if handler.opt.get("idempotent"):
+    if route.query is not None:
+        parameters += query_parameters(route.query)
+    if route.idempotent:
         parameters.append(
             {
                 "name": "Idempotency-Key",
@@ -169,15 +157,15 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
                 "description": "A repeat with the same key within 24 hours answers as the first did.",
             }
         )
-    if "upload" in handler.opt:
-        operation["requestBody"] = _upload_body(handler.opt["upload"])
-    if "example" in handler.opt:
-        _show_example(operation, handler.opt["example"])
-    also = {str(status) for status in handler.opt.get("also", ())}
-    errors = {str(status) for status in handler.opt.get("errors", ())}
+    if route.upload is not None:
+        operation["requestBody"] = _upload_body(route.upload)
+    if route.example is not None:
+        _show_example(operation, route.example)
+    also = {str(status) for status in route.also}
+    errors = {str(status) for status in route.errors}
     if not handler.http_methods <= {"GET"}:
         errors.add("409")
-    _response_with_errors(operation, rule, errors=errors - also)
+    _response_with_errors(operation, access, errors=errors - also)
     success = min(operation["responses"])
     operation["responses"] |= dict.fromkeys(also, operation["responses"][success])
 
@@ -217,14 +205,14 @@ def _upload_body(field: str) -> dict[str, Any]:
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
 
 
-def _response_with_errors(operation: dict[str, Any], rule: Access, *, errors: set[str]) -> None:
+def _response_with_errors(operation: dict[str, Any], access: Access, *, errors: set[str]) -> None:
     responses = operation.setdefault("responses", {})
     statuses = {"400", "429", "503", "401", *errors}
-    if rule.signed_in:
+    if access.signed_in:
         statuses.add("403")
     if named := {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}:
         statuses.add("404")
-        if _MERGEABLE in named and not rule.admin:
+        if _MERGEABLE in named and not access.admin:
             responses["308"] = _MOVED
     if "requestBody" in operation:
         statuses |= {"413", "415"}

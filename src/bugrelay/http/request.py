@@ -25,12 +25,19 @@ MAX_QUERY_PARAMETERS = 100
 
 
 class ApiRequest(Request[Viewer, None, State]):
-    """A request of our API. `viewer` is set by the access guard, `raw_json` by reading the body."""
+    """A request of our API.
 
+    Attributes:
+        loaded: What the guard has loaded for the handler, as the route's contract says.
+        raw_json: The body, once it is read.
+    """
+
+    loaded: Any = None
     raw_json: Any = None
 
     @property
     def viewer(self) -> Viewer:
+        """Who asks; set by the guard."""
         return self.scope["user"]  # type: ignore[no-any-return]
 
     @property
@@ -39,13 +46,6 @@ class ApiRequest(Request[Viewer, None, State]):
         if self.viewer.user_id is None:
             raise AuthRequired
         return self.viewer.user_id
-
-    @property
-    def session_id(self) -> UUID:
-        """The session of that user."""
-        if self.viewer.session_id is None:
-            raise AuthRequired
-        return self.viewer.session_id
 
     @property
     def is_head(self) -> bool:

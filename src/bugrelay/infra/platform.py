@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bugrelay.infra.coalescing import Coalescer
@@ -15,18 +16,21 @@ from bugrelay.infra.mail.mailer import Mailer
 from bugrelay.infra.media.image_pool import ImageCleaner
 from bugrelay.infra.redis.cache import Cache
 from bugrelay.infra.redis.client import RedisClient
-from bugrelay.infra.redis.rate_limits import Bucket, Limiter
+from bugrelay.infra.redis.rate_limits import Bucket, Limiter, LimitName
 from bugrelay.infra.security.captcha import CaptchaVerifier, captcha_from
 from bugrelay.infra.security.passwords import Passwords
 from bugrelay.infra.security.tokens import AccessTokens
 from bugrelay.infra.storage.port import Storage
 from bugrelay.infra.storage.url import storage_from
-from bugrelay.settings import Settings
+from bugrelay.settings import Rate, Settings
 
 
 @dataclass(frozen=True)
 class Platform:
-    """Ports by name; `work()` begins a change of the database."""
+    """Ports by name; `work()` begins a change of the database.
+
+    `buckets` has every rate limit by its name, None for one that is turned off.
+    """
 
     settings: Settings
     database: Database
@@ -34,7 +38,7 @@ class Platform:
     redis: RedisClient
     cache: Cache
     limiter: Limiter
-    buckets: dict[str, Bucket]
+    buckets: Mapping[LimitName, Bucket | None]
     captcha: CaptchaVerifier
     storage: Storage
     images: ImageCleaner
@@ -66,7 +70,7 @@ def open_platform(settings: Settings) -> Platform:
     """Make the ports; nothing connects before it is used."""
     redis = RedisClient(settings.redis_url)
     cache = Cache(redis)
-    rates = {
+    rates: dict[LimitName, Rate | None] = {
         "general": settings.rate_limit_general,
         "bug_submission": settings.rate_limit_bug_submission,
         "sign_in": settings.rate_limit_sign_in,
@@ -75,7 +79,7 @@ def open_platform(settings: Settings) -> Platform:
         "password_reset": settings.rate_limit_mail,
         "new_applications": settings.new_applications_per_day,
     }
-    buckets = {name: Bucket(name, rate) for name, rate in rates.items() if rate is not None}
+    buckets = {name: Bucket(name, rate) if rate else None for name, rate in rates.items()}
     limiter = Limiter(redis)
     database, bus, jobs = Database(settings), EventBus(), JobQueue(settings.database_url)
 
@@ -99,8 +103,8 @@ def open_platform(settings: Settings) -> Platform:
         images=ImageCleaner(),
         jobs=jobs,
         mailer=Mailer(settings),
-        mail_limits=MailLimits(limiter, buckets.get("mail")),
-        reset_budget=MailLimits(limiter, buckets.get("password_reset")),
+        mail_limits=MailLimits(limiter, buckets["mail"]),
+        reset_budget=MailLimits(limiter, buckets["password_reset"]),
         passwords=Passwords(memory_kib=settings.argon2_memory_kib, iterations=settings.argon2_iterations),
         tokens=AccessTokens(
             settings.signing_key, issuer=settings.public_url, minutes=settings.access_token_minutes

@@ -26,4 +26,12 @@ class Viewer:
         return self.user_id is not None
 
 
+@dataclass(frozen=True)
+class SignedInViewer(Viewer):
+    """A viewer who is a user, in a session."""
+
+    user_id: UUID
+    session_id: UUID
+
+
 ANONYMOUS = Viewer()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from litestar import Controller
 
+from bugrelay.api.v1.applications import ApplicationController
 from bugrelay.api.v1.attachments import AttachmentController, UploadController
 from bugrelay.api.v1.auth import AuthController
-from bugrelay.api.v1.bugs import BugController, TagController
+from bugrelay.api.v1.bugs import BugController
 from bugrelay.api.v1.comments import BugCommentController, CommentController
+from bugrelay.api.v1.companies.applications import CompanyApplicationController
 from bugrelay.api.v1.companies.claims import ClaimController
-from bugrelay.api.v1.companies.profile import ApplicationController, CompanyController
+from bugrelay.api.v1.companies.dashboard import DashboardController
+from bugrelay.api.v1.companies.profile import CompanyController
 from bugrelay.api.v1.companies.team import TeamController
 from bugrelay.api.v1.config import ConfigController
 from bugrelay.api.v1.credential_pages import AccountPageController
@@ -20,6 +23,7 @@ from bugrelay.api.v1.moderation.comments import CommentModerationController
 from bugrelay.api.v1.moderation.companies import CompanyModerationController
 from bugrelay.api.v1.moderation.overview import OverviewController
 from bugrelay.api.v1.moderation.users import UserModerationController
+from bugrelay.api.v1.tags import TagController
 from bugrelay.api.v1.users.me import MyController
 from bugrelay.api.v1.users.public import UserController
 from bugrelay.api.v1.votes import VoteController
@@ -47,5 +51,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     MyController,
     UserController,
     CompanyController,
+    CompanyApplicationController,
+    DashboardController,
     ApplicationController,
 )

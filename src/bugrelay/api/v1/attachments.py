@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import re
+from uuid import UUID
 
 from litestar import Controller, Response, delete, get, post
 from litestar.response import Stream
 
 from bugrelay.api.v1.guards.bugs import require_may_attach, require_may_detach
 from bugrelay.domain.bugs import repository
+from bugrelay.domain.bugs.repository import BugState
 from bugrelay.domain.bugs.schemas import AttachmentResponse
 from bugrelay.domain.bugs.service.attachments import FOLDER, attach, detach
 from bugrelay.domain.files.errors import FileNotFound, FileTooLarge
 from bugrelay.domain.files.service import open_file, store_picture
 from bugrelay.http.files import file_response
-from bugrelay.http.guard import anyone, users
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import Message, json_response
+from bugrelay.http.routes import Route, anyone, users
 from bugrelay.http.uploads import read_upload
 from bugrelay.infra.text.filenames import clean_filename
+from bugrelay.infra.viewer import SignedInViewer
 
 
 class AttachmentController(Controller):
     path = "/api/v1/bugs/{bug_id:str}/attachments"
     tags = ("Attachments",)
-    opt = users(require_may_attach, role="reporter, admins").opt()
 
-    @post("/", request_max_body_size=None, opt={"upload": "file"})
-    async def add(self, request: ApiRequest) -> Response[AttachmentResponse]:
+    @post("/", request_max_body_size=None)
+    @Route(access=users("reporter, admins"), loads=require_may_attach, upload="file")
+    async def add_attachment(
+        self, request: ApiRequest, viewer: SignedInViewer, bug: BugState
+    ) -> Response[AttachmentResponse]:
         """Add a picture. It is decoded and written anew, without metadata."""
         platform = request.platform
         limit = platform.settings.max_upload_bytes
@@ -37,43 +42,35 @@ class AttachmentController(Controller):
             max_bytes=limit,
             too_large=FileTooLarge(f"The file is larger than {platform.settings.max_upload_mb} MiB"),
         )
-        bug_id = request.path_id("bug_id")
         work = platform.work()
         async with store_picture(
             work,
             upload.content,
             folder=FOLDER,
-            uploader=str(request.user_id),
+            uploader=str(viewer.user_id),
             images=platform.images,
             storage=platform.storage,
         ) as file:
             attachment_id = await attach(
                 work,
-                bug_id,
-                user_id=request.user_id,
+                bug.id,
+                user_id=viewer.user_id,
                 filename=clean_filename(upload.filename),
                 file=file,
-                is_admin=request.viewer.is_admin,
+                is_admin=viewer.is_admin,
             )
-            stored = await repository.list_attachments(work.reader, bug_id)
+            stored = await repository.list_attachments(work.reader, bug.id)
         attachment = next(one for one in stored if one.id == attachment_id)
         return json_response(AttachmentResponse("File uploaded successfully", attachment), status=201)
 
-    @delete(
-        "/{attachment_id:str}",
-        status_code=200,
-        opt=users(require_may_detach, role="uploader, reporter, admins").opt(),
-    )
-    async def remove(self, request: ApiRequest) -> Response[Message]:
+    @delete("/{attachment_id:str}", status_code=200)
+    @Route(access=users("uploader, reporter, admins"), loads=require_may_detach)
+    async def remove_attachment(
+        self, request: ApiRequest, viewer: SignedInViewer, bug: BugState, attachment_id: UUID
+    ) -> Response[Message]:
         """Take a picture away."""
         async with request.platform.work() as work:
-            await detach(
-                work,
-                request.path_id("bug_id"),
-                request.path_id("attachment_id"),
-                user_id=request.user_id,
-                is_admin=request.viewer.is_admin,
-            )
+            await detach(work, bug.id, attachment_id, user_id=viewer.user_id, is_admin=viewer.is_admin)
         return json_response(Message("File removed successfully"))
 
 
@@ -81,10 +78,10 @@ class UploadController(Controller):
     path = "/uploads/bugs"
     tags = ("Attachments",)
 
-    @get("/{name:str}", opt=anyone().opt())
-    async def serve(self, request: ApiRequest) -> Response[bytes] | Stream:
-        """A stored picture, under its true type, in a form that runs nothing."""
-        name = request.path_params["name"]
+    @get("/{name:str}")
+    @Route(access=anyone())
+    async def get_upload(self, request: ApiRequest, name: str) -> Response[bytes] | Stream:
+        """Serve a stored picture, under its true type, in a form that runs nothing."""
         storage_key = f"{FOLDER}/{name}"
         known = _OUR_NAME.fullmatch(name) is not None
         mime_type = await repository.type_of_file(request.platform.database, storage_key) if known else None

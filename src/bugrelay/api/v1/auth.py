@@ -25,12 +25,13 @@ from bugrelay.domain.accounts.schemas import (
 )
 from bugrelay.domain.accounts.service import links, registration, sessions
 from bugrelay.domain.accounts.service.password_check import check_password_at_address
-from bugrelay.http.guard import anyone, users
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import Message, json_response
+from bugrelay.http.routes import Route, anyone, users
 from bugrelay.infra.client_address import limit_identity
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.pagination import PageQuery, Pagination
+from bugrelay.infra.viewer import SignedInViewer
 
 MAX_AGENT_LENGTH = 300  # characters that are kept of a User-Agent
 
@@ -39,8 +40,9 @@ class AuthController(Controller):
     path = "/api/v1/auth"
     tags = ("Accounts",)
 
-    @post("/register", opt=anyone().opt(limits=("sign_in",), example=accounts.REGISTER))
-    async def register(self, request: ApiRequest, data: JSONBody[Register]) -> Response[SignedIn]:
+    @post("/register")
+    @Route(access=anyone(), limits=("sign_in",), example=accounts.REGISTER)
+    async def register_account(self, request: ApiRequest, data: JSONBody[Register]) -> Response[SignedIn]:
         """Make an account and sign in to it; a verification link goes to its address.
 
         An address that has used up its budget of mails still gets its account, and can ask for the link later.
@@ -63,12 +65,9 @@ class AuthController(Controller):
                 await links.request_link(platform, work, user_id=user.id, purpose=VERIFY_EMAIL)
         return json_response(_signed_in(request, user, opened, "Account created successfully"), status=201)
 
-    @post(
-        "/login",
-        opt=anyone().opt(limits=("sign_in",), example=accounts.LOGIN, errors=(403, 423)),
-        status_code=200,
-    )
-    async def login(self, request: ApiRequest, data: JSONBody[Login]) -> Response[SignedIn]:
+    @post("/login", status_code=200)
+    @Route(access=anyone(), limits=("sign_in",), example=accounts.LOGIN, errors=(403, 423))
+    async def open_session(self, request: ApiRequest, data: JSONBody[Login]) -> Response[SignedIn]:
         """Open a session with an address and a password."""
         platform = request.platform
         caller = limit_identity(request.client_address)
@@ -80,12 +79,9 @@ class AuthController(Controller):
             user = await sessions.signed_in_user(work, proof)
         return json_response(_signed_in(request, user, opened, "Signed in successfully"))
 
-    @post(
-        "/refresh",
-        opt=anyone().opt(limits=("sign_in",), example=accounts.REFRESH, errors=(403,)),
-        status_code=200,
-    )
-    async def refresh(self, request: ApiRequest, data: JSONBody[Refresh]) -> Response[Tokens]:
+    @post("/refresh", status_code=200)
+    @Route(access=anyone(), limits=("sign_in",), example=accounts.REFRESH, errors=(403,))
+    async def refresh_session(self, request: ApiRequest, data: JSONBody[Refresh]) -> Response[Tokens]:
         """Use a refresh token up for a new pair; a token that comes back a second time ends its session."""
         platform = request.platform
         async with platform.work() as work:
@@ -104,27 +100,31 @@ class AuthController(Controller):
             )
         )
 
-    @post("/logout", opt=users().opt(), status_code=200)
-    async def logout(self, request: ApiRequest) -> Response[Message]:
+    @post("/logout", status_code=200)
+    @Route(access=users())
+    async def end_current_session(self, request: ApiRequest, viewer: SignedInViewer) -> Response[Message]:
         """End this session."""
         async with request.platform.work() as work:
-            await sessions.end_session(work, request.session_id)
+            await sessions.end_session(work, viewer.session_id)
         return json_response(Message("Signed out successfully"))
 
-    @post("/logout-all", opt=users().opt(), status_code=200)
-    async def logout_all(self, request: ApiRequest) -> Response[Message]:
+    @post("/logout-all", status_code=200)
+    @Route(access=users())
+    async def end_all_sessions(self, request: ApiRequest, viewer: SignedInViewer) -> Response[Message]:
         """End every session of mine."""
         async with request.platform.work() as work:
-            await sessions.end_all_sessions(work, request.user_id)
+            await sessions.end_all_sessions(work, viewer.user_id)
         return json_response(Message("Signed out everywhere"))
 
-    @get("/sessions", opt=users().opt(query=PageQuery))
-    async def list_sessions(self, request: ApiRequest) -> Response[SessionList]:
-        """My sessions that have not ended, last used first; address and agent are those of the last use."""
-        query = request.read_query(PageQuery)
+    @get("/sessions")
+    @Route(access=users(), query=PageQuery)
+    async def list_sessions(
+        self, request: ApiRequest, viewer: SignedInViewer, query: PageQuery
+    ) -> Response[SessionList]:
+        """List my sessions that have not ended, last used first; address and agent are those of the last use."""
         platform = request.platform
         life = timedelta(days=platform.settings.refresh_token_days)
-        rows = await repository.live_sessions(platform.database, request.user_id, life=life)
+        rows = await repository.live_sessions(platform.database, viewer.user_id, life=life)
         sessions_of_mine = [
             SessionOut(
                 id=session_id,
@@ -132,19 +132,21 @@ class AuthController(Controller):
                 last_used_at=last_used_at,
                 ip_address=ip_address,
                 user_agent=user_agent,
-                current=session_id == request.session_id,
+                current=session_id == viewer.session_id,
             )
             for session_id, created_at, last_used_at, ip_address, user_agent in rows
         ]
         page = sessions_of_mine[query.offset : query.offset + query.limit]
         return json_response(SessionList(page, Pagination.of(query, len(sessions_of_mine))))
 
-    @delete("/sessions/{session_id:str}", opt=users().opt(), status_code=200)
-    async def end_session(self, request: ApiRequest) -> Response[Message]:
+    @delete("/sessions/{session_id:str}", status_code=200)
+    @Route(access=users())
+    async def end_session(
+        self, request: ApiRequest, viewer: SignedInViewer, session_id: UUID
+    ) -> Response[Message]:
         """End one session of mine."""
-        session_id = request.path_id("session_id")
         async with request.platform.work() as work:
-            await sessions.end_my_session(work, session_id, user_id=request.user_id)
+            await sessions.end_my_session(work, session_id, user_id=viewer.user_id)
         return json_response(Message("Session ended"))
 
 

@@ -10,9 +10,9 @@ from msgspec import Struct
 from bugrelay.domain.bugs.models import PRIORITIES, STATUSES
 from bugrelay.domain.bugs.schemas import MAX_TAGS, ReportBug, WriteComment
 from bugrelay.domain.bugs.service.attachments import MAX_ATTACHMENTS
-from bugrelay.http.guard import anyone
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response
+from bugrelay.http.routes import Route, anyone
 from bugrelay.infra.validation import text_limits
 from bugrelay.settings import Settings
 
@@ -56,9 +56,10 @@ class ConfigController(Controller):
     path = "/api/v1/config"
     tags = ("Operation",)
 
-    @get("/", opt=anyone().opt())
-    async def show(self, request: ApiRequest) -> Response[ClientConfig]:
-        """Captcha, limits, rates, statuses, priorities and ways to sign in."""
+    @get("/")
+    @Route(access=anyone())
+    async def get_config(self, request: ApiRequest) -> Response[ClientConfig]:
+        """Tell a client the captcha, limits, rates, statuses, priorities and ways to sign in."""
         return json_response(_config(request.platform.settings))
 
 

@@ -22,11 +22,12 @@ from bugrelay.domain.accounts.schemas import (
 from bugrelay.domain.accounts.service import links, registration, sessions
 from bugrelay.domain.accounts.service.password_check import check_current_password
 from bugrelay.errors import RateLimitExceeded
-from bugrelay.http.guard import anyone, users
 from bugrelay.http.pages import page, wants_page
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import Message, json_response
+from bugrelay.http.routes import Route, anyone, users
 from bugrelay.infra.client_address import limit_identity
+from bugrelay.infra.viewer import SignedInViewer
 
 RESET_ASKED = "If there is an account for this address, a link is on its way to it"
 
@@ -35,42 +36,46 @@ class CredentialController(Controller):
     path = "/api/v1/auth"
     tags = ("Accounts",)
 
-    @get("/verify-email", opt=anyone().opt(query=LinkQuery))
-    async def verify_email(self, request: ApiRequest) -> Response[Any]:
+    @get("/verify-email")
+    @Route(access=anyone(), query=LinkQuery)
+    async def verify_email(self, request: ApiRequest, query: LinkQuery) -> Response[Any]:
         """Prove my address by the link that was mailed.
 
         A browser, and HEAD, get a page with a button, so that programs which fetch every link in a mail use none up.
         """
-        token = request.read_query(LinkQuery).token
         if wants_page(request) or request.is_head:
-            return page(request, "verify_email", token=token)
+            return page(request, "verify_email", token=query.token)
         async with request.platform.work() as work:
-            user = await links.verify_email(work, token)
+            user = await links.verify_email(work, query.token)
             account = Account(**account_of(user))
         return json_response(
             Verified("E-mail address verified", account), headers={"Cache-Control": "no-store"}
         )
 
-    @post("/resend-verification", opt=users().opt(limits=("mail",)), status_code=200)
-    async def resend_verification(self, request: ApiRequest) -> Response[Message]:
+    @post("/resend-verification", status_code=200)
+    @Route(access=users(), limits=("mail",))
+    async def resend_verification(self, request: ApiRequest, viewer: SignedInViewer) -> Response[Message]:
         """Mail me a new link; it replaces the older one."""
-        if request.viewer.is_email_verified:
+        if viewer.is_email_verified:
             raise AlreadyVerified
-        wait_seconds = await request.platform.mail_limits.take(request.viewer.email)
+        wait_seconds = await request.platform.mail_limits.take(viewer.email)
         if wait_seconds:
             raise RateLimitExceeded(headers={"Retry-After": str(wait_seconds)})
         async with request.platform.work() as work:
-            await links.request_link(request.platform, work, user_id=request.user_id, purpose=VERIFY_EMAIL)
+            await links.request_link(request.platform, work, user_id=viewer.user_id, purpose=VERIFY_EMAIL)
         return json_response(Message("A new link is on its way to your address"))
 
-    @put("/password", opt=users().opt(errors=(423,)))
-    async def change_password(self, request: ApiRequest, data: JSONBody[ChangePassword]) -> Response[Message]:
+    @put("/password")
+    @Route(access=users(), errors=(423,))
+    async def change_password(
+        self, request: ApiRequest, viewer: SignedInViewer, data: JSONBody[ChangePassword]
+    ) -> Response[Message]:
         """Change my password; every other session ends."""
         platform = request.platform
         proven = await check_current_password(
             platform,
-            user_id=request.user_id,
-            email=request.viewer.email,
+            user_id=viewer.user_id,
+            email=viewer.email,
             password=data.current_password,
             ip_address=limit_identity(request.client_address),
         )
@@ -85,13 +90,16 @@ class CredentialController(Controller):
         )
         async with platform.work() as work:
             await registration.set_password(
-                work, request.user_id, proven_set_at=proven.set_at, password_hash=password_hash
+                work, viewer.user_id, proven_set_at=proven.set_at, password_hash=password_hash
             )
-            await sessions.end_all_sessions(work, request.user_id, but=request.session_id)
+            await sessions.end_all_sessions(work, viewer.user_id, but=viewer.session_id)
         return json_response(Message("Password changed; other sessions have ended"))
 
-    @post("/password-reset", opt=anyone().opt(limits=("password_reset",)), status_code=200)
-    async def request_reset(self, request: ApiRequest, data: JSONBody[RequestReset]) -> Response[Message]:
+    @post("/password-reset", status_code=200)
+    @Route(access=anyone(), limits=("password_reset",))
+    async def request_password_reset(
+        self, request: ApiRequest, data: JSONBody[RequestReset]
+    ) -> Response[Message]:
         """Mail a link to set a new password, if there is an account. The answer does not tell."""
         platform = request.platform
         user_id = await repository.id_at_address(platform.database, data.email)
@@ -101,8 +109,11 @@ class CredentialController(Controller):
             await links.request_link(platform, work, user_id=user_id, purpose=RESET_PASSWORD)
         return json_response(Message(RESET_ASKED))
 
-    @post("/password-reset/confirm", opt=anyone().opt(limits=("sign_in",)), status_code=200)
-    async def confirm_reset(self, request: ApiRequest, data: JSONBody[ConfirmReset]) -> Response[Message]:
+    @post("/password-reset/confirm", status_code=200)
+    @Route(access=anyone(), limits=("sign_in",))
+    async def confirm_password_reset(
+        self, request: ApiRequest, data: JSONBody[ConfirmReset]
+    ) -> Response[Message]:
         """Set a new password by the link that was mailed; every session ends."""
         await set_password_by_link(request, data)
         return json_response(Message("Password changed; sign in with the new one"))

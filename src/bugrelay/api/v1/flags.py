@@ -5,39 +5,45 @@ from __future__ import annotations
 from litestar import Controller, Response, post
 from litestar.params import JSONBody
 
-from bugrelay.api.v1.guards.bugs import require_visible_bug
-from bugrelay.api.v1.guards.moderation import load_visible_comment
+from bugrelay.api.v1.guards.bugs import load_visible_bug, load_visible_comment
+from bugrelay.domain.bugs.repository import BugState
+from bugrelay.domain.bugs.schemas import CommentOut
 from bugrelay.domain.moderation.schemas import FlagResponse, ReportContent
-from bugrelay.domain.moderation.service.flags import flag_bug, flag_comment
-from bugrelay.http.guard import users
+from bugrelay.domain.moderation.service import flags
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response
+from bugrelay.http.routes import Route, users
+from bugrelay.infra.viewer import SignedInViewer
 
 
 class FlagController(Controller):
     path = "/api/v1"
     tags = ("Moderation",)
 
-    @post("/bugs/{bug_id:str}/flag", opt=users(require_visible_bug).opt())
-    async def report_bug(self, request: ApiRequest, data: JSONBody[ReportContent]) -> Response[FlagResponse]:
+    @post("/bugs/{bug_id:str}/flag")
+    @Route(access=users(), loads=load_visible_bug)
+    async def flag_bug(
+        self, request: ApiRequest, viewer: SignedInViewer, bug: BugState, data: JSONBody[ReportContent]
+    ) -> Response[FlagResponse]:
         """Report a bug to the moderators, once."""
         async with request.platform.work() as work:
-            flag_id = await flag_bug(
-                work, request.path_id("bug_id"), user_id=request.user_id, reason=data.reason, note=data.note
+            flag_id = await flags.flag_bug(
+                work, bug.id, user_id=viewer.user_id, reason=data.reason, note=data.note
             )
         return json_response(FlagResponse("Reported to the moderators", flag_id, data.reason), status=201)
 
-    @post("/comments/{comment_id:str}/flag", opt=users(load_visible_comment).opt())
-    async def report_comment(
-        self, request: ApiRequest, data: JSONBody[ReportContent]
+    @post("/comments/{comment_id:str}/flag")
+    @Route(access=users(), loads=load_visible_comment)
+    async def flag_comment(
+        self,
+        request: ApiRequest,
+        viewer: SignedInViewer,
+        comment: CommentOut,
+        data: JSONBody[ReportContent],
     ) -> Response[FlagResponse]:
         """Report a comment to the moderators, once."""
         async with request.platform.work() as work:
-            flag_id = await flag_comment(
-                work,
-                request.path_id("comment_id"),
-                user_id=request.user_id,
-                reason=data.reason,
-                note=data.note,
+            flag_id = await flags.flag_comment(
+                work, comment.id, user_id=viewer.user_id, reason=data.reason, note=data.note
             )
         return json_response(FlagResponse("Reported to the moderators", flag_id, data.reason), status=201)

@@ -52,3 +52,8 @@ def may_change_comment(
     if not comment.is_company_response:
         return True
     return company_role is not None if comment.company_id is not None else is_admin
+
+
+def may_see_address(viewer: Viewer, *, user_id: UUID) -> bool:
+    """A user's e-mail address: that user, and admins."""
+    return viewer.is_admin or viewer.user_id == user_id

@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from bugrelay.infra.redis.client import RedisClient, RedisUnavailable, Script
 from bugrelay.settings import Rate
@@ -48,6 +49,10 @@ end
 table.insert(reply, 1, wait)
 return reply
 """)
+
+
+LimitName = Literal["general", "bug_submission", "sign_in", "mail", "password_reset", "new_applications"]
+"""The limits that there are; what each counts is in docs/settings.md."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""`/api/v1/companies` and `/api/v1/applications`."""
+"""`/api/v1/companies`."""

@@ -1,18 +1,22 @@
-"""`/api/v1/companies/{id}/claim`: ask to be recognised as a company's admin."""
+"""`/api/v1/companies/{id}/claim` and `/verify`: ask to be recognised as a company's admin, and prove it."""
 
 from __future__ import annotations
 
 from litestar import Controller, Response, post
 from litestar.params import JSONBody
 
-from bugrelay.api.v1.guards.companies import load_company, require_company
-from bugrelay.domain.companies.schemas import ClaimCompany, ClaimResponse, OpenedClaim
+from bugrelay.api.v1.guards.companies import load_company
+from bugrelay.domain.companies.repository import CompanyState
+from bugrelay.domain.companies.schemas import ClaimCompany, ClaimResponse, OpenedClaim, VerifyCompany
 from bugrelay.domain.companies.service import claims
 from bugrelay.domain.companies.service.domain_verification import publication
+from bugrelay.domain.dashboards.schemas import CompanyChangedResponse
+from bugrelay.domain.dashboards.service import get_company
 from bugrelay.errors import RateLimitExceeded, ValidationFailed
-from bugrelay.http.guard import users
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response
+from bugrelay.http.routes import Route, users
+from bugrelay.infra.viewer import SignedInViewer
 
 MESSAGES = {
     "mail": "A token is on its way to that address; send it to verify the company",
@@ -25,8 +29,11 @@ class ClaimController(Controller):
     path = "/api/v1/companies/{company_id:str}"
     tags = ("Companies",)
 
-    @post("/claim", opt=users(require_company, verified=True).opt(limits=("mail",)), status_code=200)
-    async def claim(self, request: ApiRequest, data: JSONBody[ClaimCompany]) -> Response[ClaimResponse]:
+    @post("/claim", status_code=200)
+    @Route(access=users(verified=True), loads=load_company, limits=("mail",))
+    async def claim_company(
+        self, request: ApiRequest, viewer: SignedInViewer, company: CompanyState, data: JSONBody[ClaimCompany]
+    ) -> Response[ClaimResponse]:
         """Claim a company by proving control of its domain, within 24 hours.
 
         `{"email"}` mails a token to that address, which must be at exactly the company's domain. Without a mailbox
@@ -38,12 +45,11 @@ class ClaimController(Controller):
         if method == "mail" and data.email is None:
             raise ValidationFailed.of("email", "is required")
         email = data.email if method == "mail" else None
-        company = await load_company(request)
         claims.ensure_claimable(company, email=email)
-        await _charge(request, email)
+        await _charge(request, viewer, email)
         async with request.platform.work() as work:
             claim = await claims.open_claim(
-                request.platform, work, company.id, user_id=request.user_id, method=method, email=email
+                request.platform, work, company.id, user_id=viewer.user_id, method=method, email=email
             )
         publish = None
         if method != "mail":
@@ -57,10 +63,39 @@ class ClaimController(Controller):
         )
         return json_response(ClaimResponse(MESSAGES[method], opened))
 
+    @post("/verify", status_code=200)
+    @Route(access=users(verified=True), loads=load_company, also=(202,))
+    async def complete_claim(
+        self,
+        request: ApiRequest,
+        viewer: SignedInViewer,
+        company: CompanyState,
+        data: JSONBody[VerifyCompany],
+    ) -> Response[CompanyChangedResponse]:
+        """Complete a claim of mine; I become the company's admin.
 
-async def _charge(request: ApiRequest, email: str | None) -> None:
+        `{"token"}` sends the token of the mail. `{"method": "dns"}` or `{"method": "file"}` has the published proof
+        looked for: 202, and the company is verified a moment later if it is there. It is also looked for every few
+        minutes without being asked.
+        """
+        platform = request.platform
+        if data.token is None and data.method is None:
+            raise ValidationFailed.of("token", "is required")
+        async with platform.work() as work:
+            if data.token is not None:
+                await claims.complete_by_token(work, company.id, user_id=viewer.user_id, token=data.token)
+                message, status = "Company verified successfully", 200
+            elif data.method is not None:
+                await claims.request_check(
+                    platform, work, company.id, user_id=viewer.user_id, method=data.method
+                )
+                message, status = "The proof is being looked for", 202
+            shown = await get_company(work.reader, company.id)
+        return json_response(CompanyChangedResponse(message, shown), status=status)
+
+
+async def _charge(request: ApiRequest, viewer: SignedInViewer, email: str | None) -> None:
     """Mails are counted by the account that causes them and by the address that gets them."""
-    caller = f"user:{request.user_id}"
-    wait_seconds = await request.platform.mail_limits.take(email, caller=caller)
+    wait_seconds = await request.platform.mail_limits.take(email, caller=f"user:{viewer.user_id}")
     if wait_seconds:
         raise RateLimitExceeded(headers={"Retry-After": str(wait_seconds)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bugrelay.http.openapi import Example
+from bugrelay.http.routes import Example
 
 _PASSWORD = "correct horse battery staple"  # noqa: S105 - nobody's
 _ACCOUNT: dict[str, Any] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bugrelay.http.openapi import Example
+from bugrelay.http.routes import Example
 
 _BUG_ID = "01a1fbf5-dbb1-76ac-bd8d-7a78fe5a99c8"
 _USER: dict[str, Any] = {"id": "01a1fbf5-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "username": "ada"}

@@ -1,4 +1,4 @@
-"""What a path names, looked up before the body is read: missing is 404, merged 308, not for this viewer 403."""
+"""What a path names, loaded before the body is read: missing is 404, merged 308, not for this viewer 403."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ from uuid import UUID
 from bugrelay.domain.bugs import policies, repository
 from bugrelay.domain.bugs.errors import AttachmentNotFound, BugMerged, BugNotFound, CommentNotFound
 from bugrelay.domain.bugs.repository import BugState
+from bugrelay.domain.bugs.schemas import CommentOut
 from bugrelay.domain.companies.repository import role_of
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.http.request import ApiRequest
 from bugrelay.infra.db.database import Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
+
+
+async def load_bug(request: ApiRequest) -> BugState:
+    """A bug whatever its state: removed and merged ones are what moderators are there for."""
+    bug = await repository.bug_state(request.platform.database, request.path_id("bug_id"))
+    if bug is None:
+        raise BugNotFound
+    return bug
 
 
 async def load_visible_bug(request: ApiRequest, reader: Reader | None = None) -> BugState:
@@ -58,30 +67,21 @@ def _moved(request: ApiRequest, source: UUID, target: UUID) -> str:
     return f"{path}?{query}" if query else path
 
 
-async def company_role(request: ApiRequest, bug: BugState) -> str | None:
-    """The viewer's role in the verified company that the bug is assigned to."""
-    if bug.assigned_company_id is None or request.viewer.user_id is None:
-        return None
-    return await role_of(
-        request.platform.database, user_id=request.viewer.user_id, company_id=bug.assigned_company_id
-    )
-
-
-async def require_visible_bug(request: ApiRequest) -> None:
-    await load_visible_bug(request)
-
-
-async def require_reporter(request: ApiRequest) -> None:
-    if not policies.may_edit(request.viewer, await load_visible_bug(request)):
+async def require_reporter(request: ApiRequest) -> BugState:
+    bug = await load_visible_bug(request)
+    if not policies.may_edit(request.viewer, bug):
         raise InsufficientPermissions("Only the reporter may correct a bug")
+    return bug
 
 
-async def require_may_attach(request: ApiRequest) -> None:
-    if not policies.may_attach(request.viewer, await load_visible_bug(request)):
+async def require_may_attach(request: ApiRequest) -> BugState:
+    bug = await load_visible_bug(request)
+    if not policies.may_attach(request.viewer, bug):
         raise InsufficientPermissions("Only the reporter and admins may add pictures")
+    return bug
 
 
-async def require_may_detach(request: ApiRequest) -> None:
+async def require_may_detach(request: ApiRequest) -> BugState:
     bug = await load_visible_bug(request)
     attachment = await repository.find_attachment(
         request.platform.database, bug.id, request.path_id("attachment_id")
@@ -90,12 +90,19 @@ async def require_may_detach(request: ApiRequest) -> None:
         raise AttachmentNotFound
     if not policies.may_remove_attachment(request.viewer, bug, uploader_id=attachment.uploader_id):
         raise InsufficientPermissions("Only who added it, the reporter and admins may take a picture away")
+    return bug
 
 
-async def require_may_answer(request: ApiRequest) -> None:
+async def require_may_answer(request: ApiRequest) -> BugState:
     bug = await load_visible_bug(request)
-    if not policies.may_answer_officially(request.viewer, company_role=await company_role(request, bug)):
+    role = None
+    if bug.assigned_company_id is not None:
+        role = await role_of(
+            request.platform.database, user_id=request.user_id, company_id=bug.assigned_company_id
+        )
+    if not policies.may_answer_officially(request.viewer, company_role=role):
         raise InsufficientPermissions("Only members of the company behind the application may do this")
+    return bug
 
 
 async def require_author(request: ApiRequest) -> None:
@@ -112,3 +119,13 @@ async def require_author(request: ApiRequest) -> None:
         raise InsufficientPermissions(
             "Only its author may change a comment, and a company's response only while they speak for the company"
         )
+
+
+async def load_visible_comment(request: ApiRequest) -> CommentOut:
+    """A comment that this viewer can see: neither it nor its bug is removed."""
+    database = request.platform.database
+    comment = await repository.find_comment(database, request.path_id("comment_id"))
+    bug = await repository.bug_state(database, comment.bug_id) if comment else None
+    if comment is None or bug is None or bug.removed_at is not None or bug.merged_into_id is not None:
+        raise CommentNotFound
+    return comment

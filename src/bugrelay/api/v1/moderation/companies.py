@@ -5,44 +5,54 @@ from __future__ import annotations
 from litestar import Controller, Response, patch, post
 from litestar.params import JSONBody
 
-from bugrelay.api.v1.guards.moderation import load_application, load_company
+from bugrelay.api.v1.guards.companies import load_application, load_company
+from bugrelay.domain.companies.repository import ApplicationState, CompanyState
 from bugrelay.domain.moderation.schemas import ApplicationAct, ChangeApplication, CompanyAct, Reason
 from bugrelay.domain.moderation.service import companies
-from bugrelay.http.guard import admins
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response
+from bugrelay.http.routes import Route, admins
+from bugrelay.infra.viewer import SignedInViewer
 
 
 class CompanyModerationController(Controller):
     path = "/api/v1/admin"
     tags = ("Moderation",)
 
-    @post("/companies/{company_id:str}/verify", opt=admins(load_company).opt(), status_code=200)
-    async def verify(self, request: ApiRequest, data: JSONBody[Reason]) -> Response[CompanyAct]:
+    @post("/companies/{company_id:str}/verify", status_code=200)
+    @Route(access=admins(), loads=load_company)
+    async def verify_company(
+        self, request: ApiRequest, viewer: SignedInViewer, company: CompanyState, data: JSONBody[Reason]
+    ) -> Response[CompanyAct]:
         """Verify a company by an admin's word."""
-        company_id = request.path_id("company_id")
         async with request.platform.work() as work:
-            await companies.verify(work, request.user_id, company_id, reason=data.reason)
-        return json_response(CompanyAct("Company verified successfully", company_id, data.reason))
+            await companies.verify(work, viewer.user_id, company.id, reason=data.reason)
+        return json_response(CompanyAct("Company verified successfully", company.id, data.reason))
 
-    @post("/companies/{company_id:str}/unverify", opt=admins(load_company).opt(), status_code=200)
-    async def unverify(self, request: ApiRequest, data: JSONBody[Reason]) -> Response[CompanyAct]:
+    @post("/companies/{company_id:str}/unverify", status_code=200)
+    @Route(access=admins(), loads=load_company)
+    async def unverify_company(
+        self, request: ApiRequest, viewer: SignedInViewer, company: CompanyState, data: JSONBody[Reason]
+    ) -> Response[CompanyAct]:
         """Take a company's verification back: its members' rights are suspended."""
-        company_id = request.path_id("company_id")
         async with request.platform.work() as work:
-            await companies.unverify(work, request.user_id, company_id, reason=data.reason)
-        return json_response(CompanyAct("Company unverified successfully", company_id, data.reason))
+            await companies.unverify(work, viewer.user_id, company.id, reason=data.reason)
+        return json_response(CompanyAct("Company unverified successfully", company.id, data.reason))
 
-    @patch("/applications/{application_id:str}", opt=admins(load_application).opt())
-    async def reassign(
-        self, request: ApiRequest, data: JSONBody[ChangeApplication]
+    @patch("/applications/{application_id:str}")
+    @Route(access=admins(), loads=load_application)
+    async def reassign_application(
+        self,
+        request: ApiRequest,
+        viewer: SignedInViewer,
+        application: ApplicationState,
+        data: JSONBody[ChangeApplication],
     ) -> Response[ApplicationAct]:
         """Put an application and its bugs under another company, or under none."""
-        application_id = request.path_id("application_id")
         async with request.platform.work() as work:
             await companies.reassign(
-                work, request.user_id, application_id, company_id=data.company_id, reason=data.reason
+                work, viewer.user_id, application.id, company_id=data.company_id, reason=data.reason
             )
         return json_response(
-            ApplicationAct("Application reassigned successfully", application_id, data.company_id)
+            ApplicationAct("Application reassigned successfully", application.id, data.company_id)
         )

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from litestar import Controller, Response, post
 from litestar.params import JSONBody
 
-from bugrelay.api.v1.guards.moderation import load_user, load_user_to_ban
+from bugrelay.api.v1.guards.moderation import require_may_ban, require_user
 from bugrelay.domain.moderation.schemas import Ban, BanAct, Reason, UserAct
-from bugrelay.domain.moderation.service.bans import ban_user, unban_user
-from bugrelay.http.guard import admins
+from bugrelay.domain.moderation.service import bans
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response
+from bugrelay.http.routes import Route, admins
+from bugrelay.infra.viewer import SignedInViewer
 
 
 class UserModerationController(Controller):
     path = "/api/v1/admin/users/{user_id:str}"
     tags = ("Moderation",)
 
-    @post("/ban", opt=admins(load_user_to_ban).opt(), status_code=200)
-    async def ban(self, request: ApiRequest, data: JSONBody[Ban]) -> Response[BanAct]:
+    @post("/ban", status_code=200)
+    @Route(access=admins(), loads=require_may_ban)
+    async def ban_user(
+        self, request: ApiRequest, viewer: SignedInViewer, user_id: UUID, data: JSONBody[Ban]
+    ) -> Response[BanAct]:
         """Ban a user, for good or until a time: sessions end, votes count no more."""
-        user_id = request.path_id("user_id")
         async with request.platform.work() as work:
-            await ban_user(work, request.user_id, user_id, reason=data.reason, until=data.until)
+            await bans.ban_user(work, viewer.user_id, user_id, reason=data.reason, until=data.until)
         return json_response(BanAct("User banned successfully", user_id, data.reason, data.until))
 
-    @post("/unban", opt=admins(load_user).opt(), status_code=200)
-    async def unban(self, request: ApiRequest, data: JSONBody[Reason]) -> Response[UserAct]:
+    @post("/unban", status_code=200)
+    @Route(access=admins(), loads=require_user)
+    async def unban_user(
+        self, request: ApiRequest, viewer: SignedInViewer, user_id: UUID, data: JSONBody[Reason]
+    ) -> Response[UserAct]:
         """Lift a ban; the user's votes count again."""
-        user_id = request.path_id("user_id")
         async with request.platform.work() as work:
-            await unban_user(work, request.user_id, user_id, reason=data.reason)
+            await bans.unban_user(work, viewer.user_id, user_id, reason=data.reason)
         return json_response(UserAct("User unbanned successfully", user_id, data.reason))

@@ -18,7 +18,7 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.security.tokens import hash_secret, new_secret
-from bugrelay.infra.viewer import Viewer
+from bugrelay.infra.viewer import SignedInViewer
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def is_banned(banned_at: datetime | None, banned_until: datetime | None) -> bool
     return banned_at is not None and (banned_until is None or banned_until > datetime.now(UTC))
 
 
-async def authenticate(platform: Platform, token: str) -> Viewer:
+async def authenticate(platform: Platform, token: str) -> SignedInViewer:
     """Who an access token stands for, with the rights they have now.
 
     Raises:
@@ -59,7 +59,7 @@ async def authenticate(platform: Platform, token: str) -> Viewer:
         raise AccountBanned
     if ended_at is not None:
         raise InvalidToken
-    return Viewer(claims.user_id, claims.session_id, username, email, is_admin, is_email_verified)
+    return SignedInViewer(claims.user_id, claims.session_id, username, email, is_admin, is_email_verified)
 
 
 async def signed_in_user(work: UnitOfWork, proof: PasswordCheck) -> User:

@@ -7,6 +7,7 @@ remove each other at once come one after the other, and the second is an admin n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
@@ -31,10 +32,41 @@ from bugrelay.domain.companies.errors import (
 from bugrelay.domain.companies.events import MemberAdded, MemberLeft, MemberRoleChanged
 from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Member
 from bugrelay.domain.companies.repository import CompanyState
+from bugrelay.domain.companies.schemas import FormerColleague, TeamMember
 from bugrelay.errors import InsufficientPermissions
+from bugrelay.infra.db.database import Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
+from bugrelay.infra.pagination import PageQuery
 from bugrelay.infra.platform import Platform
+
+
+@dataclass(frozen=True)
+class Team:
+    """A page of a team, how many are on it, and for its admins the latest hundred former members."""
+
+    members: list[TeamMember]
+    total: int
+    former_members: list[FormerColleague] | None
+
+
+async def list_team(reader: Reader, company_id: UUID, query: PageQuery, *, role: str) -> Team:
+    """The team as a member with this role may see it."""
+    for_admin = policies.may_manage(role)
+    members, total = await repository.list_members(reader, company_id, query, for_admin=for_admin)
+    former_members = await repository.former_members(reader, company_id) if for_admin else None
+    return Team(members, total, former_members)
+
+
+async def get_member(reader: Reader, company_id: UUID, *, user_id: UUID) -> TeamMember:
+    """
+    Raises:
+        MemberNotFound
+    """
+    member = await repository.find_member(reader, company_id=company_id, user_id=user_id)
+    if member is None:
+        raise MemberNotFound
+    return member
 
 
 async def add_to_team(

@@ -1,0 +1,50 @@
+"""A company or an application with its figures, and a company's dashboard."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from bugrelay.domain.companies.errors import ApplicationNotFound, CompanyNotFound
+from bugrelay.domain.dashboards import repository, response_times
+from bugrelay.domain.dashboards.schemas import ApplicationOut, CompanyOut, Dashboard
+from bugrelay.infra.db.database import Reader
+
+
+async def get_company(reader: Reader, company_id: UUID) -> CompanyOut:
+    """
+    Raises:
+        CompanyNotFound
+    """
+    company = await repository.find_company(reader, company_id)
+    if company is None:
+        raise CompanyNotFound
+    return company
+
+
+async def get_application(reader: Reader, application_id: UUID) -> ApplicationOut:
+    """
+    Raises:
+        ApplicationNotFound
+    """
+    application = await repository.find_application(reader, application_id)
+    if application is None:
+        raise ApplicationNotFound
+    return application
+
+
+async def get_dashboard(reader: Reader, company_id: UUID, *, role: str) -> Dashboard:
+    """A company's figures for a member with this role.
+
+    Raises:
+        CompanyNotFound
+    """
+    company = await get_company(reader, company_id)
+    return Dashboard(
+        company=company,
+        user_role=role,
+        bug_stats=company.bug_stats,
+        recent_bugs=await response_times.newest_bugs(reader, company_id),
+        response_stats=await response_times.response_stats(reader, company_id, total=company.bug_stats.total),
+        votes_30d=await response_times.recent_votes(reader, company_id),
+        oldest_unanswered=await response_times.oldest_unanswered(reader, company_id),
+    )

@@ -1,0 +1,246 @@
+"""The contract of a route, in one declaration beside its handler.
+
+    @get("/{bug_id:str}/history")
+    @Route(access=anyone(), loads=load_visible_bug, query=PageQuery)
+    async def list_bug_history(self, request: ApiRequest, bug: BugState, query: PageQuery) -> Response[HistoryList]:
+
+The guard (http/guard.py), admission (http/admission.py) and the OpenAPI document (http/openapi.py) read it. The
+handler's parameters say what it is given, and `check_routes` holds them against the contract when the application is
+made: `request` and `data` come from Litestar, `query` is what `Route.query` reads, `viewer` who asks, a name of the
+path its value (a UUID for an id), and what remains is what `Route.loads` has loaded.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, get_type_hints
+from uuid import UUID
+
+import msgspec
+from litestar import Litestar
+from litestar.handlers.base import BaseRouteHandler
+from litestar.handlers.http_handlers import HTTPRouteHandler
+
+from bugrelay.http.request import ApiRequest
+from bugrelay.infra.redis.rate_limits import Bucket, LimitName
+from bugrelay.infra.viewer import SignedInViewer, Viewer
+
+Loader = Callable[[ApiRequest], Awaitable[Any]]
+Reading = Callable[[ApiRequest], Any]
+Handler = Callable[..., Awaitable[Any]]
+
+
+class RouteError(Exception):
+    """Routes whose contract does not hold; each is named with what is wrong with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Who may call a route.
+
+    Attributes:
+        role: What the role table of the docs says: "anyone", "users", "admins" or whom the route's loader lets pass.
+        signed_in: Whether the anonymous are refused.
+        admin: Whether all but system admins are refused.
+        verified: Whether REQUIRE_VERIFIED_EMAIL asks for a verified address here.
+    """
+
+    role: str
+    signed_in: bool = True
+    admin: bool = False
+    verified: bool = False
+
+
+def anyone() -> Access:
+    return Access(role="anyone", signed_in=False)
+
+
+def users(role: str = "users", *, verified: bool = False) -> Access:
+    """The signed-in; `role` says who of them, where the route's loader refuses the others."""
+    return Access(role=role, verified=verified)
+
+
+def admins() -> Access:
+    return Access(role="admins", admin=True)
+
+
+@dataclass(frozen=True)
+class Example:
+    """What a route is sent and what it answers, as JSON values; a test holds both against the route's structs."""
+
+    answer: Any
+    request: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """What a route promises and asks for; it decorates the handler, below Litestar's own decorator.
+
+    Attributes:
+        access: Who may call it.
+        loads: Looks up what the path names, before the body is read; raises where it is missing or not for this
+            viewer. What it returns is a parameter of the handler, by its type.
+        limits: The rate limits that it falls under besides the general one.
+        query: The parameters that it reads of the query string.
+        idempotent: Whether it takes an Idempotency-Key.
+        upload: The form field of the file that it takes.
+        example: What the documentation shows.
+        errors: Statuses of errors that it can answer beyond the usual.
+        also: Another status with the body of the first.
+    """
+
+    access: Access
+    loads: Loader | None = None
+    limits: tuple[LimitName, ...] = ()
+    query: type[msgspec.Struct] | None = None
+    idempotent: bool = False
+    upload: str | None = None
+    example: Example | None = None
+    errors: tuple[int, ...] = ()
+    also: tuple[int, ...] = ()
+
+    def __call__(self, handler: Handler) -> Handler:
+        """The handler as Litestar calls it: with the request and the body alone."""
+        hints = get_type_hints(handler, include_extras=True)
+        readings, problems = _readings(self, handler, hints)
+
+        @wraps(handler)
+        async def handle(*args: Any, request: ApiRequest, **body: Any) -> Any:
+            named = {name: read(request) for name, read in readings}
+            return await handler(*args, **named, **body)
+
+        signature = inspect.signature(handler)
+        shown = [p for p in signature.parameters.values() if p.name in ("self", "data")]
+        request = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=ApiRequest)
+        handle.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [*shown, request], return_annotation=signature.return_annotation
+        )
+        handle.__annotations__ = {
+            "request": ApiRequest,
+            **{name: hint for name, hint in hints.items() if name in ("data", "return")},
+        }
+        handle.contract = _Contract(self, problems)  # type: ignore[attr-defined]
+        return handle
+
+
+@dataclass(frozen=True)
+class _Contract:
+    """A route, and what is wrong with its handler's parameters."""
+
+    route: Route
+    problems: tuple[str, ...]
+
+
+def _readings(
+    route: Route, handler: Handler, hints: dict[str, Any]
+) -> tuple[list[tuple[str, Reading]], tuple[str, ...]]:
+    """How each parameter of the handler is read from a request, and why some cannot be."""
+    readings: list[tuple[str, Reading]] = []
+    problems: list[str] = []
+    for name in inspect.signature(handler).parameters:
+        if name in ("self", "data"):
+            continue
+        try:
+            readings.append((name, _reading(route, name, hints.get(name))))
+        except RouteError as error:
+            problems.append(str(error))
+    return readings, tuple(problems)
+
+
+def _reading(route: Route, name: str, hint: Any) -> Reading:
+    if name == "request":
+        return lambda request: request
+    if name == "query":
+        return _query_reading(route, hint)
+    if name == "viewer":
+        return _viewer_reading(route, hint)
+    if hint is UUID:
+        return lambda request: request.path_id(name)
+    if hint is str:
+        return lambda request: request.path_params[name]
+    return _loaded_reading(route, name, hint)
+
+
+def _query_reading(route: Route, hint: Any) -> Reading:
+    if hint is not route.query or hint is None:
+        raise RouteError(f"asks for a query of {_name(hint)}, the route reads {_name(route.query)}")
+    return lambda request: request.read_query(hint)
+
+
+def _viewer_reading(route: Route, hint: Any) -> Reading:
+    if hint is not Viewer and (hint is not SignedInViewer or not route.access.signed_in):
+        raise RouteError(f"asks for a viewer who is {_name(hint)}, the route is for {route.access.role}")
+    return lambda request: request.viewer
+
+
+def _loaded_reading(route: Route, name: str, hint: Any) -> Reading:
+    loaded = None if route.loads is None else get_type_hints(route.loads).get("return")
+    if hint is None or hint != loaded:
+        raise RouteError(f"asks for {name}: {_name(hint)}, the route loads {_name(loaded)}")
+    return lambda request: request.loaded
+
+
+def _name(kind: Any) -> str:
+    return "nothing" if kind in (None, type(None)) else getattr(kind, "__name__", str(kind))
+
+
+def route_of(handler: BaseRouteHandler) -> Route:
+    """The contract of a handler of ours.
+
+    Raises:
+        RouteError: It has none.
+    """
+    contract: _Contract | None = getattr(handler.fn, "contract", None)
+    if contract is None:
+        raise RouteError(f"{handler} has no Route, and so no access rule")
+    return contract.route
+
+
+def routes_of(app: Litestar) -> list[tuple[str, HTTPRouteHandler]]:
+    """Our own handlers with their paths; Litestar adds OPTIONS to each path, which has no contract."""
+    return [
+        (route.path, handler)
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+        if isinstance(handler, HTTPRouteHandler) and not is_options(handler)
+    ]
+
+
+def is_options(handler: BaseRouteHandler) -> bool:
+    return isinstance(handler, HTTPRouteHandler) and handler.http_methods == {"OPTIONS"}
+
+
+def check_routes(
+    routes: Iterable[tuple[str, HTTPRouteHandler]], buckets: Mapping[LimitName, Bucket | None]
+) -> None:
+    """Refuse to start with a route that promises what it cannot keep.
+
+    Args:
+        routes: All handlers with their paths.
+        buckets: The rate limits that there are.
+
+    Raises:
+        RouteError: Names every such route.
+    """
+    problems = [
+        f"{handler}: {problem}" for path, handler in routes for problem in _problems(path, handler, buckets)
+    ]
+    if problems:
+        raise RouteError("; ".join(problems))
+
+
+def _problems(path: str, handler: HTTPRouteHandler, buckets: Mapping[LimitName, Bucket | None]) -> list[str]:
+    contract: _Contract | None = getattr(handler.fn, "contract", None)
+    if contract is None:
+        return ["has no Route, and so no access rule"]
+    unlimited = [f"there is no rate limit {name}" for name in contract.route.limits if name not in buckets]
+    hints = get_type_hints(inspect.unwrap(handler.fn))
+    unnamed = [
+        f"asks for {name}, which is not in {path}"
+        for name, hint in hints.items()
+        if hint in (UUID, str) and f"{{{name}:str}}" not in path
+    ]
+    return [*contract.problems, *unlimited, *unnamed]
