@@ -74,6 +74,15 @@ def test_columns_that_are_not_the_fields_are_refused_when_compiled(statement) ->
         Query(statement, Colour)
 
 
+def test_struct_that_takes_no_values_by_position_is_refused() -> None:
+    class Named(Row, kw_only=True):
+        name: str
+        weight: int
+
+    with pytest.raises(TypeError, match="Named takes no values by position"):
+        Query(select(COLOURS), Named)
+
+
 def test_two_columns_are_no_single_value() -> None:
     with pytest.raises(TypeError, match="int"):
         Query(select(COLOURS), int)

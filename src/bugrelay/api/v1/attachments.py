@@ -10,8 +10,7 @@ from litestar.response import Stream
 
 from bugrelay.api.v1.guards.bugs import require_may_attach, require_may_detach
 from bugrelay.domain.bugs import repository
-from bugrelay.domain.bugs.repository import BugState
-from bugrelay.domain.bugs.schemas import AttachmentResponse
+from bugrelay.domain.bugs.schemas import AttachmentResponse, BugState
 from bugrelay.domain.bugs.service.attachments import FOLDER, attach, detach
 from bugrelay.domain.files.errors import FileNotFound, FileTooLarge
 from bugrelay.domain.files.service import open_file, store_picture

@@ -16,12 +16,12 @@ from bugrelay.api.v1.guards.bugs import (
     require_reporter,
 )
 from bugrelay.domain.bugs import cache, repository
-from bugrelay.domain.bugs.repository import BugState
 from bugrelay.domain.bugs.schemas import (
     BugChangedResponse,
     BugList,
     BugQuery,
     BugResponse,
+    BugState,
     ChangeStatus,
     HistoryList,
     ReportBug,

@@ -17,8 +17,7 @@ from bugrelay.api.v1.guards.bugs import (
 )
 from bugrelay.domain.bugs import repository
 from bugrelay.domain.bugs.errors import CommentNotFound
-from bugrelay.domain.bugs.repository import BugState
-from bugrelay.domain.bugs.schemas import CommentList, CommentOut, CommentResponse, WriteComment
+from bugrelay.domain.bugs.schemas import BugState, CommentList, CommentOut, CommentResponse, WriteComment
 from bugrelay.domain.bugs.service import comments
 from bugrelay.http.idempotency import Complete, idempotent
 from bugrelay.http.request import ApiRequest

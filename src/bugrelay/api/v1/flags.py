@@ -6,8 +6,7 @@ from litestar import Controller, Response, post
 from litestar.params import JSONBody
 
 from bugrelay.api.v1.guards.bugs import load_visible_bug, load_visible_comment
-from bugrelay.domain.bugs.repository import BugState
-from bugrelay.domain.bugs.schemas import CommentOut
+from bugrelay.domain.bugs.schemas import BugState, CommentState
 from bugrelay.domain.moderation.schemas import FlagResponse, ReportContent
 from bugrelay.domain.moderation.service import flags
 from bugrelay.http.request import ApiRequest
@@ -38,7 +37,7 @@ class FlagController(Controller):
         self,
         request: ApiRequest,
         viewer: SignedInViewer,
-        comment: CommentOut,
+        comment: CommentState,
         data: JSONBody[ReportContent],
     ) -> Response[FlagResponse]:
         """Report a comment to the moderators, once."""

@@ -74,7 +74,7 @@ class LinkQuery(Struct, kw_only=True):
     token: Secret
 
 
-class Account(Struct, kw_only=True):
+class Account(Struct):
     """An account as its owner sees it."""
 
     id: UUID

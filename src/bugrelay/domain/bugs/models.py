@@ -39,12 +39,12 @@ INITIAL_STATUS = "open"
 RESOLVED_STATUSES = ("fixed", "wont_fix")
 PRIORITIES = ("low", "medium", "high", "critical")
 
-VISIBLE = text("removed_at IS NULL AND merged_into_id IS NULL")
+LISTED = text("removed_at IS NULL AND merged_into_id IS NULL")  # as visibility.py says it, for indexes
 MOVED = text("origin_bug_id IS NOT NULL")
 
 
 class Bug(Base):
-    """What a list shows and sorts by. Visible: neither removed nor merged away."""
+    """What a list shows and sorts by."""
 
     __tablename__ = "bugs"
     __table_args__ = (
@@ -53,18 +53,18 @@ class Bug(Base):
         CheckConstraint(
             "vote_count >= 0 AND recent_vote_count >= 0 AND comment_count >= 0", name="counters_are_counts"
         ),
-        Index("ix_bugs_recent", "created_at", "id", postgresql_where=VISIBLE),
-        Index("ix_bugs_popular", "vote_count", "created_at", "id", postgresql_where=VISIBLE),
+        Index("ix_bugs_recent", "created_at", "id", postgresql_where=LISTED),
+        Index("ix_bugs_popular", "vote_count", "created_at", "id", postgresql_where=LISTED),
         Index(
             "ix_bugs_trending",
             "recent_vote_count",
             "vote_count",
             "created_at",
             "id",
-            postgresql_where=VISIBLE,
+            postgresql_where=LISTED,
         ),
-        Index("ix_bugs_status_recent", "status", "created_at", "id", postgresql_where=VISIBLE),
-        Index("ix_bugs_priority_recent", "priority", "created_at", "id", postgresql_where=VISIBLE),
+        Index("ix_bugs_status_recent", "status", "created_at", "id", postgresql_where=LISTED),
+        Index("ix_bugs_priority_recent", "priority", "created_at", "id", postgresql_where=LISTED),
         Index("ix_bugs_application_recent", "application_id", "created_at", "id"),
         Index("ix_bugs_company_recent", "assigned_company_id", "created_at", "id"),
         Index("ix_bugs_reporter_recent", "reporter_id", "created_at", "id"),
@@ -122,7 +122,7 @@ _MONTH = f"(extract(year FROM {_UTC}) * 12 + extract(month FROM {_UTC}))::intege
 
 
 class BugSearch(Base):
-    """A visible bug as searches see it: its document, and copies of what lists filter by; written by triggers alone."""
+    """A listed bug as searches see it: its document, and copies of what lists filter by; written by triggers alone."""
 
     __tablename__ = "bug_search"
     __table_args__ = (

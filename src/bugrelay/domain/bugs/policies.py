@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from bugrelay.domain.bugs.repository import BugState, CommentFacts
+from bugrelay.domain.bugs.schemas import BugState, CommentState
 from bugrelay.infra.viewer import Viewer
 
 
@@ -37,7 +37,7 @@ def may_see_contact(viewer: Viewer, bug: BugState, *, company_role: str | None) 
 
 
 def may_change_comment(
-    comment: CommentFacts, *, user_id: UUID, is_admin: bool, company_role: str | None
+    comment: CommentState, *, user_id: UUID, is_admin: bool, company_role: str | None
 ) -> bool:
     """Its author; an official response only while they still speak for the company, or as the admin, that gave it.
 

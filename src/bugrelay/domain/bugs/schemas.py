@@ -1,4 +1,4 @@
-"""What goes over the wire about bugs."""
+"""What is read and written of bugs; most of it goes over the wire."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from bugrelay.infra.db.query import Row
 from bugrelay.infra.pagination import CursorPagination, CursorQuery, PageQuery, Pagination
 from bugrelay.infra.text.markdown import RenderedHtml
 from bugrelay.infra.text.normalising import UnusableText
@@ -49,6 +50,46 @@ Description = Annotated[str, Meta(min_length=10, max_length=5000)]
 Tags = Annotated[list[str], OneLine, Meta(max_length=100), Check(_tags)]
 Technical = Annotated[str, OneLine, Meta(min_length=1, max_length=100)]
 Content = Annotated[str, Meta(min_length=1, max_length=2000)]
+
+
+class BugState(Row):
+    """What rights over a bug depend on."""
+
+    id: UUID
+    status: str
+    reporter_id: UUID | None
+    assigned_company_id: UUID | None
+    removed_at: datetime | None
+    merged_into_id: UUID | None
+
+
+class CorrectableFields(Row):
+    """What a reporter may correct."""
+
+    title: str
+    tags: list[str]
+    description: str
+    operating_system: str | None
+    device_type: str | None
+    app_version: str | None
+    browser_version: str | None
+
+
+class CommentState(Row):
+    """What the right to change a comment depends on; `company_id` is the company that its author spoke for."""
+
+    id: UUID
+    bug_id: UUID
+    user_id: UUID | None
+    company_id: UUID | None
+    is_company_response: bool
+
+
+class AttachmentState(Row):
+    """What decides who may take a picture away."""
+
+    id: UUID
+    uploader_id: UUID | None
 
 
 class ReportBug(Struct, kw_only=True):

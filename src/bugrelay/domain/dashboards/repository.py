@@ -14,8 +14,8 @@ from sqlalchemy import ARRAY, ColumnElement, Integer, Text, Uuid, any_, bindpara
 
 from bugrelay.domain.accounts.models import User
 from bugrelay.domain.bugs.models import Bug
-from bugrelay.domain.bugs.repository import VISIBLE, contains
 from bugrelay.domain.bugs.schemas import ApplicationRef, CompanyRef, UserRef
+from bugrelay.domain.bugs.visibility import LISTED
 from bugrelay.domain.companies.models import Application, Company, Member
 from bugrelay.domain.companies.repository import EFFECTIVE
 from bugrelay.domain.dashboards.schemas import (
@@ -28,6 +28,7 @@ from bugrelay.domain.dashboards.schemas import (
     PublicMember,
 )
 from bugrelay.infra.db.database import Query, Reader
+from bugrelay.infra.db.like import contains
 from bugrelay.infra.text.names import name_key
 
 APPLICATIONS_SHOWN = 100
@@ -42,7 +43,7 @@ _limit, _offset = bindparam("limit", type_=Integer), bindparam("offset", type_=I
 def _counts_by(column: Any) -> Query[Any]:
     return Query(
         select(column, Bug.status, func.count())
-        .where(column == any_(_ids), VISIBLE)
+        .where(column == any_(_ids), LISTED)
         .group_by(column, Bug.status)
     )
 

@@ -8,8 +8,9 @@ from uuid import UUID
 from sqlalchemy import Float, bindparam, cast, exists, func, select
 
 from bugrelay.domain.bugs.models import Bug, Comment, Vote
-from bugrelay.domain.bugs.repository import ITEM_COLUMNS, VISIBLE, item_of, joined
+from bugrelay.domain.bugs.repository import ITEM_COLUMNS, ItemRow, item_of, joined
 from bugrelay.domain.bugs.schemas import BugItem
+from bugrelay.domain.bugs.visibility import COMMENT_SHOWN, LISTED
 from bugrelay.domain.dashboards.schemas import ResponseStats
 from bugrelay.infra.db.database import Query, Reader
 
@@ -18,22 +19,23 @@ UNANSWERED = 5
 RECENT_DAYS = 30
 SECONDS_AN_HOUR = 3600
 
-_ITS_BUGS = (Bug.assigned_company_id == bindparam("company_id"), VISIBLE)
+_ITS_BUGS = (Bug.assigned_company_id == bindparam("company_id"), LISTED)
 _ITS_RESPONSE = (
     Comment.bug_id == Bug.id,
     Comment.is_company_response,
-    Comment.removed_at.is_(None),
+    COMMENT_SHOWN,
 )
 _ITEMS = select(*ITEM_COLUMNS).select_from(joined(Bug.__table__)).where(*_ITS_BUGS)
 
-_RECENT = Query(_ITEMS.order_by(Bug.created_at.desc(), Bug.id.desc()).limit(RECENT))
+_RECENT = Query(_ITEMS.order_by(Bug.created_at.desc(), Bug.id.desc()).limit(RECENT), ItemRow)
 _UNANSWERED = Query(
     _ITEMS.where(
         Bug.resolved_at.is_(None),
         ~exists().where(*_ITS_RESPONSE).correlate(Bug),
     )
     .order_by(Bug.created_at, Bug.id)
-    .limit(UNANSWERED)
+    .limit(UNANSWERED),
+    ItemRow,
 )
 
 

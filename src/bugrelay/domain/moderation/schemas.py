@@ -163,7 +163,7 @@ class ApplicationAct(Struct):
     company_id: UUID | None
 
 
-class Stats(Struct, kw_only=True):
+class Stats(Struct):
     """Bugs are those that the public sees, but for `removed_bugs`; `flagged_bugs` is the length of the queue."""
 
     total_bugs: int

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from msgspec import defstruct
+from msgspec.structs import asdict
 from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, select
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -26,7 +28,7 @@ from bugrelay.domain.bugs.models import (
 from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Member
 from bugrelay.domain.moderation.models import AuditLog, Flag
 from bugrelay.infra.client_address import limit_identity
-from bugrelay.infra.db.database import Query, Reader
+from bugrelay.infra.db.query import Query, Reader, Row
 
 _me: BindParameter[Any] = bindparam("user_id")
 Columns = tuple[InstrumentedAttribute[Any], ...]
@@ -125,16 +127,20 @@ SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
         ),
     ),
 }  # fmt: skip
-_QUERIES = {name: Query(select(*columns).where(mine)) for name, (mine, columns) in SECTIONS.items()}
+_QUERIES = {
+    name: Query(
+        select(*columns).where(mine), defstruct(name, [column.key for column in columns], bases=(Row,))
+    )
+    for name, (mine, columns) in SECTIONS.items()
+}
 
 
 async def export_of(reader: Reader, user_id: UUID, *, email: str) -> dict[str, Any]:
     """Lists of rows by the name of what they are; `account` is a single one."""
     parameters = {"user_id": user_id, "account_hash": account_hash(email)}
     document: dict[str, Any] = {}
-    for name, (_, columns) in SECTIONS.items():
-        rows = await reader.rows(_QUERIES[name], parameters)
-        document[name] = [{c.key: value for c, value in zip(columns, row, strict=True)} for row in rows]
+    for name, query in _QUERIES.items():
+        document[name] = [asdict(row) for row in await reader.rows(query, parameters)]
     document["account"] = document["account"][0] if document["account"] else None
     _leave_out_strangers(document)
     return document

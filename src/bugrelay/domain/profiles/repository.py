@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
+from msgspec.structs import asdict
 from sqlalchemy import Integer, bindparam, func, select
 
 from bugrelay.domain.accounts.models import User
 from bugrelay.domain.accounts.schemas import Account
 from bugrelay.domain.bugs.models import Bug, Comment, Vote
-from bugrelay.domain.bugs.repository import VISIBLE
+from bugrelay.domain.bugs.visibility import COMMENT_LISTED, LISTED
 from bugrelay.domain.companies.models import Company, Member
 from bugrelay.domain.profiles.schemas import (
     BugRef,
@@ -23,27 +23,41 @@ from bugrelay.domain.profiles.schemas import (
     PublicProfile,
 )
 from bugrelay.errors import InvalidToken
-from bugrelay.infra.db.database import Query, Reader
+from bugrelay.infra.db.query import Query, Reader, Row
 from bugrelay.infra.pagination import PageQuery
 
 _ACCOUNT = Query(
     select(*(getattr(User, name) for name in Account.__struct_fields__)).where(
         User.id == bindparam("user_id")
-    )
+    ),
+    Account,
 )
+
+
+class _MembershipRow(Row):
+    id: UUID
+    company_id: UUID
+    role: str
+    added_at: datetime
+    company_name: str
+    company_domain: str
+    company_verified: bool
+
+
 _MEMBERSHIPS = Query(
     select(
         Member.id,
         Member.company_id,
         Member.role,
         Member.added_at,
-        Company.name,
-        Company.domain,
-        Company.verified,
+        Company.name.label("company_name"),
+        Company.domain.label("company_domain"),
+        Company.verified.label("company_verified"),
     )
     .join(Company, Company.id == Member.company_id)
     .where(Member.user_id == bindparam("user_id"))
-    .order_by(Member.added_at, Member.id)
+    .order_by(Member.added_at, Member.id),
+    _MembershipRow,
 )
 
 
@@ -52,23 +66,16 @@ async def profile_of(reader: Reader, user_id: UUID) -> Profile:
     Raises:
         InvalidToken: The account is gone.
     """
-    row = await reader.row(_ACCOUNT, {"user_id": user_id})
-    if row is None:
+    account = await reader.row(_ACCOUNT, {"user_id": user_id})
+    if account is None:
         raise InvalidToken
-    values = dict(zip(Account.__struct_fields__, row, strict=True))
-    memberships = [
-        Membership(
-            member_id,
-            company_id,
-            role,
-            added_at,
-            MembershipCompany(company_id, name, domain, verified),
-        )
-        for member_id, company_id, role, added_at, name, domain, verified in await reader.rows(
-            _MEMBERSHIPS, {"user_id": user_id}
-        )
-    ]
-    return Profile(**values, company_memberships=memberships)
+    rows = await reader.rows(_MEMBERSHIPS, {"user_id": user_id})
+    return Profile(**asdict(account), company_memberships=[_membership(row) for row in rows])
+
+
+def _membership(row: _MembershipRow) -> Membership:
+    company = MembershipCompany(row.company_id, row.company_name, row.company_domain, row.company_verified)
+    return Membership(row.id, row.company_id, row.role, row.added_at, company)
 
 
 _PUBLIC = Query(
@@ -78,56 +85,73 @@ _PUBLIC = Query(
         User.display_name,
         User.avatar_url,
         User.created_at,
-        select(func.count()).where(Bug.reporter_id == User.id, VISIBLE).scalar_subquery(),
+        select(func.count()).where(Bug.reporter_id == User.id, LISTED).scalar_subquery().label("bug_count"),
         select(func.count())
         .select_from(Vote.__table__.join(Bug.__table__, Bug.id == Vote.bug_id))
-        .where(Vote.user_id == User.id, Vote.counted, VISIBLE)
-        .scalar_subquery(),
+        .where(Vote.user_id == User.id, Vote.counted, LISTED)
+        .scalar_subquery()
+        .label("vote_count"),
         select(func.count())
         .select_from(Comment.__table__.join(Bug.__table__, Bug.id == Comment.bug_id))
-        .where(Comment.user_id == User.id, Comment.removed_at.is_(None), VISIBLE)
-        .scalar_subquery(),
-    ).where(User.id == bindparam("user_id"), User.erased_at.is_(None))
+        .where(Comment.user_id == User.id, COMMENT_LISTED)
+        .scalar_subquery()
+        .label("comment_count"),
+    ).where(User.id == bindparam("user_id"), User.erased_at.is_(None)),
+    PublicProfile,
 )
 
 
 async def public_profile(reader: Reader, user_id: UUID) -> PublicProfile | None:
     """None for nobody, and for an account that was erased."""
-    row = await reader.row(_PUBLIC, {"user_id": user_id})
-    if row is None:
-        return None
-    found_id, username, display_name, avatar_url, created_at, bug_count, vote_count, comment_count = row
-    return PublicProfile(
-        id=found_id,
-        username=username,
-        display_name=display_name,
-        avatar_url=avatar_url,
-        created_at=created_at,
-        bug_count=bug_count,
-        vote_count=vote_count,
-        comment_count=comment_count,
-    )
+    return await reader.row(_PUBLIC, {"user_id": user_id})
 
 
 _limit, _offset = bindparam("limit", type_=Integer), bindparam("offset", type_=Integer)
+
+
+class _VoteRow(Row):
+    """`id` and what follows are the bug's."""
+
+    id: UUID
+    title: str
+    status: str
+    vote_count: int
+    voted_at: datetime
+
+
+class _CommentRow(Row):
+    """From `bug_id` on the bug's."""
+
+    id: UUID
+    content: str
+    content_html: str
+    is_company_response: bool
+    created_at: datetime
+    edited_at: datetime | None
+    bug_id: UUID
+    title: str
+    status: str
+    vote_count: int
+
+
 _my_votes = (
-    select(Bug.id, Bug.title, Bug.status, Bug.vote_count, Vote.created_at)
+    select(Bug.id, Bug.title, Bug.status, Bug.vote_count, Vote.created_at.label("voted_at"))
     .join(Vote, Vote.bug_id == Bug.id)
-    .where(Vote.user_id == bindparam("user_id"), VISIBLE)
+    .where(Vote.user_id == bindparam("user_id"), LISTED)
 )
-_VOTES = Query(_my_votes.order_by(Vote.created_at.desc(), Bug.id.desc()).limit(_limit).offset(_offset))
-_VOTE_TOTAL = Query(select(func.count()).select_from(_my_votes.subquery()))
+_VOTES = Query(
+    _my_votes.order_by(Vote.created_at.desc(), Bug.id.desc()).limit(_limit).offset(_offset), _VoteRow
+)
+_VOTE_TOTAL = Query(select(func.count()).select_from(_my_votes.subquery()), int)
 
 
 async def votes_of(reader: Reader, user_id: UUID, query: PageQuery) -> tuple[list[MyVote], int]:
     """A page of what the user voted for, latest first, and how many there are."""
-    total = await reader.row(_VOTE_TOTAL, {"user_id": user_id})
+    total = await reader.row(_VOTE_TOTAL, {"user_id": user_id}) or 0
     rows = await reader.rows(_VOTES, {"user_id": user_id, "limit": query.limit, "offset": query.offset})
-    votes = [
-        MyVote(BugRef(bug_id, title, status, vote_count), voted_at)
-        for bug_id, title, status, vote_count, voted_at in rows
-    ]
-    return votes, total[0] if total else 0
+    return [
+        MyVote(BugRef(row.id, row.title, row.status, row.vote_count), row.voted_at) for row in rows
+    ], total
 
 
 _my_comments = (
@@ -144,30 +168,29 @@ _my_comments = (
         Bug.vote_count,
     )
     .join(Bug, Bug.id == Comment.bug_id)
-    .where(Comment.user_id == bindparam("user_id"), Comment.removed_at.is_(None), VISIBLE)
+    .where(Comment.user_id == bindparam("user_id"), COMMENT_LISTED)
 )
 _COMMENTS = Query(
-    _my_comments.order_by(Comment.created_at.desc(), Comment.id.desc()).limit(_limit).offset(_offset)
+    _my_comments.order_by(Comment.created_at.desc(), Comment.id.desc()).limit(_limit).offset(_offset),
+    _CommentRow,
 )
-_COMMENT_TOTAL = Query(select(func.count()).select_from(_my_comments.subquery()))
+_COMMENT_TOTAL = Query(select(func.count()).select_from(_my_comments.subquery()), int)
 
 
-def _my_comment(row: Sequence[Any]) -> MyComment:
-    comment_id, content, content_html, is_company_response, created_at, edited_at, *bug = row
-    bug_id, title, status, vote_count = bug
+def _my_comment(row: _CommentRow) -> MyComment:
     return MyComment(
-        id=comment_id,
-        content=content,
-        content_html=content_html,
-        is_company_response=is_company_response,
-        created_at=created_at,
-        edited_at=edited_at,
-        bug=BugRef(bug_id, title, status, vote_count),
+        id=row.id,
+        content=row.content,
+        content_html=row.content_html,
+        is_company_response=row.is_company_response,
+        created_at=row.created_at,
+        edited_at=row.edited_at,
+        bug=BugRef(row.bug_id, row.title, row.status, row.vote_count),
     )
 
 
 async def comments_of(reader: Reader, user_id: UUID, query: PageQuery) -> tuple[list[MyComment], int]:
     """A page of what the user wrote, latest first, and how many there are."""
-    total = await reader.row(_COMMENT_TOTAL, {"user_id": user_id})
+    total = await reader.row(_COMMENT_TOTAL, {"user_id": user_id}) or 0
     rows = await reader.rows(_COMMENTS, {"user_id": user_id, "limit": query.limit, "offset": query.offset})
-    return [_my_comment(row) for row in rows], total[0] if total else 0
+    return [_my_comment(row) for row in rows], total

@@ -48,7 +48,7 @@ class EraseAccount(Struct):
     password: Secret
 
 
-class PublicProfile(Struct, kw_only=True):
+class PublicProfile(Struct):
     """What everybody may see of a user; counts of what everybody may see."""
 
     id: UUID

@@ -7,6 +7,7 @@ compiled once and run by psycopg. The numbers behind that are in docs/adr/0003.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import Parameter, signature
 from itertools import starmap
 from typing import Any, Generic, Protocol, TypeVar, overload
 
@@ -33,9 +34,9 @@ class Query(Generic[RowT]):
 
     Args:
         statement: Written in SQLAlchemy Core, or as text.
-        row: What a row becomes. A struct, whose fields are named like the columns and in their order; or, for a
-            statement with one column, the type of its values. Left out, a row is a tuple: for columns that are chosen
-            while BugRelay runs.
+        row: What a row becomes. A struct that is not `kw_only`, whose fields are named like the columns and in their
+            order; or, for a statement with one column, the type of its values. Left out, a row is a tuple: for columns
+            that are chosen while BugRelay runs.
 
     Raises:
         TypeError: The columns are not the fields of the struct; of a statement in text, when it is first run.
@@ -79,6 +80,8 @@ def _maker(row: type[Any] | None) -> Callable[[Sequence[tuple[Any, ...]]], Seque
     if row is None:
         return _as_they_are
     if issubclass(row, Struct):
+        if any(field.kind is Parameter.KEYWORD_ONLY for field in signature(row).parameters.values()):
+            raise TypeError(f"{row.__name__} takes no values by position")
         return lambda rows: list(starmap(row, rows))
     return _only_values
 

@@ -8,8 +8,7 @@ from uuid import UUID
 
 from bugrelay.domain.bugs import policies, repository
 from bugrelay.domain.bugs.errors import AttachmentNotFound, BugMerged, BugNotFound, CommentNotFound
-from bugrelay.domain.bugs.repository import BugState
-from bugrelay.domain.bugs.schemas import CommentOut
+from bugrelay.domain.bugs.schemas import BugState, CommentState
 from bugrelay.domain.companies.repository import role_of
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.http.request import ApiRequest
@@ -32,8 +31,8 @@ async def load_visible_bug(request: ApiRequest, reader: Reader | None = None) ->
         InvalidId, BugNotFound, BugMerged
     """
     bug_id = request.path_id("bug_id")
-    bug = await repository.bug_state(reader or request.platform.database, bug_id)
-    if bug is None or (bug.removed_at is not None and not request.viewer.is_admin):
+    bug = await repository.visible_bug(reader or request.platform.database, request.viewer, bug_id)
+    if bug is None:
         raise BugNotFound
     if bug.merged_into_id is not None:
         raise BugMerged(_moved(request, bug_id, bug.merged_into_id))
@@ -107,7 +106,7 @@ async def require_may_answer(request: ApiRequest) -> BugState:
 
 async def require_author(request: ApiRequest) -> None:
     database, viewer = request.platform.database, request.viewer
-    comment = await repository.comment_facts(database, request.path_id("comment_id"))
+    comment = await repository.comment_state(database, request.path_id("comment_id"))
     if comment is None:
         raise CommentNotFound
     role = None
@@ -121,11 +120,9 @@ async def require_author(request: ApiRequest) -> None:
         )
 
 
-async def load_visible_comment(request: ApiRequest) -> CommentOut:
-    """A comment that this viewer can see: neither it nor its bug is removed."""
-    database = request.platform.database
-    comment = await repository.find_comment(database, request.path_id("comment_id"))
-    bug = await repository.bug_state(database, comment.bug_id) if comment else None
-    if comment is None or bug is None or bug.removed_at is not None or bug.merged_into_id is not None:
+async def load_visible_comment(request: ApiRequest) -> CommentState:
+    """A comment that everybody can see: neither it nor its bug is removed."""
+    comment = await repository.comment_state(request.platform.database, request.path_id("comment_id"))
+    if comment is None:
         raise CommentNotFound
     return comment

@@ -6,7 +6,7 @@ from litestar import Controller, Response, delete, get, post
 from litestar.params import JSONBody
 
 from bugrelay.api.v1.guards.bugs import load_bug
-from bugrelay.domain.bugs.repository import BugState
+from bugrelay.domain.bugs.schemas import BugState
 from bugrelay.domain.moderation.repository import list_moderated
 from bugrelay.domain.moderation.schemas import (
     BugAct,

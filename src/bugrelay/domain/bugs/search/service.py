@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bugrelay.domain.bugs.repository import contains, item_of
+from bugrelay.domain.bugs.repository import item_of
 from bugrelay.domain.bugs.schemas import BugItem, BugQuery
 from bugrelay.domain.bugs.search.parser import parse_search, tsqueries
 from bugrelay.domain.bugs.search.partial_match import partial_match
@@ -33,6 +33,7 @@ from bugrelay.domain.bugs.search.statements import (
 )
 from bugrelay.domain.bugs.search.totals import Totals
 from bugrelay.errors import ValidationFailed
+from bugrelay.infra.db.like import contains
 from bugrelay.infra.db.query import Query, Reader
 from bugrelay.infra.incremental_counts import IncrementalCounts
 from bugrelay.infra.pagination import CursorPagination, decoded_cursor, encoded_cursor

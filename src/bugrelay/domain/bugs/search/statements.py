@@ -39,9 +39,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, aggregate_order_by
 from sqlalchemy.types import UserDefinedType
 
 from bugrelay.domain.bugs.models import Bug, BugSearch, bug_search_changes
-from bugrelay.domain.bugs.repository import ITEM_COLUMNS, VISIBLE, joined
+from bugrelay.domain.bugs.repository import ITEM_COLUMNS, ItemRow, joined
 from bugrelay.domain.bugs.search.planner import Plan, QuerySpec
 from bugrelay.domain.bugs.search.ranking import BEST_OUTSIDE, TIERS, WEIGHTS
+from bugrelay.domain.bugs.visibility import LISTED
 from bugrelay.domain.companies.models import Application, Company
 from bugrelay.infra.db.query import Query, Row
 from bugrelay.infra.incremental_counts import Counted
@@ -156,7 +157,7 @@ def _found(spec: QuerySpec, plan: Plan) -> _Found:
 
 def _listed(spec: QuerySpec, plan: Plan) -> _Found:
     """Without a search: bugs themselves, in the order of an index."""
-    conditions = [VISIBLE, *_conditions(_bugs.c, spec)]
+    conditions = [LISTED, *_conditions(_bugs.c, spec)]
     if plan.deep_offset:
         conditions.append(_bugs.c.created_at < bindparam("since", type_=DateTime(timezone=True)))
     return _Found(_bugs, conditions, _BUG_COLUMNS)
@@ -174,7 +175,7 @@ def _by_votes(spec: QuerySpec, plan: Plan) -> _Found:
         .offset(0)
         .lateral()
     )
-    return _Found(_bugs.join(found, true()), [VISIBLE], _BUG_COLUMNS)
+    return _Found(_bugs.join(found, true()), [LISTED], _BUG_COLUMNS)
 
 
 def _by_documents(spec: QuerySpec, plan: Plan) -> _Found:
@@ -343,8 +344,9 @@ _wanted = (
 ITEMS = Query(
     select(*ITEM_COLUMNS)
     .select_from(joined(_wanted.join(_bugs, _bugs.c.id == _wanted.c.id)))
-    .where(VISIBLE)
-    .order_by(_wanted.c.position)
+    .where(LISTED)
+    .order_by(_wanted.c.position),
+    ItemRow,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete
 
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs import repository
@@ -35,11 +35,10 @@ async def attach(
         BugNotFound, TooManyAttachments, AccountBanned
     """
     await lock_active_user(work, user_id)
-    bug = await repository.lock_bug(work.session, bug_id, before_writing=(Attachment,))
+    bug = await repository.lock_bug(work, bug_id, before_writing=(Attachment,))
     if bug is None:
         raise BugNotFound
-    count = await work.session.scalar(select(func.count()).where(Attachment.bug_id == bug_id))
-    if (count or 0) >= MAX_ATTACHMENTS:
+    if await repository.count_attachments(work, bug_id) >= MAX_ATTACHMENTS:
         raise TooManyAttachments
     attachment = Attachment(
         id=new_id(),

@@ -18,6 +18,7 @@ from bugrelay.domain.bugs.events import (
     ResponseAdded,
 )
 from bugrelay.domain.bugs.models import Bug, Comment
+from bugrelay.domain.bugs.visibility import COMMENT_SHOWN, LISTED
 from bugrelay.domain.companies.repository import lock_role_of
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -50,7 +51,7 @@ async def write_comment(
     """
     content_html = render(content)  # before the first statement, so that no lock waits for it
     await lock_active_user(work, user_id)
-    bug = await repository.bug_state(work.reader, bug_id)
+    bug = await repository.bug_state(work, bug_id)
     if bug is None:
         raise BugNotFound
     comment_id, company_id = new_id(), bug.assigned_company_id
@@ -144,7 +145,7 @@ async def update_comment(
     await _ensure_may_change(work, comment_id, user_id=user_id, is_admin=is_admin)
     correcting = (
         update(Comment)
-        .where(Comment.id == comment_id, Comment.removed_at.is_(None), Bug.id == Comment.bug_id)
+        .where(Comment.id == comment_id, COMMENT_SHOWN, Bug.id == Comment.bug_id)
         .values(content=content, content_html=content_html, edited_at=func.now(), updated_at=func.now())
         .returning(Comment.bug_id, Bug.assigned_company_id)
         .execution_options(synchronize_session=False)
@@ -173,10 +174,10 @@ async def withdraw_comment(
     """
     await lock_active_user(work, user_id)
     await _ensure_may_change(work, comment_id, user_id=user_id, is_admin=is_admin)
-    await repository.lock_bug_of_comment(work.session, comment_id)
+    await repository.lock_bug_of_comment(work, comment_id)
     withdrawing = (
         update(Comment)
-        .where(Comment.id == comment_id, Comment.removed_at.is_(None))
+        .where(Comment.id == comment_id, COMMENT_SHOWN)
         .values(removed_at=func.now())
         .returning(Comment.bug_id)
         .execution_options(synchronize_session=False)
@@ -192,7 +193,7 @@ async def withdraw_comment(
 
 async def _ensure_may_change(work: UnitOfWork, comment_id: UUID, *, user_id: UUID, is_admin: bool) -> None:
     """Asks again behind the lock: who is leaving the team leaves before or after the change, not meanwhile."""
-    comment = await repository.comment_facts(work.reader, comment_id)
+    comment = await repository.comment_state(work, comment_id)
     if comment is None:
         raise CommentNotFound
     role = None
@@ -210,7 +211,7 @@ async def _count(work: UnitOfWork, bug_id: UUID, *, by: int) -> UUID | None:
     """
     counting = (
         update(Bug)
-        .where(Bug.id == bug_id, repository.VISIBLE)
+        .where(Bug.id == bug_id, LISTED)
         .values(comment_count=Bug.comment_count + by)
         .returning(Bug.assigned_company_id)
         .execution_options(synchronize_session=False)

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from bugrelay.domain.bugs import policies, repository
 from bugrelay.domain.bugs.errors import BugNotFound
-from bugrelay.domain.bugs.repository import BugRecord, BugState
-from bugrelay.domain.bugs.schemas import BugDetail, BugWithTechnical
+from bugrelay.domain.bugs.repository import BugRecord
+from bugrelay.domain.bugs.schemas import BugDetail, BugState, BugWithTechnical
 from bugrelay.domain.companies.repository import role_of
 from bugrelay.infra.db.database import Reader
 from bugrelay.infra.viewer import Viewer

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from sqlalchemy import insert, select, update
+from msgspec.structs import asdict
+from sqlalchemy import insert, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from bugrelay.domain.accounts.service import lock_active_user
@@ -103,16 +104,12 @@ async def update_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, wanted: U
     """
     description_html = UNSET if wanted.description is UNSET else render(wanted.description)
     await lock_active_user(work, user_id)
-    bug = await repository.lock_bug(work.session, bug_id, before_writing=(BugText, BugEdit))
+    bug = await repository.lock_bug(work, bug_id, before_writing=(BugText, BugEdit))
     if bug is None:
         raise BugNotFound
-    columns = [*_BUG_FIELDS.values(), *_TEXT_FIELDS.values()]
-    row = (
-        await work.session.execute(
-            select(*columns).join(BugText, BugText.bug_id == Bug.id).where(Bug.id == bug_id)
-        )
-    ).one()
-    former = dict(zip([*_BUG_FIELDS, *_TEXT_FIELDS], row, strict=True))
+    stored = await repository.correctable_fields(work, bug_id)
+    assert stored is not None  # noqa: S101 - the bug is locked, and texts are deleted with their bug alone
+    former = asdict(stored)
     wishes = {name: getattr(wanted, name) for name in former if getattr(wanted, name) is not UNSET}
     if wishes.get("tags", UNSET) is None:
         wishes["tags"] = []
@@ -134,21 +131,14 @@ async def update_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, wanted: U
         )
 
 
-_BUG_FIELDS = {"title": Bug.title, "tags": Bug.tags}
-_TEXT_FIELDS = {
-    "description": BugText.description,
-    "operating_system": BugText.operating_system,
-    "device_type": BugText.device_type,
-    "app_version": BugText.app_version,
-    "browser_version": BugText.browser_version,
-}
+_BUG_FIELDS = ("title", "tags")
 
 
 async def _write_changes(
     work: UnitOfWork, bug_id: UUID, changes: dict[str, Any], *, description_html: str | UnsetType
 ) -> None:
     bug_values = {name: value for name, value in changes.items() if name in _BUG_FIELDS}
-    text_values = {name: value for name, value in changes.items() if name in _TEXT_FIELDS}
+    text_values = {name: value for name, value in changes.items() if name not in _BUG_FIELDS}
     if "description" in text_values:
         text_values["description_html"] = description_html
     await work.session.execute(

@@ -30,7 +30,7 @@ async def change_status(
         InsufficientPermissions: The bug went to another company, or the member left, since the request was let in.
     """
     await lock_active_user(work, user_id)
-    bug = await repository.lock_bug(work.session, bug_id, before_writing=(StatusChange,))
+    bug = await repository.lock_bug(work, bug_id, before_writing=(StatusChange,))
     if bug is None:
         raise BugNotFound
     company_id = bug.assigned_company_id

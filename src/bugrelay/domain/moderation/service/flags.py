@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs.errors import BugNotFound, CommentNotFound
 from bugrelay.domain.bugs.models import Bug
-from bugrelay.domain.bugs.repository import find_comment
+from bugrelay.domain.bugs.repository import comment_state
 from bugrelay.domain.moderation.errors import AlreadyFlagged
 from bugrelay.domain.moderation.events import BugFlagged, CommentFlagged
 from bugrelay.domain.moderation.models import Flag
@@ -36,11 +36,11 @@ async def flag_comment(
     """Report a comment to the moderators.
 
     Raises:
-        CommentNotFound: It was withdrawn or removed meanwhile.
+        CommentNotFound: It was withdrawn or removed meanwhile, or its bug was.
         AlreadyFlagged, AccountBanned
     """
     await lock_active_user(work, user_id)
-    if await find_comment(work.reader, comment_id) is None:
+    if await comment_state(work, comment_id) is None:
         raise CommentNotFound
     flag_id = await _insert(
         work, bug_id=None, comment_id=comment_id, user_id=user_id, reason=reason, note=note

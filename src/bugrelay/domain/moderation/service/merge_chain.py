@@ -37,7 +37,7 @@ class ModeratedState:
 
 async def lock_bugs(work: UnitOfWork, ids: Iterable[UUID]) -> dict[UUID, ModeratedState]:
     """Lock bugs, whatever their state, in the one order that everybody locks them in."""
-    await wait_for_tables(work.session, Vote, Comment, Attachment, BugMerge)
+    await wait_for_tables(work, Vote, Comment, Attachment, BugMerge)
     rows = await work.session.execute(
         select(
             Bug.id,

@@ -180,7 +180,7 @@ async def restore_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID, *,
 
 async def _lock_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID) -> _CommentState:
     await lock_active_user(work, admin_id)
-    if await lock_bug_of_comment(work.session, comment_id) is None:
+    if await lock_bug_of_comment(work, comment_id) is None:
         raise CommentNotFound
     row = await work.session.execute(
         select(Comment.bug_id, Comment.removed_at, Comment.moderated_at)

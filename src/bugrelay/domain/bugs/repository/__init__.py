@@ -1,0 +1,57 @@
+"""Every SELECT of the board, a file for each kind of thing. Reads give structs; nothing here is an ORM object."""
+
+from bugrelay.domain.bugs.repository.attachments import (
+    count_attachments,
+    find_attachment,
+    list_attachments,
+    type_of_file,
+)
+from bugrelay.domain.bugs.repository.bugs import (
+    ITEM_COLUMNS,
+    BugRecord,
+    ItemRow,
+    bug_state,
+    correctable_fields,
+    find_bug,
+    has_voted,
+    item_of,
+    joined,
+    lock_bug,
+    visible_bug,
+    wait_for_tables,
+)
+from bugrelay.domain.bugs.repository.comments import (
+    comment_state,
+    find_comment,
+    latest_comments,
+    list_comments,
+    lock_bug_of_comment,
+)
+from bugrelay.domain.bugs.repository.history import list_history
+from bugrelay.domain.bugs.repository.tags import list_tags
+
+__all__ = [
+    "ITEM_COLUMNS",
+    "BugRecord",
+    "ItemRow",
+    "bug_state",
+    "comment_state",
+    "correctable_fields",
+    "count_attachments",
+    "find_attachment",
+    "find_bug",
+    "find_comment",
+    "has_voted",
+    "item_of",
+    "joined",
+    "latest_comments",
+    "list_attachments",
+    "list_comments",
+    "list_history",
+    "list_tags",
+    "lock_bug",
+    "lock_bug_of_comment",
+    "type_of_file",
+    "visible_bug",
+    "wait_for_tables",
+]

@@ -1,0 +1,79 @@
+"""Pictures, and the files that they are."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, select
+
+from bugrelay.domain.bugs.models import Attachment, Bug
+from bugrelay.domain.bugs.schemas import AttachmentOut, AttachmentState
+from bugrelay.domain.bugs.visibility import LISTED
+from bugrelay.infra.db.query import Query, Reader, Row
+
+
+class _AttachmentRow(Row):
+    id: UUID
+    bug_id: UUID
+    filename: str
+    storage_key: str
+    file_size: int
+    mime_type: str
+    uploaded_at: datetime
+
+
+_of_bug = Attachment.bug_id == bindparam("bug_id")
+_ATTACHMENTS = Query(
+    select(*(getattr(Attachment, name) for name in _AttachmentRow.__struct_fields__))
+    .where(_of_bug)
+    .order_by(Attachment.uploaded_at, Attachment.id),
+    _AttachmentRow,
+)
+_COUNT = Query(select(func.count()).where(_of_bug), int)
+_FILE = Query(
+    select(Attachment.mime_type)
+    .join(Bug, Bug.id == Attachment.bug_id)
+    .where(Attachment.storage_key == bindparam("storage_key"), LISTED),
+    str,
+)
+_STATE = Query(
+    select(Attachment.id, Attachment.user_id.label("uploader_id")).where(
+        Attachment.id == bindparam("attachment_id"), _of_bug
+    ),
+    AttachmentState,
+)
+
+
+def file_url(storage_key: str) -> str:
+    return f"/uploads/{storage_key}"
+
+
+async def list_attachments(reader: Reader, bug_id: UUID) -> list[AttachmentOut]:
+    """Of a bug that the viewer may see, oldest first."""
+    return [
+        AttachmentOut(
+            id=row.id,
+            bug_id=row.bug_id,
+            filename=row.filename,
+            file_url=file_url(row.storage_key),
+            file_size=row.file_size,
+            mime_type=row.mime_type,
+            uploaded_at=row.uploaded_at,
+        )
+        for row in await reader.rows(_ATTACHMENTS, {"bug_id": bug_id})
+    ]
+
+
+async def count_attachments(reader: Reader, bug_id: UUID) -> int:
+    return await reader.row(_COUNT, {"bug_id": bug_id}) or 0
+
+
+async def find_attachment(reader: Reader, bug_id: UUID, attachment_id: UUID) -> AttachmentState | None:
+    """A picture that is shown with the bug."""
+    return await reader.row(_STATE, {"bug_id": bug_id, "attachment_id": attachment_id})
+
+
+async def type_of_file(reader: Reader, storage_key: str) -> str | None:
+    """None for a file that nobody is served: there is none, or its bug is not listed."""
+    return await reader.row(_FILE, {"storage_key": storage_key})

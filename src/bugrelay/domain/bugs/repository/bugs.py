@@ -1,0 +1,242 @@
+"""One bug, and bugs in lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec.structs import asdict
+from sqlalchemy import bindparam, literal_column, select, text
+
+from bugrelay.domain.accounts.models import User
+from bugrelay.domain.bugs.models import Bug, BugText, Vote
+from bugrelay.domain.bugs.schemas import (
+    ApplicationRef,
+    BugItem,
+    BugState,
+    BugWithTechnical,
+    CompanyRef,
+    CorrectableFields,
+    UserRef,
+)
+from bugrelay.domain.bugs.visibility import is_listed, visible_to
+from bugrelay.domain.companies.models import Application, Company
+from bugrelay.infra.db.models import Base
+from bugrelay.infra.db.query import Query, Reader, Row
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.viewer import ANONYMOUS, Viewer
+
+# --- what rights depend on ------------------------------------------------------------------------------------------
+
+_state = select(*(getattr(Bug, name) for name in BugState.__struct_fields__)).where(
+    Bug.id == bindparam("bug_id")
+)
+_STATE = Query(_state, BugState)
+_LOCKED_STATE = Query(_state.with_for_update(), BugState)
+_VISIBLE_STATE = {
+    viewer.is_admin: Query(_state.where(visible_to(viewer)), BugState)
+    for viewer in (ANONYMOUS, Viewer(is_admin=True))
+}
+
+
+async def bug_state(reader: Reader, bug_id: UUID) -> BugState | None:
+    """Of a bug whatever its state."""
+    return await reader.row(_STATE, {"bug_id": bug_id})
+
+
+async def visible_bug(reader: Reader, viewer: Viewer, bug_id: UUID) -> BugState | None:
+    """None for one that the viewer may not know of. One that was merged away leads to its survivor."""
+    return await reader.row(_VISIBLE_STATE[viewer.is_admin], {"bug_id": bug_id})
+
+
+async def wait_for_tables(work: UnitOfWork, *tables: type[Base]) -> None:
+    """Wait until these can be written to, before a bug is locked: its voters must not wait for a table with us."""
+    names = ", ".join(str(table.__tablename__) for table in tables)
+    await work.session.execute(text(f"LOCK TABLE {names} IN ROW EXCLUSIVE MODE"))
+
+
+async def lock_bug(
+    work: UnitOfWork, bug_id: UUID, *, before_writing: Sequence[type[Base]]
+) -> BugState | None:
+    """The state, kept from changing until the transaction ends. None for a bug that is not listed.
+
+    Args:
+        work: The change.
+        bug_id: The bug.
+        before_writing: The tables that the change goes on to write to.
+    """
+    await wait_for_tables(work, *before_writing)
+    bug = await work.row(_LOCKED_STATE, {"bug_id": bug_id})
+    return bug if bug is not None and is_listed(bug) else None
+
+
+_VOTED = Query(
+    select(literal_column("1")).where(
+        Vote.bug_id == bindparam("bug_id"), Vote.user_id == bindparam("user_id")
+    ),
+    int,
+)
+
+
+async def has_voted(reader: Reader, *, bug_id: UUID, user_id: UUID) -> bool:
+    return await reader.row(_VOTED, {"bug_id": bug_id, "user_id": user_id}) is not None
+
+
+# --- what is shown --------------------------------------------------------------------------------------------------
+
+ITEM_COLUMNS = (
+    Bug.id,
+    Bug.title,
+    BugText.description,
+    BugText.description_html,
+    Bug.status,
+    Bug.priority,
+    Bug.tags,
+    Bug.application_id,
+    Bug.reporter_id,
+    Bug.assigned_company_id,
+    Bug.vote_count,
+    Bug.comment_count,
+    Bug.created_at,
+    Bug.updated_at,
+    Bug.resolved_at,
+    Application.name.label("application_name"),
+    Application.url.label("application_url"),
+    User.username.label("reporter_username"),
+    Company.name.label("company_name"),
+    Company.domain.label("company_domain"),
+    Company.verified.label("company_verified"),
+)
+_TECHNICAL_COLUMNS = (
+    BugText.operating_system,
+    BugText.device_type,
+    BugText.app_version,
+    BugText.browser_version,
+    BugText.contact_email,
+    User.email.label("reporter_email"),
+)
+
+
+class ItemRow(Row):
+    """`ITEM_COLUMNS`. The reporter and the company are null together with their ids."""
+
+    id: UUID
+    title: str
+    description: str
+    description_html: str
+    status: str
+    priority: str
+    tags: list[str]
+    application_id: UUID
+    reporter_id: UUID | None
+    assigned_company_id: UUID | None
+    vote_count: int
+    comment_count: int
+    created_at: datetime
+    updated_at: datetime
+    resolved_at: datetime | None
+    application_name: str
+    application_url: str | None
+    reporter_username: str
+    company_name: str
+    company_domain: str
+    company_verified: bool
+
+
+class _BugRow(ItemRow):
+    operating_system: str | None
+    device_type: str | None
+    app_version: str | None
+    browser_version: str | None
+    contact_email: str | None
+    reporter_email: str | None
+
+
+def joined(base: Any) -> Any:
+    return (
+        base.join(BugText, BugText.bug_id == Bug.id)
+        .join(Application, Application.id == Bug.application_id)
+        .outerjoin(User, User.id == Bug.reporter_id)
+        .outerjoin(Company, Company.id == Bug.assigned_company_id)
+    )
+
+
+def item_of(row: ItemRow) -> BugItem:
+    """A bug of a list."""
+    company_id, reporter_id = row.assigned_company_id, row.reporter_id
+    return BugItem(
+        id=row.id,
+        title=row.title,
+        description=row.description,
+        description_html=row.description_html,
+        status=row.status,
+        priority=row.priority,
+        tags=row.tags,
+        application_id=row.application_id,
+        reporter_id=reporter_id,
+        assigned_company_id=company_id,
+        vote_count=row.vote_count,
+        comment_count=row.comment_count,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        resolved_at=row.resolved_at,
+        application=ApplicationRef(row.application_id, row.application_name, row.application_url),
+        reporter=UserRef(reporter_id, row.reporter_username) if reporter_id else None,
+        assigned_company=CompanyRef(company_id, row.company_name, row.company_domain, row.company_verified)
+        if company_id
+        else None,
+    )
+
+
+class BugRecord(Row):
+    """A bug with what only some may see beside it."""
+
+    bug: BugWithTechnical
+    contact_email: str | None
+    reporter_email: str | None
+
+
+_BUG = Query(
+    select(*ITEM_COLUMNS, *_TECHNICAL_COLUMNS)
+    .select_from(joined(Bug.__table__))
+    .where(Bug.id == bindparam("bug_id")),
+    _BugRow,
+)
+
+
+async def find_bug(reader: Reader, bug_id: UUID) -> BugRecord | None:
+    """Of a bug whatever its state: whether the viewer may see it is asked of `visible_bug`, or of a lock, before."""
+    row = await reader.row(_BUG, {"bug_id": bug_id})
+    if row is None:
+        return None
+    bug = BugWithTechnical(
+        **asdict(item_of(row)),
+        operating_system=row.operating_system,
+        device_type=row.device_type,
+        app_version=row.app_version,
+        browser_version=row.browser_version,
+    )
+    return BugRecord(bug, row.contact_email, row.reporter_email)
+
+
+_CORRECTABLE = Query(
+    select(
+        Bug.title,
+        Bug.tags,
+        BugText.description,
+        BugText.operating_system,
+        BugText.device_type,
+        BugText.app_version,
+        BugText.browser_version,
+    )
+    .join(BugText, BugText.bug_id == Bug.id)
+    .where(Bug.id == bindparam("bug_id")),
+    CorrectableFields,
+)
+
+
+async def correctable_fields(reader: Reader, bug_id: UUID) -> CorrectableFields | None:
+    """Of a bug whatever its state."""
+    return await reader.row(_CORRECTABLE, {"bug_id": bug_id})
