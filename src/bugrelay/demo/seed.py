@@ -19,7 +19,7 @@ from bugrelay.demo.story import Company as StoryCompany
 from bugrelay.demo.story import Entry, Story, read_story
 from bugrelay.demo.summary import Summary
 from bugrelay.domain.accounts.models import User
-from bugrelay.domain.accounts.repository import user_id_of
+from bugrelay.domain.accounts.repository import account_at
 from bugrelay.domain.accounts.schemas import Register
 from bugrelay.domain.accounts.service import create_user, hash_password
 from bugrelay.domain.bugs.models import RESOLVED_STATUSES, Bug, Comment, StatusChange, Vote
@@ -55,7 +55,7 @@ async def fill(platform: Platform) -> Summary | None:
     password_hash = await hash_password(platform.passwords, password, email=ADMIN_EMAIL, username=ADMIN)
     # A bus of its own: nobody is mailed about a bug of three months ago. Caches expire by themselves within a second.
     async with UnitOfWork(platform.database, EventBus()) as work:
-        if await user_id_of(work.session, ADMIN_EMAIL) is not None:
+        if await account_at(work, ADMIN_EMAIL) is not None:
             return None
         seed = _Seed(work, story, datetime.now(UTC), password_hash)
         await seed.run()

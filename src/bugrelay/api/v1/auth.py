@@ -124,17 +124,16 @@ class AuthController(Controller):
         """List my sessions that have not ended, last used first; address and agent are those of the last use."""
         platform = request.platform
         life = timedelta(days=platform.settings.refresh_token_days)
-        rows = await repository.live_sessions(platform.database, viewer.user_id, life=life)
         sessions_of_mine = [
             SessionOut(
-                id=session_id,
-                created_at=created_at,
-                last_used_at=last_used_at,
-                ip_address=ip_address,
-                user_agent=user_agent,
-                current=session_id == viewer.session_id,
+                id=session.id,
+                created_at=session.created_at,
+                last_used_at=session.last_used_at,
+                ip_address=session.ip_address,
+                user_agent=session.user_agent,
+                current=session.id == viewer.session_id,
             )
-            for session_id, created_at, last_used_at, ip_address, user_agent in rows
+            for session in await repository.live_sessions(platform.database, viewer.user_id, life=life)
         ]
         page = sessions_of_mine[query.offset : query.offset + query.limit]
         return json_response(SessionList(page, Pagination.of(query, len(sessions_of_mine))))
@@ -145,8 +144,9 @@ class AuthController(Controller):
         self, request: ApiRequest, viewer: SignedInViewer, session_id: UUID
     ) -> Response[Message]:
         """End one session of mine."""
+        life = timedelta(days=request.platform.settings.refresh_token_days)
         async with request.platform.work() as work:
-            await sessions.end_my_session(work, session_id, user_id=viewer.user_id)
+            await sessions.end_my_session(work, session_id, user_id=viewer.user_id, life=life)
         return json_response(Message("Session ended"))
 
 

@@ -102,10 +102,11 @@ class CredentialController(Controller):
     ) -> Response[Message]:
         """Mail a link to set a new password, if there is an account. The answer does not tell."""
         platform = request.platform
-        user_id = await repository.id_at_address(platform.database, data.email)
+        account = await repository.account_at(platform.database, data.email)
         if await platform.reset_budget.take(data.email):
-            user_id = None  # over the address's budget nothing is sent, and nothing said
+            account = None  # over the address's budget nothing is sent, and nothing said
         async with platform.work() as work:
+            user_id = account.id if account else None
             await links.request_link(platform, work, user_id=user_id, purpose=RESET_PASSWORD)
         return json_response(Message(RESET_ASKED))
 

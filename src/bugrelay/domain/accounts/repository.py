@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Interval, bindparam, func, select
+from sqlalchemy import Interval, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.accounts.models import (
@@ -16,7 +16,24 @@ from bugrelay.domain.accounts.models import (
     User,
     email_key,
 )
-from bugrelay.infra.db.database import Query, Reader
+from bugrelay.domain.accounts.visibility import EXISTING, sessions_visible_to
+from bugrelay.infra.db.query import Query, Reader, Row
+
+# An account that may be used: `policies.is_banned` in SQL.
+ACTIVE = and_(EXISTING, or_(User.banned_at.is_(None), User.banned_until <= func.now()))
+
+
+class SessionState(Row):
+    """What the rights of an access token depend on: its user, and the end of its session."""
+
+    username: str
+    email: str
+    is_admin: bool
+    is_email_verified: bool
+    banned_at: datetime | None
+    banned_until: datetime | None
+    ended_at: datetime | None
+
 
 _SESSION = Query(
     select(
@@ -29,15 +46,12 @@ _SESSION = Query(
         Session.ended_at,
     )
     .join(Session, Session.user_id == User.id)
-    .where(Session.id == bindparam("session_id"), User.id == bindparam("user_id"))
+    .where(Session.id == bindparam("session_id"), User.id == bindparam("user_id")),
+    SessionState,
 )
 
-# An erased account is nobody's; without this condition the unique indexes could not be used, either.
-_ALIVE = User.erased_at.is_(None)
 
-
-@dataclass(frozen=True)
-class StoredPassword:
+class StoredPassword(Row):
     """Whose password it is, and what a new one must not equal. `password_hash` is null where none was ever set."""
 
     user_id: UUID
@@ -49,35 +63,34 @@ class StoredPassword:
 
 
 _STORED = select(
-    User.id, User.password_hash, User.password_set_at, User.email, User.username, User.display_name
-).where(_ALIVE)
-_STORED_AT_ADDRESS = Query(_STORED.where(User.email_key == bindparam("email_key")))
-_STORED_OF_USER = Query(_STORED.where(User.id == bindparam("user_id")))
+    User.id.label("user_id"),
+    User.password_hash,
+    User.password_set_at.label("set_at"),
+    User.email,
+    User.username,
+    User.display_name,
+).where(EXISTING)
+_STORED_AT_ADDRESS = Query(_STORED.where(User.email_key == bindparam("email_key")), StoredPassword)
+_STORED_OF_USER = Query(_STORED.where(User.id == bindparam("user_id")), StoredPassword)
 
 
-async def user_and_session(
-    reader: Reader, *, session_id: UUID, user_id: UUID
-) -> tuple[str, str, bool, bool, datetime | None, datetime | None, datetime | None] | None:
-    """Username, address, admin, verified, banned_at and banned_until of the user, and ended_at of the session."""
-    row = await reader.row(_SESSION, {"session_id": session_id, "user_id": user_id})
-    return (row[0], row[1], row[2], row[3], row[4], row[5], row[6]) if row else None
+async def session_state(reader: Reader, *, session_id: UUID, user_id: UUID) -> SessionState | None:
+    return await reader.row(_SESSION, {"session_id": session_id, "user_id": user_id})
 
 
 async def password_at(reader: Reader, email: str) -> StoredPassword | None:
     """The password of the account at an address."""
-    row = await reader.row(_STORED_AT_ADDRESS, {"email_key": email_key(email)})
-    return StoredPassword(*row) if row else None
+    return await reader.row(_STORED_AT_ADDRESS, {"email_key": email_key(email)})
 
 
 async def password_of(reader: Reader, user_id: UUID) -> StoredPassword | None:
     """The password of a user; None for one who has erased the account."""
-    row = await reader.row(_STORED_OF_USER, {"user_id": user_id})
-    return StoredPassword(*row) if row else None
+    return await reader.row(_STORED_OF_USER, {"user_id": user_id})
 
 
 async def lock_user(session: AsyncSession, user_id: UUID) -> User | None:
     """The user, whose row is kept to this transaction; None for one who has erased the account."""
-    locking = select(User).where(User.id == user_id, _ALIVE).with_for_update(key_share=True)
+    locking = select(User).where(User.id == user_id, EXISTING).with_for_update(key_share=True)
     return await session.scalar(locking.execution_options(populate_existing=True))
 
 
@@ -89,33 +102,51 @@ async def user_of_session(session: AsyncSession, session_id: UUID) -> User:
     ).one()
 
 
-async def session_of_token(session: AsyncSession, token_hash: bytes) -> UUID | None:
+_SESSION_OF_TOKEN = Query(
+    select(RefreshToken.session_id).where(RefreshToken.token_hash == bindparam("token_hash")), UUID
+)
+
+
+async def session_of_token(reader: Reader, token_hash: bytes) -> UUID | None:
     """The session that a refresh token, used or not, belongs to."""
-    return await session.scalar(select(RefreshToken.session_id).where(RefreshToken.token_hash == token_hash))
+    return await reader.row(_SESSION_OF_TOKEN, {"token_hash": token_hash})
 
 
-async def user_id_of(session: AsyncSession, email: str) -> UUID | None:
+class AccountAtAddress(Row):
+    """`is_email_verified`: its owner has proven the address."""
+
+    id: UUID
+    is_email_verified: bool
+
+
+_AT_ADDRESS = Query(
+    select(User.id, User.is_email_verified).where(User.email_key == bindparam("email_key"), EXISTING),
+    AccountAtAddress,
+)
+
+
+async def account_at(reader: Reader, email: str) -> AccountAtAddress | None:
     """The account at an address, compared without case."""
-    return await session.scalar(select(User.id).where(User.email_key == email_key(email), _ALIVE))
+    return await reader.row(_AT_ADDRESS, {"email_key": email_key(email)})
 
 
 _USED_ADDRESSES = Query(
     select(Session.ip_address)
     .join(User, User.id == Session.user_id)
-    .where(User.email_key == bindparam("email_key"), _ALIVE, Session.ip_address.is_not(None))
+    .where(User.email_key == bindparam("email_key"), EXISTING, Session.ip_address.is_not(None))
     .group_by(Session.ip_address)
     .order_by(func.max(Session.last_used_at).desc())
-    .limit(100)
+    .limit(100),
+    str,
 )
 
 
-async def addresses_used_by(reader: Reader, email: str) -> list[str]:
+async def addresses_used_by(reader: Reader, email: str) -> Sequence[str]:
     """Where the account's owner has had sessions, latest first."""
-    return [row[0] for row in await reader.rows(_USED_ADDRESSES, {"email_key": email_key(email)})]
+    return await reader.rows(_USED_ADDRESSES, {"email_key": email_key(email)})
 
 
-@dataclass(frozen=True)
-class LinkOwner:
+class LinkOwner(Row):
     """Whose link it is; a new password must not equal the address or the name."""
 
     user_id: UUID
@@ -125,50 +156,51 @@ class LinkOwner:
 
 
 _LINK_OWNER = Query(
-    select(User.id, User.email, User.username, User.display_name)
+    select(User.id.label("user_id"), User.email, User.username, User.display_name)
     .join(OneTimeLink, OneTimeLink.user_id == User.id)
     .where(
         OneTimeLink.token_hash == bindparam("token_hash"),
         OneTimeLink.purpose == bindparam("purpose"),
         OneTimeLink.used_at.is_(None),
         OneTimeLink.expires_at > func.now(),
-    )
+    ),
+    LinkOwner,
 )
 
 
 async def owner_of_link(reader: Reader, *, token_hash: bytes, purpose: str) -> LinkOwner | None:
-    row = await reader.row(_LINK_OWNER, {"token_hash": token_hash, "purpose": purpose})
-    return LinkOwner(*row) if row else None
+    """Whose link it is, while it can be used."""
+    return await reader.row(_LINK_OWNER, {"token_hash": token_hash, "purpose": purpose})
+
+
+_NAMED_BY_LINK = Query(
+    select(OneTimeLink.user_id).where(OneTimeLink.token_hash == bindparam("token_hash")), UUID
+)
+
+
+async def user_named_by_link(reader: Reader, token_hash: bytes) -> UUID | None:
+    """Whose row to lock before the link is looked at; whatever its purpose, used and expired ones, too."""
+    return await reader.row(_NAMED_BY_LINK, {"token_hash": token_hash})
+
+
+class LiveSession(Row):
+    """A session that can go on; address and agent are those of its last use."""
+
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    ip_address: str | None
+    user_agent: str | None
 
 
 _SESSIONS = Query(
     select(Session.id, Session.created_at, Session.last_used_at, Session.ip_address, Session.user_agent)
-    .where(
-        Session.user_id == bindparam("user_id"),
-        Session.ended_at.is_(None),
-        Session.last_used_at > func.now() - bindparam("life", type_=Interval),
-    )
-    .order_by(Session.last_used_at.desc(), Session.id.desc())
+    .where(sessions_visible_to(bindparam("user_id"), life=bindparam("life", type_=Interval)))
+    .order_by(Session.last_used_at.desc(), Session.id.desc()),
+    LiveSession,
 )
 
 
-async def live_sessions(
-    reader: Reader, user_id: UUID, *, life: timedelta
-) -> list[tuple[UUID, datetime, datetime, str | None, str | None]]:
-    """Id, created, last used, address and agent of the sessions that can go on, last used first.
-
-    Args:
-        reader: Where to read.
-        user_id: Whose sessions.
-        life: Of a refresh token: a session that was not used for as long cannot be renewed.
-    """
-    rows = await reader.rows(_SESSIONS, {"user_id": user_id, "life": life})
-    return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
-
-
-_ID_AT = Query(select(User.id).where(User.email_key == bindparam("email_key"), _ALIVE))
-
-
-async def id_at_address(reader: Reader, email: str) -> UUID | None:
-    row = await reader.row(_ID_AT, {"email_key": email_key(email)})
-    return row[0] if row else None
+async def live_sessions(reader: Reader, user_id: UUID, *, life: timedelta) -> Sequence[LiveSession]:
+    """The user's sessions that can go on, last used first; `life` is that of a refresh token."""
+    return await reader.rows(_SESSIONS, {"user_id": user_id, "life": life})

@@ -12,6 +12,7 @@ from sqlalchemy import Integer, Select, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.accounts.models import User
+from bugrelay.domain.accounts.repository import ACTIVE
 from bugrelay.domain.companies.domains import email_domain
 from bugrelay.domain.companies.models import Application, Company, CompanyClaim, FormerMember, Member
 from bugrelay.domain.companies.schemas import FormerColleague, FormerTeamUser, TeamMember, TeamUser
@@ -301,8 +302,7 @@ _OTHER_ADMIN = Query(
         Member.user_id != bindparam("user_id"),
         Member.role == "admin",
         EFFECTIVE,
-        or_(User.banned_at.is_(None), User.banned_until <= func.now()),
-        User.erased_at.is_(None),
+        ACTIVE,
     )
     .limit(1)
 )
@@ -362,15 +362,3 @@ async def former_members(reader: Reader, company_id: UUID) -> list[FormerColleag
             _FORMER, {"company_id": company_id}
         )
     ]
-
-
-async def account_at(session: AsyncSession, email_key: str) -> tuple[UUID, bool] | None:
-    """The account at an address, and whether its owner has proven the address."""
-    row = (
-        await session.execute(
-            select(User.id, User.is_email_verified).where(
-                User.email_key == email_key, User.erased_at.is_(None)
-            )
-        )
-    ).one_or_none()
-    return (row.id, row.is_email_verified) if row else None

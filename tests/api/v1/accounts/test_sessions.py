@@ -132,13 +132,21 @@ async def test_a_renewed_session_shows_where_it_was_last_used(proxied: httpx.Asy
     assert [one["ip_address"] for one in sessions.json()["sessions"]] == ["10.0.0.7"]
 
 
-async def test_sessions_that_cannot_be_renewed_any_more_are_not_listed(
+async def test_sessions_that_cannot_be_renewed_any_more_are_neither_listed_nor_ended(
     client: httpx.AsyncClient, ada: Person, sql: psycopg.Connection[Any]
 ) -> None:
-    sql.execute("UPDATE sessions SET last_used_at = now() - interval '31 days'")
+    aged = sql.execute(
+        "UPDATE sessions SET last_used_at = now() - interval '31 days' RETURNING id"
+    ).fetchall()
     recent = as_person(ada, (await sign_in(client, ada.email)).json())
     listed = (await client.get(f"{AUTH}/sessions", headers=recent.headers)).json()
     assert [one["current"] for one in listed["sessions"]] == [True]
+    for (session_id,) in aged:
+        refused(
+            await client.delete(f"{AUTH}/sessions/{session_id}", headers=recent.headers),
+            404,
+            "SESSION_NOT_FOUND",
+        )
 
 
 async def test_nothing_that_opens_a_session_is_stored(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bugrelay.domain.accounts import repository
@@ -79,9 +79,7 @@ async def use_link(work: UnitOfWork, token: str, *, purpose: str) -> User:
         InvalidLinkToken: Wrong, used, expired, replaced, or the address has changed since.
     """
     token_hash = hash_secret(token)
-    owner_id = await work.session.scalar(
-        select(OneTimeLink.user_id).where(OneTimeLink.token_hash == token_hash)
-    )
+    owner_id = await repository.user_named_by_link(work, token_hash)
     user = await repository.lock_user(work.session, owner_id) if owner_id else None
     if user is None:
         raise InvalidLinkToken

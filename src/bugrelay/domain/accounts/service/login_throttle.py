@@ -24,7 +24,7 @@ from bugrelay.domain.accounts import repository
 from bugrelay.domain.accounts.errors import AccountLocked, InvalidCredentials, InvalidCurrentPassword
 from bugrelay.domain.accounts.models import SignInFailure, account_hash
 from bugrelay.infra.client_address import limit_identity
-from bugrelay.infra.db.database import Query
+from bugrelay.infra.db.query import Query, Row
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.platform import Platform
 
@@ -41,20 +41,32 @@ _RULES = {
     "guess_window": WINDOW,
     "checked_within": CHECKED_WITHIN,
 }
+
+
+class _Counted(Row):
+    """What became of a guess: "counted", "busy", "locked" or "locked from elsewhere"; the wait of a locked one."""
+
+    outcome: str
+    seconds: float
+
+
+_BUSY = _Counted("busy", 0)
 _COUNT = Query(
     text(
         "SELECT outcome, seconds FROM count_guess(:guess, :account, :address, :known, :free_here, :free_anywhere,"
         " :first_wait, :guess_window, :checked_within)"
-    )
+    ),
+    _Counted,
 )
 _WRONG = Query(
     update(SignInFailure)
     .where(SignInFailure.id == bindparam("guess"))
     .values(under_way=False)
-    .returning(SignInFailure.id)
+    .returning(SignInFailure.id),
+    UUID,
 )
 _UNCHECKED = Query(
-    delete(SignInFailure).where(SignInFailure.id == bindparam("guess")).returning(SignInFailure.id)
+    delete(SignInFailure).where(SignInFailure.id == bindparam("guess")).returning(SignInFailure.id), UUID
 )
 # The right password clears what was guessed from here, but for what others are guessing at this moment.
 _RIGHT = Query(
@@ -64,7 +76,8 @@ _RIGHT = Query(
         SignInFailure.ip_address == bindparam("address"),
         SignInFailure.under_way.is_(False) | (SignInFailure.id == bindparam("guess")),
     )
-    .returning(SignInFailure.id)
+    .returning(SignInFailure.id),
+    UUID,
 )
 
 # In one process, no more of an account and address ask the database than could be allowed.
@@ -110,13 +123,13 @@ async def _count(platform: Platform, *, email: str, ip_address: str) -> UUID:
     guess_id, known = new_id(), False
     while True:
         values = {"guess": guess_id, "account": account_hash(email), "address": ip_address, "known": known}
-        outcome, seconds = await platform.database.autocommit.row(_COUNT, {**_RULES, **values}) or ("busy", 0)
-        if outcome == "counted":
+        counted = await platform.database.autocommit.row(_COUNT, {**_RULES, **values}) or _BUSY
+        if counted.outcome == "counted":
             return guess_id
-        if outcome == "locked from elsewhere":
+        if counted.outcome == "locked from elsewhere":
             used = await repository.addresses_used_by(platform.database, email)
             known = ip_address in map(limit_identity, used)
-        if outcome == "locked" or (outcome == "locked from elsewhere" and not known):
-            raise AccountLocked(retry_after_seconds=math.ceil(seconds))
-        if outcome == "busy":
+        if counted.outcome == "locked" or (counted.outcome == "locked from elsewhere" and not known):
+            raise AccountLocked(retry_after_seconds=math.ceil(counted.seconds))
+        if counted.outcome == "busy":
             await asyncio.sleep(_POLL_SECONDS)

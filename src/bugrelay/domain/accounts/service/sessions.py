@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, update
+from sqlalchemy import func, update
 
 from bugrelay.domain.accounts import repository
 from bugrelay.domain.accounts.errors import InvalidCredentials, SessionNotFound
 from bugrelay.domain.accounts.models import RefreshToken, Session, User
+from bugrelay.domain.accounts.policies import is_banned
 from bugrelay.domain.accounts.service.password_check import PasswordCheck
+from bugrelay.domain.accounts.visibility import EXISTING, sessions_visible_to
 from bugrelay.errors import AccountBanned, InvalidToken
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
@@ -36,11 +38,6 @@ class OpenedSession:
     refresh_token: str
 
 
-def is_banned(banned_at: datetime | None, banned_until: datetime | None) -> bool:
-    """A ban with an end is over when that has passed, also before its job has lifted it."""
-    return banned_at is not None and (banned_until is None or banned_until > datetime.now(UTC))
-
-
 async def authenticate(platform: Platform, token: str) -> SignedInViewer:
     """Who an access token stands for, with the rights they have now.
 
@@ -49,17 +46,23 @@ async def authenticate(platform: Platform, token: str) -> SignedInViewer:
         AccountBanned: The account may not be used; told also of the sessions that the ban has ended.
     """
     claims = platform.tokens.read(token)
-    row = await repository.user_and_session(
+    state = await repository.session_state(
         platform.database, session_id=claims.session_id, user_id=claims.user_id
     )
-    if row is None:
+    if state is None:
         raise InvalidToken
-    username, email, is_admin, is_email_verified, banned_at, banned_until, ended_at = row
-    if is_banned(banned_at, banned_until):
+    if is_banned(state.banned_at, state.banned_until, now=datetime.now(UTC)):
         raise AccountBanned
-    if ended_at is not None:
+    if state.ended_at is not None:
         raise InvalidToken
-    return SignedInViewer(claims.user_id, claims.session_id, username, email, is_admin, is_email_verified)
+    return SignedInViewer(
+        claims.user_id,
+        claims.session_id,
+        state.username,
+        state.email,
+        state.is_admin,
+        state.is_email_verified,
+    )
 
 
 async def signed_in_user(work: UnitOfWork, proof: PasswordCheck) -> User:
@@ -76,7 +79,7 @@ async def signed_in_user(work: UnitOfWork, proof: PasswordCheck) -> User:
         values["password_hash"] = proof.fresh_hash
     confirming = (
         update(User)
-        .where(User.id == proof.user_id, User.password_set_at == proof.set_at, User.erased_at.is_(None))
+        .where(User.id == proof.user_id, User.password_set_at == proof.set_at, EXISTING)
         .values(**values)
         .returning(User)
         .execution_options(synchronize_session=False)
@@ -84,7 +87,7 @@ async def signed_in_user(work: UnitOfWork, proof: PasswordCheck) -> User:
     user = await work.session.scalar(confirming)
     if user is None:
         raise InvalidCredentials
-    if is_banned(user.banned_at, user.banned_until):
+    if is_banned(user.banned_at, user.banned_until, now=datetime.now(UTC)):
         raise AccountBanned
     return user
 
@@ -142,12 +145,12 @@ async def rotate_refresh_token(
     )
     session_id = await work.session.scalar(used)
     if session_id is None:
-        reused = await repository.session_of_token(work.session, token_hash)
+        reused = await repository.session_of_token(work, token_hash)
         if reused is not None:
             await end_session(work, reused)
         return None
     user = await repository.user_of_session(work.session, session_id)
-    if is_banned(user.banned_at, user.banned_until):
+    if is_banned(user.banned_at, user.banned_until, now=datetime.now(UTC)):
         raise AccountBanned
     await work.session.execute(
         update(Session)
@@ -176,14 +179,15 @@ async def end_all_sessions(work: UnitOfWork, user_id: UUID, *, but: UUID | None 
     await work.session.execute(ending.values(ended_at=func.now()))
 
 
-async def end_my_session(work: UnitOfWork, session_id: UUID, *, user_id: UUID) -> None:
-    """
+async def end_my_session(work: UnitOfWork, session_id: UUID, *, user_id: UUID, life: timedelta) -> None:
+    """End one of the sessions that the user sees; `life` is that of a refresh token.
+
     Raises:
-        SessionNotFound: It is not a live session of this user.
+        SessionNotFound: It is not among them.
     """
     ending = (
         update(Session)
-        .where(Session.id == session_id, Session.user_id == user_id, Session.ended_at.is_(None))
+        .where(Session.id == session_id, sessions_visible_to(user_id, life=life))
         .values(ended_at=func.now())
         .returning(Session.id)
         .execution_options(synchronize_session=False)
@@ -203,11 +207,7 @@ async def lock_active_user(work: UnitOfWork, user_id: UUID) -> None:
     """
     active = (
         update(User)
-        .where(
-            User.id == user_id,
-            User.erased_at.is_(None),
-            or_(User.banned_at.is_(None), User.banned_until < func.now()),
-        )
+        .where(User.id == user_id, repository.ACTIVE)
         .values(last_active_at=func.now())
         .execution_options(synchronize_session=False)
     )

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bugrelay.domain.accounts.errors import UserNotFound
 from bugrelay.domain.accounts.events import AccountErased
 from bugrelay.domain.accounts.models import VERIFY_EMAIL, email_key
+from bugrelay.domain.accounts.repository import account_at
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.accounts.service.links import request_link
 from bugrelay.domain.companies import policies, repository
@@ -84,24 +85,23 @@ async def add_to_team(
     company = await lock_as_admin(work, company_id, actor_id=actor_id)
     if email_domain(email) != company.domain:
         raise InvalidDomain("Members must have an address at exactly the company's domain")
-    key = email_key(email)
-    user_id, is_verified = await repository.account_at(work.session, key) or (None, False)
-    if user_id is None:
+    account = await account_at(work, email)
+    if account is None:
         raise UserNotFound("There is no account with this address")
-    if not await _insert(work, company_id=company_id, user_id=user_id, role=role, key=key):
+    if not await _insert(work, company_id=company_id, user_id=account.id, role=role, key=email_key(email)):
         raise AlreadyMember
-    if not is_verified:
-        await _mail_verification(platform, work, user_id=user_id, email=email, actor_id=actor_id)
+    if not account.is_email_verified:
+        await _mail_verification(platform, work, user_id=account.id, email=email, actor_id=actor_id)
     work.record(
         MemberAdded(
             company_id=company_id,
-            user_id=user_id,
+            user_id=account.id,
             role=role,
-            counts_at_once=is_verified,
+            counts_at_once=account.is_email_verified,
             actor_id=actor_id,
         )
     )
-    return user_id
+    return account.id
 
 
 async def _mail_verification(

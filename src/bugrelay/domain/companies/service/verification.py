@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, update
 
 from bugrelay.domain.accounts.errors import UserNotFound
-from bugrelay.domain.accounts.repository import user_id_of
+from bugrelay.domain.accounts.repository import account_at
 from bugrelay.domain.companies import repository
 from bugrelay.domain.companies.errors import CompanyNotFound
 from bugrelay.domain.companies.events import CompanyUnverified, CompanyVerified
@@ -58,9 +58,9 @@ async def add_trusted_member(work: UnitOfWork, *, domain: str, email: str, role:
     company = await repository.company_by_domain(work.session, domain.lower())
     if company is None:
         raise CompanyNotFound(f"There is no company {domain}")
-    user_id = await user_id_of(work.session, email)
-    if user_id is None:
+    account = await account_at(work, email)
+    if account is None:
         raise UserNotFound(f"There is no account for {email}")
     await repository.lock_company(work.session, company.id)
     await verify_company(work, company.id, actor_id=None)
-    await add_member(work, company_id=company.id, user_id=user_id, role=role, actor_id=None)
+    await add_member(work, company_id=company.id, user_id=account.id, role=role, actor_id=None)
