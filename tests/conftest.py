@@ -59,6 +59,7 @@ TEST_ENVIRONMENT = {
     "RATE_LIMIT_BUG_SUBMISSION": "off",
     "RATE_LIMIT_SIGN_IN": "off",
     "RATE_LIMIT_MAIL": "off",
+    "RATE_LIMIT_SIMILAR": "off",
     "NEW_APPLICATIONS_PER_DAY": "off",
 }
 

@@ -276,6 +276,22 @@ def demo() -> None:
 
 
 @main.command()
+@click.argument("index", type=click.Choice(["similar"]))
+def reindex(index: str) -> None:  # noqa: ARG001 - there is one so far
+    """Make the index of similar bugs anew, while the board serves; needed after no upgrade, and by no worker."""
+    from bugrelay.domain.bugs.similar.rebuild import rebuild
+    from bugrelay.progress import shown_steps
+
+    async def task(platform: Platform) -> None:
+        with shown_steps("documents and postings") as advance:
+            documents = await rebuild(platform, on_step=advance)
+        click.echo(f"{documents:,} bugs indexed")
+
+    with databases() as settings:
+        with_platform(settings, task)
+
+
+@main.command()
 def check() -> None:
     """Compare counters, references and stored files with the truth; exit code 1 if there is a problem."""
     from bugrelay.integrity_check import problems

@@ -112,6 +112,56 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
                                  OR found IS DISTINCT FROM search_document(title, name, description)
                ELSE found IS NOT NULL END
     """,
+    """
+    SELECT format('bug %s: %s', bug_id, CASE
+        WHEN NOT indexed THEN 'is not in the index of similar bugs, and not pending'
+        WHEN NOT wanted THEN 'is removed, but in the index of similar bugs'
+        ELSE 'the index of similar bugs has other words or another day than the bug' END)
+    FROM (
+        SELECT coalesce(b.id, d.bug_id) AS bug_id, coalesce(b.removed_at IS NULL, false) AS wanted,
+               d.bug_id IS NOT NULL AS indexed, (d.day, d.title_words, d.words) AS indexed_as,
+               ((b.created_at AT TIME ZONE 'UTC')::date - date '1970-01-01', words.of_title, words.of_both) AS bug
+        FROM bugs b LEFT JOIN bug_texts t ON t.bug_id = b.id FULL JOIN similar_docs d ON d.bug_id = b.id
+        CROSS JOIN LATERAL (
+            SELECT coalesce(array_agg(w.id ORDER BY w.id) FILTER (WHERE found.in_title > 0), '{}') AS of_title,
+                   coalesce(array_agg(w.id ORDER BY w.id), '{}') AS of_both
+            FROM similar_tokens(search_document(b.title, '', t.description)) AS found
+            LEFT JOIN similar_words w ON w.word = found.word
+        ) AS words
+        WHERE NOT EXISTS (SELECT FROM similar_pending p WHERE p.bug_id = coalesce(b.id, d.bug_id))
+    ) AS compared
+    WHERE indexed <> wanted OR indexed AND indexed_as IS DISTINCT FROM bug
+    """,
+    """
+    SELECT format('word %s of the index of similar bugs: its postings are not those of the bugs that have it',
+                  coalesce(w.word, posted.word::text))
+    FROM (
+        SELECT word, count(*) AS n, sum(no::bigint * 16777216 + least(greatest(day, 0), 65535) * 256
+                                        + get_byte(weights, place::int - 1)) AS contents
+        FROM similar_docs, unnest(words) WITH ORDINALITY AS of(word, place)
+        GROUP BY word
+    ) AS truth FULL JOIN (
+        SELECT word, count(*) AS n, sum(
+            (get_byte(postings, at) * 16777216::bigint + get_byte(postings, at + 1) * 65536
+             + get_byte(postings, at + 2) * 256 + get_byte(postings, at + 3)) * 16777216
+            + get_byte(postings, at + 4) * 65536 + get_byte(postings, at + 5) * 256 + get_byte(postings, at + 6)
+            ) AS contents, bool_or(length(postings) <> 7 * n) AS broken
+        FROM similar_blocks, generate_series(0, length(postings) - 7, 7) AS at
+        GROUP BY word
+    ) AS posted ON posted.word = truth.word FULL JOIN similar_words w ON w.id = coalesce(truth.word, posted.word)
+    WHERE (coalesce(w.documents, 0), coalesce(truth.contents, 0), coalesce(truth.n, 0))
+          <> (coalesce(truth.n, 0), coalesce(posted.contents, 0), coalesce(posted.n, 0)) OR posted.broken
+    """,
+    """
+    SELECT format('the index of similar bugs is said to have %s documents of %s and %s words, it has %s of %s and %s',
+                  said.documents, said.title_length, said.description_length, truth.n, truth.title, truth.description)
+    FROM similar_totals AS said, (
+        SELECT count(*) AS n, coalesce(sum(title_length), 0) AS title,
+               coalesce(sum(description_length), 0) AS description
+        FROM similar_docs
+    ) AS truth
+    WHERE (said.documents, said.title_length, said.description_length) <> (truth.n, truth.title, truth.description)
+    """,
 )
 
 _REFERENCES: Final = """

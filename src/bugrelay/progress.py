@@ -1,4 +1,4 @@
-"""How far a command has come through a file, on standard error: a bar on a terminal, plain lines elsewhere."""
+"""How far a command has come, on standard error: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -49,6 +49,34 @@ def shown_progress(lines: Lines) -> Iterator[Callable[[], None]]:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("import", total=lines.size_bytes, lines=0)
         yield lambda: progress.update(task, completed=lines.position_bytes, lines=lines.number)
+
+
+@contextmanager
+def shown_steps(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Gives the function to call with the steps that are done and of how many."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _PlainSteps(what).advance
+        return
+    with Progress(
+        TextColumn(what), BarColumn(), TaskProgressColumn(), console=console, transient=True
+    ) as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda done, steps: shown.update(task, completed=done, total=steps)
+
+
+class _PlainSteps:
+    """A line for every tenth of the steps."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._tenths_told = 0
+
+    def advance(self, done: int, steps: int) -> None:
+        tenths = 10 * done // steps
+        if tenths > self._tenths_told:
+            self._tenths_told = tenths
+            click.echo(f"{10 * tenths} % of {self._what}", err=True)
 
 
 class _PlainProgress:

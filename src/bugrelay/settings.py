@@ -221,6 +221,9 @@ class Settings:
         _rate,
         "Whatever sends a mail, by client address and by account; password resets are counted apart.",
     )
+    rate_limit_similar: Rate | None = _setting(
+        "60/minute", _rate, "Questions for similar bugs, by client address."
+    )
     new_applications_per_day: Rate | None = _setting(
         "50/day", _rate, "Applications that reports from one client address may make."
     )

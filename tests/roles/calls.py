@@ -82,6 +82,7 @@ _ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "POST /account/reset-password": _form(link="reset_password", new_password=NEW_PASSWORD),
     "DELETE /api/v1/users/me": _json(password=PASSWORD),
     "POST /api/v1/bugs": lambda _world, _role: {"json": a_report()},
+    "POST /api/v1/bugs/similar": _json(title="Saving a draft crashes"),
     "PATCH /api/v1/bugs/{bug_id}": _json(title="A title that says more"),
     "PATCH /api/v1/bugs/{bug_id}/status": _json(status="reviewing"),
     "POST /api/v1/bugs/{bug_id}/comments": _json(content="Here as well"),

@@ -22,7 +22,10 @@ from bugrelay.infra.security.passwords import Passwords
 from bugrelay.infra.security.tokens import AccessTokens
 from bugrelay.infra.storage.port import Storage
 from bugrelay.infra.storage.url import storage_from
+from bugrelay.infra.threads import BoundedThreads
 from bugrelay.settings import Rate, Settings
+
+COMPUTING_SECONDS = 3.0  # sums that would keep the event loop from everybody else
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Platform:
     tokens: AccessTokens
     counts: IncrementalCounts
     coalescer: Coalescer
+    computing: BoundedThreads
 
     def work(self) -> UnitOfWork:
         return UnitOfWork(self.database, self.bus)
@@ -61,6 +65,7 @@ class Platform:
     async def close(self) -> None:
         await self.images.close()
         self.passwords.close()
+        self.computing.close()
         await self.captcha.close()
         await self.redis.close()
         await self.database.close()
@@ -77,6 +82,7 @@ def open_platform(settings: Settings) -> Platform:
         "mail": settings.rate_limit_mail,
         # Of their own: whoever makes an account's address get other mails must not use up those that rescue it.
         "password_reset": settings.rate_limit_mail,
+        "similar": settings.rate_limit_similar,
         "new_applications": settings.new_applications_per_day,
     }
     buckets = {name: Bucket(name, rate) if rate else None for name, rate in rates.items()}
@@ -111,4 +117,5 @@ def open_platform(settings: Settings) -> Platform:
         ),
         counts=IncrementalCounts(redis, count_soon),
         coalescer=Coalescer(),
+        computing=BoundedThreads("computing", workers=2, waiting=32, deadline_seconds=COMPUTING_SECONDS),
     )

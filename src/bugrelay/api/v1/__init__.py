@@ -23,6 +23,7 @@ from bugrelay.api.v1.moderation.comments import CommentModerationController
 from bugrelay.api.v1.moderation.companies import CompanyModerationController
 from bugrelay.api.v1.moderation.overview import OverviewController
 from bugrelay.api.v1.moderation.users import UserModerationController
+from bugrelay.api.v1.similar import SimilarController
 from bugrelay.api.v1.tags import TagController
 from bugrelay.api.v1.users.me import MyController
 from bugrelay.api.v1.users.public import UserController
@@ -35,6 +36,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     ClaimController,
     TeamController,
     BugController,
+    SimilarController,
     TagController,
     VoteController,
     BugCommentController,

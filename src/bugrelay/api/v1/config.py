@@ -74,6 +74,7 @@ def _config(settings: Settings) -> ClientConfig:
         "bug_submission": settings.rate_limit_bug_submission,
         "sign_in": settings.rate_limit_sign_in,
         "mail": settings.rate_limit_mail,
+        "similar": settings.rate_limit_similar,
     }
     return ClientConfig(
         site_name=settings.site_name,

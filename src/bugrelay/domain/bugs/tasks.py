@@ -10,6 +10,7 @@ from bugrelay.domain.bugs import reassignment
 from bugrelay.domain.bugs.models import Bug, CaptchaToken, Vote
 from bugrelay.domain.bugs.search.counting import count_total, keep_totals
 from bugrelay.domain.bugs.search.totals import COUNT_JOB
+from bugrelay.domain.bugs.similar.tasks import fold_similar
 from bugrelay.infra.idempotency import KEPT_FOR, IdempotencyKey
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
 from bugrelay.infra.platform import Platform
@@ -74,6 +75,7 @@ TASKS = Tasks(
         "bugs.age_votes": Periodic("* * * * *", age_votes),
         "bugs.keep_totals": Periodic("* * * * *", keep_totals),
         "bugs.fold_tags": Periodic("* * * * *", fold_tags),
+        "bugs.fold_similar": Periodic("* * * * * */15", fold_similar),
         "bugs.clean_up": Periodic("*/10 * * * *", clean_up),
     },
 )

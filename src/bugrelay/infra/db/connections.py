@@ -66,8 +66,20 @@ class Connection(psycopg.AsyncConnection[Any], Reader):
         self, query: Query[RowT], values: Values | None = None, *, prepare: bool | None = True
     ) -> Sequence[RowT]:
         """`prepare`: None to do so when it has been run a few times, as psycopg does by itself."""
-        cursor = await self.execute(query.sql, {**query.constants, **(values or {})}, prepare=prepare)
+        cursor = await self.execute(
+            query.sql, {**query.constants, **(values or {})}, prepare=prepare, binary=query.binary
+        )
         return query.read(cursor, await cursor.fetchall())
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[None]:
+        """Everything that is read in the block is of one moment; for a connection in autocommit mode.
+
+        A connection that the block leaves by an exception is in a transaction still, and so closed by whoever lent it.
+        """
+        await self.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+        await self.execute("COMMIT")
 
     async def wait(
         self,

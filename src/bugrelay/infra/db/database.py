@@ -106,7 +106,7 @@ class Database(Reader):
         except psycopg.Error as error:
             raise translated(error) from error
 
-    async def read_preferring_replica(self, read: Callable[[Reader, Reader | None], Awaitable[T]]) -> T:
+    async def read_preferring_replica(self, read: Callable[[Connection, Reader | None], Awaitable[T]]) -> T:
         """Run a read of what everybody may see: on the replica where there is one that is up to date, else here.
 
         Args:

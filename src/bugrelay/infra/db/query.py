@@ -37,20 +37,22 @@ class Query(Generic[RowT]):
         row: What a row becomes. A struct that is not `kw_only`, whose fields are named like the columns and in their
             order; or, for a statement with one column, the type of its values. Left out, a row is a tuple: for columns
             that are chosen while BugRelay runs.
+        binary: Rows come in PostgreSQL's binary form, which is less work where they hold many bytes.
 
     Raises:
         TypeError: The columns are not the fields of the struct; of a statement in text, when it is first run.
     """
 
-    __slots__ = ("_checked", "_row", "constants", "rows_of", "sql")
+    __slots__ = ("_checked", "_row", "binary", "constants", "rows_of", "sql")
 
     @overload
-    def __init__(self: Query[tuple[Any, ...]], statement: Executable) -> None: ...
+    def __init__(self: Query[tuple[Any, ...]], statement: Executable, *, binary: bool = ...) -> None: ...
     @overload
-    def __init__(self, statement: Executable, row: type[RowT]) -> None: ...
-    def __init__(self, statement: Executable, row: type[Any] | None = None) -> None:
+    def __init__(self, statement: Executable, row: type[RowT], *, binary: bool = ...) -> None: ...
+    def __init__(self, statement: Executable, row: type[Any] | None = None, *, binary: bool = False) -> None:
         compiled = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
         self.sql: str = compiled.string
+        self.binary = binary
         self.constants: dict[str, Any] = {k: v for k, v in compiled.params.items() if v is not None}
         self.rows_of: Callable[[Sequence[tuple[Any, ...]]], Sequence[RowT]] = _maker(row)
         self._row = row

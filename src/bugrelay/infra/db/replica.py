@@ -17,7 +17,7 @@ from sqlalchemy import Text, bindparam, text
 
 from bugrelay.errors import ServiceUnavailable
 from bugrelay.infra.db.connections import Connection, Connections
-from bugrelay.infra.db.query import Query, Reader
+from bugrelay.infra.db.query import Query
 
 ASK_SECONDS = 0.25
 COOLDOWN_SECONDS = 5.0
@@ -45,7 +45,7 @@ class Replica:
         return time.monotonic() < self._rests_until
 
     @asynccontextmanager
-    async def reading(self, position: str) -> AsyncIterator[Reader | None]:
+    async def reading(self, position: str) -> AsyncIterator[Connection | None]:
         """A connection for the block, or None while the replica is behind this place in the primary's log, or away.
 
         Raises:
@@ -59,7 +59,7 @@ class Replica:
                 self._rest(error)
                 raise
 
-    async def _reader(self, stack: AsyncExitStack, position: str) -> Reader | None:
+    async def _reader(self, stack: AsyncExitStack, position: str) -> Connection | None:
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 reader = await stack.enter_async_context(self._connections.one())

@@ -51,7 +51,9 @@ return reply
 """)
 
 
-LimitName = Literal["general", "bug_submission", "sign_in", "mail", "password_reset", "new_applications"]
+LimitName = Literal[
+    "general", "bug_submission", "sign_in", "mail", "password_reset", "similar", "new_applications"
+]
 """The limits that there are; what each counts is in docs/settings.md."""
 
 

@@ -73,6 +73,30 @@ REPORT = Example(
     answer={"message": "Bug report created successfully", "bug": _BUG},
 )
 LIST = Example(answer={"bugs": [_ITEM], "pagination": {**_PAGE, "next_cursor": None}, "match": "all"})
+_SIMILAR = {
+    "similar": [
+        {
+            "bug": _ITEM,
+            "score": 6.1,
+            "why": {
+                "words": ["hangs", "pdf", "exporting"],
+                "same_application": True,
+                "title_similarity": 0.41,
+            },
+            "via": {"id": "01a1fbf4-0a1b-7c2d-8e3f-4a5b6c7d8e9f", "title": "PDF export never ends"},
+        }
+    ]
+}
+SIMILAR = Example(
+    request={
+        "title": "Exporting a long PDF hangs",
+        "description": "The window does not answer any more.",
+        "application_name": _APPLICATION["name"],
+        "limit": 5,
+    },
+    answer=_SIMILAR,
+)
+SIMILAR_TO = Example(answer=_SIMILAR)
 SHOW = Example(
     answer={"bug": {**_BUG, "comment_count": 1, "attachments": [], "comments": [_COMMENT], "voted": None}}
 )

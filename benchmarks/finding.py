@@ -1,0 +1,303 @@
+"""`python -m benchmarks.finding BUGS DUPLICATES`: how often the earlier twin of a report is found, beside BM25.
+
+BUGS is a file for `bugrelay import`, DUPLICATES has a line `{"id": …, "master": …, "root": …}` for each report that was
+closed as the duplicate of another; the names are external ids. Everything is put on a board by the import. Then each
+duplicate that has an earlier twin is asked for, as it was on the day of its report: everything later is left out. A
+family (reports that are duplicates of each other) is merged and takes one place; its place is the rank.
+
+`similar` asks with title and description, `title` with the title alone, `search` types the title into the search of
+today, before anything is merged, because a search does not find what was merged. BM25 (k1 1.2, b 0.75) ranks the same
+words of title and description together, without dates, and its families are put together likewise. It and `similar`
+count how frequent words are on the whole board, later reports included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, LiteralString
+from uuid import UUID
+
+import psycopg
+import uvloop
+from sqlalchemy import text
+
+from benchmarks.bm25 import Bm25
+from benchmarks.board import Board
+from benchmarks.generate import say
+from benchmarks.home import ENVIRONMENT
+from bugrelay.bootstrap import build
+from bugrelay.domain.accounts.schemas import Register
+from bugrelay.domain.accounts.service import create_user
+from bugrelay.domain.bugs.similar.finder import find_matches
+from bugrelay.domain.bugs.similar.query import RANKING, Question, Ranking
+from bugrelay.domain.bugs.similar.rebuild import rebuild
+from bugrelay.domain.bugs.similar.tasks import fold_similar
+from bugrelay.domain.importing import Lines, Summary, import_bugs
+from bugrelay.domain.moderation.service.merging import merge_bugs
+from bugrelay.embedded import temporary
+from bugrelay.infra.db.database import libpq_url
+from bugrelay.infra.platform import Platform
+from bugrelay.migrate import migrate
+from bugrelay.settings import load_settings
+
+PLACES = 20
+SEARCH_LIMIT = 100  # of which those that are later are left out
+LEAST = timedelta(microseconds=1)
+PASSWORD = "nobody signs in with this one"  # noqa: S105 - as it says
+
+INGREDIENTS = {
+    "without description": replace(RANKING, description=0),
+    "without age": replace(RANKING, age=0),
+    "without cover": replace(RANKING, cover=0),
+    "without trigrams": replace(RANKING, trigrams=0),
+    "without application": replace(RANKING, same_application=0),
+    "words alone": Ranking(
+        text=RANKING.text, description=RANKING.description, age=0, cover=0, trigrams=0, same_application=0
+    ),
+}
+
+_BUGS = """
+SELECT b.external_id, b.id, b.title, t.description, b.application_id::text, b.created_at
+FROM bugs b JOIN bug_texts t ON t.bug_id = b.id
+ORDER BY b.created_at, b.id
+"""
+_TOKENS = """
+SELECT b.id, t.word, t.in_title, t.in_description
+FROM bugs b, similar_tokens(similar_document(b.id)) AS t
+"""
+
+
+@dataclass(frozen=True)
+class Report:
+    """One line of BUGS on the board."""
+
+    external_id: str
+    id: UUID
+    title: str
+    description: str
+    application_id: str
+    created_at: datetime
+
+
+Find = Callable[[Report], Awaitable[Sequence[UUID]]]
+
+
+class Families:
+    """Which reports are one: all that are linked by the pairs, whatever the direction."""
+
+    def __init__(self, pairs: Iterable[dict[str, Any]], reports: Sequence[Report]) -> None:
+        self._parent: dict[str, str] = {}
+        for pair in pairs:
+            for other in (pair["master"], pair["root"]):
+                self._parent[self._top(pair["id"])] = self._top(other)
+        self._members: dict[str, list[Report]] = defaultdict(list)
+        for report in reports:
+            self._members[self._top(report.external_id)].append(report)
+        self._of = {report.id: self._top(report.external_id) for report in reports}
+
+    def _top(self, external_id: str) -> str:
+        while (above := self._parent.get(external_id, external_id)) != external_id:
+            external_id = above
+        return external_id
+
+    def of(self, bug_id: UUID) -> str:
+        return self._of[bug_id]
+
+    def first(self, report: Report) -> Report:
+        return self._members[self.of(report.id)][0]
+
+    def larger(self) -> list[list[Report]]:
+        """Those of several reports, each with its earliest first."""
+        return [members for members in self._members.values() if len(members) > 1]
+
+    def place(self, report: Report, found: Sequence[UUID]) -> int:
+        """The place of the report's family among the families that were found, from 1; 0 for none."""
+        families = list(dict.fromkeys(self.of(bug_id) for bug_id in found))
+        own = self.of(report.id)
+        return families.index(own) + 1 if own in families else 0
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The board with everything on it; `asked` are the duplicates that have an earlier twin."""
+
+    platform: Platform
+    reports: list[Report]
+    families: Families
+    asked: list[Report]
+
+
+def main() -> None:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.finding", description=__doc__)
+    parser.add_argument("bugs", help="for `bugrelay import`")
+    parser.add_argument("duplicates", help="pairs of external ids, a JSON object a line")
+    parser.add_argument("--every", type=int, default=1, help="ask only for each n-th duplicate")
+    options = parser.parse_args()
+    uvloop.run(_run(options.bugs, options.duplicates, options.every))
+
+
+async def _run(bugs: str, duplicates: str, every: int) -> None:
+    pairs = [json.loads(line) for line in _lines(duplicates)]
+    async with _loaded(bugs, pairs, every) as loaded:
+        print(f"{len(loaded.reports):,} reports, {len(loaded.asked):,} duplicates with an earlier twin\n")
+        print("| asked with | R@1 | R@5 | R@10 | R@20 | MRR |\n|---|---|---|---|---|---|")
+        titles, texts = await _bm25(loaded)
+        await _tell("search", loaded, _searching(loaded))
+        await _tell("search: BM25", loaded, titles)
+        await _merge(loaded)
+        for kind, plain in (("title", titles), ("similar", texts)):
+            described = kind == "similar"
+            await _tell(kind, loaded, _asking(loaded, described=described))
+            await _tell(f"{kind}: BM25", loaded, plain)
+            for name, ranking in INGREDIENTS.items():
+                if name == "without description" and not described:
+                    continue
+                await _tell(f"{kind}, {name}", loaded, _asking(loaded, described=described, ranking=ranking))
+        await _forget_merged(loaded)
+        await _tell(
+            "similar, without the texts of merged duplicates", loaded, _asking(loaded, described=True)
+        )
+
+
+def _lines(path: str) -> Iterable[str]:
+    with gzip.open(path, "rt") if path.endswith(".gz") else Path(path).open() as file:
+        yield from file
+
+
+@asynccontextmanager
+async def _loaded(bugs: str, pairs: list[dict[str, Any]], every: int) -> AsyncIterator[Loaded]:
+    """A board of its own, thrown away at the end."""
+    with temporary() as urls:
+        urls_by_name = {"DATABASE_URL": urls.database_url, "REDIS_URL": urls.redis_url}
+        settings = load_settings({**ENVIRONMENT, **urls_by_name})
+        migrate(settings)
+        platform = build(settings)
+        await platform.start()
+        try:
+            await _import(platform, bugs)
+            reports = [Report(*row) for row in await _rows(platform, _BUGS)]
+            families = Families(pairs, reports)
+            named = {pair["id"] for pair in pairs}
+            asked = [one for one in reports if one.external_id in named and families.first(one) is not one]
+            yield Loaded(platform, reports, families, asked[::every])
+        finally:
+            await platform.close()
+
+
+def _nothing(*_: object) -> None:
+    """Of the progress nothing is shown."""
+
+
+async def _import(platform: Platform, path: str) -> None:
+    summary = Summary()
+    with Path(path).open("rb") as file:  # noqa: ASYNC230 - nobody else waits here
+        await import_bugs(platform, Lines(file, size_bytes=None), summary, on_batch=_nothing)
+    await rebuild(platform, on_step=_nothing)
+    async with platform.work() as work:
+        await work.session.execute(text("ANALYZE"))
+    say("\n".join(summary.lines()))
+
+
+async def _rows(platform: Platform, statement: LiteralString) -> list[tuple[Any, ...]]:
+    """All rows of a SELECT that takes longer than any request may."""
+    url = libpq_url(platform.settings.database_url)
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        return await (await connection.execute(statement)).fetchall()
+
+
+async def _tell(name: str, loaded: Loaded, find: Find) -> None:
+    """Ask for every duplicate and print the row of the table."""
+    places = [loaded.families.place(one, await find(one)) for one in loaded.asked]
+    recalls = [sum(0 < place <= most for place in places) / len(places) for most in (1, 5, 10, PLACES)]
+    rank = sum(1 / place for place in places if 0 < place <= PLACES) / len(places)
+    print(f"| {name} | {' | '.join(f'{value:.3f}' for value in (*recalls, rank))} |", flush=True)
+
+
+async def _bm25(loaded: Loaded) -> tuple[Find, Find]:
+    """BM25 asked with titles, and with titles and descriptions."""
+    position = {report.id: number for number, report in enumerate(loaded.reports)}
+    bags: list[dict[str, int]] = [{} for _ in position]
+    title_words: dict[UUID, list[str]] = defaultdict(list)
+    for bug_id, word, in_title, in_description in await _rows(loaded.platform, _TOKENS):
+        bags[position[bug_id]][word] = in_title + in_description
+        if in_title:
+            title_words[bug_id].append(word)
+    index = Bm25(bags)
+
+    def asked(words: Callable[[UUID], Iterable[str]]) -> Find:
+        async def find(report: Report) -> Sequence[UUID]:
+            before = position[report.id]
+            best = index.best(words(report.id), before=before, limit=PLACES * 5)
+            return [loaded.reports[one].id for one in best]
+
+        return find
+
+    return asked(lambda bug_id: title_words[bug_id]), asked(lambda bug_id: bags[position[bug_id]])
+
+
+def _searching(loaded: Loaded) -> Find:
+    """The title typed into the search."""
+    board = Board(loaded.platform)
+    created_at = {report.id: report.created_at for report in loaded.reports}
+
+    async def find(report: Report) -> Sequence[UUID]:
+        page = await board.page(search=report.title, limit=SEARCH_LIMIT)
+        return [bug.id for bug in page.bugs if created_at[bug.id] < report.created_at]
+
+    return find
+
+
+def _asking(loaded: Loaded, *, described: bool, ranking: Ranking = RANKING) -> Find:
+    """Similar bugs, as of the day of the report."""
+    platform = loaded.platform
+
+    async def find(report: Report) -> Sequence[UUID]:
+        question = Question(
+            title=report.title,
+            description=report.description if described else "",
+            application_ids=frozenset({report.application_id}),
+            at=report.created_at,
+            until=report.created_at - LEAST,
+        )
+        async with platform.database.reading() as reader, reader.snapshot():
+            found = await find_matches(reader, platform.computing, question, limit=PLACES, ranking=ranking)
+        return [UUID(one.bug_id) for one in found]
+
+    return find
+
+
+async def _merge(loaded: Loaded) -> None:
+    """Each family into its earliest report, as a moderator does."""
+    platform = loaded.platform
+    async with platform.work() as work:
+        wanted = Register(email="moderator@bench.example", username="moderator", password=PASSWORD)
+        moderator = await create_user(work, wanted, password_hash="-", is_admin=True)  # noqa: S106 - nobody signs in
+    for first, *others in loaded.families.larger():
+        for other in others:
+            async with platform.work() as work:
+                await merge_bugs(
+                    work, moderator.id, source_id=other.id, target_id=first.id, reason="the same"
+                )
+
+
+async def _forget_merged(loaded: Loaded) -> None:
+    """Take the merged duplicates off the board, so that only the survivors' own words are left."""
+    async with loaded.platform.work() as work:
+        await work.set_timeouts(statement_seconds=60, lock_seconds=10)
+        await work.session.execute(
+            text("UPDATE bugs SET removed_at = now() WHERE merged_into_id IS NOT NULL")
+        )
+    await fold_similar(loaded.platform)
+
+
+if __name__ == "__main__":
+    main()

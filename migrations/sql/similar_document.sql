@@ -1,0 +1,8 @@
+-- The search document of a bug that is not removed: kept for what lists show, made here for what was merged away.
+-- The application's name is part of the first and not of the second; similar_tokens leaves it out of both.
+CREATE OR REPLACE FUNCTION similar_document(wanted uuid) RETURNS tsvector
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(
+        (SELECT document FROM bug_search WHERE bug_id = wanted),
+        (SELECT search_document(b.title, '', t.description) FROM bugs b JOIN bug_texts t ON t.bug_id = b.id WHERE b.id = wanted))
+$$;

@@ -1,0 +1,278 @@
+"""Find the bugs that may be the same: candidates by the index and among what is pending, ranked again.
+
+Everything is read in one snapshot, so that a bug that is being folded is found once and not never.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from math import log1p
+from typing import Any
+
+from msgspec import structs
+
+from bugrelay.domain.bugs.search.parser import quoted
+from bugrelay.domain.bugs.similar import statements
+from bugrelay.domain.bugs.similar.query import RANKING, Question, Ranking, Term, Totals, weighed
+from bugrelay.domain.bugs.similar.statements import Block, Candidate, PendingText
+from bugrelay.infra.db.query import Reader
+from bugrelay.infra.threads import BoundedThreads
+
+MAX_CANDIDATES = 300  # the best by text and age, which are ranked again
+MAX_PENDING = 128  # bugs that are scored one by one; of a longer queue, the likeliest
+NEWEST_PENDING = 32
+RAREST_WORDS = 8  # at most, by which a longer queue is searched
+MAX_TITLE_BYTES, MAX_DESCRIPTION_BYTES = (
+    765,
+    5000,
+)  # that are looked at; more would cost, and find nothing better
+MIN_STEM = 4  # characters, of which the last may be another one than in the word
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WORD = re.compile(r"\w+")
+_DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class Match:
+    """A bug that may be the same.
+
+    Attributes:
+        bug_id: That is shown.
+        matched_id: Whose words matched: the same, or one that was merged into it.
+        matched_title: Of that one.
+        score: For the order only.
+        words: As they were typed, those that it has, heaviest first.
+        same_application: As the question.
+        title_similarity: 0 to 1, by trigrams.
+    """
+
+    bug_id: str
+    matched_id: str
+    matched_title: str
+    score: float
+    words: tuple[str, ...]
+    same_application: bool
+    title_similarity: float
+
+
+async def find_matches(
+    reader: Reader, threads: BoundedThreads, question: Question, *, limit: int, ranking: Ranking = RANKING
+) -> list[Match]:
+    """Bugs that may be the same, best first, one of each family; none that is not visible to everybody.
+
+    Args:
+        reader: Of one snapshot.
+        threads: Where sums are done.
+        question: The report.
+        limit: How many at most.
+        ranking: The weights.
+    """
+    return await _Finder(reader, threads, question, ranking).matches(limit)
+
+
+class _Finder:
+    """The steps of one question."""
+
+    def __init__(self, reader: Reader, threads: BoundedThreads, question: Question, ranking: Ranking) -> None:
+        self._reader = reader
+        self._threads = threads
+        self._question = replace(
+            question,
+            title=_beginning(question.title, MAX_TITLE_BYTES),
+            description=_beginning(question.description, MAX_DESCRIPTION_BYTES),
+        )
+        self._ranking = ranking
+
+    async def matches(self, limit: int) -> list[Match]:
+        (totals,) = await self._reader.rows(statements.TOTALS, {"most": MAX_PENDING})
+        terms = await self._terms()
+        documents = float(totals.documents + totals.pending)
+        if totals.pending > MAX_PENDING:
+            documents, terms = await self._estimated(terms, documents)
+        weights = weighed(terms, documents, self._ranking)
+        if not weights:
+            return []
+        texts = await self._indexed(weights)
+        pending = await self._pending(weights, terms, totals)
+        ranked = _Ranked(self._question, self._ranking, terms, weights, texts, pending)
+        best = ranked.best(await self._candidates(texts, pending), limit)
+        return await self._explained(best, ranked, weights)
+
+    async def _terms(self) -> Sequence[Term]:
+        values = {"title": self._question.title, "description": self._question.description}
+        return await self._reader.rows(statements.TERMS, values)
+
+    async def _estimated(self, terms: Sequence[Term], documents: float) -> tuple[float, list[Term]]:
+        """While most of the board is not indexed, words are as frequent as the planner's statistics say."""
+        rows = await self._reader.rows(statements.ESTIMATES, {"words": [term.word for term in terms]})
+        bugs = max(rows[0].bugs, documents)
+        shares = {row.word: row.share or 0.0 for row in rows}
+        return bugs, [
+            structs.replace(term, documents=max(term.documents, bugs * shares.get(term.word, 0.0)))
+            for term in terms
+        ]
+
+    async def _indexed(self, weights: Mapping[Term, float]) -> dict[int, float]:
+        """The best documents of the index, with the scores of their texts."""
+        by_id = {term.id: weight for term, weight in weights.items() if term.id is not None}
+        blocks = await self._reader.rows(statements.BLOCKS, {"words": list(by_id)})
+        return await self._threads.run(_best_documents, blocks, by_id, self._question, self._ranking)
+
+    async def _pending(
+        self, weights: Mapping[Term, float], terms: Sequence[Term], totals: Totals
+    ) -> dict[str, PendingText]:
+        """Bugs that the index does not have yet, or has as they were before, by their ids."""
+        if not totals.pending:
+            return {}
+        values: dict[str, Any] = {
+            "most": MAX_PENDING,
+            "until": self._question.until,
+            "known": [term.word for term in terms],
+            "asked": [term.word for term in weights],
+            "title_average": totals.title_average,
+            "description_average": totals.description_average,
+        }
+        query = statements.PENDING
+        if totals.pending > MAX_PENDING:
+            query = statements.LIKELY_PENDING
+            values |= {"newest": NEWEST_PENDING, "rarest": _any_of_the_rarest(weights)}
+        return {row.bug_id: row for row in await self._reader.rows(query, values)}
+
+    async def _candidates(
+        self, texts: Mapping[int, float], pending: Mapping[str, PendingText]
+    ) -> Sequence[Candidate]:
+        values = {
+            "numbers": list(texts),
+            "pending": list(pending),
+            "until": self._question.until,
+            "title": self._question.title,
+        }
+        return await self._reader.rows(statements.CANDIDATES, values)
+
+    async def _explained(
+        self, best: Sequence[tuple[float, Candidate]], ranked: _Ranked, weights: Mapping[Term, float]
+    ) -> list[Match]:
+        numbers = [candidate.number for _, candidate in best if candidate.number is not None]
+        rows = await self._reader.rows(statements.WORDS, {"numbers": numbers})
+        indexed = {row.no: set(row.words) for row in rows}
+        typed = _TypedWords(f"{self._question.title}\n{self._question.description}")
+        return [
+            Match(
+                bug_id=candidate.shown_id,
+                matched_id=candidate.bug_id,
+                matched_title=candidate.title,
+                score=score,
+                words=tuple(
+                    dict.fromkeys(
+                        typed.of(term.word) for term in weights if ranked.has(candidate, term, indexed)
+                    )
+                ),
+                same_application=ranked.same_application(candidate),
+                title_similarity=candidate.title_similarity,
+            )
+            for score, candidate in best
+        ]
+
+
+def _beginning(typed: str, most_bytes: int) -> str:
+    """Bounded by bytes, because a script without spaces costs more by the character."""
+    return typed.encode()[:most_bytes].decode(errors="ignore")
+
+
+def _best_documents(
+    blocks: Sequence[Block], weights: Mapping[int, float], question: Question, ranking: Ranking
+) -> dict[int, float]:
+    """In a thread, where the first question of a process imports numpy."""
+    from bugrelay.domain.bugs.similar.scoring import best_documents
+
+    return best_documents(
+        blocks,
+        weights,
+        ranking=ranking,
+        day=(question.at - _EPOCH).days,
+        last_day=(question.until - _EPOCH).days,
+        limit=MAX_CANDIDATES,
+    )
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """What the second ranking knows beside the candidates."""
+
+    question: Question
+    ranking: Ranking
+    terms: Sequence[Term]
+    weights: Mapping[Term, float]
+    texts: Mapping[int, float]
+    pending: Mapping[str, PendingText]
+
+    def best(self, candidates: Sequence[Candidate], limit: int) -> list[tuple[float, Candidate]]:
+        """The best of each family, best first; without the family of the question itself."""
+        known = {term.id for term in self.terms}
+        by_word = {term.word: weight for term, weight in self.weights.items()}
+        scored = [(self._score(candidate, known, by_word), candidate) for candidate in candidates]
+        scored.sort(key=lambda pair: (-pair[0], pair[1].bug_id))
+        families: dict[str, tuple[float, Candidate]] = {}
+        for score, candidate in scored:
+            families.setdefault(candidate.shown_id, (score, candidate))
+        families.pop(str(self.question.bug_id), None)
+        return list(families.values())[:limit]
+
+    def _score(self, candidate: Candidate, known: set[int | None], by_word: Mapping[str, float]) -> float:
+        text, cover = self._text_and_cover(candidate, known, by_word)
+        days = abs((self.question.at - candidate.created_at).total_seconds()) / _DAY_SECONDS
+        return (
+            self.ranking.text * text
+            - self.ranking.age * log1p(days)
+            + self.ranking.cover * cover
+            + self.ranking.trigrams * candidate.title_similarity
+            + self.ranking.same_application * self.same_application(candidate)
+        )
+
+    def _text_and_cover(
+        self, candidate: Candidate, known: set[int | None], by_word: Mapping[str, float]
+    ) -> tuple[float, float]:
+        if candidate.number is None:
+            found = self.pending[candidate.bug_id]
+            pairs = zip(found.words, found.weights, strict=True)
+            return sum(by_word[word] * weight for word, weight in pairs), found.cover
+        title_words = candidate.title_words or ()
+        cover = len(known.intersection(title_words)) / max(len(title_words), 1)
+        return self.texts[candidate.number], cover
+
+    def same_application(self, candidate: Candidate) -> bool:
+        return candidate.application_id in self.question.application_ids
+
+    def has(self, candidate: Candidate, term: Term, indexed: Mapping[int, set[int]]) -> bool:
+        """Whether a candidate has a word; `indexed` has the words of those that have a document."""
+        if candidate.number is None:
+            return term.word in self.pending[candidate.bug_id].words
+        return term.id in indexed[candidate.number]
+
+
+class _TypedWords:
+    """Finds the word that somebody typed to the stem that it is indexed by."""
+
+    def __init__(self, typed: str) -> None:
+        words = _WORD.findall(unicodedata.normalize("NFKC", typed).lower())
+        self._words = sorted(dict.fromkeys(words), key=len)
+
+    def of(self, stem: str) -> str:
+        """The shortest word that begins as the stem does (`happy` for `happi`), or the stem."""
+        beginnings = (stem, stem[:-1]) if len(stem) >= MIN_STEM else (stem,)
+        return next((word for start in beginnings for word in self._words if word.startswith(start)), stem)
+
+
+def _any_of_the_rarest(weights: Mapping[Term, float]) -> str:
+    """tsquery of the rarest words, while few bugs have them; at least of one."""
+    chosen: list[Term] = []
+    for term in sorted(weights, key=lambda term: term.documents)[:RAREST_WORDS]:
+        if chosen and sum(one.documents for one in (*chosen, term)) > MAX_PENDING:
+            break
+        chosen.append(term)
+    return " | ".join(quoted(term.word) for term in chosen)

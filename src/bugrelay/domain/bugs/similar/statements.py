@@ -1,0 +1,213 @@
+"""The statements of the index of similar bugs, and what their rows become. A search runs them in one snapshot."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Text, Uuid, any_, bindparam, cast, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from bugrelay.domain.bugs.models import Bug, BugText
+from bugrelay.domain.bugs.repository import ITEM_COLUMNS, ItemRow, joined
+from bugrelay.domain.bugs.similar.query import Term, Totals
+from bugrelay.domain.companies.models import Application
+from bugrelay.infra.db.query import Query, Row
+
+TERMS = Query(
+    text(
+        "SELECT t.word, w.id, t.in_title, t.in_description, coalesce(w.documents, 0) AS documents"
+        " FROM similar_tokens(search_document(:title, '', :description)) AS t"
+        " LEFT JOIN similar_words w ON w.word = t.word"
+    ),
+    Term,
+)
+
+# How many changes are pending is only counted as far as it matters.
+TOTALS = Query(
+    text(
+        "SELECT coalesce(t.documents, 0) AS documents, coalesce(t.title_length, 0) AS title_length,"
+        " coalesce(t.description_length, 0) AS description_length,"
+        " (SELECT count(*) FROM (SELECT FROM similar_pending LIMIT :most + 1) AS counted) AS pending"
+        " FROM (SELECT) AS one LEFT JOIN similar_totals t ON true"
+    ),
+    Totals,
+)
+
+
+class Block(Row):
+    word: int
+    postings: bytes
+
+
+BLOCKS = Query(
+    text("SELECT word, postings FROM similar_blocks WHERE word = ANY(CAST(:words AS int[]))"),
+    Block,
+    binary=True,
+)
+
+
+class Estimate(Row):
+    """`bugs` is how many there are; `share` is that of the bugs that have the word."""
+
+    bugs: float
+    word: str | None
+    share: float | None
+
+
+# While most of the board is still to be indexed. A word that the planner's statistics do not name is rare.
+ESTIMATES = Query(
+    text(
+        "SELECT greatest(c.reltuples, 0) AS bugs, e.word, e.share FROM pg_class c LEFT JOIN ("
+        "  SELECT u.word, u.share FROM pg_stats s,"
+        "  unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) AS u(word, share)"
+        "  WHERE s.schemaname = 'public' AND s.tablename = 'bug_search' AND s.attname = 'document'"
+        "    AND u.word = ANY(CAST(:words AS text[]))"
+        ") AS e ON true WHERE c.oid = 'bug_search'::regclass"
+    ),
+    Estimate,
+)
+
+_ALL_PENDING = "SELECT DISTINCT bug_id FROM similar_pending LIMIT :most"
+
+# Of a long queue: what was reported last, and what has one of the rarest words that are asked for.
+_LIKELY_PENDING = """
+    SELECT bug_id FROM (SELECT bug_id FROM similar_pending ORDER BY id DESC LIMIT :newest) AS newest
+    UNION
+    (SELECT s.bug_id FROM bug_search s
+     WHERE s.document @@ CAST(:rarest AS tsquery) AND s.created_at <= :until
+       AND EXISTS (SELECT FROM similar_pending p WHERE p.bug_id = s.bug_id)
+     ORDER BY s.created_at DESC LIMIT :most)
+"""
+
+
+class PendingText(Row):
+    """A bug that is not indexed yet: the share of its title's words that is known, and the words that are asked for."""
+
+    bug_id: str
+    cover: float
+    words: list[str]
+    weights: list[int]
+
+
+def _pending(chosen: str) -> Query[PendingText]:
+    return Query(
+        text(
+            f"""
+            WITH token AS MATERIALIZED (
+                SELECT b.id, t.word, t.in_title, t.in_description
+                FROM ({chosen}) AS p JOIN bugs b ON b.id = p.bug_id,
+                similar_tokens(similar_document(b.id)) AS t
+                WHERE b.removed_at IS NULL AND b.created_at <= :until
+            ), bug AS (
+                SELECT id, sum(in_title) AS title, sum(in_description) AS description,
+                       count(*) FILTER (WHERE in_title > 0 AND word = ANY(CAST(:known AS text[])))::float8
+                       / greatest(count(*) FILTER (WHERE in_title > 0), 1) AS cover
+                FROM token GROUP BY id
+            )
+            SELECT b.id::text AS bug_id, b.cover, array_agg(t.word) AS words,
+                   array_agg(similar_weight(
+                       t.in_title, t.in_description, b.title, b.description,
+                       CAST(:title_average AS float8), CAST(:description_average AS float8))) AS weights
+            FROM bug b JOIN token t ON t.id = b.id AND t.word = ANY(CAST(:asked AS text[]))
+            GROUP BY b.id, b.cover
+            """  # noqa: S608 - one of two constants
+        ),
+        PendingText,
+    )
+
+
+PENDING = _pending(_ALL_PENDING)
+LIKELY_PENDING = _pending(_LIKELY_PENDING)
+
+
+class Candidate(Row):
+    """A bug that was found. `number` and `title_words` are those of its document, null for one that is pending."""
+
+    bug_id: str
+    number: int | None
+    title_words: list[int] | None
+    title: str
+    application_id: str
+    created_at: datetime
+    title_similarity: float
+    shown_id: str
+
+
+# What ranks candidates again, and the bug that each is shown as: itself, or the one it is merged into, by way of
+# others if need be. A candidate that nobody may see, by itself or by its family, has no row; a document whose bug is
+# pending is out of date. OFFSET 0 keeps the planner from reading all bugs rather than some hundred by their keys.
+CANDIDATES = Query(
+    text(
+        """
+        WITH RECURSIVE candidate AS MATERIALIZED (
+            SELECT b.*, d.no, d.title_words
+            FROM similar_docs d CROSS JOIN LATERAL (
+                SELECT id, title, application_id, created_at, removed_at, merged_into_id FROM bugs
+                WHERE id = d.bug_id OFFSET 0) AS b
+            WHERE d.no = ANY(CAST(:numbers AS int[])) AND b.removed_at IS NULL AND b.created_at <= :until
+              AND NOT EXISTS (SELECT FROM similar_pending p WHERE p.bug_id = d.bug_id)
+            UNION ALL
+            SELECT id, title, application_id, created_at, removed_at, merged_into_id, NULL, NULL
+            FROM bugs WHERE id = ANY(CAST(:pending AS uuid[])) AND removed_at IS NULL
+        ), above AS (
+            SELECT id AS bug_id, merged_into_id AS id FROM candidate WHERE merged_into_id IS NOT NULL
+            UNION
+            SELECT a.bug_id, b.merged_into_id FROM above a CROSS JOIN LATERAL (
+                SELECT merged_into_id FROM bugs
+                WHERE id = a.id AND removed_at IS NULL AND merged_into_id IS NOT NULL OFFSET 0) AS b
+        ), survivor AS MATERIALIZED (
+            SELECT a.bug_id, a.id FROM above a CROSS JOIN LATERAL (
+                SELECT FROM bugs WHERE id = a.id AND removed_at IS NULL AND merged_into_id IS NULL OFFSET 0) AS b
+        )
+        SELECT c.id::text AS bug_id, c.no AS number, c.title_words, c.title,
+               c.application_id::text AS application_id, c.created_at,
+               similarity(c.title, :title) AS title_similarity, coalesce(s.id, c.id)::text AS shown_id
+        FROM candidate c LEFT JOIN survivor s ON s.bug_id = c.id
+        WHERE c.merged_into_id IS NULL OR s.id IS NOT NULL
+        """
+    ),
+    Candidate,
+)
+
+
+class DocumentWords(Row):
+    no: int
+    words: list[int]
+
+
+WORDS = Query(
+    text("SELECT no, words FROM similar_docs WHERE no = ANY(CAST(:numbers AS int[]))"), DocumentWords
+)
+
+APPLICATIONS_NAMED = Query(
+    select(cast(Application.id, Text)).where(Application.name_key == bindparam("name_key")), str
+)
+
+
+class AskedBug(Row):
+    """Of a bug that exists, what is asked for in its name."""
+
+    title: str
+    description: str
+    application_id: str
+    created_at: datetime
+
+
+BUG = Query(
+    select(
+        Bug.title,
+        BugText.description,
+        cast(Bug.application_id, Text).label("application_id"),
+        Bug.created_at,
+    )
+    .join(BugText, BugText.bug_id == Bug.id)
+    .where(Bug.id == bindparam("bug_id")),
+    AskedBug,
+)
+
+SHOWN = Query(
+    select(*ITEM_COLUMNS)
+    .select_from(joined(Bug.__table__))
+    .where(Bug.id == any_(bindparam("ids", type_=ARRAY(Uuid)))),
+    ItemRow,
+)
