@@ -7,8 +7,9 @@ from uuid import UUID
 from litestar import Controller, Response, get
 
 from bugrelay.api.v1.companies.figures import figures_response
+from bugrelay.api.v1.responses import ApplicationList, ApplicationResponse
 from bugrelay.domain.dashboards import cache, repository, service
-from bugrelay.domain.dashboards.schemas import ApplicationList, ApplicationQuery, ApplicationResponse
+from bugrelay.domain.dashboards.schemas import ApplicationQuery
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import to_json
 from bugrelay.http.routes import Route, anyone

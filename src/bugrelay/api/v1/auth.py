@@ -9,20 +9,11 @@ from litestar import Controller, Response, delete, get, post
 from litestar.params import JSONBody
 
 from bugrelay.api.v1.examples import accounts
+from bugrelay.api.v1.responses import SessionList, SignedInResponse, TokensResponse
 from bugrelay.domain.accounts import repository
 from bugrelay.domain.accounts.errors import InvalidRefreshToken
 from bugrelay.domain.accounts.models import VERIFY_EMAIL, User
-from bugrelay.domain.accounts.schemas import (
-    Account,
-    Login,
-    Refresh,
-    Register,
-    SessionList,
-    SessionOut,
-    SignedIn,
-    Tokens,
-    account_of,
-)
+from bugrelay.domain.accounts.schemas import Account, Login, Refresh, Register, SessionOut, account_of
 from bugrelay.domain.accounts.service import links, registration, sessions
 from bugrelay.domain.accounts.service.password_check import check_password_at_address
 from bugrelay.http.request import ApiRequest
@@ -42,7 +33,9 @@ class AuthController(Controller):
 
     @post("/register")
     @Route(access=anyone(), limits=("sign_in",), example=accounts.REGISTER)
-    async def register_account(self, request: ApiRequest, data: JSONBody[Register]) -> Response[SignedIn]:
+    async def register_account(
+        self, request: ApiRequest, data: JSONBody[Register]
+    ) -> Response[SignedInResponse]:
         """Make an account and sign in to it; a verification link goes to its address.
 
         An address that has used up its budget of mails still gets its account, and can ask for the link later.
@@ -67,7 +60,7 @@ class AuthController(Controller):
 
     @post("/login", status_code=200)
     @Route(access=anyone(), limits=("sign_in",), example=accounts.LOGIN, errors=(403, 423))
-    async def open_session(self, request: ApiRequest, data: JSONBody[Login]) -> Response[SignedIn]:
+    async def open_session(self, request: ApiRequest, data: JSONBody[Login]) -> Response[SignedInResponse]:
         """Open a session with an address and a password."""
         platform = request.platform
         caller = limit_identity(request.client_address)
@@ -81,7 +74,7 @@ class AuthController(Controller):
 
     @post("/refresh", status_code=200)
     @Route(access=anyone(), limits=("sign_in",), example=accounts.REFRESH, errors=(403,))
-    async def refresh_session(self, request: ApiRequest, data: JSONBody[Refresh]) -> Response[Tokens]:
+    async def refresh_session(self, request: ApiRequest, data: JSONBody[Refresh]) -> Response[TokensResponse]:
         """Use a refresh token up for a new pair; a token that comes back a second time ends its session."""
         platform = request.platform
         async with platform.work() as work:
@@ -92,7 +85,7 @@ class AuthController(Controller):
             raise InvalidRefreshToken
         access_token, expires_in = platform.tokens.issue(user_id=opened.user_id, session_id=opened.session_id)
         return json_response(
-            Tokens(
+            TokensResponse(
                 message="Session renewed",
                 access_token=access_token,
                 refresh_token=opened.refresh_token,
@@ -161,9 +154,11 @@ async def _open(request: ApiRequest, work: UnitOfWork, user_id: UUID) -> session
     )
 
 
-def _signed_in(request: ApiRequest, user: User, opened: sessions.OpenedSession, message: str) -> SignedIn:
+def _signed_in(
+    request: ApiRequest, user: User, opened: sessions.OpenedSession, message: str
+) -> SignedInResponse:
     access_token, expires_in = request.platform.tokens.issue(user_id=user.id, session_id=opened.session_id)
-    return SignedIn(
+    return SignedInResponse(
         message=message,
         access_token=access_token,
         refresh_token=opened.refresh_token,

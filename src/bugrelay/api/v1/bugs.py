@@ -15,18 +15,9 @@ from bugrelay.api.v1.guards.bugs import (
     require_may_answer,
     require_reporter,
 )
+from bugrelay.api.v1.responses import BugChangedResponse, BugList, BugResponse, HistoryList
 from bugrelay.domain.bugs import cache, repository
-from bugrelay.domain.bugs.schemas import (
-    BugChangedResponse,
-    BugList,
-    BugQuery,
-    BugResponse,
-    BugState,
-    ChangeStatus,
-    HistoryList,
-    ReportBug,
-    UpdateBug,
-)
+from bugrelay.domain.bugs.schemas import BugQuery, BugState, ChangeStatus, ReportBug, UpdateBug
 from bugrelay.domain.bugs.search.service import BugPage, list_bugs
 from bugrelay.domain.bugs.service import details, reporting, statuses
 from bugrelay.domain.bugs.service.submission import check_captcha, check_new_application

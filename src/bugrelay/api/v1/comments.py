@@ -15,9 +15,10 @@ from bugrelay.api.v1.guards.bugs import (
     require_may_answer,
     unit_of_work_on_bug,
 )
+from bugrelay.api.v1.responses import CommentList, CommentResponse
 from bugrelay.domain.bugs import repository
 from bugrelay.domain.bugs.errors import CommentNotFound
-from bugrelay.domain.bugs.schemas import BugState, CommentList, CommentOut, CommentResponse, WriteComment
+from bugrelay.domain.bugs.schemas import BugState, CommentOut, WriteComment
 from bugrelay.domain.bugs.service import comments
 from bugrelay.http.idempotency import Complete, idempotent
 from bugrelay.http.request import ApiRequest

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Controller, Response, get, post, put
 from litestar.params import JSONBody
 
+from bugrelay.api.v1.responses import VerifiedResponse
 from bugrelay.domain.accounts import repository
 from bugrelay.domain.accounts.errors import AlreadyVerified, SamePassword
 from bugrelay.domain.accounts.models import RESET_PASSWORD, VERIFY_EMAIL
@@ -16,7 +17,6 @@ from bugrelay.domain.accounts.schemas import (
     ConfirmReset,
     LinkQuery,
     RequestReset,
-    Verified,
     account_of,
 )
 from bugrelay.domain.accounts.service import links, registration, sessions
@@ -49,7 +49,7 @@ class CredentialController(Controller):
             user = await links.verify_email(work, query.token)
             account = Account(**account_of(user))
         return json_response(
-            Verified("E-mail address verified", account), headers={"Cache-Control": "no-store"}
+            VerifiedResponse("E-mail address verified", account), headers={"Cache-Control": "no-store"}
         )
 
     @post("/resend-verification", status_code=200)

@@ -6,8 +6,9 @@ from litestar import Controller, Response, post
 from litestar.params import JSONBody
 
 from bugrelay.api.v1.guards.bugs import load_visible_bug, load_visible_comment
+from bugrelay.api.v1.responses import FlagResponse
 from bugrelay.domain.bugs.schemas import BugState, CommentState
-from bugrelay.domain.moderation.schemas import FlagResponse, ReportContent
+from bugrelay.domain.moderation.schemas import ReportContent
 from bugrelay.domain.moderation.service import flags
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response

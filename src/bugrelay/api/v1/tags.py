@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from litestar import Controller, Response, get
 
+from bugrelay.api.v1.responses import TagList
 from bugrelay.domain.bugs import repository
-from bugrelay.domain.bugs.schemas import TagList, TagQuery
+from bugrelay.domain.bugs.schemas import TagQuery
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response
 from bugrelay.http.routes import Route, anyone

@@ -6,7 +6,8 @@ from litestar import Controller, Response, delete, post, put
 
 from bugrelay.api.v1.examples import bugs
 from bugrelay.api.v1.guards.bugs import following_merges, load_visible_bug
-from bugrelay.domain.bugs.schemas import BugState, VoteResponse
+from bugrelay.api.v1.responses import VoteResponse
+from bugrelay.domain.bugs.schemas import BugState
 from bugrelay.domain.bugs.service.votes import VoteAction, vote
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response

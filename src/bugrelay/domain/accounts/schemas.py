@@ -1,4 +1,4 @@
-"""What goes over the wire about accounts."""
+"""What is read of accounts, and what their use cases take."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bugrelay.infra.pagination import Pagination
 from bugrelay.infra.validation import Check, OneLine, Verbatim, email_address, web_address
 
 Email = Annotated[str, OneLine, Meta(max_length=254), Check(email_address)]
@@ -90,25 +89,6 @@ class Account(Struct):
     last_active_at: datetime
 
 
-class Tokens(Struct, kw_only=True):
-    """`expires_in` is the access token's life, in seconds."""
-
-    message: str
-    access_token: str
-    refresh_token: str
-    token_type: str = "Bearer"  # noqa: S105 - the scheme's name (RFC 6750)
-    expires_in: int
-
-
-class SignedIn(Tokens, kw_only=True):
-    user: Account
-
-
-class Verified(Struct):
-    message: str
-    user: Account
-
-
 class SessionOut(Struct, kw_only=True):
     """`current`: the session that asks."""
 
@@ -118,11 +98,6 @@ class SessionOut(Struct, kw_only=True):
     ip_address: str | None
     user_agent: str | None
     current: bool
-
-
-class SessionList(Struct):
-    sessions: list[SessionOut]
-    pagination: Pagination
 
 
 def account_of(user: Any) -> dict[str, Any]:

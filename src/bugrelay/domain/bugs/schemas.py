@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bugrelay.infra.db.query import Row
-from bugrelay.infra.pagination import CursorPagination, CursorQuery, PageQuery, Pagination
+from bugrelay.infra.pagination import CursorQuery, PageQuery
 from bugrelay.infra.text.markdown import RenderedHtml
 from bugrelay.infra.text.normalising import UnusableText
 from bugrelay.infra.text.tags import clean_tag
@@ -244,52 +244,9 @@ class BugDetail(BugWithTechnical, kw_only=True):
     contact_email: str | UnsetType | None = UNSET
 
 
-class BugResponse(Struct):
-    bug: BugDetail
-
-
-class BugChangedResponse(Struct):
-    message: str
-    bug: BugWithTechnical
-
-
-class BugList(Struct):
-    """A page of bugs; `match` only beside a search."""
-
-    bugs: list[BugItem]
-    pagination: CursorPagination
-    match: Literal["all", "some"] | UnsetType = UNSET
-
-
-class VoteResponse(Struct):
-    message: str
-    voted: bool
-    vote_count: int
-
-
-class CommentResponse(Struct):
-    message: str
-    comment: CommentOut
-
-
-class CommentList(Struct):
-    comments: list[CommentOut]
-    pagination: Pagination
-
-
-class AttachmentResponse(Struct):
-    message: str
-    attachment: AttachmentOut
-
-
 class TagCount(Struct):
     name: str
     count: int
-
-
-class TagList(Struct):
-    tags: list[TagCount]
-    pagination: Pagination
 
 
 class HistoryCompany(Struct):
@@ -310,8 +267,3 @@ class HistoryEntry(Struct, kw_only=True):
     before: dict[str, Any] | UnsetType = UNSET
     source_bug_id: UUID | UnsetType = UNSET
     target_bug_id: UUID | UnsetType = UNSET
-
-
-class HistoryList(Struct):
-    history: list[HistoryEntry]
-    pagination: Pagination

@@ -1,4 +1,4 @@
-"""What goes over the wire about claims, teams and profiles of companies."""
+"""What is read of claims, teams and profiles of companies, and what their use cases take."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bugrelay.infra.pagination import Pagination
 from bugrelay.infra.validation import Check, OneLine, Verbatim, email_address, web_address
 
 Role = Literal["admin", "member"]
@@ -74,11 +73,6 @@ class OpenedClaim(Struct, kw_only=True):
     publish: Publication | None
 
 
-class ClaimResponse(Struct):
-    message: str
-    claim: OpenedClaim
-
-
 class TeamUser(Struct):
     """A colleague, as members see them."""
 
@@ -114,16 +108,3 @@ class FormerColleague(Struct, kw_only=True):
     added_at: datetime
     ended_at: datetime
     user: FormerTeamUser
-
-
-class MemberResponse(Struct):
-    message: str
-    member: TeamMember
-
-
-class MemberList(Struct):
-    """`former_members` are told to the team's admins: the latest hundred."""
-
-    members: list[TeamMember]
-    pagination: Pagination
-    former_members: list[FormerColleague] | UnsetType = UNSET

@@ -1,4 +1,4 @@
-"""What goes over the wire about companies and applications with their figures."""
+"""What is read of companies and applications with their figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from bugrelay.domain.bugs.schemas import ApplicationRef, BugItem, CompanyRef, UserRef
-from bugrelay.infra.pagination import PageQuery, Pagination
+from bugrelay.infra.pagination import PageQuery
 from bugrelay.infra.text.markdown import RenderedHtml
 from bugrelay.infra.validation import OneLine
 
@@ -70,20 +70,6 @@ class CompanyOut(CompanyItem, kw_only=True):
     members: list[PublicMember]
 
 
-class CompanyResponse(Struct):
-    company: CompanyOut
-
-
-class CompanyChangedResponse(Struct):
-    message: str
-    company: CompanyOut
-
-
-class CompanyList(Struct):
-    companies: list[CompanyItem]
-    pagination: Pagination
-
-
 class ApplicationOut(Struct, kw_only=True):
     """An application; `domain` is null for one that was named without a URL."""
 
@@ -98,20 +84,6 @@ class ApplicationOut(Struct, kw_only=True):
     bug_stats: BugStats
 
 
-class ApplicationResponse(Struct):
-    application: ApplicationOut
-
-
-class ApplicationChangedResponse(Struct):
-    message: str
-    application: ApplicationOut
-
-
-class ApplicationList(Struct):
-    applications: list[ApplicationOut]
-    pagination: Pagination
-
-
 class ResponseStats(Struct):
     """How fast and how often the company answers; null where there is nothing to take a median or a share of."""
 
@@ -120,7 +92,7 @@ class ResponseStats(Struct):
     answered_share: float | None
 
 
-class Dashboard(Struct, kw_only=True):
+class CompanyDashboard(Struct, kw_only=True):
     """A company's figures for its members.
 
     `recent_bugs` are the 10 newest; `oldest_unanswered` the 5 oldest that are open or reviewed and have no company

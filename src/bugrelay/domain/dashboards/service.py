@@ -6,7 +6,7 @@ from uuid import UUID
 
 from bugrelay.domain.companies.errors import ApplicationNotFound, CompanyNotFound
 from bugrelay.domain.dashboards import repository, response_times
-from bugrelay.domain.dashboards.schemas import ApplicationOut, CompanyOut, Dashboard
+from bugrelay.domain.dashboards.schemas import ApplicationOut, CompanyDashboard, CompanyOut
 from bugrelay.infra.db.database import Reader
 
 
@@ -32,14 +32,14 @@ async def get_application(reader: Reader, application_id: UUID) -> ApplicationOu
     return application
 
 
-async def get_dashboard(reader: Reader, company_id: UUID, *, role: str) -> Dashboard:
+async def get_dashboard(reader: Reader, company_id: UUID, *, role: str) -> CompanyDashboard:
     """A company's figures for a member with this role.
 
     Raises:
         CompanyNotFound
     """
     company = await get_company(reader, company_id)
-    return Dashboard(
+    return CompanyDashboard(
         company=company,
         user_role=role,
         bug_stats=company.bug_stats,

@@ -1,4 +1,4 @@
-"""What goes over the wire about moderation."""
+"""What is read of moderation, and what its use cases take."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, field
 
 from bugrelay.domain.bugs.schemas import BugItem, Status, UserRef
 from bugrelay.domain.moderation.models import Action, Resource
-from bugrelay.infra.pagination import PageLimit, PageQuery, Pagination
+from bugrelay.infra.pagination import PageLimit, PageQuery
 from bugrelay.infra.validation import Check, OneLine, utc_time
 
 FlagReason = Literal["spam", "abuse", "private_data", "duplicate", "other"]
@@ -91,12 +91,6 @@ class FlagOut(Struct, kw_only=True):
     created_at: datetime
 
 
-class FlagResponse(Struct):
-    message: str
-    flag_id: UUID
-    reason: str
-
-
 class ModeratedBug(BugItem, kw_only=True):
     """A bug as moderators see it; `flags` are the latest fifty."""
 
@@ -106,61 +100,6 @@ class ModeratedBug(BugItem, kw_only=True):
     removed_reason: str | None
     merged_into_id: UUID | None
     contact_email: str | None
-
-
-class ModeratedBugList(Struct):
-    bugs: list[ModeratedBug]
-    pagination: Pagination
-
-
-class BugAct(Struct):
-    message: str
-    bug_id: UUID
-    reason: str
-
-
-class BugRestored(Struct):
-    message: str
-    bug_id: UUID
-
-
-class MergeAct(Struct):
-    message: str
-    source_bug_id: UUID
-    target_bug_id: UUID
-    reason: str
-
-
-class UnmergeAct(MergeAct):
-    bug_id: UUID
-
-
-class CommentAct(Struct):
-    message: str
-    comment_id: UUID
-    reason: str
-
-
-class UserAct(Struct):
-    message: str
-    user_id: UUID
-    reason: str
-
-
-class BanAct(UserAct):
-    until: datetime | None
-
-
-class CompanyAct(Struct):
-    message: str
-    company_id: UUID
-    reason: str
-
-
-class ApplicationAct(Struct):
-    message: str
-    application_id: UUID
-    company_id: UUID | None
 
 
 class Stats(Struct):
@@ -201,13 +140,3 @@ class AuditEntry(Struct, kw_only=True):
     ip_address: str | None
     user_agent: str | None
     created_at: datetime
-
-
-class AuditList(Struct):
-    logs: list[AuditEntry]
-    pagination: Pagination
-
-
-class Dashboard(Struct):
-    stats: Stats
-    recent_activity: list[AuditEntry]

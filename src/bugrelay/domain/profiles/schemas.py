@@ -1,4 +1,4 @@
-"""What goes over the wire about a profile."""
+"""What is read of a profile."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from uuid import UUID
 from msgspec import Struct
 
 from bugrelay.domain.accounts.schemas import Account, Secret
-from bugrelay.infra.pagination import Pagination
 from bugrelay.infra.text.markdown import RenderedHtml
 
 
@@ -33,15 +32,6 @@ class Profile(Account, kw_only=True):
     company_memberships: list[Membership]
 
 
-class ProfileResponse(Struct):
-    user: Profile
-
-
-class ProfileChanged(Struct):
-    message: str
-    user: Profile
-
-
 class EraseAccount(Struct):
     """`DELETE /users/me`."""
 
@@ -61,10 +51,6 @@ class PublicProfile(Struct):
     comment_count: int
 
 
-class PublicProfileResponse(Struct):
-    user: PublicProfile
-
-
 class BugRef(Struct):
     id: UUID
     title: str
@@ -77,11 +63,6 @@ class MyVote(Struct):
     voted_at: datetime
 
 
-class MyVoteList(Struct):
-    votes: list[MyVote]
-    pagination: Pagination
-
-
 class MyComment(Struct):
     id: UUID
     content: str
@@ -90,8 +71,3 @@ class MyComment(Struct):
     created_at: datetime
     edited_at: datetime | None
     bug: BugRef
-
-
-class MyCommentList(Struct):
-    comments: list[MyComment]
-    pagination: Pagination

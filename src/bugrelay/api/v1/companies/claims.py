@@ -6,11 +6,11 @@ from litestar import Controller, Response, post
 from litestar.params import JSONBody
 
 from bugrelay.api.v1.guards.companies import load_company
+from bugrelay.api.v1.responses import ClaimResponse, CompanyChangedResponse
 from bugrelay.domain.companies.repository import CompanyState
-from bugrelay.domain.companies.schemas import ClaimCompany, ClaimResponse, OpenedClaim, VerifyCompany
+from bugrelay.domain.companies.schemas import ClaimCompany, OpenedClaim, VerifyCompany
 from bugrelay.domain.companies.service import claims
 from bugrelay.domain.companies.service.domain_verification import publication
-from bugrelay.domain.dashboards.schemas import CompanyChangedResponse
 from bugrelay.domain.dashboards.service import get_company
 from bugrelay.errors import RateLimitExceeded, ValidationFailed
 from bugrelay.http.request import ApiRequest

@@ -13,16 +13,12 @@ from litestar.params import JSONBody
 
 from bugrelay.api.v1.companies.figures import figures_response
 from bugrelay.api.v1.guards.companies import require_company_admin
+from bugrelay.api.v1.responses import CompanyChangedResponse, CompanyList, CompanyResponse
 from bugrelay.domain.companies.repository import CompanyState
 from bugrelay.domain.companies.schemas import ChangeCompany
 from bugrelay.domain.companies.service.profile import change_company
 from bugrelay.domain.dashboards import cache, repository, service
-from bugrelay.domain.dashboards.schemas import (
-    CompanyChangedResponse,
-    CompanyList,
-    CompanyQuery,
-    CompanyResponse,
-)
+from bugrelay.domain.dashboards.schemas import CompanyQuery
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response, to_json
 from bugrelay.http.routes import Route, anyone, users

@@ -6,18 +6,10 @@ from litestar import Controller, Response, delete, get, post
 from litestar.params import JSONBody
 
 from bugrelay.api.v1.guards.bugs import load_bug
+from bugrelay.api.v1.responses import BugAct, BugRestoredAct, MergeAct, ModeratedBugList, UnmergeAct
 from bugrelay.domain.bugs.schemas import BugState
 from bugrelay.domain.moderation.repository import list_moderated
-from bugrelay.domain.moderation.schemas import (
-    BugAct,
-    BugRestored,
-    Merge,
-    MergeAct,
-    ModeratedBugList,
-    ModerationQuery,
-    Reason,
-    UnmergeAct,
-)
+from bugrelay.domain.moderation.schemas import Merge, ModerationQuery, Reason
 from bugrelay.domain.moderation.service import flags, merging, removal
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response
@@ -63,11 +55,11 @@ class BugModerationController(Controller):
     @Route(access=admins(), loads=load_bug)
     async def restore_bug(
         self, request: ApiRequest, viewer: SignedInViewer, bug: BugState
-    ) -> Response[BugRestored]:
+    ) -> Response[BugRestoredAct]:
         """Bring a removed bug back."""
         async with request.platform.work() as work:
             await removal.restore_bug(work, viewer.user_id, bug.id)
-        return json_response(BugRestored("Bug restored successfully", bug.id))
+        return json_response(BugRestoredAct("Bug restored successfully", bug.id))
 
     @post("/merge", status_code=200)
     @Route(access=admins(), errors=(404,))

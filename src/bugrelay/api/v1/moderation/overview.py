@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from litestar import Controller, Response, get
 
+from bugrelay.api.v1.responses import AuditList, ModerationDashboard
 from bugrelay.domain.moderation.repository import dashboard_stats, list_audit
-from bugrelay.domain.moderation.schemas import AuditList, AuditQuery, Dashboard
+from bugrelay.domain.moderation.schemas import AuditQuery
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response
 from bugrelay.http.routes import Route, admins
@@ -18,11 +19,11 @@ class OverviewController(Controller):
 
     @get("/dashboard")
     @Route(access=admins())
-    async def get_moderation_dashboard(self, request: ApiRequest) -> Response[Dashboard]:
+    async def get_moderation_dashboard(self, request: ApiRequest) -> Response[ModerationDashboard]:
         """Show figures of the board, and the latest fifty acts."""
         database = request.platform.database
         latest, _ = await list_audit(database, AuditQuery())
-        return json_response(Dashboard(await dashboard_stats(database), latest))
+        return json_response(ModerationDashboard(await dashboard_stats(database), latest))
 
     @get("/audit-logs")
     @Route(access=admins(), query=AuditQuery)

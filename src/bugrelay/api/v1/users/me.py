@@ -7,20 +7,21 @@ from typing import Any
 from litestar import Controller, Response, delete, get, put
 from litestar.params import JSONBody
 
+from bugrelay.api.v1.responses import (
+    BugList,
+    MyCommentList,
+    MyVoteList,
+    ProfileChangedResponse,
+    ProfileResponse,
+)
 from bugrelay.domain.accounts.schemas import ProfileChange
 from bugrelay.domain.accounts.service import change_profile, registration
 from bugrelay.domain.accounts.service.password_check import check_current_password
-from bugrelay.domain.bugs.schemas import BugList, BugQuery
+from bugrelay.domain.bugs.schemas import BugQuery
 from bugrelay.domain.bugs.search.service import list_bugs
 from bugrelay.domain.profiles import repository
 from bugrelay.domain.profiles.export import export_of
-from bugrelay.domain.profiles.schemas import (
-    EraseAccount,
-    MyCommentList,
-    MyVoteList,
-    ProfileChanged,
-    ProfileResponse,
-)
+from bugrelay.domain.profiles.schemas import EraseAccount
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import Message, json_response
 from bugrelay.http.routes import Route, users
@@ -53,12 +54,12 @@ class MyController(Controller):
     @Route(access=users())
     async def update_profile(
         self, request: ApiRequest, viewer: SignedInViewer, data: JSONBody[ProfileChange]
-    ) -> Response[ProfileChanged]:
+    ) -> Response[ProfileChangedResponse]:
         """Change my profile; what is absent stays as it is."""
         async with request.platform.work() as work:
             await change_profile(work, viewer.user_id, data)
             profile = await repository.profile_of(work.reader, viewer.user_id)
-        return json_response(ProfileChanged("Profile updated successfully", profile))
+        return json_response(ProfileChangedResponse("Profile updated successfully", profile))
 
     @get("/users/me/bugs")
     @Route(access=users(), query=CursorQuery)

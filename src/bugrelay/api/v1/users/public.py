@@ -6,9 +6,9 @@ from uuid import UUID
 
 from litestar import Controller, Response, get
 
+from bugrelay.api.v1.responses import PublicProfileResponse
 from bugrelay.domain.accounts.errors import UserNotFound
 from bugrelay.domain.profiles import repository
-from bugrelay.domain.profiles.schemas import PublicProfileResponse
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response
 from bugrelay.http.routes import Route, anyone
