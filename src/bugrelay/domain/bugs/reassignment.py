@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.bugs.models import Bug
+from bugrelay.domain.bugs.repository import lock_company_of_application, lock_misassigned
 from bugrelay.domain.companies.events import ApplicationAssigned
-from bugrelay.domain.companies.models import Application
 from bugrelay.infra.events import EventBus
 from bugrelay.infra.jobs.queue import JobQueue
 from bugrelay.infra.jobs.tasks import Tasks
@@ -26,17 +26,8 @@ JOB = "bugs.follow_application"
 
 async def reassign_batch(session: AsyncSession, application_id: UUID) -> bool:
     """Assign bugs to the company that stands behind their application now; True when some may be left."""
-    company_id = await session.scalar(
-        select(Application.company_id).where(Application.id == application_id).with_for_update(read=True)
-    )
-    astray = (
-        select(Bug.id)
-        .where(Bug.application_id == application_id, Bug.assigned_company_id.is_distinct_from(company_id))
-        .order_by(Bug.id)
-        .limit(BATCH)
-        .with_for_update(key_share=True)
-    )
-    bug_ids = (await session.scalars(astray)).all()
+    company_id = await lock_company_of_application(session, application_id)
+    bug_ids = await lock_misassigned(session, application_id, company_id=company_id, limit=BATCH)
     await session.execute(
         update(Bug).where(Bug.id.in_(bug_ids)).values(assigned_company_id=company_id),
         execution_options={"synchronize_session": False},

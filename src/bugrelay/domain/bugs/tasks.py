@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import delete, func, select, text, tuple_, update
+from sqlalchemy import delete, func, text, tuple_, update
 
 from bugrelay.domain.bugs import reassignment
-from bugrelay.domain.bugs.models import Bug, CaptchaToken, Vote
+from bugrelay.domain.bugs.models import CaptchaToken, Vote
+from bugrelay.domain.bugs.repository import aged_votes, lock_bugs_for_votes
 from bugrelay.domain.bugs.search.counting import count_total, keep_totals
 from bugrelay.domain.bugs.search.totals import COUNT_JOB
 from bugrelay.domain.bugs.similar.tasks import fold_similar
@@ -27,20 +28,12 @@ async def age_votes(platform: Platform) -> None:
     """Votes older than thirty days leave the count that `trending` sorts by."""
     while True:
         async with platform.work() as work:
-            aged = (
-                select(Vote.bug_id, Vote.user_id)
-                .where(Vote.is_recent, Vote.created_at <= func.now() - RECENT)
-                .order_by(Vote.created_at)
-                .limit(BATCH)
-            )
-            votes = (await work.session.execute(aged)).all()
-            # Bugs before their votes, in the order of their ids, as whoever votes, bans or merges locks them.
-            bugs = select(Bug.id).where(Bug.id.in_({bug_id for bug_id, _ in votes})).order_by(Bug.id)
-            await work.session.execute(bugs.with_for_update(key_share=True))
+            votes = await aged_votes(work, age=RECENT, limit=BATCH)
+            await lock_bugs_for_votes(work, (vote.bug_id for vote in votes))
             # The date is written as it is: the database's own rule says what is recent, and moves the count.
             await work.session.execute(
                 update(Vote)
-                .where(tuple_(Vote.bug_id, Vote.user_id).in_(votes))
+                .where(tuple_(Vote.bug_id, Vote.user_id).in_([(vote.bug_id, vote.user_id) for vote in votes]))
                 .values(created_at=Vote.created_at)
                 .execution_options(synchronize_session=False)
             )

@@ -10,12 +10,49 @@ from msgspec import Meta, Struct, field
 
 from bugrelay.domain.bugs.schemas import BugItem, Status, UserRef
 from bugrelay.domain.moderation.models import Action, Resource
+from bugrelay.infra.db.query import Row
 from bugrelay.infra.pagination import PageLimit, PageQuery
 from bugrelay.infra.validation import Check, OneLine, utc_time
 
 FlagReason = Literal["spam", "abuse", "private_data", "duplicate", "other"]
 ReasonText = Annotated[str, Meta(min_length=1, max_length=500)]
 Time = Annotated[datetime, Meta(tz=True)]
+
+
+class BanState(Row):
+    """Whether a user can be banned, and is."""
+
+    is_admin: bool
+    banned_at: datetime | None
+    banned_until: datetime | None
+
+    @property
+    def ban(self) -> dict[str, Any]:
+        return {"banned_at": self.banned_at, "banned_until": self.banned_until}
+
+
+class RemovalState(Row):
+    """Whether a comment is removed, and by whom: `moderated_at` is null for what its author withdrew."""
+
+    bug_id: UUID
+    removed_at: datetime | None
+    moderated_at: datetime | None
+
+
+class ModeratedState(Row):
+    """What an act of moderation looks at in a bug."""
+
+    id: UUID
+    title: str
+    removed_at: datetime | None
+    removed_reason: str | None
+    merged_into_id: UUID | None
+    merged_at: datetime | None
+    assigned_company_id: UUID | None
+
+    @property
+    def is_removed(self) -> bool:
+        return self.removed_at is not None
 
 
 def _in_future(value: datetime) -> datetime:

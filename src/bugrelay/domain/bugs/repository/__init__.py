@@ -13,7 +13,6 @@ from bugrelay.domain.bugs.repository.bugs import (
     bug_state,
     correctable_fields,
     find_bug,
-    has_voted,
     item_of,
     joined,
     lock_bug,
@@ -28,12 +27,15 @@ from bugrelay.domain.bugs.repository.comments import (
     lock_bug_of_comment,
 )
 from bugrelay.domain.bugs.repository.history import list_history
+from bugrelay.domain.bugs.repository.reassignment import lock_company_of_application, lock_misassigned
 from bugrelay.domain.bugs.repository.tags import list_tags
+from bugrelay.domain.bugs.repository.votes import aged_votes, has_voted, lock_bugs_for_votes
 
 __all__ = [
     "ITEM_COLUMNS",
     "BugRecord",
     "ItemRow",
+    "aged_votes",
     "bug_state",
     "comment_state",
     "correctable_fields",
@@ -51,6 +53,9 @@ __all__ = [
     "list_tags",
     "lock_bug",
     "lock_bug_of_comment",
+    "lock_bugs_for_votes",
+    "lock_company_of_application",
+    "lock_misassigned",
     "type_of_file",
     "visible_bug",
     "wait_for_tables",

@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from msgspec.structs import asdict
-from sqlalchemy import bindparam, literal_column, select, text
+from sqlalchemy import bindparam, select, text
 
 from bugrelay.domain.accounts.models import User
-from bugrelay.domain.bugs.models import Bug, BugText, Vote
+from bugrelay.domain.bugs.models import Bug, BugText
 from bugrelay.domain.bugs.schemas import (
     ApplicationRef,
     BugItem,
@@ -70,18 +70,6 @@ async def lock_bug(
     await wait_for_tables(work, *before_writing)
     bug = await work.row(_LOCKED_STATE, {"bug_id": bug_id})
     return bug if bug is not None and is_listed(bug) else None
-
-
-_VOTED = Query(
-    select(literal_column("1")).where(
-        Vote.bug_id == bindparam("bug_id"), Vote.user_id == bindparam("user_id")
-    ),
-    int,
-)
-
-
-async def has_voted(reader: Reader, *, bug_id: UUID, user_id: UUID) -> bool:
-    return await reader.row(_VOTED, {"bug_id": bug_id, "user_id": user_id}) is not None
 
 
 # --- what is shown --------------------------------------------------------------------------------------------------

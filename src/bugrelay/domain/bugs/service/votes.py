@@ -20,7 +20,8 @@ from bugrelay.domain.bugs.errors import BugNotFound
 from bugrelay.domain.bugs.events import VoteCast, VoteWithdrawn
 from bugrelay.errors import AccountBanned, BugRelayError, InvalidToken, ServiceUnavailable
 from bugrelay.infra.coalescing import Coalescer
-from bugrelay.infra.db.database import Database, Query, Reader
+from bugrelay.infra.db.database import Database
+from bugrelay.infra.db.query import Query, Reader, Row
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.events import EventBus
 
@@ -32,7 +33,18 @@ _OUTCOME = func.vote(
     bindparam("voters", type_=ARRAY(Uuid)),
     bindparam("wanted", type_=ARRAY(Text)),
 ).table_valued("refused", "voted", "changed", "votes")
-_VOTE = Query(select(_OUTCOME))
+
+
+class _VoteRow(Row):
+    """What the function gives for each voter; `refused` says why nothing was done."""
+
+    refused: str | None
+    voted: bool
+    changed: bool
+    votes: int
+
+
+_VOTE = Query(select(_OUTCOME), _VoteRow)
 _REFUSALS: dict[str, type[BugRelayError]] = {"account": InvalidToken, "banned": AccountBanned}
 _NO_BUG = "BR404"  # the function's own error code
 
@@ -170,12 +182,10 @@ async def _voted(where: Reader, bug_id: UUID, requests: Sequence[VoteRequest]) -
         if error.sqlstate == _NO_BUG:
             raise BugNotFound from error
         raise
-    return [_outcome(*row) for row in rows]
+    return [_outcome(row) for row in rows]
 
 
-def _outcome(
-    refused: str | None, voted: bool, changed: bool, vote_count: int
-) -> VoteOutcome | BugRelayError | None:
-    if refused == "busy":
+def _outcome(row: _VoteRow) -> VoteOutcome | BugRelayError | None:
+    if row.refused == "busy":
         return None
-    return _REFUSALS[refused]() if refused else VoteOutcome(voted, changed, vote_count)
+    return _REFUSALS[row.refused]() if row.refused else VoteOutcome(row.voted, row.changed, row.votes)

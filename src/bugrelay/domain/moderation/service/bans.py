@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, cast, select, update
+from sqlalchemy import Integer, cast, update
 
 from bugrelay.domain.accounts.errors import UserNotFound
 from bugrelay.domain.accounts.models import User
@@ -15,23 +13,14 @@ from bugrelay.domain.accounts.service.sessions import end_all_sessions
 from bugrelay.domain.bugs.events import VotesReinstated, VotesSuspended
 from bugrelay.domain.bugs.models import Bug, Vote
 from bugrelay.domain.moderation.events import UserBanned, UserUnbanned
+from bugrelay.domain.moderation.repository import lock_bugs_voted_for, lock_user
+from bugrelay.domain.moderation.schemas import BanState
 from bugrelay.domain.moderation.service.audit import write_audit
 from bugrelay.domain.moderation.service.lock import acquire_moderation_lock, begin_act
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 _UNSYNCHRONISED = {"synchronize_session": False}
-
-
-@dataclass(frozen=True)
-class _UserState:
-    is_admin: bool
-    banned_at: datetime | None
-    banned_until: datetime | None
-
-    @property
-    def ban(self) -> dict[str, Any]:
-        return {"banned_at": self.banned_at, "banned_until": self.banned_until}
 
 
 async def ban_user(
@@ -85,7 +74,7 @@ async def lift_ended_ban(work: UnitOfWork, user_id: UUID) -> None:
 
 
 async def _lift(
-    work: UnitOfWork, admin_id: UUID | None, user_id: UUID, user: _UserState, *, reason: str
+    work: UnitOfWork, admin_id: UUID | None, user_id: UUID, user: BanState, *, reason: str
 ) -> None:
     await _set_ban(work, user_id, banned_at=None, banned_until=None)
     bug_ids = await _count_votes(work, user_id, counted=True)
@@ -105,18 +94,11 @@ async def _lift(
         work.record(VotesReinstated(user_id=user_id, bug_ids=bug_ids, actor_id=admin_id))
 
 
-async def _lock_user(work: UnitOfWork, user_id: UUID) -> _UserState:
-    """Locked as by `lock_active_user`: no vote or comment of theirs can be under way."""
-    row = (
-        await work.session.execute(
-            select(User.is_admin, User.banned_at, User.banned_until)
-            .where(User.id == user_id)
-            .with_for_update(key_share=True)
-        )
-    ).one_or_none()
-    if row is None:
+async def _lock_user(work: UnitOfWork, user_id: UUID) -> BanState:
+    user = await lock_user(work, user_id)
+    if user is None:
         raise UserNotFound
-    return _UserState(*row)
+    return user
 
 
 async def _set_ban(
@@ -130,10 +112,7 @@ async def _set_ban(
 
 async def _count_votes(work: UnitOfWork, user_id: UUID, *, counted: bool) -> tuple[UUID, ...]:
     """Let all votes of the user count, or none; the counters of their bugs follow. Gives those bugs."""
-    theirs = select(Vote.bug_id).where(Vote.user_id == user_id, Vote.counted.is_not(counted))
-    await work.session.execute(
-        select(Bug.id).where(Bug.id.in_(theirs)).order_by(Bug.id).with_for_update(key_share=True)
-    )
+    await lock_bugs_voted_for(work, user_id, counted=counted)
     turned = (
         update(Vote)
         .where(Vote.user_id == user_id, Vote.counted.is_not(counted))

@@ -8,11 +8,11 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs.errors import BugNotFound, CommentNotFound
-from bugrelay.domain.bugs.models import Bug
 from bugrelay.domain.bugs.repository import comment_state
 from bugrelay.domain.moderation.errors import AlreadyFlagged
 from bugrelay.domain.moderation.events import BugFlagged, CommentFlagged
 from bugrelay.domain.moderation.models import Flag
+from bugrelay.domain.moderation.repository import lock_flagged_bug
 from bugrelay.domain.moderation.service.audit import write_audit
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
@@ -74,7 +74,7 @@ async def flag_as_admin(work: UnitOfWork, admin_id: UUID, bug_id: UUID, *, reaso
         BugNotFound, AccountBanned
     """
     await lock_active_user(work, admin_id)
-    if await work.session.get(Bug, bug_id, with_for_update={"key_share": True, "read": True}) is None:
+    if not await lock_flagged_bug(work, bug_id):
         raise BugNotFound
     flag = insert(Flag).values(id=new_id(), bug_id=bug_id, user_id=admin_id, by_admin=True, reason=reason)
     await work.session.execute(

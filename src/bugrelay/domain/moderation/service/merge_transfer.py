@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import aliased
 
 from bugrelay.domain.bugs.models import Attachment, Bug, Comment, Vote
-from bugrelay.domain.moderation.service.merge_chain import ModeratedState
+from bugrelay.domain.moderation.schemas import ModeratedState
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 _UNSYNCHRONISED = {"synchronize_session": False}

@@ -14,15 +14,11 @@ from bugrelay.domain.moderation.errors import (
     SourceBugNotFound,
     TargetBugNotFound,
 )
+from bugrelay.domain.moderation.repository import lock_bugs, lock_chain
+from bugrelay.domain.moderation.schemas import ModeratedState
 from bugrelay.domain.moderation.service.audit import write_audit
 from bugrelay.domain.moderation.service.lock import begin_act
-from bugrelay.domain.moderation.service.merge_chain import (
-    ModeratedState,
-    displayed_on,
-    lock_bugs,
-    lock_chain,
-    recount,
-)
+from bugrelay.domain.moderation.service.merge_chain import displayed_on, recount
 from bugrelay.domain.moderation.service.merge_transfer import (
     add_votes,
     restore_content,

@@ -8,7 +8,8 @@ from uuid import UUID
 from sqlalchemy import ScalarSelect, func, insert, select, update
 
 from bugrelay.domain.bugs.models import BugMerge, Comment
-from bugrelay.domain.moderation.service.merge_chain import ModeratedState
+from bugrelay.domain.bugs.visibility import COMMENT_SHOWN
+from bugrelay.domain.moderation.schemas import ModeratedState
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.text.markdown import render
@@ -29,9 +30,7 @@ async def write_note(work: UnitOfWork, source: ModeratedState, target_id: UUID) 
 async def hide_note(work: UnitOfWork, bug_id: UUID) -> None:
     """Take away what says that the bug was merged; `recount` counts it out."""
     await work.session.execute(
-        update(Comment)
-        .where(Comment.id == _note_of(bug_id), Comment.removed_at.is_(None))
-        .values(removed_at=func.now()),
+        update(Comment).where(Comment.id == _note_of(bug_id), COMMENT_SHOWN).values(removed_at=func.now()),
         execution_options=_UNSYNCHRONISED,
     )
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs.errors import BugNotFound, CommentNotFound
 from bugrelay.domain.bugs.events import BugRemoved, BugRestored, CommentRemoved, CommentRestored
 from bugrelay.domain.bugs.models import Bug, Comment
-from bugrelay.domain.bugs.repository import lock_bug_of_comment
 from bugrelay.domain.moderation.errors import AlreadyRemoved, BugNotDeleted, CommentNotDeleted
+from bugrelay.domain.moderation.repository import lock_chain, lock_comment
+from bugrelay.domain.moderation.schemas import ModeratedState, RemovalState
 from bugrelay.domain.moderation.service.audit import write_audit
 from bugrelay.domain.moderation.service.lock import begin_act
-from bugrelay.domain.moderation.service.merge_chain import ModeratedState, displayed_on, lock_chain, recount
+from bugrelay.domain.moderation.service.merge_chain import displayed_on, recount
 from bugrelay.domain.moderation.service.merge_transfer import restore_content, transfer_content
 from bugrelay.domain.moderation.service.notes import hide_note, show_note
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -111,13 +111,6 @@ async def _set_removed(
     )
 
 
-@dataclass(frozen=True)
-class _CommentState:
-    bug_id: UUID
-    removed_at: datetime | None
-    moderated_at: datetime | None
-
-
 async def remove_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID, *, reason: str) -> None:
     """The comment is shown and counted no more.
 
@@ -178,16 +171,12 @@ async def restore_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID, *,
     )
 
 
-async def _lock_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID) -> _CommentState:
+async def _lock_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID) -> RemovalState:
     await lock_active_user(work, admin_id)
-    if await lock_bug_of_comment(work, comment_id) is None:
+    comment = await lock_comment(work, comment_id)
+    if comment is None:
         raise CommentNotFound
-    row = await work.session.execute(
-        select(Comment.bug_id, Comment.removed_at, Comment.moderated_at)
-        .where(Comment.id == comment_id)
-        .with_for_update()
-    )
-    return _CommentState(*row.one())
+    return comment
 
 
 async def _set_comment_removed(

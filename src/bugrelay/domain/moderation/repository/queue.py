@@ -1,8 +1,7 @@
-"""Every SELECT of moderation: the queue, the audit log, the dashboard, and who or what an act is about."""
+"""The queue of the moderators: bugs whatever their state, and what is flagged on them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -15,7 +14,6 @@ from msgspec.structs import asdict
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
-    DateTime,
     FromClause,
     Integer,
     Text,
@@ -23,30 +21,23 @@ from sqlalchemy import (
     any_,
     bindparam,
     func,
-    literal_column,
     not_,
-    or_,
     select,
     union_all,
 )
 
 from bugrelay.domain.accounts.models import User
-from bugrelay.domain.bugs.models import Bug, BugSearch, BugText, Comment, Vote
+from bugrelay.domain.bugs.models import Bug, BugSearch, BugText, Comment
 from bugrelay.domain.bugs.repository import ITEM_COLUMNS, ItemRow, item_of, joined
 from bugrelay.domain.bugs.schemas import UserRef
 from bugrelay.domain.bugs.search.parser import parse_search
 from bugrelay.domain.bugs.search.statements import document_matches
 from bugrelay.domain.bugs.visibility import COMMENT_SHOWN, LISTED
-from bugrelay.domain.companies.models import Company
-from bugrelay.domain.moderation.models import AuditLog, Flag
+from bugrelay.domain.moderation.models import Flag
 from bugrelay.domain.moderation.schemas import (
-    AuditEntry,
-    AuditQuery,
-    AuditUser,
     FlagOut,
     ModeratedBug,
     ModerationQuery,
-    Stats,
 )
 from bugrelay.infra.db.like import contains
 from bugrelay.infra.db.query import Query, Reader, Row
@@ -54,39 +45,13 @@ from bugrelay.infra.db.query import Query, Reader, Row
 FLAGS_SHOWN = 50  # of one bug, in the queue
 _limit, _offset = bindparam("limit", type_=Integer), bindparam("offset", type_=Integer)
 
-# --- who and what ---------------------------------------------------------------------------------------------------
-
-_USER = Query(select(User.is_admin).where(User.id == bindparam("user_id")), bool)
-_COMMENT = Query(select(literal_column("1")).where(Comment.id == bindparam("comment_id")), int)
-_ENDED_BANS = Query(
-    select(User.id).where(User.banned_at.is_not(None), User.banned_until <= func.now()).order_by(User.id),
-    UUID,
-)
-
-
-async def is_admin(reader: Reader, user_id: UUID) -> bool | None:
-    """None for nobody."""
-    return await reader.row(_USER, {"user_id": user_id})
-
-
-async def has_comment(reader: Reader, comment_id: UUID) -> bool:
-    """Whether there is such a comment, be it withdrawn or removed."""
-    return await reader.row(_COMMENT, {"comment_id": comment_id}) is not None
-
-
-async def ended_bans(reader: Reader) -> Sequence[UUID]:
-    """The users whose ban has ended and is not lifted yet."""
-    return await reader.rows(_ENDED_BANS)
-
-
-# --- the queue ------------------------------------------------------------------------------------------------------
 
 # A flag of a comment is in the queue under the bug that the comment is shown with, while it is shown.
 _flags = union_all(
     select(Flag.id, Flag.bug_id.label("shown_with")).where(Flag.bug_id.is_not(None)),
     select(Flag.id, Comment.bug_id).join(Comment, Comment.id == Flag.comment_id).where(COMMENT_SHOWN),
 ).subquery("placed_flags")
-_counts = (
+flag_counts = (
     select(_flags.c.shown_with, func.count().label("flag_count"))
     .group_by(_flags.c.shown_with)
     .subquery("flag_counts")
@@ -132,7 +97,7 @@ def _spec_of(query: ModerationQuery) -> _QuerySpec:
 def _base(spec: _QuerySpec) -> tuple[FromClause, list[ColumnElement[bool]]]:
     source: Any = Bug.__table__
     if spec.flagged:
-        source = source.join(_counts, _counts.c.shown_with == Bug.id)
+        source = source.join(flag_counts, flag_counts.c.shown_with == Bug.id)
     return source, [_FILTERS[name] for name in spec.filters]
 
 
@@ -156,7 +121,7 @@ def _page_query(spec: _QuerySpec) -> Query[_ModeratedRow]:
     source, conditions = _base(spec)
     order: list[ColumnElement[Any]] = [Bug.created_at.desc(), Bug.id.desc()]
     if spec.flagged:
-        order.insert(0, _counts.c.flag_count.desc())
+        order.insert(0, flag_counts.c.flag_count.desc())
     page = (
         select(Bug.id.label("id"), func.row_number().over(order_by=order).label("position"))
         .select_from(source)
@@ -280,135 +245,3 @@ def _flag(row: _FlagRow) -> FlagOut:
         user=UserRef(row.user_id, row.username),
         created_at=row.created_at,
     )
-
-
-# --- the audit log --------------------------------------------------------------------------------------------------
-
-_AUDIT_FILTERS: dict[str, ColumnElement[bool]] = {
-    "action": AuditLog.action == bindparam("action"),
-    "resource": AuditLog.resource == bindparam("resource"),
-    "resource_id": AuditLog.resource_id == bindparam("resource_id"),
-    "user_id": AuditLog.user_id == bindparam("user_id"),
-    "since": AuditLog.created_at >= bindparam("since", type_=DateTime(timezone=True)),
-    "to": AuditLog.created_at < bindparam("to", type_=DateTime(timezone=True)),
-}
-
-
-class _AuditRow(Row):
-    """`username` and `email` are null together with `user_id`."""
-
-    id: UUID
-    action: str
-    resource: str
-    resource_id: UUID
-    details: str | None
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-    ip_address: str | None
-    user_agent: str | None
-    created_at: datetime
-    user_id: UUID | None
-    username: str
-    email: str
-
-
-@lru_cache(maxsize=128)
-def _audit_queries(filters: tuple[str, ...]) -> tuple[Query[int], Query[_AuditRow]]:
-    """How many rows fit, and a page of them, newest first."""
-    conditions = [_AUDIT_FILTERS[name] for name in filters]
-    total = select(func.count()).select_from(AuditLog).where(*conditions)
-    page = (
-        select(
-            AuditLog.id,
-            AuditLog.action,
-            AuditLog.resource,
-            AuditLog.resource_id,
-            AuditLog.details,
-            AuditLog.before,
-            AuditLog.after,
-            AuditLog.ip_address,
-            AuditLog.user_agent,
-            AuditLog.created_at,
-            AuditLog.user_id,
-            User.username,
-            User.email,
-        )
-        .outerjoin(User, User.id == AuditLog.user_id)
-        .where(*conditions)
-        .order_by(AuditLog.created_at.desc(), AuditLog.id.desc())
-        .limit(_limit)
-        .offset(_offset)
-    )
-    return Query(total, int), Query(page, _AuditRow)
-
-
-async def list_audit(reader: Reader, query: AuditQuery) -> tuple[list[AuditEntry], int]:
-    """A page of the log, newest first, and how many rows fit."""
-    wanted = {
-        "action": query.action,
-        "resource": query.resource,
-        "resource_id": query.resource_id,
-        "user_id": query.user_id,
-        "since": query.from_,
-        "to": query.to,
-    }
-    values = {name: value for name, value in wanted.items() if value is not None}
-    total_query, page_query = _audit_queries(tuple(values))
-    total = await reader.row(total_query, values) or 0
-    rows = await reader.rows(page_query, values | {"limit": query.limit, "offset": query.offset})
-    return [_entry(row) for row in rows], total
-
-
-def _entry(row: _AuditRow) -> AuditEntry:
-    return AuditEntry(
-        id=row.id,
-        action=row.action,
-        resource=row.resource,
-        resource_id=row.resource_id,
-        details=row.details,
-        before=row.before,
-        after=row.after,
-        ip_address=row.ip_address,
-        user_agent=row.user_agent,
-        created_at=row.created_at,
-        user=AuditUser(row.user_id, row.username, row.email or None) if row.user_id else None,
-    )
-
-
-# --- the dashboard --------------------------------------------------------------------------------------------------
-
-
-def _count(model: Any, *conditions: ColumnElement[bool]) -> Any:
-    return select(func.count()).select_from(model).where(*conditions).scalar_subquery()
-
-
-_DAY_AGO = literal_column("now() - interval '24 hours'", type_=DateTime(timezone=True))
-_STATS = Query(
-    select(
-        _count(Bug, LISTED).label("total_bugs"),
-        _count(Bug, LISTED, Bug.status == "open").label("open_bugs"),
-        _count(Bug.__table__.join(_counts, _counts.c.shown_with == Bug.id), LISTED).label("flagged_bugs"),
-        _count(Bug, Bug.removed_at.is_not(None)).label("removed_bugs"),
-        _count(User, User.erased_at.is_(None)).label("total_users"),
-        _count(
-            User,
-            User.banned_at.is_not(None),
-            or_(User.banned_until.is_(None), User.banned_until > func.now()),
-        ).label("banned_users"),
-        _count(Company).label("total_companies"),
-        _count(Company, Company.verified.is_(True)).label("verified_companies"),
-        _count(Bug, LISTED, Bug.created_at > _DAY_AGO).label("bugs_24h"),
-        # A vote that a merge brought is its source's own vote a second time.
-        _count(Vote, Vote.counted.is_(True), Vote.merged_from_id.is_(None), Vote.created_at > _DAY_AGO).label(
-            "votes_24h"
-        ),
-        _count(Comment, COMMENT_SHOWN, Comment.created_at > _DAY_AGO).label("comments_24h"),
-    ),
-    Stats,
-)
-
-
-async def dashboard_stats(reader: Reader) -> Stats:
-    stats = await reader.row(_STATS)
-    assert stats is not None  # noqa: S101 - a SELECT of counts has one row
-    return stats

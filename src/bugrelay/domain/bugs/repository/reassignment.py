@@ -1,0 +1,33 @@
+"""Bugs that are not assigned to the company behind their application; of a durable subscriber's session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bugrelay.domain.bugs.models import Bug
+from bugrelay.domain.companies.models import Application
+
+
+async def lock_company_of_application(session: AsyncSession, application_id: UUID) -> UUID | None:
+    """The company behind the application, kept from changing until the transaction ends."""
+    return await session.scalar(
+        select(Application.company_id).where(Application.id == application_id).with_for_update(read=True)
+    )
+
+
+async def lock_misassigned(
+    session: AsyncSession, application_id: UUID, *, company_id: UUID | None, limit: int
+) -> Sequence[UUID]:
+    """Bugs of the application that are assigned to another company than this one, in the order of their ids."""
+    misassigned = (
+        select(Bug.id)
+        .where(Bug.application_id == application_id, Bug.assigned_company_id.is_distinct_from(company_id))
+        .order_by(Bug.id)
+        .limit(limit)
+        .with_for_update(key_share=True)
+    )
+    return (await session.scalars(misassigned)).all()
