@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from bugrelay.infra.db.models import Base, CreatedAt, Id, Moment
 
-ROLES = ("admin", "member")
+ADMIN, MEMBER = ROLES = ("admin", "member")
 CLAIM_METHODS = ("mail", "dns", "file")
 
 

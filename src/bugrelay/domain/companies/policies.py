@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bugrelay.domain.companies.models import ADMIN
 from bugrelay.domain.companies.repository import ApplicationState, CompanyState
 from bugrelay.infra.viewer import Viewer
 
 
 def may_manage(company_role: str | None) -> bool:
     """The team and the profile: the company's admins. A role is one in a verified company."""
-    return company_role == "admin"
+    return company_role == ADMIN
 
 
 def may_link(

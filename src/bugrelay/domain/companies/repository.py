@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from msgspec import UNSET
-from sqlalchemy import Integer, Select, and_, bindparam, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Integer, Select, and_, bindparam, func, select
 
 from bugrelay.domain.accounts.models import User
 from bugrelay.domain.accounts.repository import ACTIVE
-from bugrelay.domain.companies.domains import email_domain
-from bugrelay.domain.companies.models import Application, Company, CompanyClaim, FormerMember, Member
+from bugrelay.domain.companies.models import (
+    ADMIN,
+    ROLES,
+    Application,
+    Company,
+    CompanyClaim,
+    FormerMember,
+    Member,
+)
 from bugrelay.domain.companies.schemas import FormerColleague, FormerTeamUser, TeamMember, TeamUser
-from bugrelay.infra.db.database import Query, Reader
+from bugrelay.domain.companies.visibility import (
+    EFFECTIVE,
+    claims_visible_to,
+    members_visible_to,
+    sees_who_counts,
+    visible_address_of_former,
+)
+from bugrelay.infra.db.query import Query, Reader, Row
 from bugrelay.infra.pagination import PageQuery
-
-# Whether a membership counts, but for the company's own verification; of statements that join the user.
-EFFECTIVE = or_(Member.email_key.is_(None), and_(User.is_email_verified, User.email_key == Member.email_key))
 
 # The company stands first: where the rows are locked, it is locked first, as by whoever changes its team.
 _ROLE = (
@@ -35,26 +45,24 @@ _ROLE = (
         EFFECTIVE,
     )
 )
-_ROLE_QUERY = Query(_ROLE)
+_ROLE_QUERY = Query(_ROLE, str)
+_LOCK_ROLE = Query(_ROLE.with_for_update(read=True, of=(Company, Member)), str)
 
 
 async def role_of(reader: Reader, *, user_id: UUID, company_id: UUID) -> str | None:
     """The user's role in a verified company, where their membership counts; any other gives no rights."""
-    row = await reader.row(_ROLE_QUERY, {"user_id": user_id, "company_id": company_id})
-    return row[0] if row else None
+    return await reader.row(_ROLE_QUERY, {"user_id": user_id, "company_id": company_id})
 
 
-async def lock_role_of(session: AsyncSession, *, user_id: UUID, company_id: UUID) -> str | None:
+async def lock_role_of(reader: Reader, *, user_id: UUID, company_id: UUID) -> str | None:
     """The same inside a transaction, kept from changing until it ends; `lock_active_user` alone locks the account."""
-    statement = _ROLE.with_for_update(read=True, of=(Company, Member))
-    return await session.scalar(statement, {"user_id": user_id, "company_id": company_id})
+    return await reader.row(_LOCK_ROLE, {"user_id": user_id, "company_id": company_id})
 
 
 # --- companies ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class CompanyState:
+class CompanyState(Row):
     """What rules about a company depend on."""
 
     id: UUID
@@ -62,60 +70,57 @@ class CompanyState:
     verified: bool
 
 
-_FACTS = select(Company.id, Company.domain, Company.verified).where(Company.id == bindparam("company_id"))
-_FACTS_QUERY = Query(_FACTS)
+_COMPANIES = select(Company.id, Company.domain, Company.verified)
+_COMPANY = _COMPANIES.where(Company.id == bindparam("company_id"))
+_COMPANY_QUERY = Query(_COMPANY, CompanyState)
+_LOCK_COMPANY = Query(_COMPANY.with_for_update(key_share=True), CompanyState)
+_COMPANY_AT_DOMAIN = Query(_COMPANIES.where(Company.domain == bindparam("domain")), CompanyState)
 
 
 async def company_state(reader: Reader, company_id: UUID) -> CompanyState | None:
-    row = await reader.row(_FACTS_QUERY, {"company_id": company_id})
-    return CompanyState(*row) if row else None
+    return await reader.row(_COMPANY_QUERY, {"company_id": company_id})
 
 
-async def lock_company(session: AsyncSession, company_id: UUID) -> CompanyState | None:
+async def lock_company(reader: Reader, company_id: UUID) -> CompanyState | None:
     """The facts, and the company's row kept to this transaction; reports that name the company go on."""
-    statement = _FACTS.with_for_update(key_share=True)
-    row = (await session.execute(statement, {"company_id": company_id})).one_or_none()
-    return CompanyState(*row) if row else None
+    return await reader.row(_LOCK_COMPANY, {"company_id": company_id})
 
 
-async def company_by_domain(session: AsyncSession, domain: str) -> Company | None:
-    return (await session.scalars(select(Company).where(Company.domain == domain))).one_or_none()
+async def company_at_domain(reader: Reader, domain: str) -> CompanyState | None:
+    return await reader.row(_COMPANY_AT_DOMAIN, {"domain": domain})
 
 
 # --- applications ---------------------------------------------------------------------------------------------------
 
 
-async def application_id_of(
-    session: AsyncSession, *, name_key: str, domain: str
-) -> tuple[UUID, UUID | None] | None:
-    """Id and company of the application with that name and domain.
+class NamedApplication(Row):
+    """The application that has a name and a domain, and the company behind it."""
+
+    id: UUID
+    company_id: UUID | None
+
+
+_NAMED = select(Application.id, Application.company_id).where(
+    Application.name_key == bindparam("name_key"), Application.domain == bindparam("domain")
+)
+_NAMED_QUERY = Query(_NAMED, NamedApplication)
+_LOCK_NAMED = Query(_NAMED.with_for_update(read=True), NamedApplication)
+
+
+async def lock_named_application(reader: Reader, *, name_key: str, domain: str) -> NamedApplication | None:
+    """The application with that name and domain.
 
     The row is kept from being linked elsewhere until the transaction ends: a bug that is being reported is seen by a
     link that comes later, or sees the one that came before.
     """
-    row = (
-        await session.execute(
-            select(Application.id, Application.company_id)
-            .where(Application.name_key == name_key, Application.domain == domain)
-            .with_for_update(read=True)
-        )
-    ).one_or_none()
-    return (row.id, row.company_id) if row else None
-
-
-_EXISTS = Query(
-    select(Application.id).where(
-        Application.name_key == bindparam("name_key"), Application.domain == bindparam("domain")
-    )
-)
+    return await reader.row(_LOCK_NAMED, {"name_key": name_key, "domain": domain})
 
 
 async def application_exists(reader: Reader, *, name_key: str, domain: str) -> bool:
-    return await reader.row(_EXISTS, {"name_key": name_key, "domain": domain}) is not None
+    return await reader.row(_NAMED_QUERY, {"name_key": name_key, "domain": domain}) is not None
 
 
-@dataclass(frozen=True)
-class ApplicationState:
+class ApplicationState(Row):
     """What rules about an application depend on; `domain` is '' for one without a URL."""
 
     id: UUID
@@ -126,19 +131,17 @@ class ApplicationState:
 _APPLICATION = select(Application.id, Application.domain, Application.company_id).where(
     Application.id == bindparam("application_id")
 )
-_APPLICATION_QUERY = Query(_APPLICATION)
+_APPLICATION_QUERY = Query(_APPLICATION, ApplicationState)
+_LOCK_APPLICATION = Query(_APPLICATION.with_for_update(key_share=True), ApplicationState)
 
 
 async def application_state(reader: Reader, application_id: UUID) -> ApplicationState | None:
-    row = await reader.row(_APPLICATION_QUERY, {"application_id": application_id})
-    return ApplicationState(*row) if row else None
+    return await reader.row(_APPLICATION_QUERY, {"application_id": application_id})
 
 
-async def lock_application(session: AsyncSession, application_id: UUID) -> ApplicationState | None:
+async def lock_application(reader: Reader, application_id: UUID) -> ApplicationState | None:
     """The facts, and the application's row kept to this transaction: reports that name it wait."""
-    statement = _APPLICATION.with_for_update(key_share=True)
-    row = (await session.execute(statement, {"application_id": application_id})).one_or_none()
-    return ApplicationState(*row) if row else None
+    return await reader.row(_LOCK_APPLICATION, {"application_id": application_id})
 
 
 # --- claims ---------------------------------------------------------------------------------------------------------
@@ -146,40 +149,33 @@ async def lock_application(session: AsyncSession, application_id: UUID) -> Appli
 _OPEN = and_(CompanyClaim.used_at.is_(None), CompanyClaim.expires_at > func.now())
 
 
+_OWN_CLAIM = select(CompanyClaim.id).where(
+    claims_visible_to(bindparam("user_id")), CompanyClaim.company_id == bindparam("company_id"), _OPEN
+)
+_CLAIM_OF_TOKEN = Query(
+    _OWN_CLAIM.where(CompanyClaim.token_hash == bindparam("token_hash"), CompanyClaim.method == "mail"), UUID
+)
+_PUBLISHED_CLAIM = Query(_OWN_CLAIM.where(CompanyClaim.method == bindparam("method")), UUID)
+
+
 async def claim_of_token(
-    session: AsyncSession, *, company_id: UUID, user_id: UUID, token_hash: bytes
+    reader: Reader, *, company_id: UUID, user_id: UUID, token_hash: bytes
 ) -> UUID | None:
     """The user's open claim of the company by mail, if this is its token.
 
     A claim by a published proof has a token too, which its claimant was told: it proves nothing when it is sent here.
     """
-    return await session.scalar(
-        select(CompanyClaim.id).where(
-            CompanyClaim.company_id == company_id,
-            CompanyClaim.user_id == user_id,
-            CompanyClaim.token_hash == token_hash,
-            CompanyClaim.method == "mail",
-            _OPEN,
-        )
-    )
+    values = {"company_id": company_id, "user_id": user_id, "token_hash": token_hash}
+    return await reader.row(_CLAIM_OF_TOKEN, values)
 
 
-async def published_claim(
-    session: AsyncSession, *, company_id: UUID, user_id: UUID, method: str
-) -> UUID | None:
+async def published_claim(reader: Reader, *, company_id: UUID, user_id: UUID, method: str) -> UUID | None:
     """The user's open claim of the company by a proof published that way."""
-    return await session.scalar(
-        select(CompanyClaim.id).where(
-            CompanyClaim.company_id == company_id,
-            CompanyClaim.user_id == user_id,
-            CompanyClaim.method == method,
-            _OPEN,
-        )
-    )
+    values = {"company_id": company_id, "user_id": user_id, "method": method}
+    return await reader.row(_PUBLISHED_CLAIM, values)
 
 
-@dataclass(frozen=True)
-class ClaimState:
+class ClaimState(Row):
     """An open claim of a company that nobody has verified, and who makes it."""
 
     id: UUID
@@ -205,13 +201,13 @@ _CLAIM = Query(
     )
     .join(Company, Company.id == CompanyClaim.company_id)
     .join(User, User.id == CompanyClaim.user_id)
-    .where(CompanyClaim.id == bindparam("claim_id"), _OPEN, Company.verified.is_(False))
+    .where(CompanyClaim.id == bindparam("claim_id"), _OPEN, Company.verified.is_(False)),
+    ClaimState,
 )
 
 
 async def open_claim(reader: Reader, claim_id: UUID) -> ClaimState | None:
-    row = await reader.row(_CLAIM, {"claim_id": claim_id})
-    return ClaimState(*row) if row else None
+    return await reader.row(_CLAIM, {"claim_id": claim_id})
 
 
 _CLAIMS_TO_CHECK = Query(
@@ -219,16 +215,29 @@ _CLAIMS_TO_CHECK = Query(
     .join(Company, Company.id == CompanyClaim.company_id)
     .where(CompanyClaim.method != "mail", _OPEN, Company.verified.is_(False))
     .order_by(CompanyClaim.checked_at.asc().nulls_first(), CompanyClaim.id)
-    .limit(bindparam("limit", type_=Integer))
+    .limit(bindparam("limit", type_=Integer)),
+    UUID,
 )
 
 
-async def claims_to_check(reader: Reader, *, limit: int) -> list[UUID]:
+async def claims_to_check(reader: Reader, *, limit: int) -> Sequence[UUID]:
     """Open claims whose proof is to be looked for, those first that have waited longest."""
-    return [row[0] for row in await reader.rows(_CLAIMS_TO_CHECK, {"limit": limit})]
+    return await reader.rows(_CLAIMS_TO_CHECK, {"limit": limit})
 
 
 # --- teams ----------------------------------------------------------------------------------------------------------
+
+
+class _MemberRow(Row):
+    id: UUID
+    company_id: UUID
+    user_id: UUID
+    role: str
+    added_at: datetime
+    effective: bool
+    username: str
+    email: str
+
 
 _MEMBERS = (
     select(
@@ -237,61 +246,53 @@ _MEMBERS = (
         Member.user_id,
         Member.role,
         Member.added_at,
-        EFFECTIVE,
+        EFFECTIVE.label("effective"),
         User.username,
         User.email,
     )
     .select_from(Member)
     .join(User, User.id == Member.user_id)
+    .join(Company, Company.id == Member.company_id)
     .where(Member.company_id == bindparam("company_id"))
 )
 
 
-def _page_and_total(members: Select[*tuple[Any, ...]]) -> tuple[Query[Any], Query[Any]]:
+def _page_and_total(members: Select[*tuple[Any, ...]]) -> tuple[Query[_MemberRow], Query[int]]:
     page = members.order_by(Member.added_at, Member.id)
-    return (
-        Query(page.limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))),
-        Query(members.with_only_columns(func.count())),
-    )
+    page = page.limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))
+    return Query(page, _MemberRow), Query(members.with_only_columns(func.count()), int)
 
 
-_MEMBER_PAGES, _EFFECTIVE_PAGES = _page_and_total(_MEMBERS), _page_and_total(_MEMBERS.where(EFFECTIVE))
-_MEMBER = Query(_MEMBERS.where(Member.user_id == bindparam("user_id")))
+_PAGES = {role: _page_and_total(_MEMBERS.where(members_visible_to(role))) for role in ROLES}
+_MEMBER = Query(_MEMBERS.where(members_visible_to(ADMIN), Member.user_id == bindparam("user_id")), _MemberRow)
 
 
-def _member_of(row: tuple[UUID, UUID, UUID, str, datetime, bool, str, str]) -> TeamMember:
-    member_id, company_id, user_id, role, added_at, effective, username, email = row
+def _member_of(row: _MemberRow, *, role: str) -> TeamMember:
     return TeamMember(
-        id=member_id,
-        company_id=company_id,
-        user_id=user_id,
-        role=role,
-        added_at=added_at,
-        effective=effective,
-        user=TeamUser(user_id, username, email),
+        id=row.id,
+        company_id=row.company_id,
+        user_id=row.user_id,
+        role=row.role,
+        added_at=row.added_at,
+        effective=row.effective if sees_who_counts(role) else UNSET,
+        user=TeamUser(row.user_id, row.username, row.email),
     )
 
 
 async def list_members(
-    reader: Reader, company_id: UUID, query: PageQuery, *, for_admin: bool
+    reader: Reader, company_id: UUID, query: PageQuery, *, role: str
 ) -> tuple[list[TeamMember], int]:
-    """A page of the team, the longest-standing first, and how many there are.
-
-    Of those who do not count yet, only the team's admins are told, and only they are told who counts.
-    """
-    page, count = _MEMBER_PAGES if for_admin else _EFFECTIVE_PAGES
+    """A page of the team, the longest-standing first, and how many there are, as a member with this role sees it."""
+    page, count = _PAGES[role]
     total = await reader.row(count, {"company_id": company_id})
     rows = await reader.rows(page, {"company_id": company_id, "limit": query.limit, "offset": query.offset})
-    members = [_member_of(row) for row in rows]
-    if not for_admin:
-        for member in members:
-            member.effective = UNSET
-    return members, total[0] if total else 0
+    return [_member_of(row, role=role) for row in rows], total or 0
 
 
 async def find_member(reader: Reader, *, company_id: UUID, user_id: UUID) -> TeamMember | None:
+    """A member as the team's admins see them."""
     row = await reader.row(_MEMBER, {"company_id": company_id, "user_id": user_id})
-    return _member_of(row) if row else None
+    return _member_of(row, role=ADMIN) if row else None
 
 
 _OTHER_ADMIN = Query(
@@ -300,11 +301,12 @@ _OTHER_ADMIN = Query(
     .where(
         Member.company_id == bindparam("company_id"),
         Member.user_id != bindparam("user_id"),
-        Member.role == "admin",
+        Member.role == ADMIN,
         EFFECTIVE,
         ACTIVE,
     )
-    .limit(1)
+    .limit(1),
+    UUID,
 )
 
 
@@ -316,7 +318,8 @@ async def has_other_admin(reader: Reader, *, company_id: UUID, user_id: UUID) ->
 _COUNTS = Query(
     select(Member.id)
     .join(User, User.id == Member.user_id)
-    .where(Member.company_id == bindparam("company_id"), Member.user_id == bindparam("user_id"), EFFECTIVE)
+    .where(Member.company_id == bindparam("company_id"), Member.user_id == bindparam("user_id"), EFFECTIVE),
+    UUID,
 )
 
 
@@ -326,6 +329,18 @@ async def is_on_team(reader: Reader, *, company_id: UUID, user_id: UUID) -> bool
 
 
 FORMER_SHOWN = 100
+
+
+class _FormerRow(Row):
+    user_id: UUID
+    role: str
+    added_at: datetime
+    ended_at: datetime
+    username: str
+    email: str
+    company_domain: str
+
+
 _FORMER = Query(
     select(
         FormerMember.user_id,
@@ -334,31 +349,28 @@ _FORMER = Query(
         FormerMember.ended_at,
         User.username,
         User.email,
-        Company.domain,
+        Company.domain.label("company_domain"),
     )
     .join(User, User.id == FormerMember.user_id)
     .join(Company, Company.id == FormerMember.company_id)
     .where(FormerMember.company_id == bindparam("company_id"))
     .order_by(FormerMember.ended_at.desc(), FormerMember.added_at, FormerMember.user_id)
-    .limit(FORMER_SHOWN)
+    .limit(FORMER_SHOWN),
+    _FormerRow,
 )
 
 
 async def former_members(reader: Reader, company_id: UUID) -> list[FormerColleague]:
-    """The members of teams before this one: the latest team first, in it the longest-standing.
+    """The members of teams before this one: the latest team first, in it the longest-standing."""
+    return [_former_of(row) for row in await reader.rows(_FORMER, {"company_id": company_id})]
 
-    Who holds the domain today may be a stranger to those who held it before: an address is told only where it is at
-    the domain itself.
-    """
-    return [
-        FormerColleague(
-            user_id=user_id,
-            role=role,
-            added_at=added_at,
-            ended_at=ended_at,
-            user=FormerTeamUser(user_id, username, email if email_domain(email) == domain else None),
-        )
-        for user_id, role, added_at, ended_at, username, email, domain in await reader.rows(
-            _FORMER, {"company_id": company_id}
-        )
-    ]
+
+def _former_of(row: _FormerRow) -> FormerColleague:
+    email = visible_address_of_former(row.email, company_domain=row.company_domain)
+    return FormerColleague(
+        user_id=row.user_id,
+        role=row.role,
+        added_at=row.added_at,
+        ended_at=row.ended_at,
+        user=FormerTeamUser(row.user_id, row.username, email),
+    )

@@ -61,7 +61,7 @@ async def look_for_proof(platform: Platform, claim_id: UUID, egress: Egress) -> 
 async def check_open_claims(platform: Platform) -> None:
     """Have the proofs of open claims looked for; at most a hundred a round, whatever people claim."""
     async with platform.work() as work:
-        for claim_id in await repository.claims_to_check(work.reader, limit=CHECKS_A_ROUND):
+        for claim_id in await repository.claims_to_check(work, limit=CHECKS_A_ROUND):
             await claims.check_soon(platform, work, claim_id)
 
 

@@ -17,7 +17,7 @@ from bugrelay.domain.bugs.models import Bug
 from bugrelay.domain.bugs.schemas import ApplicationRef, CompanyRef, UserRef
 from bugrelay.domain.bugs.visibility import LISTED
 from bugrelay.domain.companies.models import Application, Company, Member
-from bugrelay.domain.companies.repository import EFFECTIVE
+from bugrelay.domain.companies.visibility import members_visible_to
 from bugrelay.domain.dashboards.schemas import (
     ApplicationOut,
     ApplicationQuery,
@@ -161,7 +161,7 @@ _PUBLIC_MEMBERS = Query(
     select(User.id, User.username, Member.role)
     .join(Member, Member.user_id == User.id)
     .join(Company, Company.id == Member.company_id)
-    .where(Company.id == bindparam("company_id"), Company.verified, EFFECTIVE)
+    .where(Company.id == bindparam("company_id"), members_visible_to(None))
     .order_by(Member.added_at, Member.id)
 )
 

@@ -219,7 +219,7 @@ async def test_a_removal_waits_for_an_answer_that_is_under_way(
     make_member(sql, boss, company, role="admin")
     make_member(sql, ida, company)
     async with platform.work() as work:
-        role = await lock_role_of(work.session, user_id=UUID(ida.id), company_id=UUID(company))
+        role = await lock_role_of(work, user_id=UUID(ida.id), company_id=UUID(company))
         assert role == "member"
         removing = asyncio.create_task(
             client.request(

@@ -113,9 +113,7 @@ async def _speaks_for(work: UnitOfWork, author: _Author, *, company_id: UUID | N
     Raises:
         InsufficientPermissions: A response was asked for, and the author does not speak for the company.
     """
-    if company_id is not None and await lock_role_of(
-        work.session, user_id=author.user_id, company_id=company_id
-    ):
+    if company_id is not None and await lock_role_of(work, user_id=author.user_id, company_id=company_id):
         return company_id
     if author.as_response and not author.is_admin:
         raise InsufficientPermissions
@@ -198,7 +196,7 @@ async def _ensure_may_change(work: UnitOfWork, comment_id: UUID, *, user_id: UUI
         raise CommentNotFound
     role = None
     if comment.company_id is not None:
-        role = await lock_role_of(work.session, user_id=user_id, company_id=comment.company_id)
+        role = await lock_role_of(work, user_id=user_id, company_id=comment.company_id)
     if not policies.may_change_comment(comment, user_id=user_id, is_admin=is_admin, company_role=role):
         raise InsufficientPermissions
 

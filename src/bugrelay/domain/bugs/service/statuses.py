@@ -36,7 +36,7 @@ async def change_status(
     company_id = bug.assigned_company_id
     role = None
     if company_id is not None:
-        role = await lock_role_of(work.session, user_id=user_id, company_id=company_id)
+        role = await lock_role_of(work, user_id=user_id, company_id=company_id)
     if not policies.may_answer_officially(viewer, company_role=role):
         raise InsufficientPermissions
     await work.session.execute(

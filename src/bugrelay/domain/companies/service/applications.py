@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from bugrelay.domain.companies import repository
@@ -33,9 +32,9 @@ async def get_or_create_application(work: UnitOfWork, *, name: str, url: str | N
     """
     domain = (application_domain(url) if url else None) or ""
     key = name_key(name)
-    found = await repository.application_id_of(work.session, name_key=key, domain=domain)
+    found = await repository.lock_named_application(work, name_key=key, domain=domain)
     if found is not None:
-        return ResolvedApplication(*found, is_new=False)
+        return ResolvedApplication(found.id, found.company_id, is_new=False)
     company_id = await _company_for(work, url)
     values = {
         "id": new_id(),
@@ -57,10 +56,10 @@ async def get_or_create_application(work: UnitOfWork, *, name: str, url: str | N
             ApplicationAdded(application_id=row.id, company_id=row.company_id, name=name, domain=domain)
         )
         return ResolvedApplication(row.id, row.company_id, is_new=True)
-    found = await repository.application_id_of(work.session, name_key=key, domain=domain)
+    found = await repository.lock_named_application(work, name_key=key, domain=domain)
     if found is None:
         raise RuntimeError("an application vanished while it was looked up")
-    return ResolvedApplication(*found, is_new=False)
+    return ResolvedApplication(found.id, found.company_id, is_new=False)
 
 
 async def _company_for(work: UnitOfWork, url: str | None) -> UUID | None:
@@ -76,4 +75,5 @@ async def _company_for(work: UnitOfWork, url: str | None) -> UUID | None:
     if made is not None:
         work.record(CompanyAdded(company_id=made, domain=domain))
         return made
-    return await work.session.scalar(select(Company.id).where(Company.domain == domain))
+    company = await repository.company_at_domain(work, domain)
+    return company.id if company else None

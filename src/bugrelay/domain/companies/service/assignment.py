@@ -26,9 +26,9 @@ async def link_application(
         InsufficientPermissions: Also where the right was lost since the request was let in.
     """
     await lock_active_user(work, actor_id)
-    role = await repository.lock_role_of(work.session, user_id=actor_id, company_id=company_id)
-    company = await repository.company_state(work.reader, company_id)
-    application = await repository.lock_application(work.session, application_id)
+    role = await repository.lock_role_of(work, user_id=actor_id, company_id=company_id)
+    company = await repository.company_state(work, company_id)
+    application = await repository.lock_application(work, application_id)
     if company is None:
         raise CompanyNotFound
     if application is None:
@@ -52,10 +52,10 @@ async def assign_application(
         ApplicationNotFound
         CompanyNotFound
     """
-    application = await repository.lock_application(work.session, application_id)
+    application = await repository.lock_application(work, application_id)
     if application is None:
         raise ApplicationNotFound
-    if company_id is not None and await repository.company_state(work.reader, company_id) is None:
+    if company_id is not None and await repository.company_state(work, company_id) is None:
         raise CompanyNotFound
     if application.company_id == company_id:
         return False

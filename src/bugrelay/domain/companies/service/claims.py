@@ -79,7 +79,7 @@ async def open_claim(
         AccountBanned, CompanyNotFound, CompanyAlreadyVerified, InvalidDomain
     """
     await lock_active_user(work, user_id)
-    company = await repository.company_state(work.reader, company_id)
+    company = await repository.company_state(work, company_id)
     if company is None:
         raise CompanyNotFound
     ensure_claimable(company, email=email)
@@ -125,7 +125,7 @@ async def complete_by_token(work: UnitOfWork, company_id: UUID, *, user_id: UUID
     await lock_active_user(work, user_id)
     company = await _locked(work, company_id)
     claim_id = await repository.claim_of_token(
-        work.session, company_id=company_id, user_id=user_id, token_hash=hash_secret(token)
+        work, company_id=company_id, user_id=user_id, token_hash=hash_secret(token)
     )
     if claim_id is None:
         raise InvalidLinkToken
@@ -155,9 +155,7 @@ async def request_check(
     """
     await lock_active_user(work, user_id)
     company = await _locked(work, company_id)
-    claim_id = await repository.published_claim(
-        work.session, company_id=company_id, user_id=user_id, method=method
-    )
+    claim_id = await repository.published_claim(work, company_id=company_id, user_id=user_id, method=method)
     if claim_id is None:
         raise InvalidLinkToken("You have no open claim of this kind; claim the company first")
     if company.verified:
@@ -182,7 +180,7 @@ async def check_soon(platform: Platform, work: UnitOfWork, claim_id: UUID) -> No
 
 
 async def _locked(work: UnitOfWork, company_id: UUID) -> CompanyState:
-    company = await repository.lock_company(work.session, company_id)
+    company = await repository.lock_company(work, company_id)
     if company is None:
         raise CompanyNotFound
     return company
@@ -210,7 +208,7 @@ async def _complete(
     )
     if not (await work.session.execute(using)).first():
         raise InvalidLinkToken
-    if not await repository.is_on_team(work.reader, company_id=company.id, user_id=user_id):
+    if not await repository.is_on_team(work, company_id=company.id, user_id=user_id):
         await start_new_team(work, company.id, actor_id=user_id)
     await verify_company(work, company.id, actor_id=user_id)
     await add_member(work, company_id=company.id, user_id=user_id, role="admin", actor_id=user_id)

@@ -34,6 +34,7 @@ from bugrelay.domain.companies.events import MemberAdded, MemberLeft, MemberRole
 from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Member
 from bugrelay.domain.companies.repository import CompanyState
 from bugrelay.domain.companies.schemas import FormerColleague, TeamMember
+from bugrelay.domain.companies.visibility import sees_former_members
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.infra.db.database import Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -53,9 +54,10 @@ class Team:
 
 async def list_team(reader: Reader, company_id: UUID, query: PageQuery, *, role: str) -> Team:
     """The team as a member with this role may see it."""
-    for_admin = policies.may_manage(role)
-    members, total = await repository.list_members(reader, company_id, query, for_admin=for_admin)
-    former_members = await repository.former_members(reader, company_id) if for_admin else None
+    members, total = await repository.list_members(reader, company_id, query, role=role)
+    former_members = None
+    if sees_former_members(role):
+        former_members = await repository.former_members(reader, company_id)
     return Team(members, total, former_members)
 
 
@@ -155,10 +157,10 @@ async def lock_as_admin(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -
 
 async def _lock(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> tuple[CompanyState, str]:
     await lock_active_user(work, actor_id)
-    company = await repository.lock_company(work.session, company_id)
+    company = await repository.lock_company(work, company_id)
     if company is None:
         raise CompanyNotFound
-    role = await repository.role_of(work.reader, user_id=actor_id, company_id=company_id)
+    role = await repository.role_of(work, user_id=actor_id, company_id=company_id)
     if role is None:
         raise NotMember
     return company, role
@@ -167,12 +169,12 @@ async def _lock(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> tuple[
 async def _ensure_admin_stays(
     work: UnitOfWork, company_id: UUID, *, user_id: UUID, new_role: str | None
 ) -> None:
-    member = await repository.find_member(work.reader, company_id=company_id, user_id=user_id)
+    member = await repository.find_member(work, company_id=company_id, user_id=user_id)
     if member is None:
         raise MemberNotFound
     if policies.may_manage(new_role) or not policies.may_manage(member.role):
         return
-    if not await repository.has_other_admin(work.reader, company_id=company_id, user_id=user_id):
+    if not await repository.has_other_admin(work, company_id=company_id, user_id=user_id):
         raise LastAdmin
 
 

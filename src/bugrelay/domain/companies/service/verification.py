@@ -55,12 +55,12 @@ async def add_trusted_member(work: UnitOfWork, *, domain: str, email: str, role:
     Raises:
         CompanyNotFound, UserNotFound
     """
-    company = await repository.company_by_domain(work.session, domain.lower())
+    company = await repository.company_at_domain(work, domain.lower())
     if company is None:
         raise CompanyNotFound(f"There is no company {domain}")
     account = await account_at(work, email)
     if account is None:
         raise UserNotFound(f"There is no account for {email}")
-    await repository.lock_company(work.session, company.id)
+    await repository.lock_company(work, company.id)
     await verify_company(work, company.id, actor_id=None)
     await add_member(work, company_id=company.id, user_id=account.id, role=role, actor_id=None)
