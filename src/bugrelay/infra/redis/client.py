@@ -11,12 +11,12 @@ import hashlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal, cast
 
 import hiredis
 import structlog
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.exceptions import NoScriptError
+
+from bugrelay.infra.redis.address import redis_address
 
 DEADLINE_SECONDS = 0.25
 DEADLINE_TICKS = 5
@@ -26,6 +26,8 @@ RETRY_SECONDS = 0.5
 
 Argument = str | bytes | int | float
 PROBE: tuple[Argument, ...] = ("SET", "bugrelay:probe", "1", "EX", 10)
+
+_NO_SCRIPT: Final = object()  # the reply of a server that does not know a script
 
 log = structlog.get_logger()
 
@@ -55,10 +57,7 @@ class RedisClient:
 
     def __init__(self, url: str) -> None:
         """Nothing is opened yet; `url` is `redis://…`, `rediss://…` or `unix://…`."""
-        # The pool only makes connections from the URL. RESP2 and no driver info save round trips at opening.
-        self._pool = ConnectionPool.from_url(
-            url, protocol=2, driver_info=None, socket_timeout=None, socket_connect_timeout=CONNECT_SECONDS
-        )
+        self._address = redis_address(url)
         self._opening_commands: list[tuple[Argument, ...]] = []
         self._connection: _PipelinedConnection | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -102,7 +101,7 @@ class RedisClient:
             RedisUnavailable: Redis is away, too slow, or answered with an error.
         """
         reply = await self._reply(command)
-        if isinstance(reply, NoScriptError):
+        if reply is _NO_SCRIPT:
             raise RedisUnavailable("NOSCRIPT")
         return reply
 
@@ -113,7 +112,7 @@ class RedisClient:
             RedisUnavailable: As for `run`.
         """
         reply = await self._reply(("EVALSHA", script.sha, len(keys), *keys, *arguments))
-        if isinstance(reply, NoScriptError):
+        if reply is _NO_SCRIPT:
             return await self.run("EVAL", script.source, len(keys), *keys, *arguments)
         return reply
 
@@ -136,28 +135,26 @@ class RedisClient:
 
     async def _open_and_serve(self) -> BaseException:
         """Use one connection until it fails; returns why it did."""
-        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connection = await self._address.open(_PipelinedConnection)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await connection.connect()  # type: ignore[no-untyped-call]
-                await connection.send_command(*PROBE)
-                await connection.read_response()
-            self._connection = self._opened(connection)
-            return await self._connection.serve()
+                await asyncio.gather(*(connection.send(each) for each in (*self._address.greeting, PROBE)))
+            self._begin(connection)
+            return await connection.serve()
         finally:
             self._connection = None
-            await connection.disconnect(nowait=True)
+            connection.close()
 
-    def _opened(self, connection: AbstractConnection) -> _PipelinedConnection:
-        line = _PipelinedConnection(connection)
+    def _begin(self, connection: _PipelinedConnection) -> None:
         for command in self._opening_commands:
-            # An error reply closes the line, which is all that has to happen.
-            line.send(command).add_done_callback(asyncio.Future.exception)
+            # An error reply closes the connection, which is all that has to happen.
+            connection.send(command).add_done_callback(asyncio.Future.exception)
+        self._connection = connection
         if self._warned:
             log.info("redis_available")
             self._warned = False
         self._first_try_over.set()
-        return line
 
 
 class _PipelinedConnection(asyncio.Protocol):
@@ -167,11 +164,10 @@ class _PipelinedConnection(asyncio.Protocol):
     harmless (its reply is read and dropped) and costs one write for many calls. Nobody queues for a
     connection, so when Redis hangs, all callers wait the same quarter of a second, not one after another.
 
-    redis-py has opened the connection (URL, TLS, password, database); from here on its transport is ours, for the
-    library's way through streams costs three times as much a call.
+    It stands on the transport itself, for the streams of a library cost three times as much a call.
     """
 
-    def __init__(self, connection: AbstractConnection) -> None:
+    def __init__(self) -> None:
         self.open = True
         self._loop = asyncio.get_running_loop()
         self._parser = hiredis.Reader()
@@ -179,11 +175,17 @@ class _PipelinedConnection(asyncio.Protocol):
         self._waiting: deque[tuple[asyncio.Future[Any], int]] = deque()
         self._tick = 0
         self._failed: asyncio.Future[BaseException] = self._loop.create_future()
-        self._transport = connection._writer.transport  # type: ignore[union-attr]
-        self._transport.set_protocol(self)
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def close(self) -> None:
+        """What was sent still leaves."""
+        self._transport.close()
 
     def send(self, command: tuple[Argument, ...]) -> asyncio.Future[Any]:
-        """The reply to come; error replies close the line, only NOSCRIPT is returned as a value."""
+        """The reply to come; error replies close the connection, only NOSCRIPT is returned as a value."""
         if not self.open:
             raise RedisUnavailable("connection lost")
         if not self._outgoing:
@@ -199,7 +201,7 @@ class _PipelinedConnection(asyncio.Protocol):
         try:
             return await self._failed
         finally:
-            self._refuse_all()
+            self._refuse_all("closed")
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
 
@@ -210,7 +212,7 @@ class _PipelinedConnection(asyncio.Protocol):
                 if isinstance(reply, hiredis.ReplyError):
                     if not str(reply).startswith("NOSCRIPT"):
                         raise reply
-                    reply = NoScriptError(str(reply))
+                    reply = _NO_SCRIPT
                 future, _ = self._waiting.popleft()
                 if not future.done():
                     future.set_result(reply)
@@ -228,7 +230,7 @@ class _PipelinedConnection(asyncio.Protocol):
         self._outgoing.clear()
 
     def _fail(self, reason: BaseException) -> None:
-        self._refuse_all()
+        self._refuse_all(repr(reason))
         if not self._failed.done():
             self._failed.set_result(reason)
 
@@ -244,9 +246,9 @@ class _PipelinedConnection(asyncio.Protocol):
             if self._waiting and self._tick - self._waiting[0][1] >= DEADLINE_TICKS:
                 self._fail(TimeoutError(f"no reply within {DEADLINE_SECONDS} s"))
 
-    def _refuse_all(self) -> None:
+    def _refuse_all(self, reason: str) -> None:
         self.open = False
         for future, _ in self._waiting:
             if not future.done():
-                future.set_exception(RedisUnavailable("connection lost"))
+                future.set_exception(RedisUnavailable(reason))
         self._waiting.clear()
