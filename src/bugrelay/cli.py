@@ -62,9 +62,10 @@ def settings_or_exit() -> Settings:
 
 
 def external_settings() -> Settings:
-    """Settings that name both databases, and whose mail and uploads can be used: a bad one is told before anything
-    starts."""
+    """Settings that name both databases, and whose Redis, mail and uploads can be meant: a bad one is told before
+    anything starts."""
     from bugrelay.infra.mail.mailer import Mailer
+    from bugrelay.infra.redis.address import redis_address
     from bugrelay.infra.storage.url import storage_from
 
     settings = settings_or_exit()
@@ -73,6 +74,7 @@ def external_settings() -> Settings:
             raise click.ClickException(f"{name.upper()} must be set; `bugrelay run` starts embedded servers")
     with one_line_errors():
         Mailer(settings)
+        redis_address(settings.redis_url)
         storage_from(settings.upload_url)
     return settings
 

@@ -157,7 +157,11 @@ class Settings:
         _url("postgresql", "postgres"),
         "A streaming replica of the same database, for public reads while it is up to date; empty: none.",
     )
-    redis_url: str = _setting("", _url("redis", "rediss", "unix"), "`redis://…`; empty: embedded Redis.")
+    redis_url: str = _setting(
+        "",
+        _url("redis", "rediss", "unix"),
+        "`redis://…`, `rediss://…?ssl_ca_certs=…` or `unix://…`; empty: embedded Redis.",
+    )
     database_pool: int = _setting(
         "36",
         _positive,

@@ -23,6 +23,7 @@ from tests.factories import register, report
         ("serve", "MAIL_URL", "smtp://"),
         ("worker", "MAIL_FROM", "nobody in particular"),
         ("serve", "UPLOAD_URL", "file://not/absolute"),
+        ("serve", "REDIS_URL", "rediss://cache.example?ssl_ca_certs=/nowhere.pem"),
     ],
 )
 def test_a_bad_setting_is_told_in_one_line(command: str, name: str, value: str) -> None:
