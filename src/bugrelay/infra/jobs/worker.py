@@ -42,8 +42,7 @@ async def run_worker(database_url: str, tasks: Tasks, platform: Any, *, stopping
     while not stopping.is_set():
         serving = asyncio.create_task(_serve_queues(database_url, tasks, platform))
         await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
-        serving.cancel()
-        (outcome,) = await asyncio.gather(serving, return_exceptions=True)
+        (outcome,) = await cancel(serving, again_after_seconds=3 * STOP_SECONDS)
         if not stopping.is_set():
             cause = repr(outcome)[:300]
             if cause != told:  # once, not each second of an outage
@@ -63,12 +62,24 @@ async def _serve_queues(database_url: str, tasks: Tasks, platform: Any) -> None:
     try:
         await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in serving:
-            task.cancel()
-        outcomes = await asyncio.gather(*serving, return_exceptions=True)
+        outcomes = await cancel(*serving, again_after_seconds=STOP_SECONDS + 1)
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome
+
+
+async def cancel(*tasks: asyncio.Task[None], again_after_seconds: float) -> list[BaseException | None]:
+    """Cancel tasks, wait for their end, and give what each of them ended with.
+
+    A cancellation can get lost in what a task waits for at that moment, and the task would run on for ever: one that has
+    not ended by then is cancelled again.
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=again_after_seconds)
+    return await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _serve_queue(app: App, queue: str) -> None:
