@@ -164,18 +164,18 @@ async def test_a_worker_waits_for_a_database_that_is_away(
         away = {"DATABASE_URL": own_postgres.url_through(proxy.port)}
         proxy.set_mode("reset")
         with worker_process(settings, log, **away) as process:
-            await comes_true(lambda: proxy.connections > 1, seconds=30)
+            await comes_true(lambda: proxy.connections > 1, seconds=60)
             assert process.poll() is None
             process.send_signal(signal.SIGTERM)
             await asyncio.to_thread(process.wait, 20)
             assert process.returncode == 0, log.read_text()
         asked = proxy.connections
         with worker_process(settings, log, **away) as process:
-            await comes_true(lambda: proxy.connections > asked, seconds=30)
+            await comes_true(lambda: proxy.connections > asked, seconds=60)
             proxy.set_mode("pass")
-            await comes_true(lambda: "worker_started" in log.read_text(), seconds=30)
+            await comes_true(lambda: "worker_started" in log.read_text(), seconds=60)
             proxy.set_mode("reset")  # once it has begun it outlasts any time without a database
-            await comes_true(lambda: "worker_interrupted" in log.read_text(), seconds=30)
+            await comes_true(lambda: "worker_interrupted" in log.read_text(), seconds=60)
             assert process.poll() is None
 
 

@@ -71,8 +71,8 @@ async def _serve_queues(database_url: str, tasks: Tasks, platform: Any) -> None:
 async def cancel(*tasks: asyncio.Task[None], again_after_seconds: float) -> list[BaseException | None]:
     """Cancel tasks, wait for their end, and give what each of them ended with.
 
-    A cancellation can get lost in what a task waits for at that moment, and the task would run on for ever: one that has
-    not ended by then is cancelled again.
+    A cancellation can get lost in what a task waits for at that moment, and the task would run on for ever: one that
+    has not ended by then is cancelled again.
     """
     pending = set(tasks)
     while pending:
