@@ -101,7 +101,8 @@ def served_app(lifecycle: Lifecycle) -> Litestar:
 
 
 async def _authenticate(request: ApiRequest, token: str) -> SignedInViewer:
-    return await authenticate(request.platform, token)
+    platform = request.platform
+    return await authenticate(token, reader=platform.database, tokens=platform.tokens)
 
 
 def _wrap(app: Litestar, platform: Platform) -> None:

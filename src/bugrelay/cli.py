@@ -248,7 +248,7 @@ def import_file(file: str) -> None:
 
     async def task(platform: Platform) -> None:
         with shown_progress(lines) as advance:
-            await import_bugs(platform, lines, summary, on_batch=advance)
+            await import_bugs(lines, summary, database=platform.database, bus=platform.bus, on_batch=advance)
 
     with opened_lines(file) as lines, databases() as settings:
         try:

@@ -13,9 +13,8 @@ import pytest
 
 from bugrelay.bootstrap import build
 from bugrelay.domain.bugs.schemas import BugQuery
-from bugrelay.domain.bugs.search.counting import count_total, keep_totals
 from bugrelay.domain.bugs.search.service import list_bugs
-from bugrelay.domain.bugs.tasks import TASKS
+from bugrelay.domain.bugs.tasks import TASKS, count_total, keep_totals
 from bugrelay.infra import incremental_counts
 from bugrelay.infra.db.query import Query, Reader, RowT, Values
 from bugrelay.infra.jobs.tasks import Tasks

@@ -32,7 +32,13 @@ def imported(platform: Platform) -> Import:
     async def imported(lines: Iterable[Any]) -> list[str]:
         summary = Summary()
         file = BufferedReader(BytesIO(joined(lines)))  # type: ignore[type-var]
-        await import_bugs(platform, Lines(file, size_bytes=None), summary, on_batch=lambda: None)
+        await import_bugs(
+            Lines(file, size_bytes=None),
+            summary,
+            database=platform.database,
+            bus=platform.bus,
+            on_batch=lambda: None,
+        )
         return list(summary.lines())
 
     return imported

@@ -55,7 +55,7 @@ class AuthController(Controller):
             may_mail = await platform.mail_limits.take(data.email, caller=caller) == 0
             opened = await _open(request, work, user.id)
             if may_mail:
-                await links.request_link(platform, work, user_id=user.id, purpose=VERIFY_EMAIL)
+                await links.request_link(work, user_id=user.id, purpose=VERIFY_EMAIL, jobs=platform.jobs)
         return json_response(_signed_in(request, user, opened, "Account created successfully"), status=201)
 
     @post("/login", status_code=200)
@@ -65,7 +65,11 @@ class AuthController(Controller):
         platform = request.platform
         caller = limit_identity(request.client_address)
         proof = await check_password_at_address(
-            platform, email=data.email, password=data.password, ip_address=caller
+            email=data.email,
+            password=data.password,
+            ip_address=caller,
+            database=platform.database,
+            passwords=platform.passwords,
         )
         async with platform.work() as work:
             opened = await _open(request, work, proof.user_id)

@@ -49,7 +49,13 @@ class BugController(Controller):
             spent = await check_captcha(
                 platform.captcha, viewer, token=data.recaptcha_token, remote_address=address
             )
-            await check_new_application(platform, data, caller=limit_identity(address))
+            await check_new_application(
+                data,
+                caller=limit_identity(address),
+                reader=platform.database,
+                limiter=platform.limiter,
+                budget=platform.buckets["new_applications"],
+            )
             async with platform.work() as unit:
                 bug_id = await reporting.report_bug(unit, viewer, data, spent_captcha=spent)
                 bug = await details.get_bug(unit.reader, viewer, bug_id)

@@ -62,7 +62,9 @@ class CredentialController(Controller):
         if wait_seconds:
             raise RateLimitExceeded(headers={"Retry-After": str(wait_seconds)})
         async with request.platform.work() as work:
-            await links.request_link(request.platform, work, user_id=viewer.user_id, purpose=VERIFY_EMAIL)
+            await links.request_link(
+                work, user_id=viewer.user_id, purpose=VERIFY_EMAIL, jobs=request.platform.jobs
+            )
         return json_response(Message("A new link is on its way to your address"))
 
     @put("/password")
@@ -73,11 +75,12 @@ class CredentialController(Controller):
         """Change my password; every other session ends."""
         platform = request.platform
         proven = await check_current_password(
-            platform,
-            user_id=viewer.user_id,
+            viewer.user_id,
             email=viewer.email,
             password=data.current_password,
             ip_address=limit_identity(request.client_address),
+            database=platform.database,
+            passwords=platform.passwords,
         )
         if data.new_password == data.current_password:
             raise SamePassword
@@ -107,7 +110,7 @@ class CredentialController(Controller):
             account = None  # over the address's budget nothing is sent, and nothing said
         async with platform.work() as work:
             user_id = account.id if account else None
-            await links.request_link(platform, work, user_id=user_id, purpose=RESET_PASSWORD)
+            await links.request_link(work, user_id=user_id, purpose=RESET_PASSWORD, jobs=platform.jobs)
         return json_response(Message(RESET_ASKED))
 
     @post("/password-reset/confirm", status_code=200)
@@ -126,7 +129,7 @@ async def set_password_by_link(request: ApiRequest, wanted: ConfirmReset) -> Non
         InvalidLinkToken, WeakPassword: The latter leaves the link good.
     """
     platform = request.platform
-    owner = await links.user_of_link(platform, wanted.token, purpose=RESET_PASSWORD)
+    owner = await links.user_of_link(platform.database, wanted.token, purpose=RESET_PASSWORD)
     password_hash = await registration.hash_password(
         platform.passwords,
         wanted.new_password,

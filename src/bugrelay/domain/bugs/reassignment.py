@@ -17,8 +17,6 @@ from bugrelay.domain.bugs.repository import lock_company_of_application, lock_mi
 from bugrelay.domain.companies.events import ApplicationAssigned
 from bugrelay.infra.events import EventBus
 from bugrelay.infra.jobs.queue import JobQueue
-from bugrelay.infra.jobs.tasks import Tasks
-from bugrelay.infra.platform import Platform
 
 BATCH = 200
 JOB = "bugs.follow_application"
@@ -35,14 +33,6 @@ async def reassign_batch(session: AsyncSession, application_id: UUID) -> bool:
     return len(bug_ids) == BATCH
 
 
-async def reassign_bugs(platform: Platform, *, application_id: str) -> None:
-    """Move what is left, a batch a transaction; again without harm."""
-    more = True
-    while more:
-        async with platform.work() as work:
-            more = await reassign_batch(work.session, UUID(application_id))
-
-
 def subscribe(bus: EventBus, jobs: JobQueue) -> None:
     async def follow(session: AsyncSession, assignments: Sequence[ApplicationAssigned]) -> None:
         for assignment in assignments:
@@ -50,6 +40,3 @@ def subscribe(bus: EventBus, jobs: JobQueue) -> None:
                 await jobs.add(session, JOB, application_id=str(assignment.application_id))
 
     bus.subscribe_durable(follow, ApplicationAssigned)
-
-
-TASKS = Tasks(by_name={JOB: reassign_bugs})

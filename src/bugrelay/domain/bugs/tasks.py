@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import delete, func, text, tuple_, update
 
-from bugrelay.domain.bugs import reassignment
 from bugrelay.domain.bugs.models import CaptchaToken, Vote
+from bugrelay.domain.bugs.reassignment import JOB as REASSIGN_JOB
+from bugrelay.domain.bugs.reassignment import reassign_batch
 from bugrelay.domain.bugs.repository import aged_votes, lock_bugs_for_votes
-from bugrelay.domain.bugs.search.counting import count_total, keep_totals
+from bugrelay.domain.bugs.search import counting
 from bugrelay.domain.bugs.search.totals import COUNT_JOB
 from bugrelay.domain.bugs.similar.tasks import fold_similar
 from bugrelay.infra.idempotency import KEPT_FOR, IdempotencyKey
@@ -62,8 +64,26 @@ async def fold_tags(platform: Platform) -> None:
         await work.session.execute(text("SELECT tags_fold()"))
 
 
+async def reassign_bugs(platform: Platform, *, application_id: str) -> None:
+    """Move what is left to the application's company, a batch a transaction; again without harm."""
+    more = True
+    while more:
+        async with platform.work() as work:
+            more = await reassign_batch(work.session, UUID(application_id))
+
+
+async def count_total(platform: Platform, *, key: str) -> None:
+    """Count what somebody asks for."""
+    await counting.count_total(key, database_url=platform.settings.database_url, counts=platform.counts)
+
+
+async def keep_totals(platform: Platform) -> None:
+    """Carry kept totals forward."""
+    await counting.keep_totals(database_url=platform.settings.database_url, counts=platform.counts)
+
+
 TASKS = Tasks(
-    by_name={**reassignment.TASKS.by_name, COUNT_JOB: count_total},
+    by_name={REASSIGN_JOB: reassign_bugs, COUNT_JOB: count_total},
     periodic={
         "bugs.age_votes": Periodic("* * * * *", age_votes),
         "bugs.keep_totals": Periodic("* * * * *", keep_totals),

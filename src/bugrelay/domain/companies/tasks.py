@@ -62,7 +62,7 @@ async def check_open_claims(platform: Platform) -> None:
     """Have the proofs of open claims looked for; at most a hundred a round, whatever people claim."""
     async with platform.work() as work:
         for claim_id in await repository.claims_to_check(work, limit=CHECKS_A_ROUND):
-            await claims.check_soon(platform, work, claim_id)
+            await claims.check_soon(work, claim_id, jobs=platform.jobs)
 
 
 async def forget_expired_claims(platform: Platform) -> None:

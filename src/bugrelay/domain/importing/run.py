@@ -14,7 +14,9 @@ from bugrelay.domain.importing import writer
 from bugrelay.domain.importing.normaliser import Draft, UnusableLine, shape
 from bugrelay.domain.importing.reader import Line
 from bugrelay.domain.importing.summary import Summary
-from bugrelay.infra.platform import Platform
+from bugrelay.infra.db.database import Database
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.events import EventBus
 from bugrelay.infra.text.markdown import render
 
 BATCH_LINES = 500
@@ -22,25 +24,31 @@ BATCH_BYTES = 4 * 1024 * 1024
 
 
 async def import_bugs(
-    platform: Platform, lines: Iterable[Line], summary: Summary, *, on_batch: Callable[[], None]
+    lines: Iterable[Line],
+    summary: Summary,
+    *,
+    database: Database,
+    bus: EventBus,
+    on_batch: Callable[[], None],
 ) -> None:
     """Put the bugs of the lines on the board; those that are there already (same external id) stay as they are.
 
     Args:
-        platform: Where to.
         lines: Read once, in a thread.
         summary: Filled as batches are committed, so that it is true of an import that broke off, too.
+        database: Where to.
+        bus: Who hears of the bugs.
         on_batch: Called after each batch.
 
     Raises:
         ServiceUnavailable: PostgreSQL went away; the batches before stay.
     """
     batches = _batches(lines)
-    preparing = asyncio.create_task(_prepare(platform, batches, summary))
+    preparing = asyncio.create_task(_prepare(database, batches, summary))
     try:
         while (bugs := await preparing) is not None:
-            preparing = asyncio.create_task(_prepare(platform, batches, summary))
-            await _write(platform, bugs, summary)
+            preparing = asyncio.create_task(_prepare(database, batches, summary))
+            await _write(UnitOfWork(database, bus), bugs, summary)
             on_batch()
     finally:
         preparing.cancel()
@@ -60,13 +68,13 @@ def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
 
 
 async def _prepare(
-    platform: Platform, batches: Iterator[list[Line]], summary: Summary
+    database: Database, batches: Iterator[list[Line]], summary: Summary
 ) -> list[writer.ReadyBug] | None:
     """The new bugs of the next batch, rendered; None at the end."""
     drafts = await asyncio.to_thread(_next_drafts, batches, summary)
     if drafts is None:
         return None
-    known = await writer.known_external_ids(platform.database, list(drafts))
+    known = await writer.known_external_ids(database, list(drafts))
     summary.already_there += len(known)
     new = [draft for external_id, draft in drafts.items() if external_id not in known]
     return await asyncio.to_thread(_rendered, new)
@@ -100,10 +108,10 @@ def _rendered(drafts: list[Draft]) -> list[writer.ReadyBug]:
     return [writer.ReadyBug(draft, render(draft.description)) for draft in drafts]
 
 
-async def _write(platform: Platform, bugs: list[writer.ReadyBug], summary: Summary) -> None:
+async def _write(work: UnitOfWork, bugs: list[writer.ReadyBug], summary: Summary) -> None:
     if not bugs:
         return
-    async with platform.work() as work:
+    async with work:
         written = await writer.put_on_board(work, bugs)
     summary.imported += len(written)
     summary.already_there += len(bugs) - len(written)

@@ -47,9 +47,16 @@ class ClaimController(Controller):
         email = data.email if method == "mail" else None
         claims.ensure_claimable(company, email=email)
         await _charge(request, viewer, email)
-        async with request.platform.work() as work:
+        platform = request.platform
+        async with platform.work() as work:
             claim = await claims.open_claim(
-                request.platform, work, company.id, user_id=viewer.user_id, method=method, email=email
+                work,
+                company.id,
+                user_id=viewer.user_id,
+                method=method,
+                email=email,
+                signing_key=platform.settings.signing_key,
+                jobs=platform.jobs,
             )
         publish = None
         if method != "mail":
@@ -87,7 +94,7 @@ class ClaimController(Controller):
                 message, status = "Company verified successfully", 200
             elif data.method is not None:
                 await claims.request_check(
-                    platform, work, company.id, user_id=viewer.user_id, method=data.method
+                    work, company.id, user_id=viewer.user_id, method=data.method, jobs=platform.jobs
                 )
                 message, status = "The proof is being looked for", 202
             shown = await get_company(work.reader, company.id)

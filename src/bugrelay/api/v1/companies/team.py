@@ -48,14 +48,16 @@ class TeamController(Controller):
         self, request: ApiRequest, viewer: SignedInViewer, company: CompanyState, data: JSONBody[AddMember]
     ) -> Response[MemberResponse]:
         """Add a registered user whose address is at the company's domain; they count once it is verified."""
-        async with request.platform.work() as work:
+        platform = request.platform
+        async with platform.work() as work:
             user_id = await team.add_to_team(
-                request.platform,
                 work,
                 company.id,
                 actor_id=viewer.user_id,
                 email=data.email,
                 role=data.role,
+                jobs=platform.jobs,
+                mail_limits=platform.mail_limits,
             )
             member = await team.get_member(work.reader, company.id, user_id=user_id)
         return json_response(MemberResponse("Member added successfully", member), status=201)

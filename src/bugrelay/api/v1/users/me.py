@@ -105,11 +105,12 @@ class MyController(Controller):
         """Erase my account: what says who I am goes, what I wrote stays under "deleted user"."""
         platform = request.platform
         proven = await check_current_password(
-            platform,
-            user_id=viewer.user_id,
+            viewer.user_id,
             email=viewer.email,
             password=data.password,
             ip_address=limit_identity(request.client_address),
+            database=platform.database,
+            passwords=platform.passwords,
         )
         async with platform.work() as work:
             await registration.erase_account(work, viewer.user_id, proven_set_at=proven.set_at)

@@ -17,10 +17,10 @@ from bugrelay.domain.accounts.events import EmailVerified, PasswordChanged
 from bugrelay.domain.accounts.models import RESET_PASSWORD, VERIFY_EMAIL, OneTimeLink, User
 from bugrelay.domain.accounts.service.sessions import end_all_sessions
 from bugrelay.errors import InvalidLinkToken
+from bugrelay.infra.db.query import Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.jobs.queue import MAIL_QUEUE
-from bugrelay.infra.platform import Platform
+from bugrelay.infra.jobs.queue import MAIL_QUEUE, JobQueue
 from bugrelay.infra.security.signed_links import link_token
 from bugrelay.infra.security.tokens import hash_secret
 
@@ -28,9 +28,9 @@ LIFE = {VERIFY_EMAIL: timedelta(hours=48), RESET_PASSWORD: timedelta(hours=1)}
 MAIL_JOB = "accounts.mail_link"
 
 
-async def request_link(platform: Platform, work: UnitOfWork, *, user_id: UUID | None, purpose: str) -> None:
+async def request_link(work: UnitOfWork, *, user_id: UUID | None, purpose: str, jobs: JobQueue) -> None:
     """Ask for a link by mail. Nobody in particular (None) costs the same and gets nothing."""
-    await platform.jobs.add(
+    await jobs.add(
         work.session,
         MAIL_JOB,
         queue=MAIL_QUEUE,
@@ -134,13 +134,13 @@ async def reset_password(work: UnitOfWork, token: str, *, password_hash: str) ->
     await end_all_sessions(work, user.id)
 
 
-async def user_of_link(platform: Platform, token: str, *, purpose: str) -> repository.LinkOwner:
+async def user_of_link(reader: Reader, token: str, *, purpose: str) -> repository.LinkOwner:
     """Whose link this is, without using it.
 
     Raises:
         InvalidLinkToken
     """
-    owner = await repository.owner_of_link(platform.database, token_hash=hash_secret(token), purpose=purpose)
+    owner = await repository.owner_of_link(reader, token_hash=hash_secret(token), purpose=purpose)
     if owner is None:
         raise InvalidLinkToken
     return owner

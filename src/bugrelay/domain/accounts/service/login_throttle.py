@@ -24,9 +24,9 @@ from bugrelay.domain.accounts import repository
 from bugrelay.domain.accounts.errors import AccountLocked, InvalidCredentials, InvalidCurrentPassword
 from bugrelay.domain.accounts.models import SignInFailure, account_hash
 from bugrelay.infra.client_address import limit_identity
+from bugrelay.infra.db.database import Database
 from bugrelay.infra.db.query import Query, Row
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.platform import Platform
 
 WINDOW = timedelta(minutes=15)
 FREE_GUESSES = 5
@@ -85,14 +85,14 @@ _slots: WeakValueDictionary[tuple[bytes, str], asyncio.Semaphore] = WeakValueDic
 
 
 @asynccontextmanager
-async def counted_guess(platform: Platform, *, email: str, ip_address: str) -> AsyncIterator[None]:
+async def counted_guess(database: Database, *, email: str, ip_address: str) -> AsyncIterator[None]:
     """Count a guess before the block checks it; the right password clears what was guessed from here.
 
     The guess stays counted if the block raises InvalidCredentials or InvalidCurrentPassword. Any other error told
     nobody whether it was right, so it counts no more.
 
     Args:
-        platform: The process's own.
+        database: Where guesses are counted.
         email: Of the account, if there is one.
         ip_address: What limits count by (`limit_identity`).
 
@@ -100,9 +100,9 @@ async def counted_guess(platform: Platform, *, email: str, ip_address: str) -> A
         AccountLocked: This address must wait; `Retry-After` says how long.
     """
     account = account_hash(email)
-    alone = platform.database.autocommit  # each of these is a transaction, and ends before the next begins
+    alone = database.autocommit  # each of these is a transaction, and ends before the next begins
     async with _slots.setdefault((account, ip_address), asyncio.Semaphore(FREE_GUESSES)):
-        guess_id = await _count(platform, email=email, ip_address=ip_address)
+        guess_id = await _count(database, email=email, ip_address=ip_address)
         try:
             yield
         except (InvalidCredentials, InvalidCurrentPassword):
@@ -114,7 +114,7 @@ async def counted_guess(platform: Platform, *, email: str, ip_address: str) -> A
         await alone.rows(_RIGHT, {"guess": guess_id, "account": account, "address": ip_address})
 
 
-async def _count(platform: Platform, *, email: str, ip_address: str) -> UUID:
+async def _count(database: Database, *, email: str, ip_address: str) -> UUID:
     """The id of the guess, once it may be checked; waiting ends with the request's own deadline.
 
     Raises:
@@ -123,11 +123,11 @@ async def _count(platform: Platform, *, email: str, ip_address: str) -> UUID:
     guess_id, known = new_id(), False
     while True:
         values = {"guess": guess_id, "account": account_hash(email), "address": ip_address, "known": known}
-        counted = await platform.database.autocommit.row(_COUNT, {**_RULES, **values}) or _BUSY
+        counted = await database.autocommit.row(_COUNT, {**_RULES, **values}) or _BUSY
         if counted.outcome == "counted":
             return guess_id
         if counted.outcome == "locked from elsewhere":
-            used = await repository.addresses_used_by(platform.database, email)
+            used = await repository.addresses_used_by(database, email)
             known = ip_address in map(limit_identity, used)
         if counted.outcome == "locked" or (counted.outcome == "locked from elsewhere" and not known):
             raise AccountLocked(retry_after_seconds=math.ceil(counted.seconds))

@@ -10,7 +10,8 @@ from bugrelay.domain.accounts import repository
 from bugrelay.domain.accounts.errors import InvalidCredentials, InvalidCurrentPassword
 from bugrelay.domain.accounts.repository import StoredPassword
 from bugrelay.domain.accounts.service.login_throttle import counted_guess
-from bugrelay.infra.platform import Platform
+from bugrelay.infra.db.database import Database
+from bugrelay.infra.security.passwords import Passwords
 
 
 @dataclass(frozen=True)
@@ -29,41 +30,41 @@ class PasswordCheck:
 
 
 async def check_password_at_address(
-    platform: Platform, *, email: str, password: str, ip_address: str
+    *, email: str, password: str, ip_address: str, database: Database, passwords: Passwords
 ) -> PasswordCheck:
     """Whose address and password these are; the same work, whether or not there is such an account.
 
     Raises:
         InvalidCredentials, AccountLocked
     """
-    async with counted_guess(platform, email=email, ip_address=ip_address):
-        stored = await _matching(platform, await repository.password_at(platform.database, email), password)
+    async with counted_guess(database, email=email, ip_address=ip_address):
+        stored = await _matching(passwords, await repository.password_at(database, email), password)
         if stored is None:
             raise InvalidCredentials
     fresh_hash = None
-    if stored.password_hash is not None and platform.passwords.needs_rehash(stored.password_hash):
-        fresh_hash = await platform.passwords.hash(password)
+    if stored.password_hash is not None and passwords.needs_rehash(stored.password_hash):
+        fresh_hash = await passwords.hash(password)
     return PasswordCheck(stored.user_id, stored.set_at, fresh_hash)
 
 
 async def check_current_password(
-    platform: Platform, *, user_id: UUID, email: str, password: str, ip_address: str
+    user_id: UUID, *, email: str, password: str, ip_address: str, database: Database, passwords: Passwords
 ) -> StoredPassword:
     """The password of a signed-in user, who gave it again: a stolen session is not enough to guess it.
 
     Raises:
         InvalidCurrentPassword, AccountLocked
     """
-    async with counted_guess(platform, email=email, ip_address=ip_address):
-        stored = await _matching(platform, await repository.password_of(platform.database, user_id), password)
+    async with counted_guess(database, email=email, ip_address=ip_address):
+        stored = await _matching(passwords, await repository.password_of(database, user_id), password)
         if stored is None:
             raise InvalidCurrentPassword
     return stored
 
 
 async def _matching(
-    platform: Platform, stored: StoredPassword | None, password: str
+    passwords: Passwords, stored: StoredPassword | None, password: str
 ) -> StoredPassword | None:
     """What is stored, if this is its password; else None, after the same work."""
-    matches = await platform.passwords.verify(stored.password_hash if stored else None, password)
+    matches = await passwords.verify(stored.password_hash if stored else None, password)
     return stored if matches else None

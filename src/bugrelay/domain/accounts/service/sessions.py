@@ -16,10 +16,10 @@ from bugrelay.domain.accounts.policies import is_banned
 from bugrelay.domain.accounts.service.password_check import PasswordCheck
 from bugrelay.domain.accounts.visibility import EXISTING, sessions_visible_to
 from bugrelay.errors import AccountBanned, InvalidToken
+from bugrelay.infra.db.query import Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.platform import Platform
-from bugrelay.infra.security.tokens import hash_secret, new_secret
+from bugrelay.infra.security.tokens import AccessTokens, hash_secret, new_secret
 from bugrelay.infra.viewer import SignedInViewer
 
 
@@ -38,17 +38,15 @@ class OpenedSession:
     refresh_token: str
 
 
-async def authenticate(platform: Platform, token: str) -> SignedInViewer:
+async def authenticate(token: str, *, reader: Reader, tokens: AccessTokens) -> SignedInViewer:
     """Who an access token stands for, with the rights they have now.
 
     Raises:
         InvalidToken: Forged, expired, or its session has ended.
         AccountBanned: The account may not be used; told also of the sessions that the ban has ended.
     """
-    claims = platform.tokens.read(token)
-    state = await repository.session_state(
-        platform.database, session_id=claims.session_id, user_id=claims.user_id
-    )
+    claims = tokens.read(token)
+    state = await repository.session_state(reader, session_id=claims.session_id, user_id=claims.user_id)
     if state is None:
         raise InvalidToken
     if is_banned(state.banned_at, state.banned_until, now=datetime.now(UTC)):

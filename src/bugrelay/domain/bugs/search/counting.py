@@ -21,8 +21,7 @@ from bugrelay.infra import incremental_counts
 from bugrelay.infra.db.database import Connection, libpq_url
 from bugrelay.infra.db.query import Query
 from bugrelay.infra.db.statistics import Common, read_common
-from bugrelay.infra.incremental_counts import Counted
-from bugrelay.infra.platform import Platform
+from bugrelay.infra.incremental_counts import Counted, IncrementalCounts
 
 MAX_COMMON = 300  # totals that are kept whether anybody asks or not
 STATEMENT_SECONDS = 90  # for one count; nobody waits for it any more
@@ -75,17 +74,17 @@ def _hits_by_key(common: Common) -> Iterator[tuple[float, str]]:
                 yield hits, BoundQuery(QuerySpec((name,)), {name: value}).total_key
 
 
-async def count_total(platform: Platform, *, key: str) -> None:
+async def count_total(key: str, *, database_url: str, counts: IncrementalCounts) -> None:
     """Count what somebody asks for, unless that is done; again without harm."""
-    async with _slow_connection(platform) as reader:
+    async with _slow_connection(database_url) as reader:
         if await reader.row(READ_KEPT, {"key": key}) is None:
-            await _count(platform, reader, key)
+            await _count(reader, key, counts=counts)
         await reader.execute(_ASKED.sql, {"key": key})
 
 
-async def keep_totals(platform: Platform) -> None:
+async def keep_totals(*, database_url: str, counts: IncrementalCounts) -> None:
     """Carry the kept totals forward, then count the common ones that are not kept yet."""
-    async with _slow_connection(platform) as reader:
+    async with _slow_connection(database_url) as reader:
         if not await reader.row(_LOCK):
             return  # the round before this one still runs
         began = time.monotonic()
@@ -93,15 +92,15 @@ async def keep_totals(platform: Platform) -> None:
         wanted = _common_keys(common)
         await reader.execute(_FORGET.sql, {"common": wanted})
         kept = await reader.rows(_KEYS)
-        missing = [key for key in kept if not await _carry(platform, reader, key)]
+        missing = [key for key in kept if not await _carry(reader, key, counts=counts)]
         missing += [key for key in wanted if key not in set(kept)]
         for key in missing:
             if time.monotonic() - began > ROUND_SECONDS:
                 return
-            await _count(platform, reader, key)
+            await _count(reader, key, counts=counts)
 
 
-async def _carry(platform: Platform, reader: Connection, key: str) -> bool:
+async def _carry(reader: Connection, key: str, *, counts: IncrementalCounts) -> bool:
     """Whether the kept total could be carried forward."""
     kept = await reader.row(READ_KEPT, {"key": key})
     if kept is None:
@@ -112,19 +111,19 @@ async def _carry(platform: Platform, reader: Connection, key: str) -> bool:
     if change.era != kept.era:
         return False
     counted = Counted(kept.total + change.total, change.snapshot, change.era)
-    await _keep(platform, reader, key=key, counted=counted)
+    await _keep(reader, key, counted=counted, counts=counts)
     return True
 
 
-async def _count(platform: Platform, reader: Connection, key: str) -> None:
+async def _count(reader: Connection, key: str, *, counts: IncrementalCounts) -> None:
     wanted = BoundQuery.of_total_key(key)
     (counted,) = await reader.rows(total_query(wanted.spec, incremental=False), wanted.values)
-    await _keep(platform, reader, key=key, counted=counted)
+    await _keep(reader, key, counted=counted, counts=counts)
 
 
-async def _keep(platform: Platform, reader: Connection, *, key: str, counted: Counted) -> None:
+async def _keep(reader: Connection, key: str, *, counted: Counted, counts: IncrementalCounts) -> None:
     await reader.execute(_KEEP.sql, {"key": key, **msgspec.structs.asdict(counted)})
-    await platform.counts.share(key, counted)
+    await counts.share(key, counted)
 
 
 class _SlowConnection(Connection):
@@ -132,10 +131,10 @@ class _SlowConnection(Connection):
 
 
 @asynccontextmanager
-async def _slow_connection(platform: Platform) -> AsyncIterator[Connection]:
+async def _slow_connection(database_url: str) -> AsyncIterator[Connection]:
     """A connection of its own, on which a count may take as long as a job may."""
     connection = await _SlowConnection.connect(
-        libpq_url(platform.settings.database_url),
+        libpq_url(database_url),
         autocommit=True,
         connect_timeout=5,
         application_name="bugrelay-totals",

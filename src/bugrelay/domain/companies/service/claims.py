@@ -24,8 +24,7 @@ from bugrelay.domain.companies.service.verification import verify_company
 from bugrelay.errors import InvalidLinkToken
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.jobs.queue import MAIL_QUEUE
-from bugrelay.infra.platform import Platform
+from bugrelay.infra.jobs.queue import MAIL_QUEUE, JobQueue
 from bugrelay.infra.security.signed_links import link_token
 from bugrelay.infra.security.tokens import hash_secret
 
@@ -63,17 +62,25 @@ def ensure_claimable(company: CompanyState, *, email: str | None) -> None:
 
 
 async def open_claim(
-    platform: Platform, work: UnitOfWork, company_id: UUID, *, user_id: UUID, method: str, email: str | None
+    work: UnitOfWork,
+    company_id: UUID,
+    *,
+    user_id: UUID,
+    method: str,
+    email: str | None,
+    signing_key: str,
+    jobs: JobQueue,
 ) -> Claim:
     """Open a claim; it replaces an older one of this user on this company, and touches nobody else's.
 
     Args:
-        platform: For its signing key and its jobs.
         work: The change.
         company_id: The company.
         user_id: Who claims it.
         method: "mail", "dns" or "file".
         email: Where the token is mailed, for "mail" alone.
+        signing_key: What tokens are made with.
+        jobs: Mails the token.
 
     Raises:
         AccountBanned, CompanyNotFound, CompanyAlreadyVerified, InvalidDomain
@@ -84,7 +91,7 @@ async def open_claim(
         raise CompanyNotFound
     ensure_claimable(company, email=email)
     claim_id, expires_at = new_id(), datetime.now(UTC) + LIFE
-    token = claim_token(platform.settings.signing_key, claim_id)
+    token = claim_token(signing_key, claim_id)
     # One at a time, for the user's row is locked.
     await work.session.execute(
         delete(CompanyClaim).where(CompanyClaim.company_id == company_id, CompanyClaim.user_id == user_id)
@@ -110,7 +117,7 @@ async def open_claim(
         )
     )
     if method == "mail":
-        await platform.jobs.add(work.session, MAIL_JOB, queue=MAIL_QUEUE, claim_id=str(claim_id))
+        await jobs.add(work.session, MAIL_JOB, queue=MAIL_QUEUE, claim_id=str(claim_id))
     return Claim(claim_id, method, token, expires_at)
 
 
@@ -144,7 +151,7 @@ async def complete_by_proof(work: UnitOfWork, claim: repository.ClaimState) -> N
 
 
 async def request_check(
-    platform: Platform, work: UnitOfWork, company_id: UUID, *, user_id: UUID, method: str
+    work: UnitOfWork, company_id: UUID, *, user_id: UUID, method: str, jobs: JobQueue
 ) -> None:
     """Have the user's published proof looked for soon.
 
@@ -160,10 +167,10 @@ async def request_check(
         raise InvalidLinkToken("You have no open claim of this kind; claim the company first")
     if company.verified:
         raise CompanyAlreadyVerified
-    await check_soon(platform, work, claim_id)
+    await check_soon(work, claim_id, jobs=jobs)
 
 
-async def check_soon(platform: Platform, work: UnitOfWork, claim_id: UUID) -> None:
+async def check_soon(work: UnitOfWork, claim_id: UUID, *, jobs: JobQueue) -> None:
     """Add the job that looks for the proof, unless one was added half a minute ago: nobody makes us hammer a host."""
     marking = (
         update(CompanyClaim)
@@ -176,7 +183,7 @@ async def check_soon(platform: Platform, work: UnitOfWork, claim_id: UUID) -> No
         .execution_options(synchronize_session=False)
     )
     if (await work.session.execute(marking)).first():
-        await platform.jobs.add(work.session, CHECK_JOB, claim_id=str(claim_id))
+        await jobs.add(work.session, CHECK_JOB, claim_id=str(claim_id))
 
 
 async def _locked(work: UnitOfWork, company_id: UUID) -> CompanyState:

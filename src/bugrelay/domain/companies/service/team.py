@@ -39,8 +39,9 @@ from bugrelay.errors import InsufficientPermissions
 from bugrelay.infra.db.database import Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
+from bugrelay.infra.jobs.queue import JobQueue
+from bugrelay.infra.mail.limits import MailLimits
 from bugrelay.infra.pagination import PageQuery
-from bugrelay.infra.platform import Platform
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,20 @@ async def get_member(reader: Reader, company_id: UUID, *, user_id: UUID) -> Team
 
 
 async def add_to_team(
-    platform: Platform, work: UnitOfWork, company_id: UUID, *, actor_id: UUID, email: str, role: str
+    work: UnitOfWork,
+    company_id: UUID,
+    *,
+    actor_id: UUID,
+    email: str,
+    role: str,
+    jobs: JobQueue,
+    mail_limits: MailLimits,
 ) -> UUID:
     """Add the registered user at an address; gives their id.
 
     The address must be at exactly the company's domain. They count from the moment that it is verified: else whoever
-    registers with a colleague's address first would be taken for the colleague. A mail asks them to verify it.
+    registers with a colleague's address first would be taken for the colleague. A mail asks them to verify it, unless
+    the address has got enough mail: then its owner asks for one.
 
     Raises:
         AccountBanned, NotMember, InsufficientPermissions, InvalidDomain, AlreadyMember
@@ -92,8 +101,8 @@ async def add_to_team(
         raise UserNotFound("There is no account with this address")
     if not await _insert(work, company_id=company_id, user_id=account.id, role=role, key=email_key(email)):
         raise AlreadyMember
-    if not account.is_email_verified:
-        await _mail_verification(platform, work, user_id=account.id, email=email, actor_id=actor_id)
+    if not account.is_email_verified and await mail_limits.take(email, caller=f"user:{actor_id}") == 0:
+        await request_link(work, user_id=account.id, purpose=VERIFY_EMAIL, jobs=jobs)
     work.record(
         MemberAdded(
             company_id=company_id,
@@ -104,14 +113,6 @@ async def add_to_team(
         )
     )
     return account.id
-
-
-async def _mail_verification(
-    platform: Platform, work: UnitOfWork, *, user_id: UUID, email: str, actor_id: UUID
-) -> None:
-    """Mail a link to verify the address, unless it has got enough mail: then its owner asks for one."""
-    if await platform.mail_limits.take(email, caller=f"user:{actor_id}") == 0:
-        await request_link(platform, work, user_id=user_id, purpose=VERIFY_EMAIL)
 
 
 async def change_role(
