@@ -5,10 +5,10 @@ closed as the duplicate of another; the names are external ids. Everything is pu
 duplicate that has an earlier twin is asked for, as it was on the day of its report: everything later is left out. A
 family (reports that are duplicates of each other) is merged and takes one place; its place is the rank.
 
-`similar` asks with title and description, `title` with the title alone, `search` types the title into the search of
-today, before anything is merged, because a search does not find what was merged. BM25 (k1 1.2, b 0.75) ranks the same
-words of title and description together, without dates, and its families are put together likewise. It and `similar`
-count how frequent words are on the whole board, later reports included.
+`similar` asks with title and description, `title` with the title alone. `search` types the title into the search while
+the import stands right before that report, and nothing is merged, because a search does not find what was merged. BM25
+(k1 1.2, b 0.75) ranks the same words of title and description together, without dates, and its families are put
+together likewise. It and `similar` count how frequent words are on the whole board, later reports included.
 """
 
 from __future__ import annotations
@@ -41,15 +41,19 @@ from bugrelay.domain.bugs.similar.query import RANKING, Question, Ranking
 from bugrelay.domain.bugs.similar.rebuild import rebuild
 from bugrelay.domain.bugs.similar.tasks import fold_similar
 from bugrelay.domain.importing import Lines, Summary, import_bugs
+from bugrelay.domain.importing.reader import Line
 from bugrelay.domain.moderation.service.merging import merge_bugs
 from bugrelay.embedded import temporary
+from bugrelay.errors import ServiceUnavailable
 from bugrelay.infra.db.database import libpq_url
 from bugrelay.infra.platform import Platform
 from bugrelay.migrate import migrate
 from bugrelay.settings import load_settings
 
 PLACES = 20
-SEARCH_LIMIT = 100  # of which those that are later are left out
+SEARCH_LIMIT = 100  # bugs, of which families are made
+BATCH = 500  # lines at most that are imported together
+FRESH = 2000  # reports after which the planner's statistics are made anew
 LEAST = timedelta(microseconds=1)
 PASSWORD = "nobody signs in with this one"  # noqa: S105 - as it says
 
@@ -93,17 +97,22 @@ Find = Callable[[Report], Awaitable[Sequence[UUID]]]
 class Families:
     """Which reports are one: all that are linked by the pairs, whatever the direction."""
 
-    def __init__(self, pairs: Iterable[dict[str, Any]], reports: Sequence[Report]) -> None:
+    def __init__(self, pairs: Sequence[dict[str, Any]]) -> None:
+        self.duplicates = {pair["id"] for pair in pairs}
         self._parent: dict[str, str] = {}
         for pair in pairs:
             for other in (pair["master"], pair["root"]):
-                self._parent[self._top(pair["id"])] = self._top(other)
+                self._parent[self.top(pair["id"])] = self.top(other)
         self._members: dict[str, list[Report]] = defaultdict(list)
-        for report in reports:
-            self._members[self._top(report.external_id)].append(report)
-        self._of = {report.id: self._top(report.external_id) for report in reports}
+        self._of: dict[UUID, str] = {}
 
-    def _top(self, external_id: str) -> str:
+    def add(self, reports: Sequence[Report]) -> None:
+        """The reports of the board, in the order of their dates."""
+        for report in reports:
+            self._members[self.top(report.external_id)].append(report)
+            self._of[report.id] = self.top(report.external_id)
+
+    def top(self, external_id: str) -> str:
         while (above := self._parent.get(external_id, external_id)) != external_id:
             external_id = above
         return external_id
@@ -127,12 +136,16 @@ class Families:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The board with everything on it; `asked` are the duplicates that have an earlier twin."""
+    """The board with everything on it.
+
+    `asked` are the duplicates that have an earlier twin, `searched` what a search found right before their import.
+    """
 
     platform: Platform
     reports: list[Report]
     families: Families
     asked: list[Report]
+    searched: dict[str, list[UUID]]
 
 
 def main() -> None:
@@ -140,14 +153,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.finding", description=__doc__)
     parser.add_argument("bugs", help="for `bugrelay import`")
     parser.add_argument("duplicates", help="pairs of external ids, a JSON object a line")
-    parser.add_argument("--every", type=int, default=1, help="ask only for each n-th duplicate")
     options = parser.parse_args()
-    uvloop.run(_run(options.bugs, options.duplicates, options.every))
+    uvloop.run(_run(options.bugs, options.duplicates))
 
 
-async def _run(bugs: str, duplicates: str, every: int) -> None:
+async def _run(bugs: str, duplicates: str) -> None:
     pairs = [json.loads(line) for line in _lines(duplicates)]
-    async with _loaded(bugs, pairs, every) as loaded:
+    async with _loaded(bugs, Families(pairs)) as loaded:
         print(f"{len(loaded.reports):,} reports, {len(loaded.asked):,} duplicates with an earlier twin\n")
         print("| asked with | R@1 | R@5 | R@10 | R@20 | MRR |\n|---|---|---|---|---|---|")
         titles, texts = await _bm25(loaded)
@@ -174,7 +186,7 @@ def _lines(path: str) -> Iterable[str]:
 
 
 @asynccontextmanager
-async def _loaded(bugs: str, pairs: list[dict[str, Any]], every: int) -> AsyncIterator[Loaded]:
+async def _loaded(bugs: str, families: Families) -> AsyncIterator[Loaded]:
     """A board of its own, thrown away at the end."""
     with temporary() as urls:
         urls_by_name = {"DATABASE_URL": urls.database_url, "REDIS_URL": urls.redis_url}
@@ -183,12 +195,15 @@ async def _loaded(bugs: str, pairs: list[dict[str, Any]], every: int) -> AsyncIt
         platform = build(settings)
         await platform.start()
         try:
-            await _import(platform, bugs)
+            searched = await _import(platform, bugs, families)
             reports = [Report(*row) for row in await _rows(platform, _BUGS)]
-            families = Families(pairs, reports)
-            named = {pair["id"] for pair in pairs}
-            asked = [one for one in reports if one.external_id in named and families.first(one) is not one]
-            yield Loaded(platform, reports, families, asked[::every])
+            families.add(reports)
+            asked = [
+                one
+                for one in reports
+                if one.external_id in families.duplicates and families.first(one) is not one
+            ]
+            yield Loaded(platform, reports, families, asked, searched)
         finally:
             await platform.close()
 
@@ -197,14 +212,47 @@ def _nothing(*_: object) -> None:
     """Of the progress nothing is shown."""
 
 
-async def _import(platform: Platform, path: str) -> None:
-    summary = Summary()
+async def _import(platform: Platform, path: str, families: Families) -> dict[str, list[UUID]]:
+    """Import the reports and search for each duplicate right before it; gives what was found, by external id."""
+    summary, board = Summary(), Board(platform)
+    searched: dict[str, list[UUID]] = {}
+    seen: set[str] = set()
+    waiting: list[Line] = []
     with Path(path).open("rb") as file:  # noqa: ASYNC230 - nobody else waits here
-        await import_bugs(platform, Lines(file, size_bytes=None), summary, on_batch=_nothing)
+        for count, line in enumerate(Lines(file, size_bytes=None)):
+            report = json.loads(line.content)
+            top = families.top(report["external_id"])
+            asks = top in seen and report["external_id"] in families.duplicates
+            if asks or len(waiting) == BATCH:
+                await import_bugs(platform, waiting, summary, on_batch=_nothing)
+                waiting = []
+            if asks:
+                searched[report["external_id"]] = await _search(board, report["title"])
+            if count % FRESH == 0:
+                await _execute(platform, "ANALYZE")
+            seen.add(top)
+            waiting.append(line)
+    await import_bugs(platform, waiting, summary, on_batch=_nothing)
     await rebuild(platform, on_step=_nothing)
-    async with platform.work() as work:
-        await work.session.execute(text("ANALYZE"))
+    await _execute(platform, "ANALYZE")
     say("\n".join(summary.lines()))
+    return searched
+
+
+async def _search(board: Board, title: str) -> list[UUID]:
+    """Nothing where the search runs into its deadline."""
+    try:
+        page = await board.page(search=title, limit=SEARCH_LIMIT)
+    except ServiceUnavailable:
+        say(f"a search ran into its deadline: {title}")
+        return []
+    return [bug.id for bug in page.bugs]
+
+
+async def _execute(platform: Platform, statement: str) -> None:
+    async with platform.work() as work:
+        await work.set_timeouts(statement_seconds=60, lock_seconds=10)
+        await work.session.execute(text(statement))
 
 
 async def _rows(platform: Platform, statement: LiteralString) -> list[tuple[Any, ...]]:
@@ -245,13 +293,10 @@ async def _bm25(loaded: Loaded) -> tuple[Find, Find]:
 
 
 def _searching(loaded: Loaded) -> Find:
-    """The title typed into the search."""
-    board = Board(loaded.platform)
-    created_at = {report.id: report.created_at for report in loaded.reports}
+    """The title typed into the search, when the report was not there yet."""
 
     async def find(report: Report) -> Sequence[UUID]:
-        page = await board.page(search=report.title, limit=SEARCH_LIMIT)
-        return [bug.id for bug in page.bugs if created_at[bug.id] < report.created_at]
+        return loaded.searched.get(report.external_id, [])
 
     return find
 
@@ -291,11 +336,7 @@ async def _merge(loaded: Loaded) -> None:
 
 async def _forget_merged(loaded: Loaded) -> None:
     """Take the merged duplicates off the board, so that only the survivors' own words are left."""
-    async with loaded.platform.work() as work:
-        await work.set_timeouts(statement_seconds=60, lock_seconds=10)
-        await work.session.execute(
-            text("UPDATE bugs SET removed_at = now() WHERE merged_into_id IS NOT NULL")
-        )
+    await _execute(loaded.platform, "UPDATE bugs SET removed_at = now() WHERE merged_into_id IS NOT NULL")
     await fold_similar(loaded.platform)
 
 
