@@ -5,7 +5,7 @@ DECLARE
     taken bigint[];
     changed uuid[];
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(7203472) THEN
+    IF NOT pg_try_advisory_xact_lock(7203474) THEN
         RETURN 0;
     END IF;
     SELECT array_agg(id), array_agg(DISTINCT bug_id) INTO taken, changed

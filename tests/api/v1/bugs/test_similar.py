@@ -218,6 +218,18 @@ async def test_questions_have_a_limit_of_their_own_and_are_kept_nowhere(
         assert (await client.get("/api/v1/bugs")).status_code == 200
 
 
+async def test_moderators_and_reporters_do_not_wait_for_whoever_folds(
+    client: httpx.AsyncClient, moderator: Moderator, database_url: str
+) -> None:
+    crash, slow = await report(client, **CRASH), await report(client, **SLOW)
+    with psycopg.connect(database_url) as folding:
+        folding.execute("SELECT similar_fold(10)")
+        await moderator.merge(slow["id"], crash["id"])
+        late = await report(client, title="Comets leave no tail", description="None at all is drawn.")
+        assert await ids(client, "nebulae thumbnails") == [crash["id"]]
+        assert await ids(client, "comets") == [late["id"]]
+
+
 async def test_markup_in_what_matched_is_defused(client: httpx.AsyncClient, moderator: Moderator) -> None:
     survivor = await report(client, **CRASH)
     merged = await report(client, title="<img src=x onerror=alert(1)> thumbnails", description="x" * 20)

@@ -17,7 +17,7 @@ BEGIN = tuple(
     map(
         text,
         (
-            "SELECT pg_advisory_xact_lock(7203472)",  # of similar_fold
+            "SELECT pg_advisory_xact_lock(7203474)",  # of similar_fold
             "DELETE FROM similar_pending",
             "DELETE FROM similar_blocks",
             "DELETE FROM similar_docs",
