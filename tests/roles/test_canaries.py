@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Iterator
-from itertools import product
+from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
-import httpx
 import msgspec
 import pytest
 from litestar import Litestar
 
 from tests.conftest import TEST_ENVIRONMENT
+from tests.roles.crawl import CANARY, crawl
 from tests.roles.table import served_routes
 from tests.roles.world import World
 
-CANARY = "canary7f3a"  # in every secret of canaries.sql, and in nothing that anybody may see
 STRANGERS = ("anonymous", "user", "other company's admin")
 
 
@@ -34,7 +30,7 @@ def planted(world: World) -> World:
 async def test_a_stranger_reads_no_secret(planted: World, roles_app: Litestar, stranger: str) -> None:
     secrets = _secrets(planted, roles_app)
     found = []
-    async for response in _crawl(planted, roles_app, stranger):
+    async for response in crawl(planted, roles_app, stranger):
         text = f"{response.headers}\n{response.text}"
         found += [f"{response.request.url}: {name}" for name, secret in secrets.items() if secret in text]
     assert found == []
@@ -44,7 +40,7 @@ async def test_those_who_may_see_the_secrets_do(planted: World, roles_app: Lites
     """The crawl itself can see: it finds what was planted for whoever may know of it."""
     readers = {"admin": "/api/v1/admin/", "reporter": "/api/v1/bugs/", "member": "/api/v1/companies/"}
     for role, place in readers.items():
-        paths = [r.request.url.path async for r in _crawl(planted, roles_app, role) if CANARY in r.text]
+        paths = [r.request.url.path async for r in crawl(planted, roles_app, role) if CANARY in r.text]
         assert any(path.startswith(place) for path in paths), role
 
 
@@ -67,27 +63,6 @@ def _secrets(world: World, app: Litestar) -> dict[str, str]:
         **tokens,
         **{f"mailed link: {name}": token for name, token in world.links.items()},
     }
-
-
-async def _crawl(world: World, app: Litestar, role: str) -> AsyncIterator[httpx.Response]:
-    """Every GET with every id that there is, and some ids that there are not."""
-    for path in _get_paths(app):
-        names = re.findall(r"\{(\w+)\}", path)
-        for values in product(*(_ids(world, name) for name in names)):
-            url = path.format_map(dict(zip(names, values, strict=True)))
-            yield await world.client.get(url, headers=world.headers(role), params={"limit": 100})
-
-
-def _get_paths(app: Litestar) -> list[str]:
-    return [route.partition(" ")[2] for route in served_routes(app) if route.startswith("GET ")]
-
-
-def _ids(world: World, name: str) -> list[str]:
-    """All that could stand at this place of a path."""
-    kind = {"name": "file"}.get(name, name.removesuffix("_id"))
-    if kind == "user":
-        return [*(person.id for person in world.people.values()), str(uuid4())]
-    return [*(value for key, value in world.ids.items() if kind in key), str(uuid4()), CANARY]
 
 
 def _text_filters(app: Litestar) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from bugrelay.domain.accounts.service.sessions import end_all_sessions
 from bugrelay.domain.bugs.events import VotesReinstated, VotesSuspended
 from bugrelay.domain.bugs.models import Bug, Vote
 from bugrelay.domain.moderation.events import UserBanned, UserUnbanned
+from bugrelay.domain.moderation.policies import may_be_banned
 from bugrelay.domain.moderation.repository import lock_bugs_voted_for, lock_user
 from bugrelay.domain.moderation.schemas import BanState
 from bugrelay.domain.moderation.service.audit import write_audit
@@ -34,7 +35,7 @@ async def ban_user(
     """
     await begin_act(work, admin_id)
     user = await _lock_user(work, user_id)
-    if user.is_admin:
+    if not may_be_banned(user):
         raise InsufficientPermissions("An admin cannot be banned")
     banned_at = datetime.now(UTC)
     await _set_ban(work, user_id, banned_at=banned_at, banned_until=until)

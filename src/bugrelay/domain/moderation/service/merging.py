@@ -9,13 +9,11 @@ from sqlalchemy import func, insert, update
 from bugrelay.domain.bugs.events import BugMerged, BugUnmerged
 from bugrelay.domain.bugs.models import Bug, BugMerge
 from bugrelay.domain.moderation.errors import (
-    InvalidMerge,
     NotMerged,
     SourceBugNotFound,
-    TargetBugNotFound,
 )
+from bugrelay.domain.moderation.policies import ensure_mergeable
 from bugrelay.domain.moderation.repository import lock_bugs, lock_chain
-from bugrelay.domain.moderation.schemas import ModeratedState
 from bugrelay.domain.moderation.service.audit import write_audit
 from bugrelay.domain.moderation.service.lock import begin_act
 from bugrelay.domain.moderation.service.merge_chain import displayed_on, recount
@@ -44,11 +42,7 @@ async def merge_bugs(
     await begin_act(work, admin_id)
     bugs = await lock_bugs(work, (source_id, target_id))
     source, target = bugs.get(source_id), bugs.get(target_id)
-    if source is None or source.is_removed:
-        raise SourceBugNotFound
-    if target is None or target.is_removed:
-        raise TargetBugNotFound
-    _check(source, target)
+    source, target = ensure_mergeable(source, target)
     await add_votes(work, source_id=source_id, target_id=target_id)
     await transfer_content(work, source_id=source_id, to=target_id)
     note_id = await write_note(work, source, target_id)
@@ -75,15 +69,6 @@ async def merge_bugs(
             actor_id=admin_id,
         )
     )
-
-
-def _check(source: ModeratedState, target: ModeratedState) -> None:
-    if source.id == target.id:
-        raise InvalidMerge("A bug cannot be merged into itself")
-    if source.merged_into_id is not None:
-        raise InvalidMerge(f"The source is merged into {source.merged_into_id} already; unmerge it first")
-    if target.merged_into_id is not None:
-        raise InvalidMerge(f"The target is merged into {target.merged_into_id} itself; merge into that one")
 
 
 async def unmerge_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID, *, reason: str) -> UUID:
