@@ -63,6 +63,14 @@ class CountedRow(Protocol):
 CountedRowT = TypeVar("CountedRowT", bound=CountedRow)
 
 
+class Statement(Protocol[CountedRowT]):
+    """Gives a SELECT of the count and whatever else, in at least one row; only the one that is run is compiled."""
+
+    def __call__(self, *, incremental: bool) -> Query[CountedRowT]:
+        """With the sum of signs since `:snapshot` in place of the count, if `incremental`."""
+        ...
+
+
 @dataclass
 class _Kept:
     counted: Counted
@@ -108,8 +116,7 @@ class IncrementalCounts:
         reader: Reader,
         key: str,
         *,
-        count: Query[CountedRowT],
-        changes: Query[CountedRowT],
+        statement: Statement[CountedRowT],
         values: Mapping[str, Any],
         by_job: ByJob | None = None,
     ) -> tuple[int, Sequence[CountedRowT]]:
@@ -118,9 +125,8 @@ class IncrementalCounts:
         Args:
             reader: The primary: a standby's snapshots do not tell what was visible.
             key: Everything that the count depends on.
-            count: SELECT of the count and whatever else, in at least one row.
-            changes: The same with the sum of signs in place of the count; `:snapshot` is the one to count from.
-            values: Parameters of both.
+            statement: Gives what is run.
+            values: Its parameters.
             by_job: For a total that is too large to count here.
 
         Returns:
@@ -130,13 +136,13 @@ class IncrementalCounts:
             known = await find(key)
             if known is None:
                 continue
-            rows = await reader.rows(changes, {**values, "snapshot": known.snapshot})
+            rows = await reader.rows(statement(incremental=True), {**values, "snapshot": known.snapshot})
             now = rows[0]
             if now.era == known.era:
                 total = known.total + now.total
                 await self._keep(key, Counted(total, now.snapshot, now.era), share=by_job is not None)
                 return total, rows
-        rows = await reader.rows(count, values)
+        rows = await reader.rows(statement(incremental=False), values)
         now = rows[0]
         if now.era is not None:
             await self._keep(key, Counted(now.total, now.snapshot, now.era), share=by_job is not None)

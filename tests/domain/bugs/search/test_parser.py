@@ -35,6 +35,8 @@ LEXEMES = st.lists(st.text(st.characters(exclude_characters="\0", exclude_catego
         ('-"lost sync" draft', ['-"lost sync"', '"draft"']),
         ("lost or sync OR draft", ['"lost"', "or", '"sync"', "or", '"draft"']),
         ("-or", ['-"or"']),
+        ("sync -sync sync or sync SYNC", ['"sync"', '-"sync"', "or", '"sync"', '"SYNC"']),
+        ("登a登a登", ['"登"', '"a"']),
         ('"or"', ['"or"']),
         ("foo_bar std::vector 1.7.5", ['"foo bar"', '"std vector"', '"1 7 5"']),
         ("- -- !? \u2026", []),

@@ -20,7 +20,6 @@ from bugrelay.domain.bugs.search.planner import (
     QuerySpec,
     deep_boundary,
     is_deep,
-    is_settled,
     plans,
 )
 from bugrelay.domain.bugs.search.ranking import BEST_OUTSIDE, SCORES, TIERS
@@ -79,7 +78,7 @@ def test_the_last_plan_finds_every_page_and_each_begins_after_the_same_row(
     spec: QuerySpec, total: int, keyset: bool
 ) -> None:
     tried = plans(spec, total=total, keyset=keyset)
-    assert is_settled(tried[-1], spec, next_score=None)
+    assert tried[-1].is_settled(spec, next_score=None)
     assert all(plan.keyset is keyset for plan in tried)
     assert len(set(tried)) == len(tried)
 
@@ -111,7 +110,7 @@ def test_a_page_is_settled_when_no_bug_outside_of_the_tier_can_stand_on_it(
     tier: int, words: int, next_score: int | None, settled: bool
 ) -> None:
     spec = QuerySpec(order="relevance", searching=True, words=words)
-    assert is_settled(Plan(tier=tier), spec, next_score=next_score) is settled
+    assert Plan(tier=tier).is_settled(spec, next_score=next_score) is settled
 
 
 @given(
@@ -126,7 +125,7 @@ def test_a_settled_page_is_that_of_the_full_ranking(
     ranked = sorted((sum(scores) for scores in documents), reverse=True)
     seen = sorted((sum(s) for s in documents if max(s) >= TIERS[tier]), reverse=True)
     next_score = seen[limit] if len(seen) > limit else None
-    if is_settled(Plan(tier=tier), TWO_WORDS, next_score=next_score):
+    if Plan(tier=tier).is_settled(TWO_WORDS, next_score=next_score):
         assert seen[: limit + 1] == ranked[: limit + 1]
 
 

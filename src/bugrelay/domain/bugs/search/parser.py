@@ -97,16 +97,19 @@ def clauses_of(typed: str) -> list[str]:
     """What `websearch_to_tsquery` is given: the words that the documents were cut into, joined by spaces.
 
     A word with punctuation inside (`foo_bar`, `std::vector`, `1.7.5`) becomes a phrase of its parts, a run of a
-    script without spaces a phrase of its overlapping pairs.
+    script without spaces a phrase of its overlapping pairs. What stands twice between two `or` is given once:
+    PostgreSQL would look for it twice in each document.
     """
-    clauses = []
+    clauses: list[str] = []
+    since_or: dict[str, None] = {}
     for match in _CLAUSE.finditer(unicodedata.normalize("NFKC", typed)):
         minus, phrase, word = match.groups()
         if word is not None and word.lower() == "or" and not minus:
-            clauses.append("or")
-            continue
-        clauses += [minus + part for part in _phrases(phrase if word is None else word)]
-    return clauses
+            clauses += [*since_or, "or"]
+            since_or = {}
+        else:
+            since_or |= dict.fromkeys(minus + part for part in _phrases(phrase if word is None else word))
+    return [*clauses, *since_or]
 
 
 def _phrases(text: str) -> list[str]:

@@ -127,6 +127,17 @@ class Plan:
     keyset: bool = False
     deep_offset: bool = False
 
+    def is_settled(self, spec: QuerySpec, *, next_score: int | None) -> bool:
+        """Whether the page that was found is the true one: no bug outside of the tier can stand on it.
+
+        Args:
+            spec: What is asked for.
+            next_score: Of the first bug after the page; None when none was found.
+        """
+        if not self.tier:
+            return True
+        return next_score is not None and next_score > BEST_OUTSIDE[self.tier] * spec.words
+
 
 def plans(spec: QuerySpec, *, total: int, keyset: bool = False) -> list[Plan]:
     """What to try, one after the other, until the page is settled. The last one finds every page.
@@ -152,19 +163,6 @@ def _tiers(spec: QuerySpec, total: int, whole: Plan) -> list[Plan]:
     if spec.words > 1 or total <= MAX_WHOLE_TIER:
         return [top, *lower]
     return [top, *(replace(plan, newest=newest) for plan in lower for newest in (True, False))]
-
-
-def is_settled(plan: Plan, spec: QuerySpec, *, next_score: int | None) -> bool:
-    """Whether the page that a plan found is the true one: no bug outside of its tier can stand on it.
-
-    Args:
-        plan: By which it was found.
-        spec: What is asked for.
-        next_score: Of the first bug after the page; None when the plan found none.
-    """
-    if not plan.tier:
-        return True
-    return next_score is not None and next_score > BEST_OUTSIDE[plan.tier] * spec.words
 
 
 def is_deep(spec: QuerySpec, *, offset: int, total: int) -> bool:

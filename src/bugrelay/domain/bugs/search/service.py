@@ -6,11 +6,11 @@ What was typed is parsed (parser.py) and bound to a query spec; the total (total
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bugrelay.domain.bugs.repository import item_of
+from bugrelay.domain.bugs.repository import listed_bugs
 from bugrelay.domain.bugs.schemas import BugItem, BugQuery
 from bugrelay.domain.bugs.search.parser import parse_search, tsqueries
 from bugrelay.domain.bugs.search.partial_match import partial_match
@@ -21,14 +21,12 @@ from bugrelay.domain.bugs.search.planner import (
     QuerySpec,
     deep_boundary,
     is_deep,
-    is_settled,
     plans,
 )
 from bugrelay.domain.bugs.search.statements import (
     APPLICATION_IDS,
     BOUNDS,
     COMPANY_IDS,
-    ITEMS,
     KeyRow,
 )
 from bugrelay.domain.bugs.search.totals import Totals
@@ -133,10 +131,11 @@ async def _page(reader: Reader, totals: Totals, query: BugQuery, wanted: BoundQu
         total, rows = await totals.read_with_page(reader, wanted, plan=plan, values=values)
         more = len(rows) > limit
         next_score = rows[limit].score if more else None
-        if total <= query.offset or is_settled(plan, spec, next_score=next_score):
+        if total <= query.offset or plan.is_settled(spec, next_score=next_score):
             break
+    bugs = await listed_bugs(reader, [row.id for row in rows[:limit] if row.id])
     cursor = _cursor(query, spec, rows[limit - 1]) if more else None
-    return BugPage(await _items(reader, rows[:limit]), total, _match(spec), cursor)
+    return BugPage(bugs, total, _match(spec), cursor)
 
 
 async def _deep_offset(
@@ -155,14 +154,6 @@ async def _deep_offset(
     if newer > offset:
         return tried, values
     return [Plan(deep_offset=True)], {**values, "since": since, "offset": offset - newer}
-
-
-async def _items(reader: Reader, rows: Sequence[KeyRow]) -> list[BugItem]:
-    """These bugs in this order, without those that were removed a moment ago."""
-    if not rows:
-        return []
-    ids = f"{{{','.join(str(row.id) for row in rows)}}}"
-    return [item_of(row) for row in await reader.rows(ITEMS, {"ids": ids})]
 
 
 def _match(spec: QuerySpec) -> str | None:

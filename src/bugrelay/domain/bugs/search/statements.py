@@ -2,7 +2,7 @@
 statement is compiled once.
 
 A page is two statements: the keys of its rows beside the total (`page_query`), then what is shown of these bugs
-(`ITEMS`), whose plan is always the same.
+(`repository.listed_bugs`), whose plan is always the same.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
-    case,
     cast,
     func,
     literal,
@@ -33,13 +32,13 @@ from sqlalchemy import (
     text,
     true,
     tuple_,
+    type_coerce,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, aggregate_order_by
 from sqlalchemy.types import UserDefinedType
 
 from bugrelay.domain.bugs.models import Bug, BugSearch, bug_search_changes
-from bugrelay.domain.bugs.repository import ITEM_COLUMNS, ItemRow, joined
 from bugrelay.domain.bugs.search.planner import Plan, QuerySpec
 from bugrelay.domain.bugs.search.ranking import BEST_OUTSIDE, TIERS, WEIGHTS
 from bugrelay.domain.bugs.visibility import LISTED
@@ -188,8 +187,9 @@ def _by_documents(spec: QuerySpec, plan: Plan) -> _Found:
         "id": _documents.c.bug_id,
     }
     if spec.is_ranked:
-        columns["matched_words"] = _matched_words(_documents.c.document, spec.words)
         columns["score"] = _score(_documents.c.document, spec.words)
+    if spec.is_ranked and spec.partial:
+        columns["matched_words"] = _matched_words(_documents.c.document, spec.words)
     return _Found(_documents, conditions, columns)
 
 
@@ -273,23 +273,22 @@ def document_matches(document: Any, name: str) -> ColumnElement[bool]:
 def _score(document: Any, words: int) -> ColumnElement[int]:
     """Ten times the relevance: the sum of the weights of fields over words."""
     return _sum(
-        [
-            case(
-                (document_matches(document, f"word_{i}_{label}"), literal_column(str(weight))),
-                else_=literal_column("0"),
-            )
+        {
+            f"word_{i}_{label}": f"CASE WHEN ({document} @@ :word_{i}_{label}) THEN {weight} ELSE 0 END"
             for i in range(words)
             for label, weight in WEIGHTS.items()
-        ]
+        }
     )
 
 
 def _matched_words(document: Any, words: int) -> ColumnElement[int]:
-    return _sum([cast(document_matches(document, f"word_{i}"), Integer) for i in range(words)])
+    return _sum({f"word_{i}": f"CAST({document} @@ :word_{i} AS INTEGER)" for i in range(words)})
 
 
-def _sum(parts: list[ColumnElement[int]]) -> ColumnElement[int]:
-    return sum(parts[1:], parts[0])
+def _sum(terms: Mapping[str, str]) -> ColumnElement[int]:
+    """Of terms by the parameter that each compares with. As text: a tree of 96 terms takes 40 ms to compile."""
+    tsqueries = (bindparam(name, type_=TSQUERY) for name in terms)
+    return type_coerce(text(" + ".join(terms.values())).bindparams(*tsqueries), Integer)
 
 
 # --- totals ---------------------------------------------------------------------------------------------------------
@@ -331,23 +330,6 @@ def _change(spec: QuerySpec) -> Select[int, str, str]:
         .select_from(bug_search_changes)
         .where(*unseen, *_conditions(log, spec))
     )
-
-
-# --- what is shown of the bugs of a page ----------------------------------------------------------------------------
-
-_wanted = (
-    func.unnest(bindparam("ids", type_=ARRAY(Uuid)))
-    .table_valued("id", with_ordinality="position", name="wanted")
-    .render_derived()
-)
-
-ITEMS = Query(
-    select(*ITEM_COLUMNS)
-    .select_from(joined(_wanted.join(_bugs, _bugs.c.id == _wanted.c.id)))
-    .where(LISTED)
-    .order_by(_wanted.c.position),
-    ItemRow,
-)
 
 
 # --- what is read before a list -------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import bindparam, literal_column, select
@@ -18,7 +19,7 @@ from bugrelay.domain.bugs.search.statements import ERA, KeyRow, keys_query, page
 from bugrelay.infra import incremental_counts
 from bugrelay.infra.db.query import Query, Reader, Values
 from bugrelay.infra.db.statistics import Common
-from bugrelay.infra.incremental_counts import ByJob, Counted, IncrementalCounts
+from bugrelay.infra.incremental_counts import ByJob, Counted, CountedRowT, IncrementalCounts, Statement
 
 COUNT_JOB = "bugs.count_total"
 TABLE = "bug_search"
@@ -64,15 +65,7 @@ class Totals:
 
     async def read(self, wanted: BoundQuery) -> int:
         """The total now."""
-        count, changes = (total_query(wanted.spec.counted, incremental=known) for known in (False, True))
-        total, _ = await self.counts.read(
-            self.primary,
-            wanted.total_key,
-            count=count,
-            changes=changes,
-            values=wanted.values,
-            by_job=await self._job_for(wanted),
-        )
+        total, _ = await self._read(wanted, partial(total_query, wanted.spec.counted), wanted.values)
         return total
 
     async def read_with_page(
@@ -88,16 +81,16 @@ class Totals:
         """
         if reader is not self.primary:
             return await self.read(wanted), await reader.rows(keys_query(wanted.spec, plan), values)
-        count, changes = (page_query(wanted.spec, plan, incremental=known) for known in (False, True))
-        total, rows = await self.counts.read(
-            self.primary,
-            wanted.total_key,
-            count=count,
-            changes=changes,
-            values=values,
-            by_job=await self._job_for(wanted),
-        )
+        total, rows = await self._read(wanted, partial(page_query, wanted.spec, plan), values)
         return total, [row for row in rows if row.id is not None]
+
+    async def _read(
+        self, wanted: BoundQuery, statement: Statement[CountedRowT], values: Values
+    ) -> tuple[int, Sequence[CountedRowT]]:
+        job = await self._job_for(wanted)
+        return await self.counts.read(
+            self.primary, wanted.total_key, statement=statement, values=values, by_job=job
+        )
 
     async def _job_for(self, wanted: BoundQuery) -> ByJob | None:
         """The job that counts this total, when more rows are to be expected than a reader counts."""
