@@ -207,14 +207,15 @@ def _problem(field: _Field, value: Any, error: msgspec.ValidationError) -> Field
 
 
 def _sentence(field: _Field, value: Any, text: str) -> str:
-    limits = _limits(field.type)
-    if isinstance(value, str) and "of length" in text and limits:
-        low, high = limits
+    low, high = _limits(field.type) or (None, None)
+    if isinstance(value, str) and not (low or 0) <= len(value) <= (len(value) if high is None else high):
         if low and high:
             return f"must have {low} to {high} characters"
         return f"must have at most {high} characters" if high else f"must have at least {low} characters"
-    if "Invalid enum value" in text:
-        return f"must be one of {', '.join(str(option) for option in _options(field.type))}"
+    options = _options(field.type)
+    if options and isinstance(value, type(options[0])) and value not in options:
+        return f"must be one of {', '.join(str(option) for option in options)}"
+    # msgspec tells the rest, which types and bounds there are, in a sentence alone (docs/dependencies.md).
     if text.startswith("Expected "):
         wanted = text.removeprefix("Expected ")
         for name, word in _TYPE_NAMES.items():
