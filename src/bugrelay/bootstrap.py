@@ -5,7 +5,7 @@ from __future__ import annotations
 from bugrelay.domain.accounts import plugin as accounts
 from bugrelay.domain.bugs import plugin as bugs
 from bugrelay.domain.companies import plugin as companies
-from bugrelay.domain.dashboards import plugin as reports
+from bugrelay.domain.dashboards import plugin as dashboards
 from bugrelay.domain.files import plugin as files
 from bugrelay.domain.moderation import plugin as moderation
 from bugrelay.domain.profiles import plugin as profiles
@@ -20,7 +20,7 @@ DOMAINS: tuple[DomainPlugin, ...] = (
     bugs.PLUGIN,
     moderation.PLUGIN,
     profiles.PLUGIN,
-    reports.PLUGIN,
+    dashboards.PLUGIN,
 )
 
 

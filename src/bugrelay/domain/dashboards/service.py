@@ -1,11 +1,11 @@
-"""A company or an application with its figures, and a company's dashboard."""
+"""A company or an application with the counts of its bugs, and a company's dashboard."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 from bugrelay.domain.companies.errors import ApplicationNotFound, CompanyNotFound
-from bugrelay.domain.dashboards import repository, response_times
+from bugrelay.domain.dashboards import repository
 from bugrelay.domain.dashboards.schemas import ApplicationOut, CompanyDashboard, CompanyOut
 from bugrelay.infra.db.database import Reader
 
@@ -43,8 +43,8 @@ async def get_dashboard(reader: Reader, company_id: UUID, *, role: str) -> Compa
         company=company,
         user_role=role,
         bug_stats=company.bug_stats,
-        recent_bugs=await response_times.newest_bugs(reader, company_id),
-        response_stats=await response_times.response_stats(reader, company_id, total=company.bug_stats.total),
-        votes_30d=await response_times.recent_votes(reader, company_id),
-        oldest_unanswered=await response_times.oldest_unanswered(reader, company_id),
+        recent_bugs=await repository.newest_bugs(reader, company_id),
+        response_stats=await repository.response_stats(reader, company_id, total=company.bug_stats.total),
+        votes_30d=await repository.recent_votes(reader, company_id),
+        oldest_unanswered=await repository.oldest_unanswered(reader, company_id),
     )

@@ -12,7 +12,7 @@ from bugrelay.domain.bugs.repository import ITEM_COLUMNS, ItemRow, item_of, join
 from bugrelay.domain.bugs.schemas import BugItem
 from bugrelay.domain.bugs.visibility import COMMENT_SHOWN, LISTED
 from bugrelay.domain.dashboards.schemas import ResponseStats
-from bugrelay.infra.db.database import Query, Reader
+from bugrelay.infra.db.query import Query, Reader, Row
 
 RECENT = 10
 UNANSWERED = 5
@@ -60,24 +60,35 @@ _first_responses = (
     .group_by(Bug.id)
     .subquery("first_responses")
 )
+
+
+class _Responses(Row):
+    answered_count: int
+    median_hours: float | None
+
+
+_NO_RESPONSES = _Responses(0, None)
 _RESPONSES = Query(
     select(
-        func.count(), _median_hours(_first_responses.c.answered_at - _first_responses.c.reported_at)
-    ).select_from(_first_responses)
+        func.count().label("answered_count"),
+        _median_hours(_first_responses.c.answered_at - _first_responses.c.reported_at).label("median_hours"),
+    ).select_from(_first_responses),
+    _Responses,
 )
 _RESOLUTIONS = Query(
-    select(_median_hours(Bug.resolved_at - Bug.created_at)).where(*_ITS_BUGS, Bug.resolved_at.is_not(None))
+    select(_median_hours(Bug.resolved_at - Bug.created_at)).where(*_ITS_BUGS, Bug.resolved_at.is_not(None)),
+    float,
 )
 
 
 async def response_stats(reader: Reader, company_id: UUID, *, total: int) -> ResponseStats:
     """Medians in hours, and the share of the company's `total` bugs that have an answer, from 0 to 1."""
-    answered, to_response = await reader.row(_RESPONSES, {"company_id": company_id}) or (0, None)
-    resolutions = await reader.row(_RESOLUTIONS, {"company_id": company_id})
+    responses = await reader.row(_RESPONSES, {"company_id": company_id}) or _NO_RESPONSES
+    hours_to_resolution = await reader.row(_RESOLUTIONS, {"company_id": company_id})
     return ResponseStats(
-        median_hours_to_first_response=_rounded(to_response),
-        median_hours_to_resolution=_rounded(resolutions[0] if resolutions else None),
-        answered_share=answered / total if total else None,
+        median_hours_to_first_response=_rounded(responses.median_hours),
+        median_hours_to_resolution=_rounded(hours_to_resolution),
+        answered_share=responses.answered_count / total if total else None,
     )
 
 
@@ -93,11 +104,11 @@ _RECENT_VOTES = Query(
         *_ITS_BUGS,
         Vote.counted,
         Vote.created_at > func.now() - func.make_interval(0, 0, 0, RECENT_DAYS),
-    )
+    ),
+    int,
 )
 
 
 async def recent_votes(reader: Reader, company_id: UUID) -> int:
     """Counted votes on the company's bugs in the last 30 days."""
-    row = await reader.row(_RECENT_VOTES, {"company_id": company_id})
-    return row[0] if row else 0
+    return await reader.row(_RECENT_VOTES, {"company_id": company_id}) or 0
