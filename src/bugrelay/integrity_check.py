@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, TypeVar
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import BaseRowFactory, class_row, scalar_row
 from sqlalchemy import bindparam, select
 
 from bugrelay.domain.bugs.models import Attachment
 from bugrelay.domain.files.repository import tables_that_name_files
-from bugrelay.infra.db.database import Query, libpq_url, translated
+from bugrelay.infra.db.database import Query, Row, libpq_url, translated
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.storage.port import FileMissing, Storage
 
+T = TypeVar("T")
 Connection = psycopg.AsyncConnection[Any]
 
 _FETCHED_AT_ONCE: Final = 500
@@ -165,8 +168,9 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
 )
 
 _REFERENCES: Final = """
-    SELECT c.conrelid::regclass::text, c.confrelid::regclass::text, array_agg(child.attname ORDER BY k.place),
-           array_agg(parent.attname ORDER BY k.place)
+    SELECT c.conrelid::regclass::text AS child, c.confrelid::regclass::text AS parent,
+           array_agg(child.attname ORDER BY k.place) AS child_columns,
+           array_agg(parent.attname ORDER BY k.place) AS parent_columns
     FROM pg_constraint c
     CROSS JOIN LATERAL unnest(c.conkey, c.confkey) WITH ORDINALITY AS k(child, parent, place)
     JOIN pg_attribute child ON child.attrelid = c.conrelid AND child.attnum = k.child
@@ -176,22 +180,40 @@ _REFERENCES: Final = """
 """
 
 _MISSING_FILES: Final = """
-    SELECT a.storage_key, format('attachment %s: %s', a.id, CASE
+    SELECT a.storage_key AS key, format('attachment %s: %s', a.id, CASE
         WHEN f.key IS NULL THEN 'its file ' || a.storage_key || ' is missing'
-        ELSE format('its file %s has %s bytes, not %s', a.storage_key, f.size_bytes, a.file_size) END), a.file_size
+        ELSE format('its file %s has %s bytes, not %s', a.storage_key, f.size_bytes, a.file_size) END) AS problem,
+        a.file_size AS size_bytes
     FROM attachments a LEFT JOIN stored_files f ON f.key = a.storage_key
     WHERE f.key IS NULL OR f.size_bytes <> a.file_size
 """
 # A picture is stored before its row is written, so a young file may still get one.
 _UNNAMED_FILES: Final = """
-    SELECT key, format('file %s: no attachment names it', key)
+    SELECT key, format('file %s: no attachment names it', key) AS problem, NULL::bigint AS size_bytes
     FROM stored_files f
     WHERE modified_at < now() - interval '1 hour'
       AND NOT EXISTS (SELECT FROM ({named}) AS n WHERE n.storage_key = f.key)
 """
 
 
-_IS_NAMED = Query(select(Attachment.id).where(Attachment.storage_key == bindparam("storage_key")))
+_IS_NAMED = Query(select(Attachment.id).where(Attachment.storage_key == bindparam("storage_key")), UUID)
+
+
+class _Reference(Row):
+    """A foreign key: the tables, and the columns that must be equal."""
+
+    child: str
+    parent: str
+    child_columns: list[str]
+    parent_columns: list[str]
+
+
+class _FileProblem(Row):
+    """`size_bytes`: what the row that names the file says of it, if there is one."""
+
+    key: str
+    problem: str
+    size_bytes: int | None
 
 
 async def problems(platform: Platform) -> AsyncIterator[str]:
@@ -203,8 +225,8 @@ async def problems(platform: Platform) -> AsyncIterator[str]:
     try:
         async with _snapshot(platform) as connection:
             for statement in _CHECKS:
-                async for row in _rows(connection, statement):
-                    yield row[0]
+                async for problem in _rows(connection, statement, scalar_row):
+                    yield problem
             async for problem in _broken_references(connection):
                 yield problem
             async for problem in _wrong_files(connection, platform):
@@ -240,38 +262,40 @@ async def _list_files(connection: Connection, storage: Storage) -> None:
 
 
 async def _rows(
-    connection: Connection, statement: sql.Composed | LiteralString
-) -> AsyncIterator[tuple[Any, ...]]:
+    connection: Connection, statement: sql.Composed | LiteralString, row: BaseRowFactory[T]
+) -> AsyncIterator[T]:
     """The rows a few at a time, however many there are."""
-    async with connection.cursor(name="problems") as cursor:
+    async with connection.cursor(name="problems", row_factory=row) as cursor:
         cursor.itersize = _FETCHED_AT_ONCE
         await cursor.execute(statement)
-        async for row in cursor:
-            yield row
+        async for each in cursor:
+            yield each
 
 
 async def _broken_references(connection: Connection) -> AsyncIterator[str]:
     """Rows that name a row which is not there; PostgreSQL prevents them, except while it is restored."""
-    references = await (await connection.execute(_REFERENCES)).fetchall()
-    for child, parent, child_columns, parent_columns in references:
+    async with connection.cursor(row_factory=class_row(_Reference)) as cursor:
+        references = await (await cursor.execute(_REFERENCES)).fetchall()
+    for reference in references:
         statement = sql.SQL(
             "SELECT {values} FROM {child} AS c WHERE {filled} AND NOT EXISTS (SELECT FROM {parent} AS p WHERE {same})"
         ).format(
             values=sql.SQL(" || ', ' || ").join(
-                sql.SQL("{}::text").format(_column("c", name)) for name in child_columns
+                sql.SQL("{}::text").format(_column("c", name)) for name in reference.child_columns
             ),
-            child=sql.Identifier(child),
+            child=sql.Identifier(reference.child),
             filled=sql.SQL(" AND ").join(
-                sql.SQL("{} IS NOT NULL").format(_column("c", name)) for name in child_columns
+                sql.SQL("{} IS NOT NULL").format(_column("c", name)) for name in reference.child_columns
             ),
-            parent=sql.Identifier(parent),
+            parent=sql.Identifier(reference.parent),
             same=sql.SQL(" AND ").join(
                 sql.SQL("{} = {}").format(_column("p", theirs), _column("c", ours))
-                for ours, theirs in zip(child_columns, parent_columns, strict=True)
+                for ours, theirs in zip(reference.child_columns, reference.parent_columns, strict=True)
             ),
         )
-        async for row in _rows(connection, statement):
-            yield f"{child}.{','.join(child_columns)} {row[0]}: there is no such row in {parent}"
+        where = f"{reference.child}.{','.join(reference.child_columns)}"
+        async for values in _rows(connection, statement, scalar_row):
+            yield f"{where} {values}: there is no such row in {reference.parent}"
 
 
 def _column(table: str, name: str) -> sql.Identifier:
@@ -280,13 +304,15 @@ def _column(table: str, name: str) -> sql.Identifier:
 
 async def _wrong_files(connection: Connection, platform: Platform) -> AsyncIterator[str]:
     """Files come and go beside the snapshot, so what differs is looked at once more."""
-    async for key, problem, size_bytes in _rows(connection, _MISSING_FILES):
-        is_wrong = await _stored_size(platform.storage, key) != size_bytes
-        if is_wrong and await platform.database.row(_IS_NAMED, {"storage_key": key}):
-            yield problem
-    async for key, problem in _rows(connection, sql.SQL(_UNNAMED_FILES).format(named=_named_files())):
-        if await _stored_size(platform.storage, key) is not None:
-            yield problem
+    as_problem = class_row(_FileProblem)
+    async for missing in _rows(connection, _MISSING_FILES, as_problem):
+        is_wrong = await _stored_size(platform.storage, missing.key) != missing.size_bytes
+        if is_wrong and await platform.database.row(_IS_NAMED, {"storage_key": missing.key}) is not None:
+            yield missing.problem
+    unnamed_files = sql.SQL(_UNNAMED_FILES).format(named=_named_files())
+    async for unnamed in _rows(connection, unnamed_files, as_problem):
+        if await _stored_size(platform.storage, unnamed.key) is not None:
+            yield unnamed.problem
 
 
 def _named_files() -> sql.Composed:

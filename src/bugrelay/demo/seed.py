@@ -28,7 +28,7 @@ from bugrelay.domain.bugs.service.comments import write_comment
 from bugrelay.domain.bugs.service.reporting import report_bug
 from bugrelay.domain.bugs.service.statuses import change_status
 from bugrelay.domain.bugs.service.votes import vote_within
-from bugrelay.domain.companies.models import Company
+from bugrelay.domain.companies.repository import company_at_domain
 from bugrelay.domain.companies.schemas import ChangeCompany
 from bugrelay.domain.companies.service import add_trusted_member
 from bugrelay.domain.companies.service.profile import change_company
@@ -131,13 +131,11 @@ class _Seed:
                 email=self._story.addresses[name],
                 role="admin" if name == company.admin else "member",
             )
-        company_id = await self._work.session.scalar(
-            select(Company.id).where(Company.domain == company.domain)
-        )
-        if company_id is None:
+        made = await company_at_domain(self._work, company.domain)
+        if made is None:
             raise RuntimeError(f"no bug made {company.domain}")
         change = ChangeCompany(name=company.name, description=company.description)
-        await change_company(self._work, company_id, actor_id=self.people[company.admin], change=change)
+        await change_company(self._work, made.id, actor_id=self.people[company.admin], change=change)
 
     async def _vote(self, bug_id: UUID, bug: StoryBug) -> None:
         """The same voters at the same times of the bug's life in every run."""

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
-from bugrelay.domain.importing import writer
+from bugrelay.domain.importing import repository, writer
 from bugrelay.domain.importing.normaliser import Draft, UnusableLine, shape
 from bugrelay.domain.importing.reader import Line
 from bugrelay.domain.importing.summary import Summary
@@ -74,7 +74,7 @@ async def _prepare(
     drafts = await asyncio.to_thread(_next_drafts, batches, summary)
     if drafts is None:
         return None
-    known = await writer.known_external_ids(database, list(drafts))
+    known = await repository.known_external_ids(database, list(drafts))
     summary.already_there += len(known)
     new = [draft for external_id, draft in drafts.items() if external_id not in known]
     return await asyncio.to_thread(_rendered, new)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, insert, select
+from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from bugrelay.domain.bugs.events import BugImported
 from bugrelay.domain.bugs.models import Bug, BugText
 from bugrelay.domain.companies.service import ResolvedApplication, get_or_create_application
 from bugrelay.domain.importing.normaliser import Draft
-from bugrelay.infra.db.database import Query, Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
 
@@ -23,16 +22,6 @@ from bugrelay.infra.ids import new_id
 class ReadyBug:
     draft: Draft
     description_html: str
-
-
-_KNOWN = Query(
-    select(Bug.external_id).where(Bug.external_id == any_(bindparam("external_ids", type_=ARRAY(Text))))
-)
-
-
-async def known_external_ids(reader: Reader, external_ids: list[str]) -> set[str]:
-    """Those of the ids that a bug has already, removed bugs included: what was moderated away stays away."""
-    return {row[0] for row in await reader.rows(_KNOWN, {"external_ids": external_ids})}
 
 
 async def put_on_board(work: UnitOfWork, bugs: Sequence[ReadyBug]) -> set[str]:
