@@ -25,12 +25,16 @@ from bugrelay.domain.bugs.events import (
 )
 from bugrelay.domain.companies.events import (
     ApplicationAssigned,
+    CompanyClaimed,
     CompanyEdited,
     MemberAdded,
     MemberLeft,
     MemberRoleChanged,
 )
+from bugrelay.domain.companies.repository import open_claim
+from bugrelay.domain.companies.service.claims import complete_by_proof
 from bugrelay.domain.moderation.events import UserBanned
+from bugrelay.infra.platform import Platform
 from tests.api.v1.moderation.acts import WHY, Moderator, comment, picture, vote
 from tests.conftest import SignUp
 from tests.domain.conftest import Heard
@@ -209,6 +213,31 @@ async def test_a_team_and_a_profile_change(
     await call(client, boss, "PATCH", path, {"name": "Paper Inc."})
     assert heard.last(CompanyEdited).fields == ("name",)
     assert heard.names() == ["MemberAdded", "MemberRoleChanged", "MemberLeft", "CompanyEdited"]
+
+
+async def test_a_claim_begins_a_new_team(
+    client: httpx.AsyncClient,
+    platform: Platform,
+    ada: Person,
+    sign_up: SignUp,
+    bug: dict[str, Any],
+    heard: Heard,
+    sql: Sql,
+) -> None:
+    company_id, former = bug["assigned_company_id"], await sign_up("former")
+    make_member(sql, former, company_id)
+    sql.execute("UPDATE companies SET verified = false WHERE id = %s", (company_id,))
+    heard.names()
+    opened = await call(client, ada, "POST", f"/companies/{company_id}/claim", {"method": "dns"})
+    assert heard.names() == ["ClaimOpened"]
+    claim = await open_claim(platform.database, UUID(opened["claim"]["id"]))
+    assert claim is not None
+    heard.listen(platform.bus)
+    async with platform.work() as work:
+        await complete_by_proof(work, claim)
+    assert heard.last(MemberLeft).user_id == UUID(former.id)
+    assert heard.last(MemberAdded).user_id == heard.last(CompanyClaimed).actor_id == UUID(ada.id)
+    assert heard.names() == ["MemberLeft", "CompanyVerified", "MemberAdded", "CompanyClaimed"]
 
 
 async def test_a_company_is_verified_unverified_and_linked(
