@@ -7,10 +7,10 @@ from importlib import import_module
 import pytest
 
 from bugrelay.domain.bugs import cache as board
-from bugrelay.domain.dashboards import cache as figures
+from bugrelay.domain.dashboards import cache as companies
 from tests.domain.conftest import DOMAINS, events_of
 
-TABLES = (board.INVALIDATIONS, figures.INVALIDATIONS)
+TABLES = (board.INVALIDATIONS, companies.INVALIDATIONS)
 
 
 @pytest.mark.parametrize("domain", DOMAINS)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from litestar import Controller, Response, get
 
-from bugrelay.api.v1.companies.figures import figures_response
+from bugrelay.api.v1.companies.public_response import public_response
 from bugrelay.api.v1.responses import ApplicationList, ApplicationResponse
 from bugrelay.domain.dashboards import cache, repository, service
 from bugrelay.domain.dashboards.schemas import ApplicationQuery
@@ -32,7 +32,7 @@ class ApplicationController(Controller):
             return to_json(ApplicationList(applications, Pagination.of(query, total)))
 
         key = cache.list_key("applications", query)
-        return await figures_response(request, load, key=key, cached=query.page == 1)
+        return await public_response(request, load, key=key, cached=query.page == 1)
 
     @get("/{application_id:str}")
     @Route(access=anyone())
@@ -45,4 +45,4 @@ class ApplicationController(Controller):
             application = await service.get_application(request.platform.database, application_id)
             return to_json(ApplicationResponse(application))
 
-        return await figures_response(request, load, key=f"application:{application_id}")
+        return await public_response(request, load, key=f"application:{application_id}")

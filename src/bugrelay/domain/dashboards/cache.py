@@ -1,4 +1,4 @@
-"""What of the figures is cached, and which fact drops it.
+"""What of companies and applications is cached, and which fact drops it.
 
 Only what everybody may see: single companies and applications, and first pages of lists, as the anonymous see them:
 names, teams, and the visible bugs by status.
@@ -34,7 +34,7 @@ from bugrelay.domain.companies.events import (
 )
 from bugrelay.infra.redis.invalidation import Invalidations
 
-FIGURES = "figures"
+COMPANIES = "companies"
 
 _canonical = msgspec.json.Encoder().encode
 
@@ -44,28 +44,28 @@ def list_key(kind: str, query: msgspec.Struct) -> str:
     return f"{kind}:{_canonical(query).decode()}"
 
 
-def _figures(_fact: Any) -> Iterable[str]:
-    return (FIGURES,)
+def _companies(_fact: Any) -> Iterable[str]:
+    return (COMPANIES,)
 
 
 INVALIDATIONS: Invalidations = {
-    BugReported: _figures,
-    BugImported: _figures,
-    StatusChanged: _figures,
-    BugRemoved: _figures,
-    BugRestored: _figures,
-    BugMerged: _figures,
-    BugUnmerged: _figures,
-    CompanyAdded: _figures,
-    CompanyEdited: _figures,
-    CompanyVerified: _figures,
-    CompanyUnverified: _figures,
-    ApplicationAdded: _figures,
-    ApplicationAssigned: _figures,
-    MemberAdded: _figures,
-    MemberRoleChanged: _figures,
-    MemberLeft: _figures,
-    EmailVerified: _figures,  # a membership that depended on the address counts from now on
-    ProfileChanged: _figures,
-    AccountErased: _figures,
+    BugReported: _companies,
+    BugImported: _companies,
+    StatusChanged: _companies,
+    BugRemoved: _companies,
+    BugRestored: _companies,
+    BugMerged: _companies,
+    BugUnmerged: _companies,
+    CompanyAdded: _companies,
+    CompanyEdited: _companies,
+    CompanyVerified: _companies,
+    CompanyUnverified: _companies,
+    ApplicationAdded: _companies,
+    ApplicationAssigned: _companies,
+    MemberAdded: _companies,
+    MemberRoleChanged: _companies,
+    MemberLeft: _companies,
+    EmailVerified: _companies,  # a membership that depended on the address counts from now on
+    ProfileChanged: _companies,
+    AccountErased: _companies,
 }

@@ -1,4 +1,4 @@
-"""What is read of companies and applications with their figures."""
+"""What is read of companies and applications with the counts of their bugs."""
 
 from __future__ import annotations
 

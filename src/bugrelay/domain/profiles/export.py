@@ -26,6 +26,7 @@ from bugrelay.domain.bugs.models import (
     Vote,
 )
 from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Member
+from bugrelay.domain.companies.visibility import claims_visible_to
 from bugrelay.domain.moderation.models import AuditLog, Flag
 from bugrelay.infra.client_address import limit_identity
 from bugrelay.infra.db.query import Query, Reader, Row
@@ -74,7 +75,7 @@ SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
         (FormerMember.company_id, FormerMember.role, FormerMember.added_at, FormerMember.ended_at),
     ),
     "company_claims": (
-        CompanyClaim.user_id == _me,
+        claims_visible_to(_me),
         (
             CompanyClaim.id, CompanyClaim.company_id, CompanyClaim.method, CompanyClaim.email, CompanyClaim.created_at,
             CompanyClaim.expires_at, CompanyClaim.checked_at, CompanyClaim.used_at,

@@ -10,6 +10,7 @@ from sqlalchemy import Integer, bindparam, func, select
 
 from bugrelay.domain.accounts.models import User
 from bugrelay.domain.accounts.schemas import Account
+from bugrelay.domain.accounts.visibility import EXISTING
 from bugrelay.domain.bugs.models import Bug, Comment, Vote
 from bugrelay.domain.bugs.visibility import COMMENT_LISTED, LISTED
 from bugrelay.domain.companies.models import Company, Member
@@ -96,7 +97,7 @@ _PUBLIC = Query(
         .where(Comment.user_id == User.id, COMMENT_LISTED)
         .scalar_subquery()
         .label("comment_count"),
-    ).where(User.id == bindparam("user_id"), User.erased_at.is_(None)),
+    ).where(User.id == bindparam("user_id"), EXISTING),
     PublicProfile,
 )
 

@@ -1,4 +1,4 @@
-"""`/api/v1/companies`: companies with their figures, and their profiles.
+"""`/api/v1/companies`: companies with the counts of their bugs, and their profiles.
 
 A change is a use case of domain/companies; it is answered with the read model, because that shows the counts of bugs,
 of which that domain knows nothing.
@@ -11,7 +11,7 @@ from uuid import UUID
 from litestar import Controller, Response, get, patch
 from litestar.params import JSONBody
 
-from bugrelay.api.v1.companies.figures import figures_response
+from bugrelay.api.v1.companies.public_response import public_response
 from bugrelay.api.v1.guards.companies import require_company_admin
 from bugrelay.api.v1.responses import CompanyChangedResponse, CompanyList, CompanyResponse
 from bugrelay.domain.companies.repository import CompanyState
@@ -40,7 +40,7 @@ class CompanyController(Controller):
             return to_json(CompanyList(companies, Pagination.of(query, total)))
 
         key = cache.list_key("companies", query)
-        return await figures_response(request, load, key=key, cached=query.page == 1)
+        return await public_response(request, load, key=key, cached=query.page == 1)
 
     @get("/{company_id:str}")
     @Route(access=anyone())
@@ -50,7 +50,7 @@ class CompanyController(Controller):
         async def load() -> bytes:
             return to_json(CompanyResponse(await service.get_company(request.platform.database, company_id)))
 
-        return await figures_response(request, load, key=f"company:{company_id}")
+        return await public_response(request, load, key=f"company:{company_id}")
 
     @patch("/{company_id:str}")
     @Route(access=users("company admins"), loads=require_company_admin)

@@ -14,6 +14,7 @@ from sqlalchemy import (
 )
 
 from bugrelay.domain.accounts.models import User
+from bugrelay.domain.accounts.visibility import EXISTING
 from bugrelay.domain.bugs.models import Bug, Comment, Vote
 from bugrelay.domain.bugs.visibility import COMMENT_SHOWN, LISTED
 from bugrelay.domain.companies.models import Company
@@ -37,7 +38,7 @@ _STATS = Query(
             "flagged_bugs"
         ),
         _count(Bug, Bug.removed_at.is_not(None)).label("removed_bugs"),
-        _count(User, User.erased_at.is_(None)).label("total_users"),
+        _count(User, EXISTING).label("total_users"),
         _count(
             User,
             User.banned_at.is_not(None),
