@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -15,7 +15,7 @@ from bugrelay.domain.bugs.schemas import BugQuery, ReportBug
 from bugrelay.domain.bugs.search.service import BugPage, list_bugs
 from bugrelay.domain.bugs.service.reporting import report_bug
 from bugrelay.domain.bugs.service.votes import vote
-from bugrelay.infra.db.database import Query, Reader
+from bugrelay.infra.db.query import Query, Reader, RowT, Values
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.viewer import ANONYMOUS
 from bugrelay.settings import Settings
@@ -81,22 +81,16 @@ async def opened_board(settings: Settings, *, connections: int = 12) -> AsyncIte
         await platform.close()
 
 
-class SnapshotReader:
+class SnapshotReader(Reader):
     """Reads on one connection: in a REPEATABLE READ transaction everything is of one snapshot."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self._connection = connection
 
-    async def rows(
-        self, query: Query, parameters: Mapping[str, Any] | None = None
-    ) -> Sequence[tuple[Any, ...]]:
-        values = {**query.constants, **(parameters or {})}
-        cursor = await self._connection.execute(query.sql, values, prepare=True)
-        return await cursor.fetchall()
-
-    async def row(self, query: Query, parameters: Mapping[str, Any] | None = None) -> tuple[Any, ...] | None:
-        rows = await self.rows(query, parameters)
-        return rows[0] if rows else None
+    async def rows(self, query: Query[RowT], values: Values | None = None) -> Sequence[RowT]:
+        bound = {**query.constants, **(values or {})}
+        cursor = await self._connection.execute(query.sql, bound, prepare=True, binary=query.binary)
+        return query.read(cursor, await cursor.fetchall())
 
 
 def take_off(url: str) -> None:
