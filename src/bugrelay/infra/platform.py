@@ -91,7 +91,7 @@ def open_platform(settings: Settings) -> Platform:
 
     async def count_soon(job: str, key: str) -> bool:
         async with UnitOfWork(database, bus) as work:
-            is_served = await jobs.is_served(work.reader)
+            is_served = await jobs.is_served(work)
             if is_served:
                 await jobs.add(work.session, job, key=key)
         return is_served

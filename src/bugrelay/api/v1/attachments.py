@@ -59,7 +59,7 @@ class AttachmentController(Controller):
                 file=file,
                 is_admin=viewer.is_admin,
             )
-            stored = await repository.list_attachments(work.reader, bug.id)
+            stored = await repository.list_attachments(work, bug.id)
         attachment = next(one for one in stored if one.id == attachment_id)
         return json_response(AttachmentResponse("File uploaded successfully", attachment), status=201)
 

@@ -58,7 +58,7 @@ class BugController(Controller):
             )
             async with platform.work() as unit:
                 bug_id = await reporting.report_bug(unit, viewer, data, spent_captcha=spent)
-                bug = await details.get_bug(unit.reader, viewer, bug_id)
+                bug = await details.get_bug(unit, viewer, bug_id)
                 body = to_json(BugChangedResponse("Bug report created successfully", bug))
                 await complete(unit, StoredResponse(201, body))
             return raw_json_response(body, status=201)
@@ -111,7 +111,7 @@ class BugController(Controller):
         """Correct what I reported; the former text stays in the history."""
         async with request.platform.work() as unit:
             await reporting.update_bug(unit, bug.id, user_id=viewer.user_id, wanted=data)
-            changed = await details.get_bug(unit.reader, viewer, bug.id)
+            changed = await details.get_bug(unit, viewer, bug.id)
         return json_response(BugChangedResponse("Bug updated successfully", changed))
 
     @patch("/{bug_id:str}/status")
@@ -122,7 +122,7 @@ class BugController(Controller):
         """Change the status; for the company behind the application."""
         async with request.platform.work() as unit:
             await statuses.change_status(unit, viewer, bug.id, user_id=viewer.user_id, status=data.status)
-            changed = await details.get_bug(unit.reader, viewer, bug.id)
+            changed = await details.get_bug(unit, viewer, bug.id)
         return json_response(BugChangedResponse("Bug status updated successfully", changed))
 
     @get("/{bug_id:str}/history")

@@ -85,7 +85,7 @@ class CommentController(Controller):
                 content=data.content,
                 is_admin=viewer.is_admin,
             )
-            comment = await _written(work.reader, viewer, comment_id)
+            comment = await _written(work, viewer, comment_id)
         return json_response(CommentResponse("Comment updated successfully", comment))
 
     @delete("/", status_code=200)
@@ -120,7 +120,7 @@ async def _write(
                 as_response=as_response,
                 is_admin=viewer.is_admin,
             )
-            body = to_json(CommentResponse(message, await _written(unit.reader, viewer, comment_id)))
+            body = to_json(CommentResponse(message, await _written(unit, viewer, comment_id)))
             await complete(unit, StoredResponse(201, body))
         return raw_json_response(body, status=201)
 

@@ -37,10 +37,6 @@ class UnitOfWork(Reader):
         self.may_be_committed = False
         self.session: AsyncSession = database.session()
 
-    @property
-    def reader(self) -> Reader:
-        return self
-
     async def rows(self, query: Query[RowT], values: Values | None = None) -> Sequence[RowT]:
         await self.session.flush()
         connection = await driver_connection(self.session)

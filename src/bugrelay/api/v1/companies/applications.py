@@ -34,5 +34,5 @@ class CompanyApplicationController(Controller):
                 application_id=application_id,
                 actor_id=viewer.user_id,
             )
-            application = await get_application(work.reader, application_id)
+            application = await get_application(work, application_id)
         return json_response(ApplicationChangedResponse("Application linked successfully", application))

@@ -97,7 +97,7 @@ class ClaimController(Controller):
                     work, company.id, user_id=viewer.user_id, method=data.method, jobs=platform.jobs
                 )
                 message, status = "The proof is being looked for", 202
-            shown = await get_company(work.reader, company.id)
+            shown = await get_company(work, company.id)
         return json_response(CompanyChangedResponse(message, shown), status=status)
 
 

@@ -64,5 +64,5 @@ class CompanyController(Controller):
         """Change the company's profile; what is absent stays as it is."""
         async with request.platform.work() as work:
             await change_company(work, company.id, actor_id=viewer.user_id, change=data)
-            changed = await service.get_company(work.reader, company.id)
+            changed = await service.get_company(work, company.id)
         return json_response(CompanyChangedResponse("Company updated successfully", changed))

@@ -59,7 +59,7 @@ class TeamController(Controller):
                 jobs=platform.jobs,
                 mail_limits=platform.mail_limits,
             )
-            member = await team.get_member(work.reader, company.id, user_id=user_id)
+            member = await team.get_member(work, company.id, user_id=user_id)
         return json_response(MemberResponse("Member added successfully", member), status=201)
 
     @patch("/{user_id:str}")
@@ -75,7 +75,7 @@ class TeamController(Controller):
         """Make a member an admin, or an admin a member."""
         async with request.platform.work() as work:
             await team.change_role(work, company.id, actor_id=viewer.user_id, user_id=user_id, role=data.role)
-            member = await team.get_member(work.reader, company.id, user_id=user_id)
+            member = await team.get_member(work, company.id, user_id=user_id)
         return json_response(MemberResponse("Role changed successfully", member))
 
     @delete("/", status_code=200)

@@ -58,7 +58,7 @@ class MyController(Controller):
         """Change my profile; what is absent stays as it is."""
         async with request.platform.work() as work:
             await change_profile(work, viewer.user_id, data)
-            profile = await repository.profile_of(work.reader, viewer.user_id)
+            profile = await repository.profile_of(work, viewer.user_id)
         return json_response(ProfileChangedResponse("Profile updated successfully", profile))
 
     @get("/users/me/bugs")
