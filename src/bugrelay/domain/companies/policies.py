@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bugrelay.domain.companies.models import ADMIN
-from bugrelay.domain.companies.repository import ApplicationState, CompanyState
+from bugrelay.domain.companies.schemas import ApplicationState, CompanyState
 from bugrelay.infra.viewer import Viewer
 
 

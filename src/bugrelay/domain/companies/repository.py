@@ -21,7 +21,14 @@ from bugrelay.domain.companies.models import (
     FormerMember,
     Member,
 )
-from bugrelay.domain.companies.schemas import FormerColleague, FormerTeamUser, TeamMember, TeamUser
+from bugrelay.domain.companies.schemas import (
+    ApplicationState,
+    CompanyState,
+    FormerColleague,
+    FormerTeamUser,
+    TeamMember,
+    TeamUser,
+)
 from bugrelay.domain.companies.visibility import (
     EFFECTIVE,
     claims_visible_to,
@@ -60,14 +67,6 @@ async def lock_role_of(reader: Reader, *, user_id: UUID, company_id: UUID) -> st
 
 
 # --- companies ------------------------------------------------------------------------------------------------------
-
-
-class CompanyState(Row):
-    """What rules about a company depend on."""
-
-    id: UUID
-    domain: str
-    verified: bool
 
 
 _COMPANIES = select(Company.id, Company.domain, Company.verified)
@@ -118,14 +117,6 @@ async def lock_named_application(reader: Reader, *, name_key: str, domain: str) 
 
 async def application_exists(reader: Reader, *, name_key: str, domain: str) -> bool:
     return await reader.row(_NAMED_QUERY, {"name_key": name_key, "domain": domain}) is not None
-
-
-class ApplicationState(Row):
-    """What rules about an application depend on; `domain` is '' for one without a URL."""
-
-    id: UUID
-    domain: str
-    company_id: UUID | None
 
 
 _APPLICATION = select(Application.id, Application.domain, Application.company_id).where(

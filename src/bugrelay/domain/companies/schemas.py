@@ -8,10 +8,27 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from bugrelay.infra.db.query import Row
 from bugrelay.infra.validation import Check, OneLine, Verbatim, email_address, web_address
 
 Role = Literal["admin", "member"]
 Email = Annotated[str, OneLine, Meta(max_length=254), Check(email_address)]
+
+
+class CompanyState(Row):
+    """What rules about a company depend on."""
+
+    id: UUID
+    domain: str
+    verified: bool
+
+
+class ApplicationState(Row):
+    """What rules about an application depend on; `domain` is '' for one without a URL."""
+
+    id: UUID
+    domain: str
+    company_id: UUID | None
 
 
 class ClaimCompany(Struct, kw_only=True):

@@ -7,8 +7,7 @@ from litestar.params import JSONBody
 
 from bugrelay.api.v1.guards.companies import load_company
 from bugrelay.api.v1.responses import ClaimResponse, CompanyChangedResponse
-from bugrelay.domain.companies.repository import CompanyState
-from bugrelay.domain.companies.schemas import ClaimCompany, OpenedClaim, VerifyCompany
+from bugrelay.domain.companies.schemas import ClaimCompany, CompanyState, OpenedClaim, VerifyCompany
 from bugrelay.domain.companies.service import claims
 from bugrelay.domain.companies.service.domain_verification import publication
 from bugrelay.domain.dashboards.service import get_company

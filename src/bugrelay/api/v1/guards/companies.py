@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bugrelay.domain.companies import policies, repository
 from bugrelay.domain.companies.errors import ApplicationNotFound, CompanyNotFound, NotMember
-from bugrelay.domain.companies.repository import ApplicationState, CompanyState
+from bugrelay.domain.companies.schemas import ApplicationState, CompanyState
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.http.request import ApiRequest
 

@@ -18,7 +18,7 @@ from bugrelay.domain.companies.domains import email_domain, is_claimable
 from bugrelay.domain.companies.errors import CompanyAlreadyVerified, CompanyNotFound, InvalidDomain
 from bugrelay.domain.companies.events import ClaimOpened, CompanyClaimed
 from bugrelay.domain.companies.models import CompanyClaim
-from bugrelay.domain.companies.repository import CompanyState
+from bugrelay.domain.companies.schemas import CompanyState
 from bugrelay.domain.companies.service.team import add_member, start_new_team
 from bugrelay.domain.companies.service.verification import verify_company
 from bugrelay.errors import InvalidLinkToken

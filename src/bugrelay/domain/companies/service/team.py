@@ -32,8 +32,7 @@ from bugrelay.domain.companies.errors import (
 )
 from bugrelay.domain.companies.events import MemberAdded, MemberLeft, MemberRoleChanged
 from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Member
-from bugrelay.domain.companies.repository import CompanyState
-from bugrelay.domain.companies.schemas import FormerColleague, TeamMember
+from bugrelay.domain.companies.schemas import CompanyState, FormerColleague, TeamMember
 from bugrelay.domain.companies.visibility import sees_former_members
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.infra.db.database import Reader
