@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bugrelay.bootstrap import build
-from bugrelay.http import admission
+from bugrelay.http import load, request_timeout
 from bugrelay.http.admission import Admission, RouteBuckets
 from bugrelay.settings import Settings
 
@@ -21,8 +21,8 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 @pytest.fixture(autouse=True)
 def short_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "RESPONSE_SECONDS", 0.3)
-    monkeypatch.setattr(admission, "BODY_SECONDS", 0.8)
+    monkeypatch.setattr(request_timeout, "RESPONSE_SECONDS", 0.3)
+    monkeypatch.setattr(request_timeout, "BODY_SECONDS", 0.8)
 
 
 @dataclass
@@ -218,7 +218,7 @@ async def test_a_body_that_breaks_off_is_the_senders_fault(asker: Asker) -> None
 async def test_a_body_over_the_memory_of_all_is_refused(
     asker: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admission, "BODY_BYTES_HELD", 1000)
+    monkeypatch.setattr(request_timeout, "BODY_BYTES_HELD", 1000)
     assert (await asker.ask(echo, [(0, b"a" * 600), (0, b"a" * 600)])).status == 503
     for _ in range(3):
         assert (await asker.ask(echo, [(0, b"a" * 600)])).status == 200
@@ -238,7 +238,7 @@ async def test_responses_that_nobody_reads_are_bounded_by_the_memory_of_all(
     async def large(_scope: Any, _receive: Any, send: Any) -> None:
         await answer_ok(send, b"a" * 600)
 
-    monkeypatch.setattr(admission, "RESPONSE_BYTES_HELD", 1000)
+    monkeypatch.setattr(load, "RESPONSE_BYTES_HELD", 1000)
     reads = asyncio.Event()
     first = await asker.ask_without_reading(large, reads=reads)
     assert (await asker.ask(quick)).status == 200

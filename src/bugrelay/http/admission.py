@@ -1,37 +1,24 @@
-"""What a request must pass before it is routed: host, load, rate limits; and the deadline it is answered within."""
+"""What a request must pass before it is routed: load, host, rate limits."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import structlog
 from litestar.handlers.http_handlers import HTTPRouteHandler
-from litestar.types import ASGIApp, Message, Receive, Send
+from litestar.types import ASGIApp, Receive, Send
 
 from bugrelay.errors import BugRelayError, RateLimitExceeded, ServiceUnavailable, ValidationFailed
-from bugrelay.http.errors import error_bytes
-from bugrelay.http.request import has_body
+from bugrelay.http.load import OVERLOADED, Load
+from bugrelay.http.raw_responses import send_error
+from bugrelay.http.request_timeout import RequestTimeout
 from bugrelay.http.routes import route_of
 from bugrelay.infra.client_address import client_address, limit_identity
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.redis.rate_limits import Bucket, Decision, LimitName
 
-log = structlog.get_logger()
-
-RESPONSE_SECONDS = (
-    5.5  # of our own time, waiting for the body left out; the contract says 6 from its last byte
-)
-BODY_SECONDS = 50  # for a body to arrive; the contract says 60
-BODY_BYTES_HELD = 256 * 1024 * 1024  # by all requests of a process together
-RESPONSE_BYTES_HELD = 256 * 1024 * 1024  # by all clients of a process that have yet to read them
 UNSHED = "/health"  # an overloaded process lives
-
-OVERLOADED = "BugRelay is overloaded; try again shortly"
 
 _SLASHES = re.compile("/{2,}")
 _PARAMETER = re.compile(r"\{[^}]*\}")
@@ -55,32 +42,6 @@ class RouteBuckets:
             if method == wanted_method and pattern.match(path):
                 return buckets
         return ()
-
-
-@dataclass
-class Load:
-    """What this process is busy with.
-
-    A request that waits for its body, or for its client to read the response, keeps us busy only by the bytes held.
-    """
-
-    requests: int = 0
-    body_bytes: int = 0
-    response_bytes: int = 0
-
-    @property
-    def is_sending_too_much(self) -> bool:
-        """Whether clients that do not read hold as much of their responses as we can bear."""
-        return self.response_bytes > RESPONSE_BYTES_HELD
-
-    @contextmanager
-    def sending(self, held_bytes: int) -> Iterator[None]:
-        """While a response of this size waits for its client to read."""
-        self.response_bytes += held_bytes
-        try:
-            yield
-        finally:
-            self.response_bytes -= held_bytes
 
 
 class Admission:
@@ -172,120 +133,3 @@ def rate_headers(decision: Decision) -> dict[str, str]:
         "X-RateLimit-Remaining": str(decision.remaining),
         "X-RateLimit-Reset": str(decision.reset_seconds),
     }
-
-
-def as_asgi(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-
-
-async def send_error(error: BugRelayError, send: Send) -> None:
-    body = error_bytes(error)
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += as_asgi(error.headers)
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-class RequestTimeout:
-    """One request and its answer, within two deadlines: one for the sender's body, one for our own work.
-
-    While we wait for the body our own clock stands still: no answer is later than `RESPONSE_SECONDS` after the last
-    byte of the body, and a slow sender does not use up our time. At a deadline we answer ourselves and do not wait
-    for the cancelled task to clean up.
-    """
-
-    def __init__(
-        self, app: ASGIApp, scope: Any, receive: Receive, send: Send, *, load: Load, headers: dict[str, str]
-    ) -> None:
-        self._app = app
-        self._scope = scope
-        self._receive = receive
-        self._send = send
-        self._load = load
-        self._body_bytes = 0
-        self._more_headers = headers
-        self._answered = False
-        self._abandoned = False
-        self._loop = asyncio.get_running_loop()
-        now = self._loop.time()
-        self._respond_by = now + RESPONSE_SECONDS
-        self._body_by = now + BODY_SECONDS
-        self._body_is_here = not has_body(scope)
-        self._too_late: asyncio.Future[BugRelayError] = self._loop.create_future()
-        self._timer = self._loop.call_at(self._respond_by, self._give_up, ServiceUnavailable())
-
-    async def run(self) -> None:
-        task: asyncio.Task[None] = self._loop.create_task(self._app(self._scope, self.receive, self.send))  # type: ignore[arg-type]
-        try:
-            await asyncio.wait((task, self._too_late), return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            task.cancel()
-            raise
-        finally:
-            self._timer.cancel()
-            self._load.body_bytes -= self._body_bytes
-        if task.done() or self._answered:
-            await task  # done, or an answer that is on its way: a long file takes the time it takes
-            return
-        self._abandoned = True
-        task.cancel()
-        task.add_done_callback(_note_outcome)
-        error = self._too_late.result()
-        log.warning("deadline_passed", path=self._scope["path"], code=error.code)
-        error.headers |= self._more_headers
-        await send_error(error, self._send)
-
-    async def receive(self) -> Any:
-        if self._body_is_here:
-            return await self._receive()
-        message = await self._wait_for_body()
-        if message["type"] != "http.request":
-            raise ValidationFailed.of("body", "must arrive in full")
-        self._body_is_here = not message.get("more_body", False)
-        self._body_bytes += len(message.get("body", b""))
-        self._load.body_bytes += len(message.get("body", b""))
-        if self._load.body_bytes > BODY_BYTES_HELD:
-            raise ServiceUnavailable(OVERLOADED)
-        return message
-
-    async def _wait_for_body(self) -> Any:
-        began = self._loop.time()
-        self._set_timer(self._body_by, ValidationFailed.of("body", f"must arrive within {BODY_SECONDS} s"))
-        self._load.requests -= 1
-        try:
-            return await self._receive()
-        finally:
-            self._load.requests += 1
-            self._respond_by += self._loop.time() - began
-            self._set_timer(self._respond_by, ServiceUnavailable())
-
-    async def send(self, message: Message) -> None:
-        if self._abandoned:
-            return
-        if message["type"] == "http.response.start":
-            self._answered = True
-            message["headers"] = [*message.get("headers", []), *as_asgi(self._more_headers)]
-        self._load.requests -= 1  # whoever does not read takes no place from others
-        try:
-            with self._load.sending(_body_bytes(message)):
-                await self._send(message)
-        finally:
-            self._load.requests += 1
-
-    def _set_timer(self, at: float, error: BugRelayError) -> None:
-        self._timer.cancel()
-        if not (self._answered or self._abandoned):
-            self._timer = self._loop.call_at(at, self._give_up, error)
-
-    def _give_up(self, error: BugRelayError) -> None:
-        if not self._too_late.done():
-            self._too_late.set_result(error)
-
-
-def _body_bytes(message: Any) -> int:
-    return len(message.get("body", b""))
-
-
-def _note_outcome(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.warning("abandoned_request_failed", cause=repr(task.exception())[:300])

@@ -13,7 +13,7 @@ from litestar.config.cors import CORSConfig
 from litestar.types import ASGIApp, Message, Method, Receive, Send
 
 from bugrelay.errors import ValidationFailed
-from bugrelay.http.admission import as_asgi, send_error
+from bugrelay.http.raw_responses import as_asgi, send_error
 
 METHODS: tuple[Method, ...] = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ALLOWED_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-Request-ID"]

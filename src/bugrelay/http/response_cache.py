@@ -15,7 +15,7 @@ from litestar import Response
 from litestar.types import ASGIApp, Receive, Send
 
 from bugrelay.errors import BugRelayError
-from bugrelay.http.admission import Admission, as_asgi
+from bugrelay.http.admission import Admission
 from bugrelay.http.backpressure import send_body
 from bugrelay.http.encoding import (
     COMPRESS_FROM_BYTES,
@@ -26,6 +26,7 @@ from bugrelay.http.encoding import (
     unmodified,
     weak_etag,
 )
+from bugrelay.http.raw_responses import as_asgi
 from bugrelay.http.request import ApiRequest, request_id_of
 from bugrelay.http.responses import raw_json_response
 from bugrelay.infra.logging import log_request

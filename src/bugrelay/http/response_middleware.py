@@ -13,7 +13,6 @@ from typing import Any
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Send
 
-from bugrelay.http.admission import send_error
 from bugrelay.http.backpressure import send_body
 from bugrelay.http.encoding import (
     COMPRESS_FROM_BYTES,
@@ -25,6 +24,7 @@ from bugrelay.http.encoding import (
     weak_etag,
 )
 from bugrelay.http.errors import as_bugrelay_error
+from bugrelay.http.raw_responses import send_error
 from bugrelay.http.request import request_id_of
 from bugrelay.infra.logging import log_request
 from bugrelay.infra.viewer import ANONYMOUS
