@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, get_args, get_type_hints
 
 import httpx
@@ -14,7 +15,8 @@ from jsonschema_rs import Draft202012Validator
 from litestar.handlers.http_handlers import HTTPRouteHandler
 
 from bugrelay.app import create_app, openapi_bytes
-from bugrelay.domain.bugs.schemas import BugQuery
+from bugrelay.domain.bugs.models import STATUSES
+from bugrelay.domain.bugs.schemas import BugItem, BugQuery
 from bugrelay.http.routes import route_of, routes_of
 from bugrelay.infra.validation import read_fields
 from bugrelay.settings import Settings
@@ -61,6 +63,26 @@ def handlers_of(settings: Settings) -> list[tuple[str, HTTPRouteHandler]]:
         for path, handler in routes_of(app)
         if handler.resolve_include_in_schema()
     ]
+
+
+def types_of(settings: Settings) -> list[Any]:
+    """What the bodies, queries and answers of our routes are made of."""
+    handlers = [handler for _, handler in handlers_of(settings)]
+    answers = [get_type_hints(handler.fn)["return"] for handler in handlers]
+    bodies = [handler.parsed_data_field.annotation for handler in handlers if handler.parsed_data_field]
+    return [*answers, *bodies, *(query for handler in handlers if (query := route_of(handler).query))]
+
+
+def structs_in(types: list[Any]) -> set[type[msgspec.Struct]]:
+    found: set[type[msgspec.Struct]] = set()
+    while types:
+        kind = types.pop()
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            types += get_type_hints(kind).values() if kind not in found else []
+            found.add(kind)
+        else:
+            types += get_args(kind)
+    return found
 
 
 async def test_the_document_is_served_and_is_openapi_3_1(
@@ -121,6 +143,90 @@ def test_the_parameters_of_a_list_are_those_it_reads(document: dict[str, Any]) -
     limits = {one["name"]: one["schema"] for one in parameters}
     assert (limits["limit"]["maximum"], limits["page"]["minimum"]) == (100, 1)
     assert limits["status"]["enum"] == ["fixed", "open", "reviewing", "wont_fix"]
+
+
+# --- what generators of clients and linters ask for -----------------------------------------------------------------
+
+
+def schemas_in(part: Any) -> Iterator[dict[str, Any]]:
+    """Every schema with properties, however deep."""
+    if isinstance(part, dict):
+        if isinstance(part.get("properties"), dict):
+            yield part
+        for inner in part.values():
+            yield from schemas_in(inner)
+    if isinstance(part, list):
+        for inner in part:
+            yield from schemas_in(inner)
+
+
+def test_every_operation_is_named_by_verb_and_noun(document: dict[str, Any]) -> None:
+    for path, method, operation in operations_of(document):
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)+", operation["operationId"]), (path, method)
+    ids = {operation["operationId"] for _, _, operation in operations_of(document)}
+    assert {"toggle_vote", "list_bugs", "report_bug", "get_company_dashboard"} <= ids
+
+
+def test_every_summary_says_what_its_route_alone_does(document: dict[str, Any]) -> None:
+    summaries = [operation["summary"] for _, _, operation in operations_of(document)]
+    assert len(summaries) == len(set(summaries))
+    for summary in summaries:
+        assert len(summary.split()) > 1, summary
+        assert not summary.endswith("."), summary
+
+
+def test_every_field_and_parameter_is_described(document: dict[str, Any]) -> None:
+    undescribed = [
+        (schema.get("title"), name)
+        for schema in schemas_in(document)
+        for name, field in schema["properties"].items()
+        if not field.get("description")
+    ]
+    undescribed += [
+        (operation["operationId"], parameter["name"])
+        for _, _, operation in operations_of(document)
+        for parameter in operation["parameters"]
+        if not parameter.get("description")
+    ]
+    assert undescribed == []
+    for name, schema in document["components"]["schemas"].items():
+        assert schema["description"], name
+        assert "Attributes:" not in schema["description"], name
+
+
+def test_a_docstring_describes_no_field_that_is_not_there(settings: Settings) -> None:
+    """A field that was renamed takes its description with it."""
+    for struct in structs_in(types_of(settings)):
+        written = set(re.findall(r"^ {8}(\w+): ", struct.__doc__ or "", re.MULTILINE))
+        assert written <= set(struct.__struct_fields__), struct
+
+
+def test_every_schema_has_a_name_of_its_own(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert all(re.fullmatch(r"[A-Z][A-Za-z]+", name) for name in schemas)
+    assert [schema["title"] for schema in schemas.values()] == list(schemas)
+    assert {"CompanyDashboard", "ModerationDashboard"} <= schemas.keys()
+
+
+def test_a_status_is_one_of_those_that_there_are(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for name in ("BugItem", "BugDetail", "ModeratedBug", "BugRef", "ChangeStatus"):
+        assert set(schemas[name]["properties"]["status"]["enum"]) == set(STATUSES), name
+    assert schemas["BugItem"]["properties"]["created_at"]["format"] == "date-time"
+    assert set(schemas["BugItem"]["required"]) == set(BugItem.__struct_fields__)
+
+
+def test_only_where_a_credential_makes_a_difference_is_one_named(document: dict[str, Any]) -> None:
+    security = {(path, method): operation["security"] for path, method, operation in operations_of(document)}
+    assert security["/health", "get"] == security["/ready", "get"] == [{}]
+    assert security["/api/v1/bugs", "get"] == [{}, {"bearer": []}]
+    assert security["/api/v1/bugs/{bug_id}", "patch"] == [{"bearer": []}]
+
+
+def test_every_tag_is_explained_and_used(document: dict[str, Any]) -> None:
+    used = {tag for _, _, operation in operations_of(document) for tag in operation["tags"]}
+    assert {tag["name"] for tag in document["tags"]} == used
+    assert all(tag["description"] for tag in document["tags"])
 
 
 # --- examples -------------------------------------------------------------------------------------------------------

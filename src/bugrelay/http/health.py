@@ -20,11 +20,23 @@ NEVER_CACHED = {"Cache-Control": "no-store"}
 
 
 class Health(Struct):
+    """That the process lives.
+
+    Attributes:
+        status: Always `ok`.
+    """
+
     status: Literal["ok"]
 
 
 class Checks(Struct):
-    """`schema` is there while the database waits for `bugrelay migrate`."""
+    """What the server stands on.
+
+    Attributes:
+        postgres: Whether PostgreSQL answers.
+        redis: Whether Redis answers.
+        schema: There while the database waits for `bugrelay migrate`.
+    """
 
     postgres: Literal["ok", "down"]
     redis: Literal["ok", "down"]
@@ -32,7 +44,11 @@ class Checks(Struct):
 
 
 class Readiness(Struct):
-    """`degraded`: it serves, without its cache and with limits by process."""
+    """Whether the server can serve.
+
+    Attributes:
+        status: `degraded`: it serves, without its cache and with limits by process.
+    """
 
     status: Literal["ok", "degraded", "unavailable"]
     checks: Checks
@@ -66,15 +82,18 @@ class HealthController(Controller):
     tags = ("Operation",)
 
     @get("/health")
-    @Route(access=anyone())
+    @Route(access=anyone(alike=True))
     async def get_health(self) -> Response[Health]:
-        """The process lives; no dependency is asked."""
+        """Say that the process lives; no dependency is asked."""
         return json_response(Health("ok"), headers=NEVER_CACHED)
 
     @get("/ready")
-    @Route(access=anyone(), also=(503,))
+    @Route(access=anyone(alike=True), also=(503,))
     async def get_readiness(self, request: ApiRequest) -> Response[Readiness]:
-        """200 while PostgreSQL answers in two seconds and is migrated, and the server is not draining; else 503."""
+        """Say whether the server can serve.
+
+        200 while PostgreSQL answers in two seconds and is migrated, and the server is not draining; else 503.
+        """
         checks = await _checks(request)
         if checks.postgres == "down" or checks.schema is not UNSET or request.lifecycle.is_draining:
             return json_response(

@@ -1,23 +1,23 @@
-"""The OpenAPI 3.1 document: what Litestar makes of the handlers, completed by what only we know.
+"""The OpenAPI 3.1 document, made of the routes: their contracts (http/routes.py), docstrings, bodies and answers.
 
-Query structs, uploads, examples, the error body with the codes that a route can answer, and who may call it: all of it
-stands in the route's contract (http/routes.py).
+A handler's name is the id of its operation, the first sentence of its docstring the summary.
 """
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Sequence
-from copy import deepcopy
-from typing import Any, get_type_hints
+from http import HTTPStatus
+from typing import Any, get_args, get_origin
 
-import msgspec
-from litestar import Controller, Litestar
+from litestar import Controller, Litestar, Response
 from litestar.handlers.http_handlers import HTTPRouteHandler
-from litestar.openapi import OpenAPIConfig
 
 from bugrelay import __version__
+from bugrelay.http.openapi_schemas import field_schemas, schemas_of
 from bugrelay.http.request import ApiRequest
-from bugrelay.http.routes import Access, Example, route_of, routes_of
+from bugrelay.http.routes import Example, Route, route_of, routes_of
 
 # Status: what it means, and the error of the example.
 _ERRORS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -79,26 +79,75 @@ _MOVED = {
     },
 }
 _MOMENT = "2026-01-15T10:30:00Z"
+_JSON = "application/json"
+_PARAMETER = re.compile(r"\{(\w+):str\}")
+_PATH_PARAMETERS = {
+    "bug_id": "The bug.",
+    "attachment_id": "The picture, by the id that the bug's `attachments` give.",
+    "comment_id": "The comment.",
+    "company_id": "The company.",
+    "application_id": "The application.",
+    "user_id": "The user.",
+    "session_id": "The session, by the id that `GET /api/v1/auth/sessions` gives.",
+    "name": "The file, by the name in the picture's `file_url`.",
+}
+_PICTURE = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
+_IDS = _PATH_PARAMETERS.keys() - {"name"}
+_TAGS = {
+    "Accounts": "Registering, signing in, one's own account; other users' profiles.",
+    "Attachments": "Pictures of a bug.",
+    "Bugs": "The board: reporting, finding and correcting bugs, their status and history.",
+    "Comments": "Comments, and the company's official response.",
+    "Companies": "Companies and their applications; claims, teams, dashboards.",
+    "Moderation": "Reporting content, and what admins do.",
+    "Operation": "What a client or an operator asks of the server itself.",
+    "Votes": "Votes for a bug.",
+}
+_INFO = {
+    "title": "BugRelay",
+    "version": __version__,
+    "summary": "A public bug board",
+    "description": "Report bugs in any application, vote for them, and hear from the company behind it.",
+    "license": {"name": "All rights reserved", "identifier": "LicenseRef-All-Rights-Reserved"},
+}
+_BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "The `access_token` of a session (`POST /api/v1/auth/login`).",
+}
+_FIELD_ERROR_SCHEMA = {
+    "type": "object",
+    "required": ["field", "message"],
+    "properties": {
+        "field": {"type": "string", "description": "The field or parameter; an item of a list by its index."},
+        "message": {"type": "string", "description": "What it must be."},
+    },
+}
 _ERROR_SCHEMA = {
+    "title": "Error",
+    "description": "The body of every answer of 400 and above.",
     "type": "object",
     "required": ["error"],
     "properties": {
         "error": {
             "type": "object",
+            "description": "What went wrong.",
             "required": ["code", "message", "timestamp"],
             "properties": {
-                "code": {"type": "string"},
-                "message": {"type": "string"},
-                "details": {"type": "string"},
+                "code": {"type": "string", "description": "The kind of error, for programs."},
+                "message": {"type": "string", "description": "What went wrong, for people."},
+                "details": {"type": "string", "description": "What there is to add."},
                 "fields": {
                     "type": "array",
-                    "items": {
-                        "type": "object",
-                        "required": ["field", "message"],
-                        "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
-                    },
+                    "description": "Every field that does not fit; always with `VALIDATION_ERROR`.",
+                    "items": _FIELD_ERROR_SCHEMA,
                 },
-                "timestamp": {"type": "string", "format": "date-time"},
+                "timestamp": {
+                    "type": "string",
+                    "format": "date-time",
+                    "description": "When the server answered.",
+                },
             },
         }
     },
@@ -106,120 +155,156 @@ _ERROR_SCHEMA = {
 
 
 def openapi_document(controllers: Sequence[type[Controller]]) -> dict[str, Any]:
-    """The whole document. Litestar's own routes for it are not served: they would have no access rule."""
-    app = Litestar(
-        list(controllers),
-        request_class=ApiRequest,
-        openapi_config=OpenAPIConfig(title="BugRelay", version=__version__, use_handler_docstrings=True),
-        logging_config=None,
+    """The whole document."""
+    app = Litestar(list(controllers), request_class=ApiRequest, openapi_config=None, logging_config=None)
+    shown = [(path, handler) for path, handler in routes_of(app) if handler.resolve_include_in_schema()]
+    bodies = {handler: _body_type(handler) for _, handler in shown}
+    answers = {handler: _answer_type(handler) for _, handler in shown}
+    schemas, components = schemas_of(
+        [kind for kind in bodies.values() if kind is not None], [*answers.values()]
     )
-    document: dict[str, Any] = deepcopy(app.openapi_schema.to_schema())
-    components = document.setdefault("components", {})
-    components.setdefault("schemas", {})["Error"] = _ERROR_SCHEMA
-    components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
-    for path, methods in _handlers(app).items():
-        for method, handler in methods.items():
-            operation = document["paths"].get(path, {}).get(method)
-            if operation is not None:
-                _complete(operation, handler)
-    return document
-
-
-def _handlers(app: Litestar) -> dict[str, dict[str, HTTPRouteHandler]]:
-    found: dict[str, dict[str, HTTPRouteHandler]] = {}
-    for path, handler in routes_of(app):
+    paths: dict[str, dict[str, Any]] = {}
+    for path, handler in sorted(shown, key=lambda one: one[0]):
         for method in handler.http_methods:
-            found.setdefault(_openapi_path(path), {})[str(method).lower()] = handler
-    return found
+            operation = _operation(
+                path, handler, body=schemas.get(bodies[handler]), answer=schemas[answers[handler]]
+            )
+            paths.setdefault(_PARAMETER.sub("{\\1}", path), {})[str(method).lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": _INFO,
+        "servers": [{"url": "/", "description": "The server that this document came from."}],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "paths": paths,
+        "components": {
+            "schemas": {**components, "Error": _ERROR_SCHEMA},
+            "securitySchemes": {"bearer": _BEARER},
+        },
+    }
 
 
-def _openapi_path(path: str) -> str:
-    return path.replace(":str}", "}")
+def _body_type(handler: HTTPRouteHandler) -> Any:
+    """What the body is read as; None where there is none, or a form."""
+    data = handler.parsed_data_field
+    return None if data is None else data.annotation
 
 
-def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
+def _answer_type(handler: HTTPRouteHandler) -> Any:
+    """What `Response[…]` holds; of a handler that may also stream, what it holds otherwise."""
+    annotation = handler.parsed_return_field.annotation
+    response = annotation if get_origin(annotation) is Response else get_args(annotation)[0]
+    return get_args(response)[0]
+
+
+def _operation(
+    path: str, handler: HTTPRouteHandler, *, body: dict[str, Any] | None, answer: dict[str, Any]
+) -> dict[str, Any]:
     route = route_of(handler)
-    access = route.access
-    operation["description"] = f"{operation.get('description', '')}\n\nFor: {access.role}.".strip()
-    operation["security"] = [{"bearer": []}] if access.signed_in else [{}, {"bearer": []}]
-    parameters = operation.setdefault("parameters", [])
-    for parameter in parameters:
-        if parameter["in"] == "path" and parameter["name"].endswith("_id"):
-            parameter["schema"] = {"type": "string", "format": "uuid"}
-    if route.query is not None:
-        parameters += query_parameters(route.query)
-    if route.idempotent:
-        parameters.append(
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 128},
-                "description": "A repeat with the same key within 24 hours answers as the first did.",
-            }
-        )
+    summary, _, rest = inspect.cleandoc(handler.fn.__doc__ or "").partition("\n\n")
+    operation: dict[str, Any] = {
+        "operationId": handler.handler_name,
+        "summary": " ".join(summary.split()).rstrip("."),
+        "description": f"{_joined(rest)}\n\nFor: {route.access.role}.".strip(),
+        "tags": list(handler.resolve_tags()),
+        "security": _security(route),
+        "parameters": [*_path_parameters(path), *_query_parameters(route), *_header_parameters(route)],
+        "responses": {str(handler.status_code): _success(route, handler.status_code, answer)},
+    }
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": body}}}
     if route.upload is not None:
         operation["requestBody"] = _upload_body(route.upload)
     if route.example is not None:
         _show_example(operation, route.example)
-    also = {str(status) for status in route.also}
-    errors = {str(status) for status in route.errors}
-    if not handler.http_methods <= {"GET"}:
-        errors.add("409")
-    _response_with_errors(operation, access, errors=errors - also)
-    success = min(operation["responses"])
-    operation["responses"] |= dict.fromkeys(also, operation["responses"][success])
+    _add_errors(operation, route, writes=not handler.http_methods <= {"GET"})
+    return operation
 
 
-def query_parameters(struct: type[msgspec.Struct]) -> list[dict[str, Any]]:
-    """The parameters that a query struct reads."""
-    types = get_type_hints(struct, include_extras=True)
-    parameters = []
-    for field in msgspec.structs.fields(struct):
-        (schema,), components = msgspec.json.schema_components([types[field.name]])
-        schema = _without_null(schema)
-        if field.default is not msgspec.NODEFAULT and field.default is not None:
-            schema["default"] = field.default
-        parameters.append(
-            {"name": field.encode_name, "in": "query", "required": field.required, "schema": schema}
-        )
-        assert not components  # noqa: S101 - query fields are scalars
-    return parameters
+def _joined(text: str) -> str:
+    """Paragraphs, each in one line."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    if "anyOf" in schema:
-        options = [option for option in schema["anyOf"] if option.get("type") != "null"]
-        if len(options) == 1:
-            return dict(options[0])
-    if isinstance(schema.get("enum"), list):
-        return {**schema, "enum": [value for value in schema["enum"] if value is not None]}
-    return dict(schema)
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    if route.access.signed_in:
+        return [{"bearer": []}]
+    return [{}] if route.access.alike else [{}, {"bearer": []}]
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "format": "uuid"} if name in _IDS else {"type": "string"},
+            "description": _PATH_PARAMETERS[name],
+        }
+        for name in _PARAMETER.findall(path)
+    ]
+
+
+def _query_parameters(route: Route) -> list[dict[str, Any]]:
+    if route.query is None:
+        return []
+    return [
+        {
+            "name": field.encode_name,
+            "in": "query",
+            "required": field.required,
+            "schema": schema,
+            "description": description,
+        }
+        for field, schema, description in field_schemas(route.query)
+    ]
+
+
+def _header_parameters(route: Route) -> list[dict[str, Any]]:
+    if not route.idempotent:
+        return []
+    return [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+            "description": "A repeat with the same key within 24 hours answers as the first did.",
+        }
+    ]
+
+
+def _success(route: Route, status: int, answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer: the struct as JSON, and what else the route can send as it is."""
+    content = {
+        kind: {"schema": answer if kind == _JSON else {"type": "string", "format": "binary"}}
+        for kind in route.media_types
+    }
+    return {"description": HTTPStatus(status).phrase, "content": content}
 
 
 def _upload_body(field: str) -> dict[str, Any]:
     schema = {
         "type": "object",
         "required": [field],
-        "properties": {field: {"type": "string", "format": "binary", "contentMediaType": "image/*"}},
+        "properties": {field: {**_PICTURE, "description": "The picture, as a file."}},
     }
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
 
 
-def _response_with_errors(operation: dict[str, Any], access: Access, *, errors: set[str]) -> None:
-    responses = operation.setdefault("responses", {})
-    statuses = {"400", "429", "503", "401", *errors}
-    if access.signed_in:
-        statuses.add("403")
-    if named := {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}:
-        statuses.add("404")
-        if _MERGEABLE in named and not access.admin:
-            responses["308"] = _MOVED
-    if "requestBody" in operation:
-        statuses |= {"413", "415"}
-        if "multipart/form-data" in operation["requestBody"]["content"]:
-            statuses.add("507")
-    for status in sorted(statuses):
-        responses[status] = _error_response(status)
+def _add_errors(operation: dict[str, Any], route: Route, *, writes: bool) -> None:
+    """The errors that a route can answer, and what its contract says of other statuses."""
+    responses, body = operation["responses"], operation.get("requestBody", {"content": {}})
+    named = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}
+    statuses = {"400", "401", "429", "503"} | {str(status) for status in route.errors}
+    statuses |= {"409"} if writes else set()
+    statuses |= {"403"} if route.access.signed_in else set()
+    statuses |= {"404"} if named else set()
+    statuses |= {"413", "415"} if body["content"] else set()
+    statuses |= {"507"} if "multipart/form-data" in body["content"] else set()
+    (success,) = responses.values()
+    if _MERGEABLE in named and not route.access.admin:
+        responses["308"] = _MOVED
+    also = {str(status): {**success, "description": HTTPStatus(status).phrase} for status in route.also}
+    responses |= {status: _error_response(status) for status in sorted(statuses - also.keys())} | also
 
 
 def _error_response(status: str) -> dict[str, Any]:

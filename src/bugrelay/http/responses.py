@@ -91,6 +91,10 @@ def raw_json_response(
 
 
 class Message(msgspec.Struct):
-    """An answer that only says that it was done."""
+    """An answer that says what was done.
+
+    Attributes:
+        message: What was done, in a sentence.
+    """
 
     message: str

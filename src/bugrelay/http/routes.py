@@ -46,16 +46,18 @@ class Access:
         signed_in: Whether the anonymous are refused.
         admin: Whether all but system admins are refused.
         verified: Whether REQUIRE_VERIFIED_EMAIL asks for a verified address here.
+        alike: Whether everybody is answered alike, so that nobody has a reason to send a credential.
     """
 
     role: str
     signed_in: bool = True
     admin: bool = False
     verified: bool = False
+    alike: bool = False
 
 
-def anyone() -> Access:
-    return Access(role="anyone", signed_in=False)
+def anyone(*, alike: bool = False) -> Access:
+    return Access(role="anyone", signed_in=False, alike=alike)
 
 
 def users(role: str = "users", *, verified: bool = False) -> Access:
@@ -87,6 +89,7 @@ class Route:
         query: The parameters that it reads of the query string.
         idempotent: Whether it takes an Idempotency-Key.
         upload: The form field of the file that it takes.
+        media_types: Of its answer; what is no JSON is sent as it is.
         example: What the documentation shows.
         errors: Statuses of errors that it can answer beyond the usual.
         also: Another status with the body of the first.
@@ -98,6 +101,7 @@ class Route:
     query: type[msgspec.Struct] | None = None
     idempotent: bool = False
     upload: str | None = None
+    media_types: tuple[str, ...] = ("application/json",)
     example: Example | None = None
     errors: tuple[int, ...] = ()
     also: tuple[int, ...] = ()

@@ -19,7 +19,12 @@ PageLimit = Annotated[int, Meta(ge=1, le=100)]
 
 
 class PageQuery(Struct, kw_only=True):
-    """`page` counts from 1; `limit` is rows a page."""
+    """A page of a list.
+
+    Attributes:
+        page: The page, counted from 1.
+        limit: Rows a page.
+    """
 
     page: PageNumber = 1
     limit: PageLimit = DEFAULT_LIMIT
@@ -30,7 +35,16 @@ class PageQuery(Struct, kw_only=True):
 
 
 class Pagination(Struct):
-    """Where a page stands in its list. A page past the end is empty, with the true total."""
+    """Where a page stands in its list. A page past the end is empty, with the true total.
+
+    Attributes:
+        page: This page, counted from 1.
+        limit: Rows a page.
+        total: Rows of all pages.
+        total_pages: How many pages there are.
+        has_next: Whether there is a page behind this one.
+        has_prev: Whether there is a page before it.
+    """
 
     page: int
     limit: int
@@ -46,7 +60,11 @@ class Pagination(Struct):
 
 
 class CursorPagination(Pagination):
-    """`next_cursor` leads to the page behind this one, as fast however far; null on the last."""
+    """Where a page stands in a list that can be walked by cursors.
+
+    Attributes:
+        next_cursor: Leads to the page behind this one, as fast however far; null on the last.
+    """
 
     next_cursor: str | None
 
@@ -114,7 +132,11 @@ def _a_cursor(value: str) -> str:
 
 
 class CursorQuery(PageQuery, kw_only=True):
-    """Parameters of a list that gives `next_cursor`."""
+    """Parameters of a list that gives `next_cursor`.
+
+    Attributes:
+        cursor: What `next_cursor` gave; it leads to the page behind, in place of `page`.
+    """
 
     cursor: Annotated[str, Meta(max_length=500), Check(_a_cursor)] | None = None
 

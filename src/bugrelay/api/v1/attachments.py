@@ -23,6 +23,9 @@ from bugrelay.http.uploads import read_upload
 from bugrelay.infra.text.filenames import clean_filename
 from bugrelay.infra.viewer import SignedInViewer
 
+IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
+ANY_FILE = "application/octet-stream"  # what generators of clients know a file by
+
 
 class AttachmentController(Controller):
     path = "/api/v1/bugs/{bug_id:str}/attachments"
@@ -33,7 +36,10 @@ class AttachmentController(Controller):
     async def add_attachment(
         self, request: ApiRequest, viewer: SignedInViewer, bug: BugState
     ) -> Response[AttachmentResponse]:
-        """Add a picture. It is decoded and written anew, without metadata."""
+        """Add a picture to a bug.
+
+        It is decoded and written anew, without metadata.
+        """
         platform = request.platform
         limit = platform.settings.max_upload_bytes
         upload = await read_upload(
@@ -79,7 +85,7 @@ class UploadController(Controller):
     tags = ("Attachments",)
 
     @get("/{name:str}")
-    @Route(access=anyone())
+    @Route(access=anyone(alike=True), media_types=(*IMAGE_TYPES, ANY_FILE))
     async def get_upload(self, request: ApiRequest, name: str) -> Response[bytes] | Stream:
         """Serve a stored picture, under its true type, in a form that runs nothing."""
         storage_key = f"{FOLDER}/{name}"

@@ -32,7 +32,7 @@ class AuthController(Controller):
     tags = ("Accounts",)
 
     @post("/register")
-    @Route(access=anyone(), limits=("sign_in",), example=accounts.REGISTER)
+    @Route(access=anyone(alike=True), limits=("sign_in",), example=accounts.REGISTER)
     async def register_account(
         self, request: ApiRequest, data: JSONBody[Register]
     ) -> Response[SignedInResponse]:
@@ -59,7 +59,7 @@ class AuthController(Controller):
         return json_response(_signed_in(request, user, opened, "Account created successfully"), status=201)
 
     @post("/login", status_code=200)
-    @Route(access=anyone(), limits=("sign_in",), example=accounts.LOGIN, errors=(403, 423))
+    @Route(access=anyone(alike=True), limits=("sign_in",), example=accounts.LOGIN, errors=(403, 423))
     async def open_session(self, request: ApiRequest, data: JSONBody[Login]) -> Response[SignedInResponse]:
         """Open a session with an address and a password."""
         platform = request.platform
@@ -77,7 +77,7 @@ class AuthController(Controller):
         return json_response(_signed_in(request, user, opened, "Signed in successfully"))
 
     @post("/refresh", status_code=200)
-    @Route(access=anyone(), limits=("sign_in",), example=accounts.REFRESH, errors=(403,))
+    @Route(access=anyone(alike=True), limits=("sign_in",), example=accounts.REFRESH, errors=(403,))
     async def refresh_session(self, request: ApiRequest, data: JSONBody[Refresh]) -> Response[TokensResponse]:
         """Use a refresh token up for a new pair; a token that comes back a second time ends its session."""
         platform = request.platform

@@ -42,7 +42,10 @@ class BugController(Controller):
     async def report_bug(
         self, request: ApiRequest, viewer: Viewer, data: JSONBody[ReportBug]
     ) -> Response[BugChangedResponse]:
-        """Report a bug in any application. The anonymous prove themselves by a captcha token."""
+        """Report a bug in any application.
+
+        The anonymous prove themselves by a captcha token.
+        """
         platform, address = request.platform, request.client_address
 
         async def work(complete: Complete) -> Response[Any]:

@@ -48,7 +48,10 @@ class BugCommentController(Controller):
     async def write_comment(
         self, request: ApiRequest, viewer: SignedInViewer, bug: BugState, data: JSONBody[WriteComment]
     ) -> Response[CommentResponse]:
-        """Comment on a bug. A member of the assigned company makes a company response."""
+        """Comment on a bug.
+
+        A member of the assigned company makes a company response.
+        """
         message = "Comment created successfully"
         return await _write(request, viewer, bug, data, message=message, as_response=False)
 

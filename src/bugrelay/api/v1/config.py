@@ -7,6 +7,7 @@ from typing import Any, Literal
 from litestar import Controller, Response, get
 from msgspec import Struct
 
+from bugrelay.api.v1.attachments import IMAGE_TYPES
 from bugrelay.domain.bugs.models import PRIORITIES, STATUSES
 from bugrelay.domain.bugs.schemas import MAX_TAGS, ReportBug, WriteComment
 from bugrelay.domain.bugs.service.attachments import MAX_ATTACHMENTS
@@ -16,21 +17,40 @@ from bugrelay.http.routes import Route, anyone
 from bugrelay.infra.validation import text_limits
 from bugrelay.settings import Settings
 
-IMAGE_TYPES = ["image/jpeg", "image/png", "image/gif", "image/webp"]
-
 
 class CaptchaConfig(Struct):
+    """The captcha that the anonymous solve.
+
+    Attributes:
+        kind: Whose captcha it is; `off` asks for none.
+        site_key: The key to show it with.
+    """
+
     kind: Literal["recaptcha", "off"]
     site_key: str | None
 
 
 class TextLimit(Struct):
+    """How long a text may be, in characters.
+
+    Attributes:
+        min: The shortest.
+        max: The longest.
+    """
+
     min: int
     max: int
 
 
 class LimitsConfig(Struct):
-    """Text in characters, uploads in bytes."""
+    """What fits.
+
+    Attributes:
+        tags: Tags of a bug.
+        attachments: Pictures of a bug.
+        upload_bytes: Bytes of a picture.
+        upload_types: The types that a picture may have.
+    """
 
     title: TextLimit
     description: TextLimit
@@ -43,6 +63,16 @@ class LimitsConfig(Struct):
 
 
 class ClientConfig(Struct):
+    """What a client must know before it shows a form.
+
+    Attributes:
+        site_name: The board's name.
+        rates: The rate limits by name, as `calls/unit`; null where there is none.
+        statuses: The statuses that a bug may have.
+        priorities: The priorities that a bug may have.
+        sign_in_providers: The ways to sign in.
+    """
+
     site_name: str
     captcha: CaptchaConfig
     limits: LimitsConfig
@@ -57,7 +87,7 @@ class ConfigController(Controller):
     tags = ("Operation",)
 
     @get("/")
-    @Route(access=anyone())
+    @Route(access=anyone(alike=True))
     async def get_config(self, request: ApiRequest) -> Response[ClientConfig]:
         """Tell a client the captcha, limits, rates, statuses, priorities and ways to sign in."""
         return json_response(_config(request.platform.settings))
@@ -87,7 +117,7 @@ def _config(settings: Settings) -> ClientConfig:
             tag=TextLimit(1, 50),
             attachments=MAX_ATTACHMENTS,
             upload_bytes=settings.max_upload_bytes,
-            upload_types=IMAGE_TYPES,
+            upload_types=list(IMAGE_TYPES),
         ),
         rates={name: str(rate) if rate else None for name, rate in rates.items()},
         statuses=list(STATUSES),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from litestar import Controller, Response, get, post, put
 from litestar.params import JSONBody
 
@@ -37,8 +35,10 @@ class CredentialController(Controller):
     tags = ("Accounts",)
 
     @get("/verify-email")
-    @Route(access=anyone(), query=LinkQuery)
-    async def verify_email(self, request: ApiRequest, query: LinkQuery) -> Response[Any]:
+    @Route(access=anyone(alike=True), query=LinkQuery, media_types=("application/json", "text/html"))
+    async def verify_email(
+        self, request: ApiRequest, query: LinkQuery
+    ) -> Response[VerifiedResponse] | Response[str]:
         """Prove my address by the link that was mailed.
 
         A browser, and HEAD, get a page with a button, so that programs which fetch every link in a mail use none up.
@@ -99,11 +99,14 @@ class CredentialController(Controller):
         return json_response(Message("Password changed; other sessions have ended"))
 
     @post("/password-reset", status_code=200)
-    @Route(access=anyone(), limits=("password_reset",))
+    @Route(access=anyone(alike=True), limits=("password_reset",))
     async def request_password_reset(
         self, request: ApiRequest, data: JSONBody[RequestReset]
     ) -> Response[Message]:
-        """Mail a link to set a new password, if there is an account. The answer does not tell."""
+        """Mail a link to set a new password, if there is an account.
+
+        The answer does not tell.
+        """
         platform = request.platform
         account = await repository.account_at(platform.database, data.email)
         if await platform.reset_budget.take(data.email):
@@ -114,7 +117,7 @@ class CredentialController(Controller):
         return json_response(Message(RESET_ASKED))
 
     @post("/password-reset/confirm", status_code=200)
-    @Route(access=anyone(), limits=("sign_in",))
+    @Route(access=anyone(alike=True), limits=("sign_in",))
     async def confirm_password_reset(
         self, request: ApiRequest, data: JSONBody[ConfirmReset]
     ) -> Response[Message]:

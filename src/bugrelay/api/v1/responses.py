@@ -27,7 +27,14 @@ from bugrelay.infra.pagination import CursorPagination, Pagination
 
 
 class TokensResponse(Message, kw_only=True):
-    """`expires_in` is the access token's life, in seconds."""
+    """A session, opened or renewed.
+
+    Attributes:
+        access_token: For the `Authorization` header.
+        refresh_token: For the next `POST /auth/refresh`, once.
+        token_type: The scheme of the header.
+        expires_in: The access token's life, in seconds.
+    """
 
     access_token: str
     refresh_token: str
@@ -36,50 +43,83 @@ class TokensResponse(Message, kw_only=True):
 
 
 class SignedInResponse(TokensResponse, kw_only=True):
+    """A session that was opened just now, and whose it is."""
+
     user: Account
 
 
 class VerifiedResponse(Message):
+    """An address that is proven."""
+
     user: Account
 
 
 class SessionList(Struct):
+    """A page of sessions."""
+
     sessions: list[SessionOut]
     pagination: Pagination
 
 
 class ProfileResponse(Struct):
+    """An account."""
+
     user: Profile
 
 
 class ProfileChangedResponse(Message):
+    """An account that was changed."""
+
     user: Profile
 
 
 class PublicProfileResponse(Struct):
+    """A public profile."""
+
     user: PublicProfile
 
 
 class MyVoteList(Struct):
+    """What I voted for.
+
+    Attributes:
+        votes: The votes of this page.
+    """
+
     votes: list[MyVote]
     pagination: Pagination
 
 
 class MyCommentList(Struct):
+    """What I wrote.
+
+    Attributes:
+        comments: The comments of this page.
+    """
+
     comments: list[MyComment]
     pagination: Pagination
 
 
 class BugResponse(Struct):
+    """One bug."""
+
     bug: BugDetail
 
 
 class BugChangedResponse(Message):
+    """A bug that was reported or changed."""
+
     bug: BugWithTechnical
 
 
 class BugList(Struct):
-    """A page of bugs; `match` only beside a search."""
+    """A page of bugs.
+
+    Attributes:
+        bugs: The bugs of this page.
+        match: Beside a search: whether the bugs have all of its words, or some.
+    """
 
     bugs: list[BugItem]
     pagination: CursorPagination
@@ -87,43 +127,77 @@ class BugList(Struct):
 
 
 class VoteResponse(Message):
+    """A vote, cast or withdrawn.
+
+    Attributes:
+        voted: Whether my vote counts now.
+        vote_count: How many votes count.
+    """
+
     voted: bool
     vote_count: int
 
 
 class CommentResponse(Message):
+    """A comment that was written or corrected."""
+
     comment: CommentOut
 
 
 class CommentList(Struct):
+    """A page of comments."""
+
     comments: list[CommentOut]
     pagination: Pagination
 
 
 class AttachmentResponse(Message):
+    """A picture that was added."""
+
     attachment: AttachmentOut
 
 
 class TagList(Struct):
+    """A page of tags.
+
+    Attributes:
+        tags: The tags of this page.
+    """
+
     tags: list[TagCount]
     pagination: Pagination
 
 
 class HistoryList(Struct):
+    """A page of changes."""
+
     history: list[HistoryEntry]
     pagination: Pagination
 
 
 class ClaimResponse(Message):
+    """A claim that was opened."""
+
     claim: OpenedClaim
 
 
 class MemberResponse(Message):
+    """A member of a team, as they are now.
+
+    Attributes:
+        member: The member.
+    """
+
     member: TeamMember
 
 
 class MemberList(Struct):
-    """`former_members` are told to the team's admins: the latest hundred."""
+    """A page of a team.
+
+    Attributes:
+        members: The members of this page.
+        former_members: For the team's admins: the latest hundred of those who were on a team before.
+    """
 
     members: list[TeamMember]
     pagination: Pagination
@@ -131,89 +205,179 @@ class MemberList(Struct):
 
 
 class CompanyResponse(Struct):
+    """One company."""
+
     company: CompanyOut
 
 
 class CompanyChangedResponse(Message):
+    """A company that was changed."""
+
     company: CompanyOut
 
 
 class CompanyList(Struct):
+    """A page of companies."""
+
     companies: list[CompanyItem]
     pagination: Pagination
 
 
 class ApplicationResponse(Struct):
+    """One application."""
+
     application: ApplicationOut
 
 
 class ApplicationChangedResponse(Message):
+    """An application that was changed."""
+
     application: ApplicationOut
 
 
 class ApplicationList(Struct):
+    """A page of applications."""
+
     applications: list[ApplicationOut]
     pagination: Pagination
 
 
 class FlagResponse(Message):
+    """A report, sent to the moderators.
+
+    Attributes:
+        flag_id: The report's id.
+        reason: The reason that was given.
+    """
+
     flag_id: UUID
     reason: str
 
 
 class ModeratedBugList(Struct):
+    """A page of bugs, as moderators see them."""
+
     bugs: list[ModeratedBug]
     pagination: Pagination
 
 
 class BugAct(Message):
+    """What was done to a bug.
+
+    Attributes:
+        bug_id: The bug.
+        reason: The reason that was given.
+    """
+
     bug_id: UUID
     reason: str
 
 
 class BugRestoredAct(Message):
+    """A bug that is shown again.
+
+    Attributes:
+        bug_id: The bug.
+    """
+
     bug_id: UUID
 
 
 class MergeAct(Message):
+    """A merge.
+
+    Attributes:
+        source_bug_id: The bug that was merged away.
+        target_bug_id: The bug that it was merged into.
+        reason: The reason that was given.
+    """
+
     source_bug_id: UUID
     target_bug_id: UUID
     reason: str
 
 
 class UnmergeAct(MergeAct):
+    """A merge that was undone.
+
+    Attributes:
+        bug_id: The bug that stands by itself again.
+    """
+
     bug_id: UUID
 
 
 class CommentAct(Message):
+    """What was done to a comment.
+
+    Attributes:
+        comment_id: The comment.
+        reason: The reason that was given.
+    """
+
     comment_id: UUID
     reason: str
 
 
 class UserAct(Message):
+    """What was done to a user.
+
+    Attributes:
+        user_id: The user.
+        reason: The reason that was given.
+    """
+
     user_id: UUID
     reason: str
 
 
 class BanAct(UserAct):
+    """A ban.
+
+    Attributes:
+        until: When it ends; null where it lasts until it is lifted.
+    """
+
     until: datetime | None
 
 
 class CompanyAct(Message):
+    """What was done to a company.
+
+    Attributes:
+        company_id: The company.
+        reason: The reason that was given.
+    """
+
     company_id: UUID
     reason: str
 
 
 class ApplicationAct(Message):
+    """An application that was put elsewhere.
+
+    Attributes:
+        application_id: The application.
+        company_id: The company behind it now; null for none.
+    """
+
     application_id: UUID
     company_id: UUID | None
 
 
 class AuditList(Struct):
+    """A page of the audit log."""
+
     logs: list[AuditEntry]
     pagination: Pagination
 
 
 class ModerationDashboard(Struct):
+    """Figures of the board, and what was done last.
+
+    Attributes:
+        recent_activity: The latest fifty acts.
+    """
+
     stats: Stats
     recent_activity: list[AuditEntry]

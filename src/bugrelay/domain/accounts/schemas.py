@@ -18,7 +18,14 @@ Secret = Annotated[str, Verbatim]
 
 
 class Register(Struct, kw_only=True):
-    """`POST /auth/register`."""
+    """`POST /auth/register`.
+
+    Attributes:
+        email: The address that the account signs in with.
+        username: The public name, of letters, digits and `_ . -`; nobody else has it in any case.
+        password: The password, exactly as typed.
+        display_name: The name to show beside the username.
+    """
 
     email: Email
     username: Username
@@ -27,20 +34,35 @@ class Register(Struct, kw_only=True):
 
 
 class Login(Struct, kw_only=True):
-    """`POST /auth/login`."""
+    """`POST /auth/login`.
+
+    Attributes:
+        email: The address of the account.
+        password: The password, exactly as typed.
+    """
 
     email: Annotated[str, OneLine, Meta(max_length=254)]
     password: Secret
 
 
 class Refresh(Struct, kw_only=True):
-    """`POST /auth/refresh`."""
+    """`POST /auth/refresh`.
+
+    Attributes:
+        refresh_token: The latest refresh token of the session; it is used up.
+    """
 
     refresh_token: Secret
 
 
 class ProfileChange(Struct, kw_only=True):
-    """`PUT /auth/profile`: what is absent stays as it is; null empties a field, but nobody is without a username."""
+    """`PUT /auth/profile`: what is absent stays as it is; null empties a field, but nobody is without a username.
+
+    Attributes:
+        display_name: The name to show beside the username.
+        avatar_url: The address of a picture.
+        username: The public name.
+    """
 
     display_name: DisplayName | UnsetType | None = UNSET
     avatar_url: WebAddress | UnsetType | None = UNSET
@@ -48,33 +70,65 @@ class ProfileChange(Struct, kw_only=True):
 
 
 class ChangePassword(Struct, kw_only=True):
-    """`PUT /auth/password`."""
+    """`PUT /auth/password`.
+
+    Attributes:
+        current_password: The password of today.
+        new_password: The one to set.
+    """
 
     current_password: Secret
     new_password: Secret
 
 
 class RequestReset(Struct, kw_only=True):
-    """`POST /auth/password-reset`."""
+    """`POST /auth/password-reset`.
+
+    Attributes:
+        email: The address of the account.
+    """
 
     email: Email
 
 
 class ConfirmReset(Struct, kw_only=True):
-    """`POST /auth/password-reset/confirm`."""
+    """`POST /auth/password-reset/confirm`.
+
+    Attributes:
+        token: The token of the mailed link.
+        new_password: The password to set.
+    """
 
     token: Secret
     new_password: Secret
 
 
 class LinkQuery(Struct, kw_only=True):
-    """The token that a mailed link carries."""
+    """The token that a mailed link carries.
+
+    Attributes:
+        token: The token of the mailed link.
+    """
 
     token: Secret
 
 
 class Account(Struct):
-    """An account as its owner sees it."""
+    """An account as its owner sees it.
+
+    Attributes:
+        id: The user's id.
+        email: The address that it signs in with.
+        username: The public name.
+        display_name: The name to show beside it.
+        avatar_url: The address of a picture.
+        auth_provider: How it signs in.
+        is_email_verified: Whether the address is proven.
+        is_admin: Whether it is a system admin.
+        created_at: When it was registered.
+        updated_at: When it was last changed.
+        last_active_at: When it last signed in or refreshed a session.
+    """
 
     id: UUID
     email: str
@@ -90,7 +144,16 @@ class Account(Struct):
 
 
 class SessionOut(Struct, kw_only=True):
-    """`current`: the session that asks."""
+    """A session of one's own.
+
+    Attributes:
+        id: The session's id.
+        created_at: When it was opened.
+        last_used_at: When it was last refreshed, or opened.
+        ip_address: The network address of the last use.
+        user_agent: The `User-Agent` of the last use.
+        current: Whether it is the session that asks.
+    """
 
     id: UUID
     created_at: datetime

@@ -93,7 +93,22 @@ class AttachmentState(Row):
 
 
 class ReportBug(Struct, kw_only=True):
-    """`POST /bugs`."""
+    """`POST /bugs`.
+
+    Attributes:
+        title: What is wrong, in one line.
+        description: What happens, in Markdown.
+        application_name: The application that has the bug; one that nobody has named before is made.
+        priority: How much it hurts; `medium` where nothing is said.
+        tags: At most ten tags; they are cleaned and folded.
+        application_url: The application's address; its domain says which company stands behind it.
+        operating_system: The operating system that the bug was seen on.
+        device_type: The kind of device.
+        app_version: The application's version.
+        browser_version: The browser and its version.
+        contact_email: Where the company may ask back; shown to it alone.
+        recaptcha_token: A solved captcha; the anonymous need one.
+    """
 
     title: Title
     description: Description
@@ -110,7 +125,17 @@ class ReportBug(Struct, kw_only=True):
 
 
 class UpdateBug(Struct, kw_only=True):
-    """`PATCH /bugs/{id}`: what is absent stays as it is."""
+    """`PATCH /bugs/{id}`: what is absent stays as it is.
+
+    Attributes:
+        title: What is wrong, in one line.
+        description: What happens, in Markdown.
+        tags: At most ten tags, in place of the former; null takes all away.
+        operating_system: The operating system that the bug was seen on.
+        device_type: The kind of device.
+        app_version: The application's version.
+        browser_version: The browser and its version.
+    """
 
     title: Title | UnsetType = UNSET
     description: Description | UnsetType = UNSET
@@ -122,15 +147,40 @@ class UpdateBug(Struct, kw_only=True):
 
 
 class ChangeStatus(Struct):
+    """`PATCH /bugs/{id}/status`.
+
+    Attributes:
+        status: The status to set.
+    """
+
     status: Status
 
 
 class WriteComment(Struct):
+    """A comment to write, or the text to put in its place.
+
+    Attributes:
+        content: The comment, in Markdown.
+    """
+
     content: Content
 
 
 class BugQuery(CursorQuery, kw_only=True):
-    """`GET /bugs`."""
+    """`GET /bugs`.
+
+    Attributes:
+        search: Words that title, description or application must have; best matches first.
+        status: Bugs with this status.
+        priority: Bugs with this priority.
+        tags: Bugs that have all of these tags, separated by commas.
+        application: A part of the application's name.
+        company: A part of the company's name or domain.
+        application_id: Bugs of this application.
+        company_id: Bugs that are assigned to this company.
+        reporter_id: Bugs that this user reported.
+        sort: The order; `relevance` with a search, else `recent`, where nothing is said.
+    """
 
     search: Annotated[str, OneLine, Meta(max_length=500)] | None = None
     status: Status | None = None
@@ -152,16 +202,39 @@ class BugQuery(CursorQuery, kw_only=True):
 
 
 class TagQuery(PageQuery, kw_only=True):
+    """`GET /tags`.
+
+    Attributes:
+        search: How the tag begins.
+    """
+
     search: Annotated[str, OneLine, Meta(max_length=50)] | None = None
 
 
 class ApplicationRef(Struct):
+    """The application that a bug is in.
+
+    Attributes:
+        id: The application's id.
+        name: Its name.
+        url: Its address, where one is known.
+    """
+
     id: UUID
     name: str
     url: str | None
 
 
 class CompanyRef(Struct):
+    """The company behind an application.
+
+    Attributes:
+        id: The company's id.
+        name: Its name.
+        domain: The registrable domain that it is.
+        verified: Whether somebody has proven to speak for it.
+    """
+
     id: UUID
     name: str
     domain: str
@@ -169,7 +242,13 @@ class CompanyRef(Struct):
 
 
 class UserRef(Struct):
-    """The public user. `email` is a key only where the contract names it, filled for that user and for admins."""
+    """The public user.
+
+    Attributes:
+        id: The user's id.
+        username: The public name.
+        email: A key only where the contract names it, filled for that user and for admins.
+    """
 
     id: UUID
     username: str
@@ -177,14 +256,32 @@ class UserRef(Struct):
 
 
 class BugItem(Struct, kw_only=True):
-    """A bug in a list."""
+    """A bug in a list.
+
+    Attributes:
+        id: The bug's id.
+        title: What is wrong, in one line.
+        description: What happens, in Markdown, as it was typed.
+        description_html: The same as safe HTML.
+        status: How far it is.
+        priority: How much it hurts.
+        tags: Its tags.
+        application_id: The application that it is in.
+        reporter_id: Who reported it; null for the anonymous and for erased accounts.
+        assigned_company_id: The company behind the application, if any.
+        vote_count: How many votes count.
+        comment_count: How many comments are shown.
+        created_at: When it was reported.
+        updated_at: When it was last changed.
+        resolved_at: When it became `fixed` or `wont_fix`; null while it is neither.
+    """
 
     id: UUID
     title: str
     description: str
     description_html: RenderedHtml
-    status: str
-    priority: str
+    status: Status
+    priority: Priority
     tags: list[str]
     application_id: UUID
     reporter_id: UUID | None
@@ -200,7 +297,14 @@ class BugItem(Struct, kw_only=True):
 
 
 class BugWithTechnical(BugItem, kw_only=True):
-    """A bug as it is answered to its reporter."""
+    """A bug as it is answered to its reporter.
+
+    Attributes:
+        operating_system: The operating system that the bug was seen on.
+        device_type: The kind of device.
+        app_version: The application's version.
+        browser_version: The browser and its version.
+    """
 
     operating_system: str | None
     device_type: str | None
@@ -209,7 +313,17 @@ class BugWithTechnical(BugItem, kw_only=True):
 
 
 class AttachmentOut(Struct, kw_only=True):
-    """`file_size` in bytes, of the stored file."""
+    """A picture of a bug.
+
+    Attributes:
+        id: The picture's id.
+        bug_id: The bug that it is shown with.
+        filename: The sender's name for the file.
+        file_url: Where it is served.
+        file_size: Bytes of the stored file.
+        mime_type: The type of the stored file.
+        uploaded_at: When it was added.
+    """
 
     id: UUID
     bug_id: UUID
@@ -221,7 +335,20 @@ class AttachmentOut(Struct, kw_only=True):
 
 
 class CommentOut(Struct, kw_only=True):
-    """`user` is null for a note of BugRelay itself."""
+    """A comment.
+
+    Attributes:
+        id: The comment's id.
+        bug_id: The bug that it is shown with.
+        user_id: Who wrote it; null for a note of BugRelay itself and for erased accounts.
+        content: The comment in Markdown, as it was typed.
+        content_html: The same as safe HTML.
+        is_company_response: Whether it is the company's official response.
+        created_at: When it was written.
+        updated_at: When it was last changed.
+        edited_at: When its author last corrected it; null where they never did.
+        user: Who wrote it; null for a note of BugRelay itself.
+    """
 
     id: UUID
     bug_id: UUID
@@ -236,7 +363,14 @@ class CommentOut(Struct, kw_only=True):
 
 
 class BugDetail(BugWithTechnical, kw_only=True):
-    """One bug. `contact_email` is a key only for those who may see it."""
+    """One bug.
+
+    Attributes:
+        attachments: Its pictures, oldest first.
+        comments: Its latest hundred comments, oldest first.
+        voted: Whether the viewer has voted for it; null for the anonymous.
+        contact_email: Where the reporter may be asked; a key only for those who may see it.
+    """
 
     attachments: list[AttachmentOut]
     comments: list[CommentOut]
@@ -245,25 +379,51 @@ class BugDetail(BugWithTechnical, kw_only=True):
 
 
 class TagCount(Struct):
+    """A tag in use.
+
+    Attributes:
+        name: The tag.
+        count: How many visible bugs have it.
+    """
+
     name: str
     count: int
 
 
 class HistoryCompany(Struct):
+    """The company that a change was made for.
+
+    Attributes:
+        id: The company's id.
+        name: Its name.
+    """
+
     id: UUID
     name: str
 
 
 class HistoryEntry(Struct, kw_only=True):
-    """One change; which keys it has follows from `kind`."""
+    """One change; which keys it has follows from `kind`.
+
+    Attributes:
+        id: The entry's id.
+        kind: What was done.
+        at: When it was done.
+        user: Who did it; null for the anonymous and for erased accounts.
+        from_status: The status before, of a change of status.
+        to_status: The status after, of a change of status.
+        before: The former values of what was corrected, of an edit.
+        source_bug_id: The bug that was merged away, of a merge.
+        target_bug_id: The bug that it was merged into, of a merge.
+    """
 
     id: UUID
     kind: Literal["status", "edit", "merge", "unmerge"]
     at: datetime
     user: UserRef | None
     company: HistoryCompany | None
-    from_status: str | UnsetType = UNSET
-    to_status: str | UnsetType = UNSET
+    from_status: Status | UnsetType = UNSET
+    to_status: Status | UnsetType = UNSET
     before: dict[str, Any] | UnsetType = UNSET
     source_bug_id: UUID | UnsetType = UNSET
     target_bug_id: UUID | UnsetType = UNSET

@@ -26,6 +26,7 @@ from bugrelay.domain.companies.schemas import (
     CompanyState,
     FormerColleague,
     FormerTeamUser,
+    Role,
     TeamMember,
     TeamUser,
 )
@@ -223,7 +224,7 @@ class _MemberRow(Row):
     id: UUID
     company_id: UUID
     user_id: UUID
-    role: str
+    role: Role
     added_at: datetime
     effective: bool
     username: str
@@ -324,7 +325,7 @@ FORMER_SHOWN = 100
 
 class _FormerRow(Row):
     user_id: UUID
-    role: str
+    role: Role
     added_at: datetime
     ended_at: datetime
     username: str

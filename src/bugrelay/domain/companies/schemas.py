@@ -32,40 +32,69 @@ class ApplicationState(Row):
 
 
 class ClaimCompany(Struct, kw_only=True):
-    """`POST /companies/{id}/claim`. With an address the method is "mail"."""
+    """`POST /companies/{id}/claim`.
+
+    Attributes:
+        email: An address at exactly the company's domain, where the token is mailed; with it the method is `mail`.
+        method: How control of the domain is to be proven.
+    """
 
     email: Email | None = None
     method: Literal["mail", "dns", "file"] | None = None
 
 
 class VerifyCompany(Struct, kw_only=True):
-    """`POST /companies/{id}/verify`: the token of a mail, or the method whose published proof is to be looked for."""
+    """`POST /companies/{id}/verify`.
+
+    Attributes:
+        token: The token of a mail.
+        method: The method whose published proof is to be looked for.
+    """
 
     token: Annotated[str, Verbatim] | None = None
     method: Literal["dns", "file"] | None = None
 
 
 class AddMember(Struct, kw_only=True):
-    """`POST /companies/{id}/members`."""
+    """`POST /companies/{id}/members`.
+
+    Attributes:
+        email: The address of a registered user.
+        role: The role to give.
+    """
 
     email: Email
     role: Role
 
 
 class ChangeRole(Struct):
-    """`PATCH /companies/{id}/members/{user_id}`."""
+    """`PATCH /companies/{id}/members/{user_id}`.
+
+    Attributes:
+        role: The role to give.
+    """
 
     role: Role
 
 
 class RemoveMember(Struct):
-    """`DELETE /companies/{id}/members`."""
+    """`DELETE /companies/{id}/members`.
+
+    Attributes:
+        user_id: Whom to take off the team.
+    """
 
     user_id: UUID
 
 
 class ChangeCompany(Struct, kw_only=True):
-    """`PATCH /companies/{id}`: what is absent stays as it is; without a name it is named by its domain again."""
+    """`PATCH /companies/{id}`: what is absent stays as it is; without a name it is named by its domain again.
+
+    Attributes:
+        name: The name; null names it by its domain again.
+        url: Its address on the web.
+        description: What it says of itself, in Markdown.
+    """
 
     name: Annotated[str, OneLine, Meta(min_length=1, max_length=255)] | UnsetType | None = UNSET
     url: Annotated[str, OneLine, Meta(max_length=500), Check(web_address)] | UnsetType | None = UNSET
@@ -73,7 +102,13 @@ class ChangeCompany(Struct, kw_only=True):
 
 
 class Publication(Struct, kw_only=True):
-    """Where a proof is published, and what has to stand there."""
+    """Where a proof is published, and what has to stand there.
+
+    Attributes:
+        kind: What is to be published.
+        place: Where: the domain, or the address of the file.
+        content: What has to stand there.
+    """
 
     kind: Literal["TXT record", "file"]
     place: str
@@ -81,7 +116,15 @@ class Publication(Struct, kw_only=True):
 
 
 class OpenedClaim(Struct, kw_only=True):
-    """A claim, as its claimant is told of it; `publish` is null for one that went out by mail."""
+    """A claim, as its claimant is told of it.
+
+    Attributes:
+        id: The claim's id.
+        company_id: The company that is claimed.
+        method: How control of the domain is proven.
+        expires_at: When the proof no longer counts.
+        publish: What to publish; null for a claim that went out by mail.
+    """
 
     id: UUID
     company_id: UUID
@@ -91,7 +134,13 @@ class OpenedClaim(Struct, kw_only=True):
 
 
 class TeamUser(Struct):
-    """A colleague, as members see them."""
+    """A colleague, as members see them.
+
+    Attributes:
+        id: The user's id.
+        username: The public name.
+        email: The address.
+    """
 
     id: UUID
     username: str
@@ -99,18 +148,34 @@ class TeamUser(Struct):
 
 
 class TeamMember(Struct, kw_only=True):
+    """A member of a team.
+
+    Attributes:
+        id: The membership's id.
+        company_id: The company.
+        user_id: The user.
+        role: What they may do.
+        added_at: When they were added.
+        effective: For the team's admins: whether the member has their rights, or has to verify their address first.
+    """
+
     id: UUID
     company_id: UUID
     user_id: UUID
-    role: str
+    role: Role
     added_at: datetime
     user: TeamUser
     effective: bool | UnsetType = UNSET
-    """For the team's admins: whether the member has their rights, or has to verify their address first."""
 
 
 class FormerTeamUser(Struct):
-    """`email` is null where it is not at the company's domain."""
+    """Who was on a former team.
+
+    Attributes:
+        id: The user's id.
+        username: The public name.
+        email: The address; null where it is not at the company's domain.
+    """
 
     id: UUID
     username: str
@@ -118,10 +183,17 @@ class FormerTeamUser(Struct):
 
 
 class FormerColleague(Struct, kw_only=True):
-    """Who was on a team before this one, until `ended_at`; they have no rights."""
+    """Who was on a team before this one; they have no rights.
+
+    Attributes:
+        user_id: The user.
+        role: What they could do.
+        added_at: When they were added.
+        ended_at: When that team ended.
+    """
 
     user_id: UUID
-    role: str
+    role: Role
     added_at: datetime
     ended_at: datetime
     user: FormerTeamUser

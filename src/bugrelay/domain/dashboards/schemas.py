@@ -9,6 +9,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from bugrelay.domain.bugs.schemas import ApplicationRef, BugItem, CompanyRef, UserRef
+from bugrelay.domain.companies.schemas import Role
 from bugrelay.infra.pagination import PageQuery
 from bugrelay.infra.text.markdown import RenderedHtml
 from bugrelay.infra.validation import OneLine
@@ -17,21 +18,39 @@ Search = Annotated[str, OneLine, Meta(max_length=255)]
 
 
 class CompanyQuery(PageQuery, kw_only=True):
-    """`GET /companies`."""
+    """`GET /companies`.
+
+    Attributes:
+        search: A part of the name or the domain.
+        verified: Only the verified, or only the others.
+    """
 
     search: Search | None = None
     verified: bool | None = None
 
 
 class ApplicationQuery(PageQuery, kw_only=True):
-    """`GET /applications`."""
+    """`GET /applications`.
+
+    Attributes:
+        search: A part of the name.
+        company_id: Applications of this company.
+    """
 
     search: Search | None = None
     company_id: UUID | None = None
 
 
 class BugStats(Struct):
-    """Visible bugs by status."""
+    """Visible bugs by status.
+
+    Attributes:
+        total: All of them.
+        open: Those that are open.
+        reviewing: Those under review.
+        fixed: Those that are fixed.
+        wont_fix: Those that will not be fixed.
+    """
 
     total: int = 0
     open: int = 0
@@ -41,14 +60,32 @@ class BugStats(Struct):
 
 
 class PublicMember(Struct):
-    """Who speaks for a verified company."""
+    """Who speaks for a verified company.
+
+    Attributes:
+        role: What they may do.
+    """
 
     user: UserRef
-    role: str
+    role: Role
 
 
 class CompanyItem(Struct, kw_only=True):
-    """A company in a list. Of its applications the first hundred by name; the rest is in `GET /applications`."""
+    """A company in a list.
+
+    Attributes:
+        id: The company's id.
+        name: Its name.
+        domain: The registrable domain that it is.
+        verified: Whether somebody has proven to speak for it.
+        verified_at: Since when.
+        url: Its address on the web.
+        description: What it says of itself, in Markdown, as it was typed.
+        description_html: The same as safe HTML.
+        created_at: When it was first named.
+        updated_at: When it was last changed.
+        applications: The first hundred by name; the rest is in `GET /applications`.
+    """
 
     id: UUID
     name: str
@@ -71,7 +108,17 @@ class CompanyOut(CompanyItem, kw_only=True):
 
 
 class ApplicationOut(Struct, kw_only=True):
-    """An application; `domain` is null for one that was named without a URL."""
+    """An application.
+
+    Attributes:
+        id: The application's id.
+        name: Its name.
+        url: Its address, where one is known.
+        domain: The registrable domain of its address; null for one that was named without a URL.
+        company_id: The company behind it, if any.
+        created_at: When it was first named.
+        updated_at: When it was last changed.
+    """
 
     id: UUID
     name: str
@@ -85,7 +132,13 @@ class ApplicationOut(Struct, kw_only=True):
 
 
 class ResponseStats(Struct):
-    """How fast and how often the company answers; null where there is nothing to take a median or a share of."""
+    """How fast and how often the company answers.
+
+    Attributes:
+        median_hours_to_first_response: Median hours from report to first official response; null without any.
+        median_hours_to_resolution: Median hours from report to resolution; null without any.
+        answered_share: The share of bugs that have an official response, from 0 to 1; null without bugs.
+    """
 
     median_hours_to_first_response: float | None
     median_hours_to_resolution: float | None
@@ -95,8 +148,11 @@ class ResponseStats(Struct):
 class CompanyDashboard(Struct, kw_only=True):
     """A company's figures for its members.
 
-    `recent_bugs` are the 10 newest; `oldest_unanswered` the 5 oldest that are open or reviewed and have no company
-    response; `votes_30d` the counted votes that were cast on its bugs in the last 30 days.
+    Attributes:
+        user_role: The viewer's role.
+        recent_bugs: The ten newest bugs.
+        votes_30d: Counted votes that were cast on its bugs in the last 30 days.
+        oldest_unanswered: The five oldest bugs that are open or reviewed and have no official response.
     """
 
     company: CompanyOut

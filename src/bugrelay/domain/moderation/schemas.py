@@ -62,20 +62,35 @@ def _in_future(value: datetime) -> datetime:
 
 
 class ReportContent(Struct, kw_only=True):
-    """`POST /bugs/{id}/flag`, `POST /comments/{id}/flag`."""
+    """`POST /bugs/{id}/flag`, `POST /comments/{id}/flag`.
+
+    Attributes:
+        reason: What is wrong with it.
+        note: What there is to add.
+    """
 
     reason: FlagReason
     note: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
 
 
 class Reason(Struct):
-    """Why an admin does it."""
+    """Why an admin does it.
+
+    Attributes:
+        reason: Why; it stands in the audit log.
+    """
 
     reason: ReasonText
 
 
 class Merge(Struct, kw_only=True):
-    """`POST /admin/bugs/merge`."""
+    """`POST /admin/bugs/merge`.
+
+    Attributes:
+        source_bug_id: The bug to merge away.
+        target_bug_id: The bug that it is merged into.
+        reason: Why; it stands in the audit log.
+    """
 
     source_bug_id: UUID
     target_bug_id: UUID
@@ -83,21 +98,38 @@ class Merge(Struct, kw_only=True):
 
 
 class Ban(Struct, kw_only=True):
-    """`POST /admin/users/{id}/ban`; without `until` it lasts until it is lifted."""
+    """`POST /admin/users/{id}/ban`.
+
+    Attributes:
+        reason: Why; it stands in the audit log.
+        until: When it ends, in the future; without, it lasts until it is lifted.
+    """
 
     reason: ReasonText
     until: Annotated[datetime, Meta(tz=True), Check(utc_time), Check(_in_future)] | None = None
 
 
 class ChangeApplication(Struct, kw_only=True):
-    """`PATCH /admin/applications/{id}`; null puts it under no company."""
+    """`PATCH /admin/applications/{id}`.
+
+    Attributes:
+        company_id: The company to put it under; null for none.
+        reason: Why; it stands in the audit log.
+    """
 
     company_id: UUID | None
     reason: ReasonText | None = None
 
 
 class ModerationQuery(PageQuery, kw_only=True):
-    """`GET /admin/bugs`."""
+    """`GET /admin/bugs`.
+
+    Attributes:
+        status: Bugs with this status.
+        flagged: Only those in the queue, or only the others.
+        removed: Only the removed, or only the others.
+        search: Words of the title or the description.
+    """
 
     status: Status | None = None
     flagged: bool | None = None
@@ -106,7 +138,16 @@ class ModerationQuery(PageQuery, kw_only=True):
 
 
 class AuditQuery(PageQuery, kw_only=True):
-    """`GET /admin/audit-logs`; `from` counts, `to` does not."""
+    """`GET /admin/audit-logs`.
+
+    Attributes:
+        action: Acts of this kind.
+        resource: Acts upon this kind of thing.
+        resource_id: Acts upon this one.
+        user_id: Acts of this admin.
+        from_: Acts since this time, itself included.
+        to: Acts before this time.
+    """
 
     limit: PageLimit = 50
     action: Action | None = None
@@ -118,7 +159,15 @@ class AuditQuery(PageQuery, kw_only=True):
 
 
 class FlagOut(Struct, kw_only=True):
-    """A report. `comment_id` where it is about a comment of the bug; an admin's reason is in their own words."""
+    """A report.
+
+    Attributes:
+        id: The report's id.
+        comment_id: The comment that it is about; null where it is about the bug itself.
+        reason: What is wrong; an admin's is in their own words.
+        note: What the sender added.
+        created_at: When it was sent.
+    """
 
     id: UUID
     comment_id: UUID | None
@@ -129,7 +178,16 @@ class FlagOut(Struct, kw_only=True):
 
 
 class ModeratedBug(BugItem, kw_only=True):
-    """A bug as moderators see it; `flags` are the latest fifty."""
+    """A bug as moderators see it.
+
+    Attributes:
+        flag_count: How many reports wait.
+        flags: The latest fifty reports.
+        removed_at: When it was removed, if it is.
+        removed_reason: Why it was removed.
+        merged_into_id: The bug that it was merged into, if it was.
+        contact_email: Where the reporter may be asked.
+    """
 
     flag_count: int
     flags: list[FlagOut]
@@ -140,7 +198,21 @@ class ModeratedBug(BugItem, kw_only=True):
 
 
 class Stats(Struct):
-    """Bugs are those that the public sees, but for `removed_bugs`; `flagged_bugs` is the length of the queue."""
+    """Figures of the board.
+
+    Attributes:
+        total_bugs: Bugs that the public sees.
+        open_bugs: Those of them that are open.
+        flagged_bugs: The length of the queue.
+        removed_bugs: Bugs that were removed.
+        total_users: Accounts.
+        banned_users: Accounts that are banned now.
+        total_companies: Companies.
+        verified_companies: Companies that are verified.
+        bugs_24h: Visible bugs that were reported in the last 24 hours.
+        votes_24h: Votes of the last 24 hours.
+        comments_24h: Comments of the last 24 hours.
+    """
 
     total_bugs: int
     open_bugs: int
@@ -156,7 +228,13 @@ class Stats(Struct):
 
 
 class AuditUser(Struct):
-    """Who acted, as they are called today."""
+    """Who acted, as they are called today.
+
+    Attributes:
+        id: The user's id.
+        username: The public name.
+        email: The address.
+    """
 
     id: UUID
     username: str
@@ -164,7 +242,21 @@ class AuditUser(Struct):
 
 
 class AuditEntry(Struct, kw_only=True):
-    """One act. `details` is the reason given, `before` and `after` what it changed."""
+    """One act.
+
+    Attributes:
+        id: The entry's id.
+        action: What was done.
+        resource: The kind of thing that it was done to.
+        resource_id: The thing.
+        details: The reason given.
+        before: What it was before, of what was changed.
+        after: What it was afterwards.
+        user: Who acted, as they are called today; null for the command line and for erased accounts.
+        ip_address: The network address that it was asked from.
+        user_agent: The `User-Agent` that asked.
+        created_at: When it was done.
+    """
 
     id: UUID
     action: str

@@ -12,8 +12,10 @@ from bugrelay.domain.accounts.models import User
 from bugrelay.domain.accounts.schemas import Account
 from bugrelay.domain.accounts.visibility import EXISTING
 from bugrelay.domain.bugs.models import Bug, Comment, Vote
+from bugrelay.domain.bugs.schemas import Status
 from bugrelay.domain.bugs.visibility import COMMENT_LISTED, LISTED
 from bugrelay.domain.companies.models import Company, Member
+from bugrelay.domain.companies.schemas import Role
 from bugrelay.domain.profiles.schemas import (
     BugRef,
     Membership,
@@ -38,7 +40,7 @@ _ACCOUNT = Query(
 class _MembershipRow(Row):
     id: UUID
     company_id: UUID
-    role: str
+    role: Role
     added_at: datetime
     company_name: str
     company_domain: str
@@ -115,7 +117,7 @@ class _VoteRow(Row):
 
     id: UUID
     title: str
-    status: str
+    status: Status
     vote_count: int
     voted_at: datetime
 
@@ -131,7 +133,7 @@ class _CommentRow(Row):
     edited_at: datetime | None
     bug_id: UUID
     title: str
-    status: str
+    status: Status
     vote_count: int
 
 

@@ -8,10 +8,21 @@ from uuid import UUID
 from msgspec import Struct
 
 from bugrelay.domain.accounts.schemas import Account, Secret
+from bugrelay.domain.bugs.schemas import Status
+from bugrelay.domain.companies.schemas import Role
 from bugrelay.infra.text.markdown import RenderedHtml
 
 
 class MembershipCompany(Struct):
+    """The company of a membership.
+
+    Attributes:
+        id: The company's id.
+        name: Its name.
+        domain: The registrable domain that it is.
+        verified: Whether somebody has proven to speak for it.
+    """
+
     id: UUID
     name: str
     domain: str
@@ -19,27 +30,55 @@ class MembershipCompany(Struct):
 
 
 class Membership(Struct):
+    """That a user belongs to a company.
+
+    Attributes:
+        id: The membership's id.
+        company_id: The company.
+        role: What they may do.
+        added_at: When they were added.
+    """
+
     id: UUID
     company_id: UUID
-    role: str
+    role: Role
     added_at: datetime
     company: MembershipCompany
 
 
 class Profile(Account, kw_only=True):
-    """An account, as its owner sees it, with the companies it belongs to."""
+    """An account, as its owner sees it, with the companies it belongs to.
+
+    Attributes:
+        company_memberships: The companies that it belongs to.
+    """
 
     company_memberships: list[Membership]
 
 
 class EraseAccount(Struct):
-    """`DELETE /users/me`."""
+    """`DELETE /users/me`.
+
+    Attributes:
+        password: The password, exactly as typed.
+    """
 
     password: Secret
 
 
 class PublicProfile(Struct):
-    """What everybody may see of a user; counts of what everybody may see."""
+    """What everybody may see of a user; counts of what everybody may see.
+
+    Attributes:
+        id: The user's id.
+        username: The public name.
+        display_name: The name to show beside it.
+        avatar_url: The address of a picture.
+        created_at: When they registered.
+        bug_count: Visible bugs that they reported.
+        vote_count: Visible bugs that they voted for.
+        comment_count: Comments of theirs that are shown.
+    """
 
     id: UUID
     username: str
@@ -52,18 +91,44 @@ class PublicProfile(Struct):
 
 
 class BugRef(Struct):
+    """A bug that something is about.
+
+    Attributes:
+        id: The bug's id.
+        title: What is wrong, in one line.
+        status: How far it is.
+        vote_count: How many votes count.
+    """
+
     id: UUID
     title: str
-    status: str
+    status: Status
     vote_count: int
 
 
 class MyVote(Struct):
+    """A vote of mine.
+
+    Attributes:
+        voted_at: When I voted.
+    """
+
     bug: BugRef
     voted_at: datetime
 
 
 class MyComment(Struct):
+    """A comment of mine.
+
+    Attributes:
+        id: The comment's id.
+        content: The comment in Markdown, as it was typed.
+        content_html: The same as safe HTML.
+        is_company_response: Whether it is the company's official response.
+        created_at: When it was written.
+        edited_at: When I last corrected it; null where I never did.
+    """
+
     id: UUID
     content: str
     content_html: RenderedHtml

@@ -20,6 +20,8 @@ from bugrelay.domain.bugs.schemas import (
     BugWithTechnical,
     CompanyRef,
     CorrectableFields,
+    Priority,
+    Status,
     UserRef,
 )
 from bugrelay.domain.bugs.visibility import LISTED, is_listed, visible_to
@@ -115,8 +117,8 @@ class ItemRow(Row):
     title: str
     description: str
     description_html: str
-    status: str
-    priority: str
+    status: Status
+    priority: Priority
     tags: list[str]
     application_id: UUID
     reporter_id: UUID | None

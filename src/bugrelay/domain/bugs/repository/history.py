@@ -11,7 +11,7 @@ from sqlalchemy import Integer, Text, Uuid, bindparam, cast, func, literal, null
 
 from bugrelay.domain.accounts.models import User
 from bugrelay.domain.bugs.models import BugEdit, BugMerge, StatusChange
-from bugrelay.domain.bugs.schemas import HistoryCompany, HistoryEntry, UserRef
+from bugrelay.domain.bugs.schemas import HistoryCompany, HistoryEntry, Status, UserRef
 from bugrelay.domain.companies.models import Company
 from bugrelay.infra.db.query import Query, Reader, Row
 from bugrelay.infra.pagination import PageQuery
@@ -65,8 +65,8 @@ class _HistoryRow(Row):
     username: str
     company_id: UUID | None
     company_name: str
-    from_status: str
-    to_status: str
+    from_status: Status
+    to_status: Status
     before: str
     source_bug_id: UUID
     target_bug_id: UUID

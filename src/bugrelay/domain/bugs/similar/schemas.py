@@ -18,7 +18,15 @@ Limit = Annotated[int, Meta(ge=1, le=20)]
 
 
 class FindSimilar(Struct, kw_only=True):
-    """`POST /bugs/similar`: what somebody has typed so far. An application that nobody knows changes nothing."""
+    """`POST /bugs/similar`: what somebody has typed so far. An application that nobody knows changes nothing.
+
+    Attributes:
+        title: What is typed as the title so far.
+        description: What is typed as the description so far.
+        application_name: The name of the application.
+        application_id: The application, where it is known; it counts before the name.
+        limit: How many to find at most.
+    """
 
     title: Annotated[str, OneLine, Meta(min_length=1, max_length=MAX_CHARACTERS)]
     description: Annotated[str, Meta(max_length=MAX_CHARACTERS)] | None = None
@@ -28,13 +36,23 @@ class FindSimilar(Struct, kw_only=True):
 
 
 class SimilarQuery(Struct, kw_only=True):
-    """`GET /bugs/{id}/similar`."""
+    """`GET /bugs/{id}/similar`.
+
+    Attributes:
+        limit: How many to find at most.
+    """
 
     limit: Limit = 5
 
 
 class Why(Struct):
-    """`words` as they were typed, the heaviest first; `title_similarity` from 0 to 1."""
+    """Why a bug may be the same.
+
+    Attributes:
+        words: The words that both have, as they were typed, the heaviest first.
+        same_application: Whether both are in one application.
+        title_similarity: How alike the titles are, from 0 to 1.
+    """
 
     words: list[str]
     same_application: bool
@@ -42,14 +60,23 @@ class Why(Struct):
 
 
 class Via(Struct):
-    """The bug that was merged into the one that is shown, and whose words matched."""
+    """The bug that was merged into the one that is shown, and whose words matched.
+
+    Attributes:
+        id: The merged bug's id.
+        title: Its title.
+    """
 
     id: UUID
     title: str
 
 
 class SimilarBug(Struct):
-    """`score` is for the order alone."""
+    """A bug that may be the same.
+
+    Attributes:
+        score: For the order alone; the higher, the more alike.
+    """
 
     bug: BugItem
     score: float
@@ -58,4 +85,10 @@ class SimilarBug(Struct):
 
 
 class SimilarList(Struct):
+    """Bugs that may be the same, the likeliest first.
+
+    Attributes:
+        similar: The bugs.
+    """
+
     similar: list[SimilarBug]
