@@ -18,6 +18,7 @@ from msgspec import structs
 from bugrelay.domain.bugs.search.parser import quoted
 from bugrelay.domain.bugs.similar import statements
 from bugrelay.domain.bugs.similar.query import RANKING, Question, Ranking, Term, Totals, weighed
+from bugrelay.domain.bugs.similar.scoring import best_documents
 from bugrelay.domain.bugs.similar.statements import Block, Candidate, PendingText
 from bugrelay.infra.db.query import Reader
 from bugrelay.infra.threads import BoundedThreads
@@ -187,9 +188,7 @@ def _beginning(typed: str, most_bytes: int) -> str:
 def _best_documents(
     blocks: Sequence[Block], weights: Mapping[int, float], question: Question, ranking: Ranking
 ) -> dict[int, float]:
-    """In a thread, where the first question of a process imports numpy."""
-    from bugrelay.domain.bugs.similar.scoring import best_documents
-
+    """The arithmetic, in a thread."""
     return best_documents(
         blocks,
         weights,

@@ -1,4 +1,4 @@
-"""The arithmetic of similar bugs. The only module that imports numpy, which a process loads with its first question."""
+"""The arithmetic of similar bugs. The only module that computes with numpy."""
 
 from __future__ import annotations
 
