@@ -224,7 +224,9 @@ async def _import(platform: Platform, path: str, families: Families) -> dict[str
             top = families.top(report["external_id"])
             asks = top in seen and report["external_id"] in families.duplicates
             if asks or len(waiting) == BATCH:
-                await import_bugs(platform, waiting, summary, on_batch=_nothing)
+                await import_bugs(
+                    waiting, summary, database=platform.database, bus=platform.bus, on_batch=_nothing
+                )
                 waiting = []
             if asks:
                 searched[report["external_id"]] = await _search(board, report["title"])
@@ -232,7 +234,7 @@ async def _import(platform: Platform, path: str, families: Families) -> dict[str
                 await _execute(platform, "ANALYZE")
             seen.add(top)
             waiting.append(line)
-    await import_bugs(platform, waiting, summary, on_batch=_nothing)
+    await import_bugs(waiting, summary, database=platform.database, bus=platform.bus, on_batch=_nothing)
     await rebuild(platform, on_step=_nothing)
     await _execute(platform, "ANALYZE")
     say("\n".join(summary.lines()))

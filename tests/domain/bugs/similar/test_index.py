@@ -204,7 +204,9 @@ async def test_an_import_is_found_while_it_runs_and_after(
     lines = [a_line(external_id=f"t-{i}", title=f"Number {i} of the galaxy") for i in range(1200)]
     content = [Line(i, line) for i, line in enumerate(joined(lines).splitlines(), start=1)]
     summary = Summary()
-    importing = asyncio.create_task(import_bugs(platform, content, summary, on_batch=lambda: None))
+    importing = asyncio.create_task(
+        import_bugs(content, summary, database=platform.database, bus=platform.bus, on_batch=lambda: None)
+    )
     while not importing.done():
         response = await client.post("/api/v1/bugs/similar", json={"title": "A flickering quasar"})
         assert response.status_code == 200
