@@ -21,7 +21,7 @@ from bugrelay.infra.jobs.tasks import Tasks
 from bugrelay.infra.platform import Platform
 from bugrelay.settings import Settings
 from tests.factories import report
-from tests.infra.mail.postbox import working
+from tests.infra.mail.postbox import comes_true, working
 
 Sql = psycopg.Connection[Any]
 NO_REDIS = "redis://127.0.0.1:1"
@@ -119,6 +119,8 @@ async def test_what_nobody_has_counted_is_counted_by_the_job_and_not_by_its_firs
     settings: Settings, board: None, sql: Sql
 ) -> None:
     async with working(settings, COUNTING), process(settings) as server:
+        # Without a worker that serves, nobody waits for the job.
+        await comes_true(lambda: sql.execute("SELECT FROM procrastinate_workers").fetchone() is not None)
         assert await total_of(server, search="crash", status="open", tags="drafts") == (4, False)
     async with process(settings, redis_url=NO_REDIS) as another:
         assert await total_of(another, search="crash", status="open", tags="drafts") == (4, False)

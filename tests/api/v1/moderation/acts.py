@@ -114,10 +114,10 @@ def said(bug: dict[str, Any]) -> list[str]:
 
 
 def dump(sql: Sql, *but: str) -> dict[str, str | None]:
-    """Every row of every table of ours, but for those named."""
+    """Every row of every table of ours, but for those named, and for what waits for a job to fold it."""
     names = sql.execute(
         "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-        " AND tablename NOT LIKE 'procrastinate%%' AND tablename <> ALL(%s)",
+        " AND tablename NOT LIKE 'procrastinate%%' AND tablename <> 'similar_pending' AND tablename <> ALL(%s)",
         (list(but),),
     ).fetchall()
     rows = {}
