@@ -37,4 +37,5 @@ class Commands:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            bufsize=0,  # what a test reads by lines takes nothing away from what `communicate` reads
         )
