@@ -14,7 +14,7 @@ from bugrelay.http.load import OVERLOADED, Load
 from bugrelay.http.raw_responses import send_error
 from bugrelay.http.request_timeout import RequestTimeout
 from bugrelay.http.routes import route_of
-from bugrelay.infra.client_address import client_address, limit_identity
+from bugrelay.infra.client_address import client_address, limit_identity, peer_address
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.redis.rate_limits import Bucket, Decision, LimitName
 
@@ -54,6 +54,7 @@ class Admission:
         self._general = platform.buckets["general"]
         self.load = Load()
         self._max_in_flight = platform.settings.max_requests_in_flight
+        self._allowed_hosts = frozenset(platform.settings.allowed_hosts)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -104,21 +105,24 @@ class Admission:
         return rate_headers(decision)
 
     def _check_host(self, scope: Any) -> None:
-        hosts = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
-        if len(hosts) > 1:  # RFC 9112, section 3.2
+        sent = [value for name, value in scope["headers"] if name == b"host"]
+        if len(sent) > 1:  # RFC 9112, section 3.2
             raise ValidationFailed.of("Host", "must be sent once")
-        allowed = self._platform.settings.allowed_hosts
-        if not allowed:
+        if not self._allowed_hosts:
             return
-        if not hosts or not {hosts[0], hosts[0].rsplit(":", 1)[0]} & set(allowed):
+        host = sent[0].decode("latin-1").lower() if sent else ""
+        if self._allowed_hosts.isdisjoint((host, host.rsplit(":", 1)[0])):
             raise ValidationFailed.of("Host", "is not a name of this site")
 
     def _client_address(self, scope: Any) -> str:
+        peer = scope["client"][0] if scope.get("client") else None
+        trusted = self._platform.settings.trusted_proxies
+        if not trusted:
+            return peer_address(peer)
         forwarded = [
             value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"
         ]
-        peer = scope["client"][0] if scope.get("client") else None
-        return client_address(peer, forwarded, self._platform.settings.trusted_proxies)
+        return client_address(peer, forwarded, trusted)
 
     def _buckets_of(self, scope: Any) -> list[Bucket]:
         of_api = scope["path"].startswith("/api/v1")

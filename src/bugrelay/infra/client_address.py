@@ -27,8 +27,8 @@ def client_address(peer: str | None, forwarded_for: list[str], trusted: tuple[IP
         An address in its canonical form, IPv4 also where it came mapped into IPv6; `local` for a Unix socket.
     """
     client = parsed_address(peer or "")
-    if client is None:
-        return LOCAL
+    if client is None or not trusted:
+        return peer_address(peer)
     entries = ",".join(forwarded_for).split(",")
     while entries and any(client in network for network in trusted):
         entry = parsed_address(entries.pop())
@@ -36,12 +36,14 @@ def client_address(peer: str | None, forwarded_for: list[str], trusted: tuple[IP
         if entry is None:
             break
         client = entry
-    return _text_of(client)
+    return str(client)
 
 
 @lru_cache(maxsize=8192)
-def _text_of(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
-    return str(address)
+def peer_address(peer: str | None) -> str:
+    """The socket's peer in its canonical form, which is the client where no proxy is trusted."""
+    address = parsed_address(peer or "")
+    return LOCAL if address is None else str(address)
 
 
 @lru_cache(maxsize=8192)
