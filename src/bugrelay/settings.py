@@ -102,6 +102,13 @@ def _items(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
+def _keys(text: str) -> tuple[str, ...]:
+    keys = _items(text)
+    if any(len(key) < 32 for key in keys):  # noqa: PLR2004 - as SECRET_KEY
+        raise ValueError("must have keys of at least 32 characters")
+    return keys
+
+
 def _networks(text: str) -> tuple[IPNetwork, ...]:
     return tuple(ipaddress.ip_network(item, strict=False) for item in _items(text))
 
@@ -146,6 +153,12 @@ class Settings:
     )
     secret_key: str = _setting(
         "", str, "Signs tokens, 32 characters or more; empty: made once and kept in BUGRELAY_HOME."
+    )
+    encryption_keys: tuple[str, ...] = _setting(
+        "",
+        _keys,
+        "Encrypt stored secrets, 32 characters or more each: the first encrypts, all decrypt, and SECRET_KEY does at"
+        " last; empty: SECRET_KEY alone.",
     )
 
     # Stores
@@ -280,6 +293,10 @@ class Settings:
             found.append("UPLOAD_URL is a folder: servers on other machines do not see what is uploaded here")
         if not self.allowed_hosts:
             found.append("ALLOWED_HOSTS is empty: requests for any host name are answered")
+        if not self.encryption_keys:
+            found.append(
+                "ENCRYPTION_KEYS is empty: whoever changes SECRET_KEY makes stored secrets unreadable"
+            )
         return tuple(found)
 
     @property
@@ -295,6 +312,11 @@ class Settings:
     @property
     def max_upload_bytes(self) -> int:
         return self.max_upload_mb * 1024 * 1024
+
+    @property
+    def secrets_keys(self) -> tuple[str, ...]:
+        """What stored secrets are encrypted with, the newest first."""
+        return (*self.encryption_keys, self.signing_key)
 
     @property
     def signing_key(self) -> str:

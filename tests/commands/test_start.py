@@ -75,7 +75,7 @@ def test_production_warns_of_what_is_seldom_meant_and_goes_on(commands: Commands
         try:
             assert process.stderr is not None
             doubts = []
-            while len(doubts) < 2:
+            while len(doubts) < 3:
                 line = process.stderr.readline().decode()
                 assert line, "it ended"
                 doubts += [line] if "setting_doubtful" in line else []
@@ -83,6 +83,7 @@ def test_production_warns_of_what_is_seldom_meant_and_goes_on(commands: Commands
             process.terminate()
     assert "UPLOAD_URL" in doubts[0]
     assert "ALLOWED_HOSTS" in doubts[1]
+    assert "ENCRYPTION_KEYS" in doubts[2]
 
 
 def test_a_server_that_may_ask_for_more_connections_than_there_are_says_so(commands: Commands) -> None:

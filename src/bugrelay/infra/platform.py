@@ -18,6 +18,8 @@ from bugrelay.infra.redis.cache import Cache
 from bugrelay.infra.redis.client import RedisClient
 from bugrelay.infra.redis.rate_limits import Bucket, Limiter, LimitName
 from bugrelay.infra.security.captcha import CaptchaVerifier, captcha_from
+from bugrelay.infra.security.egress import Egress
+from bugrelay.infra.security.encryption import Encryption
 from bugrelay.infra.security.passwords import Passwords
 from bugrelay.infra.security.tokens import AccessTokens
 from bugrelay.infra.storage.port import Storage
@@ -51,6 +53,8 @@ class Platform:
     reset_budget: MailLimits
     passwords: Passwords
     tokens: AccessTokens
+    encryption: Encryption
+    egress: Egress
     counts: IncrementalCounts
     coalescer: Coalescer
     computing: BoundedThreads
@@ -115,6 +119,8 @@ def open_platform(settings: Settings) -> Platform:
         tokens=AccessTokens(
             settings.signing_key, issuer=settings.public_url, minutes=settings.access_token_minutes
         ),
+        encryption=Encryption(settings.secrets_keys),
+        egress=Egress(),
         counts=IncrementalCounts(redis, count_soon),
         coalescer=Coalescer(),
         computing=BoundedThreads("computing", workers=2, waiting=32, deadline_seconds=COMPUTING_SECONDS),

@@ -41,7 +41,7 @@ async def mail_claim(platform: Platform, *, claim_id: str) -> None:
 
 async def check_claim(platform: Platform, *, claim_id: str) -> None:
     """Look for the published proof of a claim."""
-    await look_for_proof(platform, UUID(claim_id), Egress())
+    await look_for_proof(platform, UUID(claim_id), platform.egress)
 
 
 async def look_for_proof(platform: Platform, claim_id: UUID, egress: Egress) -> None:

@@ -11,9 +11,9 @@ import pytest
 from bugrelay.domain.companies.tasks import check_open_claims, look_for_proof
 from bugrelay.infra.platform import Platform
 from tests.api.v1.companies.conftest import Sql
-from tests.api.v1.companies.outside import egress_to, name_service, site
 from tests.conftest import SignUp
 from tests.factories import Person, make_member
+from tests.infra.security.outside import egress_to, name_service, site
 from tests.responses import refused
 
 

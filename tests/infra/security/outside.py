@@ -21,9 +21,13 @@ AUTHORITY = trustme.CA()  # made for this run, trusted by nobody else
 
 @dataclass
 class Zone(asyncio.DatagramProtocol):
-    """A name service. `records` holds texts by (name, kind); `asked` what it was asked for, in order."""
+    """A name service. `records` holds texts by (name, kind); `asked` what it was asked for, in order.
+
+    `series` holds one list of texts for each question in turn: an address that changes.
+    """
 
     records: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    series: dict[tuple[str, str], list[list[str]]] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     silent: bool = False
 
@@ -38,6 +42,8 @@ class Zone(asyncio.DatagramProtocol):
         if self.silent:
             return
         answer = dns.message.make_response(query)
+        if self.series.get(key):
+            self.records[key] = self.series[key].pop(0)
         if key in self.records:
             answer.answer.append(dns.rrset.from_text_list(question.name, 60, "IN", key[1], self.records[key]))
         self._transport.sendto(answer.to_wire(), address)
@@ -60,10 +66,14 @@ async def name_service() -> AsyncIterator[tuple[Zone, Resolver]]:
 
 @dataclass
 class Site:
-    """A web server at 127.0.0.1 with the certificate of paper.example. `answer` is what it sends, byte by byte."""
+    """A web server with the certificate of paper.example. `answer` is what it sends, byte by byte.
+
+    `dripping` follows that again and again, slowly, for as long as somebody listens.
+    """
 
     port: int
     answer: bytes = b""
+    dripping: bytes = b""
     pause_seconds: float = 0.0
     requests: list[bytes] = field(default_factory=list)
 
@@ -73,7 +83,7 @@ class Site:
 
 
 @asynccontextmanager
-async def site() -> AsyncIterator[Site]:
+async def site(address: str = "127.0.0.1") -> AsyncIterator[Site]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert("paper.example").configure_cert(context)
     served = Site(0)
@@ -84,12 +94,16 @@ async def site() -> AsyncIterator[Site]:
         writer.write(served.answer)
         try:
             await writer.drain()
+            while served.dripping:
+                await asyncio.sleep(0.05)
+                writer.write(served.dripping)
+                await writer.drain()
             writer.close()
             await writer.wait_closed()
         except (ConnectionError, ssl.SSLError):
             return  # the reader has had enough
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(serve, address, 0, ssl=context)
     served.port = server.sockets[0].getsockname()[1]
     try:
         yield served

@@ -1,0 +1,73 @@
+"""Secrets that BugRelay itself must be able to read again, encrypted in their rows.
+
+AES-256-GCM under a key that stands in the settings and not in the database. What a ciphertext is for and the row that
+it belongs to are authenticated with it: one that is copied to another row is refused there. A ciphertext is the first
+four bytes of the SHA-256 of its key, a nonce of 96 bits, and what AES-GCM gives (docs/adr/0028).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+_KEY_BYTES, _KEY_ID_BYTES, _NONCE_BYTES = 32, 4, 12
+
+
+class SecretUnreadable(Exception):
+    """No key of the settings reads this ciphertext, or it was changed or moved."""
+
+
+class Encryption:
+    """Encrypts with the first key, and decrypts with any.
+
+    Args:
+        keys: Texts of the settings, the newest first; at least one.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        derived = [_derived(key) for key in keys]
+        self._current = _key_id(derived[0])
+        self._ciphers = {_key_id(key): AESGCM(key) for key in reversed(derived)}
+
+    def encrypt(self, secret: bytes, *, purpose: str, row_id: UUID) -> bytes:
+        """The ciphertext, for this purpose and row alone."""
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = self._ciphers[self._current].encrypt(nonce, secret, _context(purpose, row_id))
+        return self._current + nonce + sealed
+
+    def decrypt(self, ciphertext: bytes, *, purpose: str, row_id: UUID) -> bytes:
+        """
+        Raises:
+            SecretUnreadable
+        """
+        cipher = self._ciphers.get(ciphertext[:_KEY_ID_BYTES])
+        nonce, sealed = ciphertext[_KEY_ID_BYTES:][:_NONCE_BYTES], ciphertext[_KEY_ID_BYTES + _NONCE_BYTES :]
+        try:
+            if cipher is None:
+                raise SecretUnreadable("no key of ENCRYPTION_KEYS reads it")
+            return cipher.decrypt(nonce, sealed, _context(purpose, row_id))
+        except (InvalidTag, ValueError) as error:
+            raise SecretUnreadable("it was changed, or belongs to another row") from error
+
+    def is_current(self, ciphertext: bytes) -> bool:
+        """Whether the newest key has encrypted it."""
+        return ciphertext[:_KEY_ID_BYTES] == self._current
+
+
+def _derived(key: str) -> bytes:
+    return HKDF(SHA256(), _KEY_BYTES, salt=None, info=b"bugrelay stored secrets").derive(key.encode())
+
+
+def _key_id(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()[:_KEY_ID_BYTES]
+
+
+def _context(purpose: str, row_id: UUID) -> bytes:
+    return f"{purpose}:{row_id}".encode()
