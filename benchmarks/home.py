@@ -29,6 +29,7 @@ ENVIRONMENT = {
     "RATE_LIMIT_SIGN_IN": "off",
     "RATE_LIMIT_MAIL": "off",
     "RATE_LIMIT_SIMILAR": "off",
+    "RATE_LIMIT_FEEDS": "off",
     "NEW_APPLICATIONS_PER_DAY": "off",
     "ACCESS_TOKEN_MINUTES": "1000",
     "HOST": "127.0.0.1",

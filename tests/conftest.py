@@ -60,6 +60,7 @@ TEST_ENVIRONMENT = {
     "RATE_LIMIT_SIGN_IN": "off",
     "RATE_LIMIT_MAIL": "off",
     "RATE_LIMIT_SIMILAR": "off",
+    "RATE_LIMIT_FEEDS": "off",
     "NEW_APPLICATIONS_PER_DAY": "off",
 }
 

@@ -6,6 +6,7 @@ from bugrelay.domain.accounts import plugin as accounts
 from bugrelay.domain.bugs import plugin as bugs
 from bugrelay.domain.companies import plugin as companies
 from bugrelay.domain.dashboards import plugin as dashboards
+from bugrelay.domain.feeds import plugin as feeds
 from bugrelay.domain.files import plugin as files
 from bugrelay.domain.moderation import plugin as moderation
 from bugrelay.domain.profiles import plugin as profiles
@@ -19,6 +20,7 @@ DOMAINS: tuple[DomainPlugin, ...] = (
     companies.PLUGIN,
     bugs.PLUGIN,
     moderation.PLUGIN,
+    feeds.PLUGIN,
     profiles.PLUGIN,
     dashboards.PLUGIN,
 )

@@ -241,6 +241,7 @@ class Settings:
     rate_limit_similar: Rate | None = _setting(
         "60/minute", _rate, "Questions for similar bugs, by client address."
     )
+    rate_limit_feeds: Rate | None = _setting("60/minute", _rate, "Requests for feeds, by client address.")
     new_applications_per_day: Rate | None = _setting(
         "50/day", _rate, "Applications that reports from one client address may make."
     )

@@ -28,7 +28,6 @@ from bugrelay.http.encoding import (
 )
 from bugrelay.http.raw_responses import as_asgi
 from bugrelay.http.request import ApiRequest, request_id_of
-from bugrelay.http.responses import raw_json_response
 from bugrelay.infra.logging import log_request
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.redis.local_cache import CachedResponse, CacheKey, RequestKey
@@ -38,28 +37,38 @@ NOT_FOR_THESE = (b"authorization", b"origin")
 
 
 async def cached_response(
-    request: ApiRequest, *, group: str, key: str, load: Callable[[], Awaitable[bytes]]
+    request: ApiRequest,
+    *,
+    group: str,
+    key: str,
+    load: Callable[[], Awaitable[bytes]],
+    media_type: str = "application/json",
+    etag_of: Callable[[bytes], bytes] = weak_etag,
 ) -> Response[Any]:
-    """The JSON that `load` gives, or a copy less than a second old. Only for what everybody may see.
+    """What `load` gives, or a copy less than a second old. Only for what everybody may see.
 
     Args:
         request: An anonymous one.
         group: What a write invalidates.
         key: Everything that the bytes depend on.
         load: Reads the database.
+        media_type: Of the bytes, the same for every answer of the route.
+        etag_of: Names the content of the bytes, `ETAG_BYTES` long.
     """
     cache = request.platform.cache
 
     async def load_entry() -> bytes:
-        return pack(await load())
+        body = await load()
+        return etag_of(body) + body
 
     asked_at = time.monotonic()
     entry, hit = await cache.get_or_load(group=group, key=key, load=load_entry)
-    cache_key = CacheKey(group, cache.digest(group, key), request.scope["path_template"])
+    route = request.scope["path_template"]
+    cache_key = CacheKey(group, cache.digest(group, key), route, media_type)
     response = unpack(entry, cache_key, asked_at)
     cache.local.put((request.scope["path"], request.scope["query_string"]), response)
     headers = {"X-Cache": "HIT" if hit else "MISS", "ETag": response.etag.decode()}
-    return raw_json_response(response.body, headers=headers)
+    return Response(response.body, headers=headers, media_type=media_type)
 
 
 class ResponseCache:
@@ -117,21 +126,17 @@ class ResponseCache:
         return response
 
 
-def pack(body: bytes) -> bytes:
-    """What the cache keeps: the ETag, which need not be computed again, and the body."""
-    return weak_etag(body) + body
-
-
 def unpack(entry: bytes, cache_key: CacheKey, asked_at: float) -> CachedResponse:
-    """What the cache has kept, ready to be sent."""
+    """What the cache has kept, the ETag before the body, ready to be sent."""
     etag = entry[:ETAG_BYTES]
-    return CachedResponse(entry[ETAG_BYTES:], etag, _headers(etag), cache_key, asked_at)
+    headers = _headers(etag, cache_key.media_type)
+    return CachedResponse(entry[ETAG_BYTES:], etag, headers, cache_key, asked_at)
 
 
-def _headers(etag: bytes) -> Headers:
+def _headers(etag: bytes, media_type: str) -> Headers:
     """What every cached response says of itself, in each form that it is sent in."""
     return [
-        (b"content-type", b"application/json"),
+        (b"content-type", media_type.encode()),
         (b"x-cache", b"HIT"),
         (b"etag", etag),
         (b"x-content-type-options", b"nosniff"),

@@ -35,6 +35,7 @@ COMPRESSED_TYPES = (
     b"application/json",
     b"text/",
     b"application/vnd.oai.openapi+json",
+    b"application/atom+xml",
     b"application/javascript",
 )
 

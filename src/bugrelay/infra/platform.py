@@ -87,6 +87,7 @@ def open_platform(settings: Settings) -> Platform:
         # Of their own: whoever makes an account's address get other mails must not use up those that rescue it.
         "password_reset": settings.rate_limit_mail,
         "similar": settings.rate_limit_similar,
+        "feeds": settings.rate_limit_feeds,
         "new_applications": settings.new_applications_per_day,
     }
     buckets = {name: Bucket(name, rate) if rate else None for name, rate in rates.items()}

@@ -93,7 +93,7 @@ def _marks(hint: Any) -> list[Any]:
 
 
 def read_fields(values: Mapping[str, Any], struct: type[T], *, strict: bool = True) -> T:
-    """Make the struct from a mapping; unknown keys are ignored.
+    """Make the struct from a mapping; unknown keys are ignored, unless the struct forbids them.
 
     Args:
         values: Decoded JSON, or the parameters of a query.
@@ -105,6 +105,9 @@ def read_fields(values: Mapping[str, Any], struct: type[T], *, strict: bool = Tr
     """
     kept: dict[str, Any] = {}
     problems: list[FieldProblem] = []
+    if struct.__struct_config__.forbid_unknown_fields:
+        known = {field.name for field in _fields_of(struct)}
+        problems += [FieldProblem(name, "is not known here") for name in values if name not in known]
     for field in _fields_of(struct):
         if field.name not in values:
             if field.required:

@@ -105,6 +105,7 @@ def _config(settings: Settings) -> ClientConfig:
         "sign_in": settings.rate_limit_sign_in,
         "mail": settings.rate_limit_mail,
         "similar": settings.rate_limit_similar,
+        "feeds": settings.rate_limit_feeds,
     }
     return ClientConfig(
         site_name=settings.site_name,

@@ -48,6 +48,7 @@ Priority = Literal["low", "medium", "high", "critical"]
 Title = Annotated[str, OneLine, Meta(min_length=5, max_length=255)]
 Description = Annotated[str, Meta(min_length=10, max_length=5000)]
 Tags = Annotated[list[str], OneLine, Meta(max_length=100), Check(_tags)]
+WantedTags = Annotated[str, OneLine, Meta(max_length=600), Check(_wanted_tags)]
 Technical = Annotated[str, OneLine, Meta(min_length=1, max_length=100)]
 Content = Annotated[str, Meta(min_length=1, max_length=2000)]
 
@@ -185,7 +186,7 @@ class BugQuery(CursorQuery, kw_only=True):
     search: Annotated[str, OneLine, Meta(max_length=500)] | None = None
     status: Status | None = None
     priority: Priority | None = None
-    tags: Annotated[str, OneLine, Meta(max_length=600), Check(_wanted_tags)] | None = None
+    tags: WantedTags | None = None
     application: Annotated[str, OneLine, Meta(max_length=255)] | None = None
     company: Annotated[str, OneLine, Meta(max_length=255)] | None = None
     application_id: UUID | None = None

@@ -31,11 +31,13 @@ class CacheKey:
         group: What a write invalidates.
         digest: The entry's name in Redis.
         route: The path template that serves it, for the log.
+        media_type: Of the body.
     """
 
     group: str
     digest: str
     route: str
+    media_type: str = "application/json"
 
 
 @dataclass

@@ -52,7 +52,14 @@ return reply
 
 
 LimitName = Literal[
-    "general", "bug_submission", "sign_in", "mail", "password_reset", "similar", "new_applications"
+    "general",
+    "bug_submission",
+    "sign_in",
+    "mail",
+    "password_reset",
+    "similar",
+    "feeds",
+    "new_applications",
 ]
 """The limits that there are; what each counts is in docs/settings.md."""
 

@@ -1,0 +1,9 @@
+"""Feeds in Atom under `/feeds`."""
+
+from __future__ import annotations
+
+from litestar import Controller
+
+from bugrelay.api.feeds.bugs import BugFeedController
+
+CONTROLLERS: tuple[type[Controller], ...] = (BugFeedController,)

@@ -1,0 +1,1 @@
+"""Read model: what feed readers are told of the board."""

@@ -1,0 +1,49 @@
+"""Feeds of the board, as everybody may see it."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec.structs import asdict
+from sqlalchemy.dialects.postgresql import insert
+
+from bugrelay.domain.bugs.schemas import BugItem, BugQuery
+from bugrelay.domain.bugs.search.service import list_bugs
+from bugrelay.domain.feeds import repository
+from bugrelay.domain.feeds.models import FeedIdentity
+from bugrelay.domain.feeds.schemas import FeedQuery, FeedTag
+from bugrelay.infra.db.query import Reader
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.incremental_counts import IncrementalCounts
+from bugrelay.infra.text.urls import http_host
+
+MAX_ENTRIES = 50
+
+_DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")  # RFC 4151, 2.1
+
+
+async def newest_bugs(
+    reader: Reader, counts: IncrementalCounts, query: FeedQuery, *, primary: Reader | None = None
+) -> list[BugItem]:
+    """The bugs that were reported last. With a search those that have all its words: a list shows those with some of
+    them when there is nothing better, and who waits for a bug wants to hear of no other.
+
+    Args:
+        reader: Where bugs are read.
+        counts: Of this process.
+        query: The filters.
+        primary: Where totals are read when `reader` is a replica.
+    """
+    wanted = BugQuery(**asdict(query), sort="recent", limit=MAX_ENTRIES)
+    page = await list_bugs(reader, counts, wanted, primary=primary)
+    return [] if page.match == "some" else page.bugs
+
+
+async def choose_feed_tag(work: UnitOfWork, *, public_url: str) -> FeedTag:
+    """The board's tag; made now, unless somebody was faster. PUBLIC_URL may change after that, ids do not."""
+    host = http_host(public_url) or ""
+    authority = host if _DNS_NAME.fullmatch(host) else "localhost"
+    await work.session.execute(insert(FeedIdentity).values(authority=authority).on_conflict_do_nothing())
+    tag = await repository.feed_tag(work)
+    assert tag is not None  # noqa: S101 - whoever was faster has committed it
+    return tag
