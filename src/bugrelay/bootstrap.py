@@ -6,6 +6,8 @@ from bugrelay.domain.accounts import plugin as accounts
 from bugrelay.domain.bugs import plugin as bugs
 from bugrelay.domain.companies import plugin as companies
 from bugrelay.domain.dashboards import plugin as dashboards
+from bugrelay.domain.events import plugin as events
+from bugrelay.domain.events.log import EventLog
 from bugrelay.domain.feeds import plugin as feeds
 from bugrelay.domain.files import plugin as files
 from bugrelay.domain.moderation import plugin as moderation
@@ -15,6 +17,7 @@ from bugrelay.infra.plugin import DomainPlugin
 from bugrelay.settings import Settings
 
 DOMAINS: tuple[DomainPlugin, ...] = (
+    events.PLUGIN,
     accounts.PLUGIN,
     files.PLUGIN,
     companies.PLUGIN,
@@ -27,9 +30,10 @@ DOMAINS: tuple[DomainPlugin, ...] = (
 
 
 def build(settings: Settings) -> Platform:
-    """The platform with every domain subscribed to its events."""
+    """The platform with every domain subscribed to its events, and the event log to all that it tells of."""
     platform = open_platform(settings)
     for domain in DOMAINS:
         if domain.subscribe is not None:
             domain.subscribe(platform)
+    EventLog([domain.log for domain in DOMAINS], redis=platform.redis).follow(platform.bus)
     return platform

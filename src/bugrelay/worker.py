@@ -1,17 +1,23 @@
-"""One worker process: runs the jobs of all domains until SIGTERM or SIGINT."""
+"""One worker process: runs the jobs of all domains and follows the event log, until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
 
 from bugrelay.bootstrap import DOMAINS, build
+from bugrelay.domain.events.consumers import Consumer, follow
+from bugrelay.domain.events.log import CHANNEL
+from bugrelay.infra.events import cause
 from bugrelay.infra.jobs.tasks import Tasks
-from bugrelay.infra.jobs.worker import run_worker
+from bugrelay.infra.jobs.worker import STOP_SECONDS, cancel, run_worker
 from bugrelay.infra.logging import configure_service_logging
+from bugrelay.infra.platform import Platform
+from bugrelay.infra.redis.subscription import Subscription
 from bugrelay.settings import Settings
 
 # Whatever servers may hold. Jobs are one route to the bulkhead, so they take a third of it, twelve connections.
@@ -28,9 +34,29 @@ def all_tasks() -> Tasks:
     )
 
 
+def all_consumers(platform: Platform) -> list[Consumer]:
+    """Everybody who follows the event log."""
+    return [
+        consumer
+        for domain in DOMAINS
+        if domain.consumers is not None
+        for consumer in domain.consumers(platform)
+    ]
+
+
+async def follow_events(platform: Platform, consumers: Sequence[Consumer]) -> None:
+    """Let them follow the event log until cancelled."""
+    woken = asyncio.Event()
+    bell = Subscription(platform.settings.redis_url, f"{CHANNEL}*", lambda _channel, _number: woken.set())
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bell.listen())
+        group.create_task(follow(consumers, work=platform.work, database=platform.database, woken=woken))
+
+
 async def work(settings: Settings) -> None:
-    """Run jobs; a signal lets what has begun finish."""
+    """Run jobs and consumers; a signal lets the jobs that have begun finish."""
     configure_service_logging()
+    cause.set("system")
     for doubt in settings.doubts:
         log.warning("setting_doubtful", meaning=doubt)
     stopping = asyncio.Event()
@@ -41,8 +67,11 @@ async def work(settings: Settings) -> None:
     platform = build(replace(settings, database_pool=DATABASE_POOL, workers=1))
     await platform.start()
     log.info("worker_started")
+    following = asyncio.create_task(follow_events(platform, all_consumers(platform)))
+    following.add_done_callback(lambda _: stopping.set())  # without them, somebody should begin a worker anew
     try:
         await run_worker(settings.database_url, all_tasks(), platform, stopping=stopping)
     finally:
+        await cancel(following, again_after_seconds=STOP_SECONDS)
         await platform.close()
         log.info("worker_stopped")

@@ -14,6 +14,7 @@ from bugrelay.domain.bugs.events import (
     AttachmentRemoved,
     BugEdited,
     BugMerged,
+    BugReassigned,
     BugRemoved,
     BugReported,
     BugUnmerged,
@@ -251,7 +252,9 @@ async def test_a_company_is_verified_unverified_and_linked(
     await moderator.done("PATCH", f"applications/{bug['application_id']}", body)
     fact = heard.last(ApplicationAssigned)
     assert (fact.company_id, fact.former_company_id) == (None, UUID(bug["assigned_company_id"]))
-    assert heard.names() == ["CompanyVerified", "CompanyUnverified", "ApplicationAssigned"]
+    followed = heard.last(BugReassigned)
+    assert (followed.bug_id, followed.company_id) == (UUID(bug["id"]), None)
+    assert heard.names() == ["CompanyVerified", "CompanyUnverified", "ApplicationAssigned", "BugReassigned"]
 
 
 async def test_an_account_lives_and_is_erased(client: httpx.AsyncClient, ada: Person, heard: Heard) -> None:

@@ -3,22 +3,32 @@
 A service records a fact in its unit of work. *Durable* subscribers hear it inside the transaction, on its connection:
 what they write (a job's row) is kept or lost with the change itself, and an error of theirs refuses it. *Afterwards*
 subscribers hear it once the COMMIT is through: the change stands, so an error of one is logged and the next is served.
+One subscriber is the *last* of the durable ones: what it locks, everybody else waits for until the COMMIT.
 
 Subscribers are served one after the other, in the order in which they subscribed. Each is called once for a unit of
-work, with the facts that it subscribed to in the order in which they were recorded.
+work, with the facts that it subscribed to in the order in which they were recorded. A durable subscriber may give facts
+that follow from what it heard; they are published as if the service had recorded them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-Durable = Callable[[AsyncSession, Sequence[Any]], Awaitable[None]]
+Durable = Callable[[AsyncSession, Sequence[Any]], Awaitable[Sequence[Any] | None]]
+"""Gives facts that follow from these, or None."""
+Last = Callable[[AsyncSession, Sequence[Any]], Awaitable[Callable[[], None]]]
+"""Gives what is to be called behind the COMMIT."""
 Afterwards = Callable[[Sequence[Any]], Awaitable[None]]
+
+cause: ContextVar[Literal["user", "system"]] = ContextVar("cause", default="user")
+"""What facts come from: somebody who asked for it, or the clock and what nobody in particular asked for."""
+
 H = TypeVar("H")
 
 log = structlog.get_logger()
@@ -38,10 +48,15 @@ class EventBus:
 
     def __init__(self) -> None:
         self._durable: list[_Subscription[Durable]] = []
+        self._last: _Subscription[Last] | None = None
         self._afterwards: list[_Subscription[Afterwards]] = []
 
     def subscribe_durable(self, handler: Durable, *events: type) -> None:
         self._durable.append(_Subscription(handler, frozenset(events)))
+
+    def subscribe_last(self, handler: Last, *events: type) -> None:
+        """Make it the last durable subscriber; there is one."""
+        self._last = _Subscription(handler, frozenset(events))
 
     def subscribe_afterwards(self, handler: Afterwards, *events: type) -> None:
         self._afterwards.append(_Subscription(handler, frozenset(events)))
@@ -50,11 +65,20 @@ class EventBus:
         """Whether somebody hears one of these inside the transaction."""
         return any(not one.events.isdisjoint(events) for one in self._durable)
 
-    async def publish_durable(self, session: AsyncSession, facts: Sequence[Any]) -> None:
-        """Belongs inside the transaction: an error here refuses the whole change."""
-        for subscription in self._durable:
-            if heard := subscription.of(facts):
-                await subscription.handler(session, heard)
+    async def publish_durable(self, session: AsyncSession, facts: list[Any]) -> None:
+        """Belongs inside the transaction: an error here refuses the whole change. Adds the facts that follow."""
+        published = 0
+        while published < len(facts):
+            new, published = facts[published:], len(facts)
+            for subscription in self._durable:
+                if heard := subscription.of(new):
+                    facts.extend(await subscription.handler(session, heard) or ())
+
+    async def publish_last(self, session: AsyncSession, facts: Sequence[Any]) -> Callable[[], None] | None:
+        """The last statement before the COMMIT; gives what is to be called behind it."""
+        if self._last is None or not (heard := self._last.of(facts)):
+            return None
+        return await self._last.handler(session, heard)
 
     async def publish_afterwards(self, facts: Sequence[Any]) -> None:
         """Belongs behind the COMMIT; never raises for a subscriber."""

@@ -49,3 +49,12 @@ class AccountErased:
 
 CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (AccountRegistered, PasswordChanged)
 """Facts that no cached response shows."""
+
+WRITES_NO_EVENT: tuple[type, ...] = (
+    AccountRegistered,
+    EmailVerified,
+    ProfileChanged,
+    PasswordChanged,
+    AccountErased,
+)
+"""Facts that the event log does not tell of: it names people by their ids, which outlive their accounts."""

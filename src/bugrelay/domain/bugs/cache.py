@@ -66,6 +66,7 @@ INVALIDATIONS: Invalidations = {
     events.BugReported: _lists,
     events.BugImported: _lists,
     events.BugEdited: _lists_and_detail,
+    events.BugReassigned: _detail,
     events.StatusChanged: _lists_and_detail,
     events.BugRemoved: _lists_and_chain,
     events.BugRestored: _lists_and_chain,

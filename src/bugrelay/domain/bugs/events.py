@@ -75,11 +75,25 @@ class BugEdited:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatusChanged:
-    """From `old` to `new`, in the name of `answering_company_id`; None for a system admin."""
+class BugReassigned:
+    """The bug has followed its application to another company, or to none."""
 
     bug_id: UUID
     company_id: UUID | None
+    former_company_id: UUID | None
+    actor_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusChanged:
+    """From `old` to `new`, in the name of `answering_company_id`; None for a system admin.
+
+    The row `change_id` of the history says the same.
+    """
+
+    bug_id: UUID
+    company_id: UUID | None
+    change_id: UUID
     old: str
     new: str
     answering_company_id: UUID | None
@@ -129,6 +143,7 @@ class BugUnmerged:
     bug_id: UUID
     company_id: UUID | None
     target_id: UUID
+    target_company_id: UUID | None
     chain: tuple[UUID, ...]
     actor_id: UUID
 
@@ -283,3 +298,6 @@ class ActedAsAdmin:
 
 CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (ActedAsAdmin,)
 """Facts that no cached response shows."""
+
+WRITES_NO_EVENT: tuple[type, ...] = (VoteCast, VoteWithdrawn, VotesSuspended, VotesReinstated, ActedAsAdmin)
+"""Facts that the event log does not tell of: a job writes how many votes a bug has, the audit log has the rest."""

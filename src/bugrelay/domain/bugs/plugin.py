@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bugrelay.domain.accounts.events import AccountErased
-from bugrelay.domain.bugs import cache, reassignment
+from bugrelay.domain.bugs import cache, event_log, reassignment
 from bugrelay.domain.bugs.service.erasure import forget_contact_addresses
 from bugrelay.domain.bugs.similar import models  # noqa: F401 - tables that only SQL reads and writes
 from bugrelay.domain.bugs.tasks import TASKS
@@ -21,4 +21,5 @@ def subscribe(platform: Platform) -> None:
 PLUGIN = DomainPlugin(
     subscribe=subscribe,
     tasks=TASKS,
+    log=event_log.ENTRIES,
 )

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bugrelay.domain.bugs.events import BugReassigned
 from bugrelay.domain.bugs.models import Bug
 from bugrelay.domain.bugs.repository import lock_company_of_application, lock_misassigned
 from bugrelay.domain.companies.events import ApplicationAssigned
@@ -22,21 +23,34 @@ BATCH = 200
 JOB = "bugs.follow_application"
 
 
-async def reassign_batch(session: AsyncSession, application_id: UUID) -> bool:
-    """Assign bugs to the company that stands behind their application now; True when some may be left."""
+async def reassign_batch(
+    session: AsyncSession, application_id: UUID, *, actor_id: UUID | None
+) -> list[BugReassigned]:
+    """Assign bugs to the company that stands behind their application now; a full `BATCH` when some may be left."""
     company_id = await lock_company_of_application(session, application_id)
-    bug_ids = await lock_misassigned(session, application_id, company_id=company_id, limit=BATCH)
+    former = await lock_misassigned(session, application_id, company_id=company_id, limit=BATCH)
     await session.execute(
-        update(Bug).where(Bug.id.in_(bug_ids)).values(assigned_company_id=company_id),
+        update(Bug).where(Bug.id.in_(former)).values(assigned_company_id=company_id),
         execution_options={"synchronize_session": False},
     )
-    return len(bug_ids) == BATCH
+    return [
+        BugReassigned(
+            bug_id=bug_id, company_id=company_id, former_company_id=former_company_id, actor_id=actor_id
+        )
+        for bug_id, former_company_id in former.items()
+    ]
 
 
 def subscribe(bus: EventBus, jobs: JobQueue) -> None:
-    async def follow(session: AsyncSession, assignments: Sequence[ApplicationAssigned]) -> None:
+    async def follow(
+        session: AsyncSession, assignments: Sequence[ApplicationAssigned]
+    ) -> list[BugReassigned]:
+        followed = []
         for assignment in assignments:
-            if await reassign_batch(session, assignment.application_id):
+            batch = await reassign_batch(session, assignment.application_id, actor_id=assignment.actor_id)
+            followed += batch
+            if len(batch) == BATCH:
                 await jobs.add(session, JOB, application_id=str(assignment.application_id))
+        return followed
 
     bus.subscribe_durable(follow, ApplicationAssigned)

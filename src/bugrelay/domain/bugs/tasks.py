@@ -7,9 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, text, tuple_, update
 
+from bugrelay.domain.bugs import reassignment
 from bugrelay.domain.bugs.models import CaptchaToken, Vote
-from bugrelay.domain.bugs.reassignment import JOB as REASSIGN_JOB
-from bugrelay.domain.bugs.reassignment import reassign_batch
 from bugrelay.domain.bugs.repository import aged_votes, lock_bugs_for_votes
 from bugrelay.domain.bugs.search import counting
 from bugrelay.domain.bugs.search.totals import COUNT_JOB
@@ -66,10 +65,13 @@ async def fold_tags(platform: Platform) -> None:
 
 async def reassign_bugs(platform: Platform, *, application_id: str) -> None:
     """Move what is left to the application's company, a batch a transaction; again without harm."""
-    more = True
-    while more:
+    full = True
+    while full:
         async with platform.work() as work:
-            more = await reassign_batch(work.session, UUID(application_id))
+            batch = await reassignment.reassign_batch(work.session, UUID(application_id), actor_id=None)
+            for fact in batch:
+                work.record(fact)
+            full = len(batch) == reassignment.BATCH
 
 
 async def count_total(platform: Platform, *, key: str) -> None:
@@ -83,7 +85,7 @@ async def keep_totals(platform: Platform) -> None:
 
 
 TASKS = Tasks(
-    by_name={REASSIGN_JOB: reassign_bugs, COUNT_JOB: count_total},
+    by_name={reassignment.JOB: reassign_bugs, COUNT_JOB: count_total},
     periodic={
         "bugs.age_votes": Periodic("* * * * *", age_votes),
         "bugs.keep_totals": Periodic("* * * * *", keep_totals),

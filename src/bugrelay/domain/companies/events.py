@@ -127,3 +127,18 @@ class ApplicationAssigned:
 
 CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (ClaimOpened, CompanyClaimed)
 """Facts that no cached response shows."""
+
+WRITES_NO_EVENT: tuple[type, ...] = (
+    CompanyAdded,
+    CompanyEdited,
+    ClaimOpened,
+    CompanyClaimed,
+    CompanyVerified,
+    CompanyUnverified,
+    MemberAdded,
+    MemberRoleChanged,
+    MemberLeft,
+    ApplicationAdded,
+    ApplicationAssigned,
+)
+"""Facts that the event log does not tell of; that bugs follow their application is a fact of the board."""

@@ -45,3 +45,6 @@ class CommentFlagged:
 
 CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (UserBanned, UserUnbanned, BugFlagged, CommentFlagged)
 """Facts that no cached response shows; that a ban suspends votes is a fact of its own."""
+
+WRITES_NO_EVENT: tuple[type, ...] = (UserBanned, UserUnbanned, BugFlagged, CommentFlagged)
+"""Facts that the event log does not tell of: the audit log and the queue do."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -21,9 +21,9 @@ from bugrelay.infra.events import EventBus
 class UnitOfWork(Reader):
     """`async with UnitOfWork(database, bus) as work:` commits at the end, or rolls back on any exception.
 
-    Order at the end: flush, durable subscribers on the same connection, COMMIT, then the other subscribers. From the
-    COMMIT on, a cancelled caller stops nothing. No network call belongs inside. As a reader it reads what it has
-    written so far.
+    Order at the end: flush, durable subscribers on the same connection, the last of them (the event log), COMMIT, then
+    the other subscribers. From the COMMIT on, a cancelled caller stops nothing. No network call belongs inside. As a
+    reader it reads what it has written so far.
 
     Attributes:
         may_be_committed: From the moment that COMMIT was asked for, whatever came back: an answer can be lost.
@@ -33,6 +33,7 @@ class UnitOfWork(Reader):
         self._database = database
         self._bus = bus
         self._facts: list[Any] = []
+        self._behind_commit: Callable[[], None] | None = None
         self._with_own_timeouts: Connection | None = None
         self.may_be_committed = False
         self.session: AsyncSession = database.session()
@@ -72,6 +73,7 @@ class UnitOfWork(Reader):
         try:
             await self.session.flush()
             await self._bus.publish_durable(self.session, self._facts)
+            self._behind_commit = await self._bus.publish_last(self.session, self._facts)
         except BaseException as failure:
             await self._release()
             _raise_unavailable(failure)
@@ -87,6 +89,8 @@ class UnitOfWork(Reader):
             raise
         finally:
             await self._release()
+        if self._behind_commit is not None:
+            self._behind_commit()
         await self._bus.publish_afterwards(self._facts)
 
     async def _release(self) -> None:

@@ -105,6 +105,11 @@ class RedisClient:
             raise RedisUnavailable("NOSCRIPT")
         return reply
 
+    def notify(self, *command: Argument) -> None:
+        """Send a command whose reply nobody waits for; while Redis is away, it is lost."""
+        if self._connection is not None and self._connection.open:
+            self._connection.send(command).add_done_callback(asyncio.Future.exception)
+
     async def run_script(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """The reply to a script; a server that lost its scripts by a restart or a flush is taught again.
 

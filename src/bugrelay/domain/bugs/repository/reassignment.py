@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import select
@@ -21,13 +20,13 @@ async def lock_company_of_application(session: AsyncSession, application_id: UUI
 
 async def lock_misassigned(
     session: AsyncSession, application_id: UUID, *, company_id: UUID | None, limit: int
-) -> Sequence[UUID]:
-    """Bugs of the application that are assigned to another company than this one, in the order of their ids."""
+) -> dict[UUID, UUID | None]:
+    """Bugs of the application that are assigned to another company than this one, and to which."""
     misassigned = (
-        select(Bug.id)
+        select(Bug.id, Bug.assigned_company_id)
         .where(Bug.application_id == application_id, Bug.assigned_company_id.is_distinct_from(company_id))
         .order_by(Bug.id)
         .limit(limit)
         .with_for_update(key_share=True)
     )
-    return (await session.scalars(misassigned)).all()
+    return {bug.id: bug.assigned_company_id for bug in await session.execute(misassigned)}

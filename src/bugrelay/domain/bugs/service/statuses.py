@@ -44,9 +44,10 @@ async def change_status(
         execution_options={"synchronize_session": False},
     )
     if status != bug.status:
+        change_id = new_id()
         await work.session.execute(
             insert(StatusChange).values(
-                id=new_id(),
+                id=change_id,
                 bug_id=bug_id,
                 from_status=bug.status,
                 to_status=status,
@@ -58,6 +59,7 @@ async def change_status(
             StatusChanged(
                 bug_id=bug_id,
                 company_id=company_id,
+                change_id=change_id,
                 old=bug.status,
                 new=status,
                 answering_company_id=company_id if role else None,

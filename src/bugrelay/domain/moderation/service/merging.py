@@ -106,6 +106,7 @@ async def unmerge_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID, *, reason:
             bug_id=bug_id,
             company_id=source.assigned_company_id,
             target_id=above[0].id,
+            target_company_id=above[0].assigned_company_id,
             chain=tuple(bug.id for bug in chain),
             actor_id=admin_id,
         )

@@ -1,0 +1,194 @@
+"""Those who follow the event log: each has a cursor a stream, and has every event once, in order.
+
+A batch is read under the lock of its cursor, and what a consumer makes of it is committed with the cursor's move. One
+that fails stops its own stream alone: it is tried again with doubling pauses, an event at a time, so that the events
+before the one that fails have their effects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from bugrelay.domain.events import repository
+from bugrelay.domain.events.models import EventConsumer, EventCursor, EventStream
+from bugrelay.domain.events.repository import Behind
+from bugrelay.domain.events.schemas import Event
+from bugrelay.infra.db.database import Database, bulkhead
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+
+BATCH = 500  # events a transaction
+BATCH_SECONDS = 60.0
+AT_ONCE = 4  # streams of one worker
+MAX_PAUSE_SECONDS = 300
+POLL_SECONDS = 1.0
+FOUND_AT_ONCE = 100
+
+Work = Callable[[], UnitOfWork]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """Somebody who follows the log.
+
+    Attributes:
+        name: Of its cursors; it never changes.
+        handle: Is given up to 500 events of one stream, in order, and writes what follows from them (rows, jobs) in
+            this unit of work; the cursor moves in the same transaction. No network call belongs inside. What it raises
+            rolls all of that back.
+    """
+
+    name: str
+    handle: Callable[[UnitOfWork, Sequence[Event]], Awaitable[None]]
+
+
+async def start_consumers(work: UnitOfWork, names: Sequence[str]) -> None:
+    """Make new ones known: they follow each stream from its end, and those that begin later from their beginning."""
+    known = upsert(EventConsumer).on_conflict_do_nothing().returning(EventConsumer.name)
+    for name in sorted(names):
+        if await work.session.scalar(known.values(name=name)) is not None:
+            ends = select(literal(name), EventStream.stream, EventStream.last_seq)
+            await work.session.execute(insert(EventCursor).from_select(["consumer", "stream", "seq"], ends))
+
+
+async def follow(
+    consumers: Sequence[Consumer], *, work: Work, database: Database, woken: asyncio.Event
+) -> None:
+    """Follow the log until cancelled; a batch that is cut off is rolled back, and read again by the next worker.
+
+    Args:
+        consumers: Of this worker.
+        work: Begins a unit of work.
+        database: Says which streams have news.
+        woken: Set when there may be news; without it they are found within a second.
+    """
+    bulkhead.set("consumers")
+    reading = _Reading({consumer.name: consumer for consumer in consumers}, work=work, database=database)
+    told = ""
+    while True:
+        woken.clear()
+        try:
+            has_read, told = await reading.catch_up(), ""
+        except Exception as error:  # noqa: BLE001 - the database may be away; trying goes on
+            has_read, cause = False, repr(error.__cause__ or error)[:300]
+            if cause != told:  # once, not each second of an outage
+                log.warning("consumers_interrupted", cause=cause)
+            told = cause
+        if not has_read:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await woken.wait()
+
+
+class _Reading:
+    """The consumers of one worker, and what they read for."""
+
+    def __init__(self, consumers: Mapping[str, Consumer], *, work: Work, database: Database) -> None:
+        self._consumers = consumers
+        self._work = work
+        self._database = database
+        self._started = False
+
+    async def catch_up(self) -> bool:
+        """Read a batch of each stream that has news; whether there was any that nobody else reads."""
+        if not self._started:
+            async with self._work() as work:
+                await start_consumers(work, list(self._consumers))
+            self._started = True
+        behind = await repository.streams_behind(self._database, list(self._consumers), limit=FOUND_AT_ONCE)
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def read(stream: Behind) -> bool:
+            async with places:
+                return await self._read(stream)
+
+        outcomes = await asyncio.gather(*map(read, behind), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return any(outcomes)
+
+    async def _read(self, behind: Behind) -> bool:
+        """A batch. When one of its events fails, those before it have their effects, one by one."""
+        try:
+            return await self._read_batch(behind, limit=BATCH) > 0
+        except Exception:  # noqa: BLE001 - what it was is told of the event that it is about
+            log.info("batch_failed", consumer=behind.consumer, stream=str(behind.stream))
+        try:
+            while await self._read_batch(behind, limit=1):
+                pass
+        except Exception as error:  # noqa: BLE001 - whatever it was, the other streams go on
+            await self._put_off(behind, error)
+        return True
+
+    async def _read_batch(self, behind: Behind, *, limit: int) -> int:
+        """How many events were read; 0 where somebody else reads the stream, or at its end."""
+        async with asyncio.timeout(BATCH_SECONDS), self._work() as work:
+            if behind.is_unread:
+                await _begin_cursor(work, behind)
+            cursor = await repository.lock_cursor(work, consumer=behind.consumer, stream=behind.stream)
+            if cursor is None:
+                return 0
+            limit = 1 if cursor.attempts else limit
+            events = await repository.events_after(work, behind.stream, cursor.seq, limit=limit)
+            if news := [event for event in events if not event.is_recorded_later]:
+                await self._consumers[behind.consumer].handle(work, news)
+            if events:
+                await _move_cursor(work, behind, seq=events[-1].seq)
+        return len(events)
+
+    async def _put_off(self, behind: Behind, error: Exception) -> None:
+        """Try the stream again later."""
+        cause = repr(error)[:300]
+        async with self._work() as work:
+            attempts = await _count_failure(work, behind, cause)
+        log.warning(
+            "consumer_failed",
+            consumer=behind.consumer,
+            stream=str(behind.stream),
+            attempts=attempts,
+            cause=cause,
+        )
+
+
+async def _begin_cursor(work: UnitOfWork, behind: Behind) -> None:
+    await work.session.execute(
+        upsert(EventCursor).values(consumer=behind.consumer, stream=behind.stream).on_conflict_do_nothing()
+    )
+
+
+async def _move_cursor(work: UnitOfWork, behind: Behind, *, seq: int) -> None:
+    await work.session.execute(
+        update(EventCursor)
+        .where(EventCursor.consumer == behind.consumer, EventCursor.stream == behind.stream)
+        .values(seq=seq, attempts=0, retry_at=None, error=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def _count_failure(work: UnitOfWork, behind: Behind, cause: str) -> int:
+    """Note that the next event failed once more, and when it is tried again; gives how often it has."""
+    pause = func.least(func.power(2, EventCursor.attempts), MAX_PAUSE_SECONDS) * (1 + func.random() / 4)
+    failing = (
+        upsert(EventCursor)
+        .values(consumer=behind.consumer, stream=behind.stream, attempts=1, error=cause, retry_at=func.now())
+        .on_conflict_do_update(
+            index_elements=[EventCursor.consumer, EventCursor.stream],
+            set_={
+                "attempts": EventCursor.attempts + 1,
+                "error": cause,
+                "retry_at": func.now() + pause * timedelta(seconds=1),
+            },
+        )
+        .returning(EventCursor.attempts)
+    )
+    return await work.session.scalar(failing) or 0

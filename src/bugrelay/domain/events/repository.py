@@ -1,0 +1,84 @@
+"""What is read of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import Integer, any_, bindparam, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+
+from bugrelay.domain.events.models import EventConsumer, EventCursor, EventRow, EventStream
+from bugrelay.domain.events.schemas import Event
+from bugrelay.infra.db.query import Query, Reader, Row
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+
+_AFTER = Query(
+    select(*(getattr(EventRow, name) for name in Event.__struct_fields__))
+    .where(EventRow.stream == bindparam("stream"), EventRow.seq > bindparam("seq"))
+    .order_by(EventRow.seq)
+    .limit(bindparam("limit", type_=Integer)),
+    Event,
+)
+
+
+async def events_after(reader: Reader, stream: UUID, seq: int, *, limit: int) -> Sequence[Event]:
+    """The next events of a stream, in order."""
+    return await reader.rows(_AFTER, {"stream": stream, "seq": seq, "limit": limit})
+
+
+class Behind(Row):
+    """A stream that a consumer has not read to its end, or not at all."""
+
+    consumer: str
+    stream: UUID
+    is_unread: bool
+
+
+_BEHIND = Query(
+    select(
+        EventConsumer.name.label("consumer"), EventStream.stream, EventCursor.seq.is_(None).label("is_unread")
+    )
+    .select_from(EventConsumer)
+    .join(EventStream, EventStream.last_seq > 0)
+    .outerjoin(
+        EventCursor,
+        (EventCursor.consumer == EventConsumer.name) & (EventCursor.stream == EventStream.stream),
+    )
+    .where(
+        EventConsumer.name == any_(bindparam("consumers", type_=ARRAY(TEXT))),
+        EventStream.last_seq > func.coalesce(EventCursor.seq, 0),
+        or_(EventCursor.retry_at.is_(None), EventCursor.retry_at <= func.now()),
+    )
+    .limit(bindparam("limit", type_=Integer)),
+    Behind,
+)
+
+
+async def streams_behind(reader: Reader, consumers: Sequence[str], *, limit: int) -> Sequence[Behind]:
+    """What these consumers have to read, but for streams that are to be tried again later."""
+    return await reader.rows(_BEHIND, {"consumers": list(consumers), "limit": limit})
+
+
+class Cursor(Row):
+    """How far a stream is read, and how often the event after that has failed."""
+
+    seq: int
+    attempts: int
+
+
+_CURSOR = Query(
+    select(EventCursor.seq, EventCursor.attempts)
+    .where(
+        EventCursor.consumer == bindparam("consumer"),
+        EventCursor.stream == bindparam("stream"),
+        or_(EventCursor.retry_at.is_(None), EventCursor.retry_at <= func.now()),
+    )
+    .with_for_update(skip_locked=True),
+    Cursor,
+)
+
+
+async def lock_cursor(work: UnitOfWork, *, consumer: str, stream: UUID) -> Cursor | None:
+    """None where another worker reads the stream for this consumer, or where it is to be tried again later."""
+    return await work.row(_CURSOR, {"consumer": consumer, "stream": stream})

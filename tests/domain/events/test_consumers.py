@@ -1,0 +1,99 @@
+"""Each consumer has the effects of each event once, in order; one that fails stops its own stream alone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from bugrelay.domain.events.consumers import BATCH, start_consumers
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.platform import Platform
+from tests.domain.events.conftest import Notes, Sql, following, heads, noted
+from tests.domain.events.test_order import WRITERS, said, write
+from tests.infra.redis.server import eventually
+
+
+async def started(platform: Platform, *consumers: Notes) -> None:
+    """Known before anything is written, as they are when a worker runs."""
+    async with platform.work() as work:
+        await start_consumers(work, [consumer.name for consumer in consumers])
+
+
+async def test_two_workers_give_each_event_to_each_consumer_once(
+    platform: Platform, sql: Sql, notes: Any
+) -> None:
+    first, second = Notes("first"), Notes("second")
+    await started(platform, first, second)
+    both = first.consumer, second.consumer
+    async with following(platform, *both), following(platform, *both):
+        await asyncio.gather(*(write(platform, seed) for seed in range(WRITERS)))
+        await eventually(lambda: noted(sql, "first") == noted(sql, "second") == heads(sql), seconds=30)
+
+
+async def test_a_batch_has_500_events_at_most(platform: Platform, sql: Sql, notes: Any) -> None:
+    consumer, company_id = Notes(), new_id()
+    await started(platform, consumer)
+    async with platform.work() as work:
+        for _ in range(BATCH + 1):
+            work.record(said(company_id))
+    async with following(platform, consumer.consumer):
+        await eventually(lambda: noted(sql) == heads(sql), seconds=30)
+    assert consumer.batches == [BATCH, 1]
+
+
+async def test_one_that_fails_stops_its_own_stream_and_goes_on_when_it_is_mended(
+    platform: Platform, sql: Sql, notes: Any
+) -> None:
+    bad, good = new_id(), new_id()
+    consumer = Notes(fails_at=lambda event: event.stream == bad and event.seq == 3)
+    other = Notes("other")
+    await started(platform, consumer, other)
+    async with platform.work() as work:
+        for company_id in (bad, good):
+            for _ in range(5):
+                work.record(said(company_id))
+
+    def cursor() -> Any:
+        return sql.execute(
+            "SELECT seq, attempts > 0, error IS NOT NULL, retry_at IS NOT NULL FROM event_cursors"
+            " WHERE consumer = 'notes' AND stream = %s",
+            (bad,),
+        ).fetchone()
+
+    everything = {bad: [1, 2, 3, 4, 5], good: [1, 2, 3, 4, 5]}
+    async with following(platform, consumer.consumer, other.consumer):
+        await eventually(lambda: cursor() == (2, True, True, True), seconds=30)
+        await eventually(lambda: noted(sql, "other") == everything, seconds=30)
+        await eventually(lambda: noted(sql) == {bad: [1, 2], good: [1, 2, 3, 4, 5]}, seconds=30)
+        consumer.fails_at = lambda _event: False
+        await eventually(lambda: noted(sql) == everything, seconds=60)
+        assert cursor() == (5, False, False, False)
+
+
+async def test_a_new_consumer_begins_at_the_end_of_what_is_there(
+    platform: Platform, sql: Sql, notes: Any
+) -> None:
+    before, after = new_id(), new_id()
+    async with platform.work() as work:
+        work.record(said(before))
+    consumer = Notes()
+    await started(platform, consumer)
+    async with platform.work() as work:
+        work.record(said(before))
+        work.record(said(after))
+    async with following(platform, consumer.consumer):
+        await eventually(lambda: noted(sql) == {before: [2], after: [1]}, seconds=30)
+    await started(platform, consumer)  # the next worker finds it known
+    async with following(platform, consumer.consumer):
+        await eventually(lambda: noted(sql) == {before: [2], after: [1]}, seconds=30)
+
+
+async def test_who_is_woken_reads_at_once(platform: Platform, sql: Sql, notes: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("bugrelay.domain.events.consumers.POLL_SECONDS", 3600.0)
+    consumer = Notes()
+    await started(platform, consumer)
+    async with following(platform, consumer.consumer) as woken:
+        async with platform.work() as work:
+            work.record(said(new_id()))
+        woken.set()
+        await eventually(lambda: noted(sql) == heads(sql), seconds=30)
