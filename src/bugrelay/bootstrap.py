@@ -11,6 +11,7 @@ from bugrelay.domain.events.log import EventLog
 from bugrelay.domain.feeds import plugin as feeds
 from bugrelay.domain.files import plugin as files
 from bugrelay.domain.moderation import plugin as moderation
+from bugrelay.domain.notifications import plugin as notifications
 from bugrelay.domain.profiles import plugin as profiles
 from bugrelay.infra.platform import Platform, open_platform
 from bugrelay.infra.plugin import DomainPlugin
@@ -24,6 +25,7 @@ DOMAINS: tuple[DomainPlugin, ...] = (
     bugs.PLUGIN,
     moderation.PLUGIN,
     feeds.PLUGIN,
+    notifications.PLUGIN,
     profiles.PLUGIN,
     dashboards.PLUGIN,
 )

@@ -102,6 +102,9 @@ _ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
         "json": {"user_id": world.people["member"].id}
     },
     "PATCH /api/v1/companies/{company_id}/members/{user_id}": _json(role="admin"),
+    "PUT /api/v1/bugs/{bug_id}/subscription": _json(level="official"),
+    "PATCH /api/v1/users/me/notice-settings": _json(mail="digest"),
+    "POST /api/v1/users/me/notices/read": _json(up_to=NOBODYS_ID),
     "PATCH /api/v1/comments/{comment_id}": _json(content="It happened twice"),
     "POST /api/v1/bugs/{bug_id}/flag": _json(reason="spam"),
     "POST /api/v1/comments/{comment_id}/flag": _json(reason="abuse"),

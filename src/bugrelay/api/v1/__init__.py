@@ -24,8 +24,10 @@ from bugrelay.api.v1.moderation.companies import CompanyModerationController
 from bugrelay.api.v1.moderation.overview import OverviewController
 from bugrelay.api.v1.moderation.users import UserModerationController
 from bugrelay.api.v1.similar import SimilarController
+from bugrelay.api.v1.subscriptions import SubscriptionController
 from bugrelay.api.v1.tags import TagController
 from bugrelay.api.v1.users.me import MyController
+from bugrelay.api.v1.users.notices import MyNoticeController
 from bugrelay.api.v1.users.public import UserController
 from bugrelay.api.v1.votes import VoteController
 
@@ -39,6 +41,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     SimilarController,
     TagController,
     VoteController,
+    SubscriptionController,
     BugCommentController,
     CommentController,
     AttachmentController,
@@ -51,6 +54,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     UserModerationController,
     CompanyModerationController,
     MyController,
+    MyNoticeController,
     UserController,
     CompanyController,
     CompanyApplicationController,

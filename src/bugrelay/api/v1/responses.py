@@ -16,11 +16,13 @@ from bugrelay.domain.bugs.schemas import (
     BugWithTechnical,
     CommentOut,
     HistoryEntry,
+    SubscriptionOut,
     TagCount,
 )
 from bugrelay.domain.companies.schemas import FormerColleague, OpenedClaim, TeamMember
 from bugrelay.domain.dashboards.schemas import ApplicationOut, CompanyItem, CompanyOut
 from bugrelay.domain.moderation.schemas import AuditEntry, ModeratedBug, Stats
+from bugrelay.domain.notifications.schemas import MySubscription, NoticeOut, NoticeSettingsOut
 from bugrelay.domain.profiles.schemas import MyComment, MyVote, Profile, PublicProfile
 from bugrelay.http.responses import Message
 from bugrelay.infra.pagination import CursorPagination, Pagination
@@ -381,3 +383,59 @@ class ModerationDashboard(Struct):
 
     stats: Stats
     recent_activity: list[AuditEntry]
+
+
+class SubscriptionResponse(Message):
+    """A subscription that was changed.
+
+    Attributes:
+        subscription: How I follow the bug now; null where I do not.
+    """
+
+    subscription: SubscriptionOut | None
+
+
+class MySubscriptionList(Struct):
+    """A page of my subscriptions.
+
+    Attributes:
+        subscriptions: The subscriptions of this page.
+    """
+
+    subscriptions: list[MySubscription]
+    pagination: Pagination
+
+
+class NoticeSettingsResponse(Struct):
+    """How I am told."""
+
+    notice_settings: NoticeSettingsOut
+
+
+class NoticeSettingsChangedResponse(Message):
+    """How I am told from now on."""
+
+    notice_settings: NoticeSettingsOut
+
+
+class NoticeList(Struct):
+    """A page of my notices.
+
+    Attributes:
+        notices: The notices of this page.
+        unread: How many of all pages are unread.
+    """
+
+    notices: list[NoticeOut]
+    unread: int
+    pagination: Pagination
+
+
+class NoticesReadResponse(Message):
+    """Notices that were read.
+
+    Attributes:
+        unread: How many are unread now.
+    """
+
+    unread: int

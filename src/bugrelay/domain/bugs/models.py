@@ -238,6 +238,12 @@ class Comment(Base):
         Index("ix_comments_user_id", "user_id", "created_at"),
         Index("ix_comments_origin_bug_id", "origin_bug_id", postgresql_where=MOVED),
         Index(
+            "ix_comments_commenters",
+            "bug_id",
+            "user_id",
+            postgresql_where=text("removed_at IS NULL AND user_id IS NOT NULL"),
+        ),
+        Index(
             "ix_comments_company_responses",
             "bug_id",
             "created_at",

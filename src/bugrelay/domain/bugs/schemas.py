@@ -45,6 +45,8 @@ def _wanted_tags(value: str) -> str:
 
 Status = Literal["open", "reviewing", "fixed", "wont_fix"]
 Priority = Literal["low", "medium", "high", "critical"]
+Level = Literal["all", "official", "resolved"]
+Reason = Literal["chosen", "reported", "commented", "voted"]
 Title = Annotated[str, OneLine, Meta(min_length=5, max_length=255)]
 Description = Annotated[str, Meta(min_length=10, max_length=5000)]
 Tags = Annotated[list[str], OneLine, Meta(max_length=100), Check(_tags)]
@@ -363,6 +365,18 @@ class CommentOut(Struct, kw_only=True):
     user: UserRef | None
 
 
+class SubscriptionOut(Struct):
+    """How the viewer follows a bug.
+
+    Attributes:
+        level: What they are told of.
+        reason: Why: they chose it, or it follows from what they did.
+    """
+
+    level: Level
+    reason: Reason
+
+
 class BugDetail(BugWithTechnical, kw_only=True):
     """One bug.
 
@@ -371,12 +385,14 @@ class BugDetail(BugWithTechnical, kw_only=True):
         comments: Its latest hundred comments, oldest first.
         voted: Whether the viewer has voted for it; null for the anonymous.
         contact_email: Where the reporter may be asked; a key only for those who may see it.
+        subscription: How the viewer follows it, null where they do not; no key for the anonymous.
     """
 
     attachments: list[AttachmentOut]
     comments: list[CommentOut]
     voted: bool | None
     contact_email: str | UnsetType | None = UNSET
+    subscription: SubscriptionOut | UnsetType | None = UNSET
 
 
 class TagCount(Struct):

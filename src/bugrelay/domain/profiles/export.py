@@ -28,6 +28,7 @@ from bugrelay.domain.bugs.models import (
 from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Member
 from bugrelay.domain.companies.visibility import claims_visible_to
 from bugrelay.domain.moderation.models import AuditLog, Flag
+from bugrelay.domain.notifications.models import Notice, NoticeMail, NoticeSettings, Subscription
 from bugrelay.infra.client_address import limit_identity
 from bugrelay.infra.db.query import Query, Reader, Row
 
@@ -120,6 +121,22 @@ SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
         (BugMerge.kind, BugMerge.source_bug_id, BugMerge.target_bug_id, BugMerge.reason, BugMerge.at),
     ),
     "flags": (Flag.user_id == _me, (Flag.bug_id, Flag.comment_id, Flag.reason, Flag.note, Flag.created_at)),
+    "bug_subscriptions": (
+        Subscription.user_id == _me,
+        (Subscription.bug_id, Subscription.level, Subscription.chosen_at),
+    ),
+    "notice_settings": (
+        NoticeSettings.user_id == _me,
+        (NoticeSettings.mail, NoticeSettings.default_level, NoticeSettings.updated_at),
+    ),
+    "notices": (
+        Notice.user_id == _me,
+        (Notice.id, Notice.fan_out_id, Notice.mail_id, Notice.created_at, Notice.read_at),
+    ),
+    "notice_mails": (
+        NoticeMail.user_id == _me,
+        (NoticeMail.id, NoticeMail.kind, NoticeMail.made_at, NoticeMail.due_at, NoticeMail.closed_at),
+    ),
     "audit_logs": (
         AuditLog.user_id == _me,
         (

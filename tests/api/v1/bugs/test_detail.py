@@ -29,7 +29,13 @@ async def test_the_detail_has_all_that_the_report_was_answered_and_more(
 ) -> None:
     bug = await report(client, ada, operating_system="Debian 13", description="**Bold** words stay as typed")
     detail = await shown(client, bug["id"], ada)
-    more = {"attachments": [], "comments": [], "voted": False, "contact_email": None}
+    more = {
+        "attachments": [],
+        "comments": [],
+        "voted": False,
+        "contact_email": None,
+        "subscription": {"level": "all", "reason": "reported"},
+    }
     assert detail == {**bug, **more}
     assert detail["description"] == "**Bold** words stay as typed"
     assert "<strong>Bold</strong>" in detail["description_html"]

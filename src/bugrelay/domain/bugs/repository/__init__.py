@@ -30,7 +30,7 @@ from bugrelay.domain.bugs.repository.comments import (
 from bugrelay.domain.bugs.repository.history import list_history
 from bugrelay.domain.bugs.repository.reassignment import lock_company_of_application, lock_misassigned
 from bugrelay.domain.bugs.repository.tags import list_tags
-from bugrelay.domain.bugs.repository.votes import aged_votes, has_voted, lock_bugs_for_votes
+from bugrelay.domain.bugs.repository.votes import aged_votes, lock_bugs_for_votes, viewer_row
 
 __all__ = [
     "ITEM_COLUMNS",
@@ -44,7 +44,6 @@ __all__ = [
     "find_attachment",
     "find_bug",
     "find_comment",
-    "has_voted",
     "item_of",
     "joined",
     "latest_comments",
@@ -59,6 +58,7 @@ __all__ = [
     "lock_company_of_application",
     "lock_misassigned",
     "type_of_file",
+    "viewer_row",
     "visible_bug",
     "wait_for_tables",
 ]

@@ -7,7 +7,7 @@ from uuid import UUID
 from bugrelay.domain.bugs import policies, repository
 from bugrelay.domain.bugs.errors import BugNotFound
 from bugrelay.domain.bugs.repository import BugRecord
-from bugrelay.domain.bugs.schemas import BugDetail, BugState, BugWithTechnical
+from bugrelay.domain.bugs.schemas import BugDetail, BugState, BugWithTechnical, SubscriptionOut
 from bugrelay.domain.companies.repository import role_of
 from bugrelay.infra.db.database import Reader
 from bugrelay.infra.viewer import Viewer
@@ -38,10 +38,14 @@ async def get_bug_detail(reader: Reader, viewer: Viewer, bug: BugState) -> BugDe
         **{name: getattr(record.bug, name) for name in BugWithTechnical.__struct_fields__},
         attachments=await repository.list_attachments(reader, bug.id),
         comments=await repository.latest_comments(reader, bug.id),
-        voted=await repository.has_voted(reader, bug_id=bug.id, user_id=viewer.user_id)
-        if viewer.user_id
-        else None,
+        voted=None,
     )
+    if viewer.user_id is not None:
+        theirs = await repository.viewer_row(reader, bug_id=bug.id, user_id=viewer.user_id)
+        detail.voted = theirs.voted
+        detail.subscription = (
+            SubscriptionOut(theirs.level, theirs.reason) if theirs.level and theirs.reason else None
+        )
     if viewer.signed_in and policies.may_see_contact(
         viewer, bug, company_role=await _company_role(reader, viewer, bug)
     ):

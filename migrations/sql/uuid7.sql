@@ -1,0 +1,10 @@
+-- An id of version 7, as infra/ids.py makes them, for rows that the database makes; PostgreSQL has its own from 18 on.
+CREATE OR REPLACE FUNCTION uuid7() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
+    SELECT encode(
+        set_bit(set_bit(
+            overlay(
+                uuid_send(gen_random_uuid())
+                PLACING substring(int8send(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3)
+                FROM 1 FOR 6
+            ), 52, 1), 53, 1), 'hex')::uuid
+$$;

@@ -1,0 +1,155 @@
+"""Subscriptions, and what is told to those who have them: one fan-out an event, one notice an event and recipient."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bugrelay.infra.db.models import Base, Counter, CreatedAt, Id, Moment
+
+MUTED = "none"  # of a subscription: its owner does not want to be told, whatever they did
+FOLLOWING_LEVELS = ("all", "official", "resolved")
+MAIL_MODES = ("each", "digest", "none")
+NOTICE_MAIL, DIGEST_MAIL = "notice", "digest"
+
+_RECIPIENT = "coalesce(user_id, address_id)"
+_ONE_RECIPIENT = "num_nonnulls(user_id, address_id) = 1"
+OPEN_DIGEST = text("kind = 'digest' AND sealed_at IS NULL")
+BY_ADDRESS = text("address_id IS NOT NULL")
+UNSENT = text("closed_at IS NULL")
+
+
+class Subscription(Base):
+    """What a user chose for a bug. What follows from reporting, voting and commenting has no row (docs/notices.md)."""
+
+    __tablename__ = "bug_subscriptions"
+    __table_args__ = (
+        CheckConstraint("level IN ('all', 'official', 'resolved', 'none')", name="level_is_known"),
+        Index("ix_bug_subscriptions_user_id", "user_id"),
+    )
+
+    bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    level: Mapped[str]
+    chosen_at: Mapped[CreatedAt]
+
+
+class AddressSubscription(Base):
+    """A confirmed address that follows one bug, of somebody without an account."""
+
+    __tablename__ = "bug_address_subscriptions"
+    __table_args__ = (
+        CheckConstraint("level IN ('all', 'official', 'resolved')", name="level_is_known"),
+        Index("uq_bug_address_subscriptions_bug_id", "bug_id", "email_key", unique=True),
+    )
+
+    id: Mapped[Id]
+    bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"))
+    email: Mapped[str]
+    email_key: Mapped[str]
+    level: Mapped[str]
+    chosen_at: Mapped[CreatedAt]
+
+
+class NoticeSettings(Base):
+    """How a user is told; only of those who have changed something.
+
+    `default_level` is the most that reporting and commenting subscribe to.
+    """
+
+    __tablename__ = "notice_settings"
+    __table_args__ = (
+        CheckConstraint("mail IN ('each', 'digest', 'none')", name="mail_is_known"),
+        CheckConstraint("default_level IN ('all', 'official', 'resolved')", name="default_level_is_known"),
+    )
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    mail: Mapped[str] = mapped_column(server_default="each")
+    default_level: Mapped[str] = mapped_column(server_default="all")
+    updated_at: Mapped[CreatedAt]
+
+
+class NoticeFanOut(Base):
+    """An event of which people are told, and how far that is: all users up to `position`, by their ids.
+
+    `levels` are those of the subscriptions that hear of it.
+    """
+
+    __tablename__ = "notice_fan_outs"
+    __table_args__ = (
+        UniqueConstraint("stream", "seq", name="uq_notice_fan_outs_stream_seq"),
+        Index("ix_notice_fan_outs_bug_id", "bug_id"),
+        Index("ix_notice_fan_outs_unfinished", "at", postgresql_where=text("finished_at IS NULL")),
+    )
+
+    id: Mapped[Id]
+    stream: Mapped[UUID]
+    seq: Mapped[int] = mapped_column(BigInteger)
+    type: Mapped[str]
+    at: Mapped[Moment]
+    actor_id: Mapped[UUID | None]
+    bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"))
+    comment_id: Mapped[UUID | None]
+    from_status: Mapped[str | None]
+    to_status: Mapped[str | None]
+    levels: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    position: Mapped[UUID | None]
+    finished_at: Mapped[Moment | None]
+
+
+class NoticeMail(Base):
+    """A mail that is to be sent, or was (`closed_at`): of one notice, under its id, or a digest of several.
+
+    A digest takes notices in until it is sealed; a recipient has one open at a time. `due_at` moves on at each attempt,
+    so that a worker that was killed loses none and two never send the same at once.
+    """
+
+    __tablename__ = "notice_mails"
+    __table_args__ = (
+        CheckConstraint("kind IN ('notice', 'digest')", name="kind_is_known"),
+        CheckConstraint(_ONE_RECIPIENT, name="one_recipient"),
+        Index("uq_notice_mails_open_digest", "recipient_id", unique=True, postgresql_where=OPEN_DIGEST),
+        Index("ix_notice_mails_due", "due_at", "id", postgresql_where=UNSENT),
+        Index("ix_notice_mails_recipient_id", "recipient_id", "made_at"),
+        Index("ix_notice_mails_address_id", "address_id", postgresql_where=BY_ADDRESS),
+    )
+
+    id: Mapped[Id]
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    address_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("bug_address_subscriptions.id", ondelete="CASCADE")
+    )
+    recipient_id: Mapped[UUID | None] = mapped_column(Computed(_RECIPIENT, persisted=True))
+    kind: Mapped[str]
+    made_at: Mapped[CreatedAt]
+    due_at: Mapped[Moment]
+    sealed_at: Mapped[Moment | None]
+    attempts: Mapped[Counter]
+    closed_at: Mapped[Moment | None]
+
+
+class Notice(Base):
+    """That somebody is told of an event; `mail_id` is the mail that tells it, where one does."""
+
+    __tablename__ = "notices"
+    __table_args__ = (
+        CheckConstraint(_ONE_RECIPIENT, name="one_recipient"),
+        UniqueConstraint("fan_out_id", "recipient_id", name="uq_notices_fan_out_id_recipient_id"),
+        Index("ix_notices_user_id", "user_id", "id"),
+        Index("ix_notices_mail_id", "mail_id", postgresql_where=text("mail_id IS NOT NULL")),
+        Index("ix_notices_address_id", "address_id", postgresql_where=BY_ADDRESS),
+    )
+
+    id: Mapped[Id]
+    fan_out_id: Mapped[UUID] = mapped_column(ForeignKey("notice_fan_outs.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    address_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("bug_address_subscriptions.id", ondelete="CASCADE")
+    )
+    recipient_id: Mapped[UUID | None] = mapped_column(Computed(_RECIPIENT, persisted=True))
+    mail_id: Mapped[UUID | None] = mapped_column(ForeignKey("notice_mails.id", ondelete="SET NULL"))
+    created_at: Mapped[CreatedAt]
+    read_at: Mapped[Moment | None]

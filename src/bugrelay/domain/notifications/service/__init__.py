@@ -1,0 +1,1 @@
+"""Use cases of notifications: subscribing, reading, telling, mailing, forgetting."""

@@ -1,0 +1,20 @@
+"""What is known of how a person is told goes when their account is erased."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bugrelay.domain.accounts.events import AccountErased
+from bugrelay.domain.notifications.models import Notice, NoticeMail, NoticeSettings, Subscription
+
+
+async def forget_followers(session: AsyncSession, erased: Sequence[AccountErased]) -> None:
+    """Subscriptions, settings, notices and mails; runs in the transaction of the erasure."""
+    people = [account.user_id for account in erased]
+    for kind in (Notice, NoticeMail, NoticeSettings, Subscription):
+        await session.execute(
+            delete(kind).where(kind.user_id.in_(people)), execution_options={"synchronize_session": False}
+        )
