@@ -64,6 +64,10 @@ BARS = (
     Bar("drift", "drift after races", 0, 0, at_most=True, unit=""),
     Bar("create", "create with ÷ without search index", 0.5, 0.7),
     Bar("deep_page", "deepest page ÷ page 1", 15, 5, at_most=True, bugs=LARGE),
+    Bar(
+        "server_memory", "memory of a server process after start and demo", 150, 135, at_most=True, unit=" MB"
+    ),
+    Bar("worker_memory", "memory of a worker", 100, 95, at_most=True, unit=" MB"),
     Bar("growth", "p95 of the uncached mix at 1 M ÷ at 100 k", 3, 1.5, at_most=True),
 )
 

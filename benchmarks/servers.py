@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
@@ -59,10 +59,23 @@ def serving(name: str, environment: Mapping[str, str], *, log: Path) -> Iterator
     Raises:
         ServerError
     """
+    with started(name, ["benchmarks.serve", name], environment, log=log) as server:
+        yield server
+
+
+@contextmanager
+def started(
+    name: str, module: Sequence[str], environment: Mapping[str, str], *, log: Path
+) -> Iterator[Server]:
+    """`python -m MODULE` with its arguments, which answers at PORT, as `serving` does.
+
+    Raises:
+        ServerError
+    """
     port = _free_port()
     env = {**os.environ, **environment, "PORT": str(port)}
     with log.open("wb") as output:
-        argv = [sys.executable, "-m", "benchmarks.serve", name]
+        argv = [sys.executable, "-m", *module]
         process = spawn(argv, death_signal=signal.SIGTERM, env=env, log=output)
     try:
         _wait_for(name, process, port, log)
@@ -118,3 +131,12 @@ def cpu_seconds(pid: int) -> float:
 def parent_of(pid: int) -> int:
     """The process that started it: of a PostgreSQL backend, the server."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that it started and that still run."""
+    return [
+        int(pid)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for pid in (task / "children").read_text().split()
+    ]

@@ -33,15 +33,15 @@ class _Service(click.Command):
     """A command that no person looks at, unless at a terminal: even why it does not start is a line of the log."""
 
     def invoke(self, ctx: click.Context) -> None:
-        import structlog
-
-        from bugrelay.infra.logging import configure_logging
-
         try:
             super().invoke(ctx)
         except click.ClickException as error:
             if sys.stderr.isatty():
                 raise
+            import structlog
+
+            from bugrelay.infra.logging import configure_logging
+
             configure_logging()
             structlog.get_logger().critical("not_started", message=error.format_message())
             ctx.exit(error.exit_code)
@@ -174,7 +174,12 @@ def serve(join: bool) -> None:
 @main.command(cls=_Service)
 def worker() -> None:
     """Run jobs: mails and what is done by the clock. DATABASE_URL and REDIS_URL must be set."""
-    from bugrelay.worker import work
+    from bugrelay.infra.optional_packages import left_out
+
+    # Libraries load these where they find them: structlog and httpx rich, for colours at a terminal; jwt cryptography,
+    # for keys that no token of ours is signed with.
+    with left_out("rich", "cryptography"):
+        from bugrelay.worker import work
 
     settings = external_settings()
     with one_line_errors():

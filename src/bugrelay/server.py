@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 import structlog
 import uvloop
@@ -19,7 +19,6 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server import MPServer
-from litestar import Litestar
 
 from bugrelay.infra.lifecycle import Lifecycle
 from bugrelay.infra.listener import (
@@ -31,6 +30,9 @@ from bugrelay.infra.listener import (
 )
 from bugrelay.infra.logging import configure_service_logging
 from bugrelay.settings import Settings
+
+if TYPE_CHECKING:
+    from litestar import Litestar
 
 HEADER_MILLISECONDS = 20_000  # slow headers are closed; the contract allows 60 s
 HEADER_BYTES = 64 * 1024  # of one request, its line included; of a response, hyper buffers as much

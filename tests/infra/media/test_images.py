@@ -12,8 +12,9 @@ import pytest
 from PIL import Image, ImageChops, ImageCms, ImageDraw, PngImagePlugin, features
 
 from bugrelay.errors import ServiceUnavailable
+from bugrelay.infra.media.image_exchange import CleanImage, NotAnImage, TooManyPixels, TooManyScans
 from bugrelay.infra.media.image_pool import MAX_WAITING, WORKERS, ImageCleaner
-from bugrelay.infra.media.images import CleanImage, NotAnImage, TooManyPixels, TooManyScans, clean_image
+from bugrelay.infra.media.images import clean_image
 
 SECRET = b"CANARY-51.4778N"
 ORIENTATION, CAMERA = 0x0112, 0x010F

@@ -6,11 +6,15 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from advanced_alchemy.base import CommonTableAttributes, orm_registry
 from sqlalchemy import DateTime, Uuid, text
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 from bugrelay.infra.ids import new_id
+from bugrelay.infra.optional_packages import left_out
+
+# 17 MB of a worker, which needs neither. A server has loaded both before.
+with left_out("litestar", "numpy"):
+    from advanced_alchemy.base import CommonTableAttributes, orm_registry
 
 # Not advanced-alchemy's UUID bases: they add a sentinel column to every table, and fall back to version 4
 # (docs/adr/0002).

@@ -20,9 +20,7 @@ import structlog
 
 from bugrelay.errors import ServiceUnavailable
 from bugrelay.infra.fair_semaphore import FairSemaphore
-from bugrelay.infra.media import image_worker
-from bugrelay.infra.media.image_worker import LENGTH_BYTES, REFUSALS, Reply, framed
-from bugrelay.infra.media.images import CleanImage, NotAnImage
+from bugrelay.infra.media.image_exchange import LENGTH_BYTES, REFUSALS, CleanImage, NotAnImage, Reply, framed
 
 log = structlog.get_logger()
 
@@ -33,6 +31,7 @@ MAX_WAITING = 32
 PICTURE_SECONDS = 3.0
 DEADLINE_SECONDS = 4.5  # of a picture, the wait before it included
 _READ_BUFFER_BYTES = 1 << 20
+_PROGRAM = "bugrelay.infra.media.image_worker"  # never imported here: it loads the decoders
 # What a worker needs of our environment: none of it is a secret.
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "LANG", "LC_ALL")
 _CRASHES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL}
@@ -97,7 +96,7 @@ class ImageCleaner:
 
     async def _start(self) -> Process:
         worker = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", image_worker.__name__),
+            *(sys.executable, "-P", "-m", _PROGRAM),
             stdin=PIPE,
             stdout=PIPE,
             limit=_READ_BUFFER_BYTES,

@@ -11,29 +11,14 @@ import os
 import resource
 import signal
 import sys
-from dataclasses import dataclass
 
 import msgspec
 
-from bugrelay.infra.media.images import CleanImage, NotAnImage, TooManyPixels, TooManyScans, clean_image
+from bugrelay.infra.media.image_exchange import LENGTH_BYTES, NotAnImage, Reply, framed
+from bugrelay.infra.media.images import clean_image
 
-LENGTH_BYTES = 4
 MAX_ADDRESS_SPACE_BYTES = 2 << 30  # a picture at the limit takes some 400 MB
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-
-# msgpack and not pickle: whoever takes over the decoder must not thereby run code in the parent.
-REFUSALS: dict[str, type[NotAnImage]] = {
-    refusal.__name__: refusal for refusal in (NotAnImage, TooManyPixels, TooManyScans)
-}
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A picture, or the name of its refusal with the type of the error behind it."""
-
-    image: CleanImage | None = None
-    refusal: str = ""
-    cause: str = ""
 
 
 def main() -> None:
@@ -47,10 +32,6 @@ def main() -> None:
             raw = sys.stdin.buffer.read(int.from_bytes(length, "big"))
             replies.write(framed(msgspec.msgpack.encode(_reply_to(raw))))
             replies.flush()
-
-
-def framed(content: bytes) -> bytes:
-    return len(content).to_bytes(LENGTH_BYTES, "big") + content
 
 
 def _reply_to(raw: bytes) -> Reply:

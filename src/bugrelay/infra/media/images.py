@@ -12,14 +12,13 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
 from PIL import ExifTags, Image, ImageFile, JpegImagePlugin
 
-from bugrelay.errors import BugRelayError
 from bugrelay.infra.media import gif
+from bugrelay.infra.media.image_exchange import CleanImage, NotAnImage, TooManyPixels, TooManyScans
 
 MAX_PIXELS = 25_000_000
 MAX_FRAMES = 500
@@ -59,33 +58,6 @@ _PNG_START = b"\x89PNG\r\n\x1a\n"
 # Behind 0xFF: a zero is a stuffed byte, D0 to D7 are restarts inside a scan, FF is fill.
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
 _JPEG_END, _JPEG_SCAN, _JPEG_STANDALONE = b"\xd9", b"\xda", b"\x01\xd8"
-
-
-class NotAnImage(BugRelayError):
-    """The bytes are no picture that BugRelay takes."""
-
-    code = "INVALID_FILE_TYPE"
-    status = 400
-    message = "The file must be a JPEG, PNG, GIF or WebP picture"
-
-
-class TooManyPixels(NotAnImage):
-    message = "The picture must unpack to at most 25 megapixels over all frames, and 500 frames"
-
-
-class TooManyScans(NotAnImage):
-    """A progressive JPEG that asks for more passes over its pixels than any encoder does."""
-
-    message = "The progressive JPEG has too many scans for its size"
-
-
-@dataclass(frozen=True)
-class CleanImage:
-    """A picture that is safe to store and serve; `extension` has no dot."""
-
-    content: bytes
-    mime_type: str
-    extension: str
 
 
 def clean_image(raw: bytes) -> CleanImage:

@@ -3,6 +3,8 @@
 AES-256-GCM under a key that stands in the settings and not in the database. What a ciphertext is for and the row that
 it belongs to are authenticated with it: one that is copied to another row is refused there. A ciphertext is the first
 four bytes of the SHA-256 of its key, a nonce of 96 bits, and what AES-GCM gives (docs/adr/0028).
+
+`cryptography` is loaded with the first secret: it is 9 MB of a worker, and most read none. A server has it already.
 """
 
 from __future__ import annotations
@@ -10,12 +12,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _KEY_BYTES, _KEY_ID_BYTES, _NONCE_BYTES = 32, 4, 12
 
@@ -32,21 +34,21 @@ class Encryption:
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
-        derived = [_derived(key) for key in keys]
-        self._current = _key_id(derived[0])
-        self._ciphers = {_key_id(key): AESGCM(key) for key in reversed(derived)}
+        self._keys = keys
 
     def encrypt(self, secret: bytes, *, purpose: str, row_id: UUID) -> bytes:
         """The ciphertext, for this purpose and row alone."""
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._ciphers[self._current].encrypt(nonce, secret, _context(purpose, row_id))
-        return self._current + nonce + sealed
+        key_id, cipher = next(iter(self._ciphers.items()))
+        return key_id + nonce + cipher.encrypt(nonce, secret, _context(purpose, row_id))
 
     def decrypt(self, ciphertext: bytes, *, purpose: str, row_id: UUID) -> bytes:
         """
         Raises:
             SecretUnreadable
         """
+        from cryptography.exceptions import InvalidTag
+
         cipher = self._ciphers.get(ciphertext[:_KEY_ID_BYTES])
         nonce, sealed = ciphertext[_KEY_ID_BYTES:][:_NONCE_BYTES], ciphertext[_KEY_ID_BYTES + _NONCE_BYTES :]
         try:
@@ -58,10 +60,23 @@ class Encryption:
 
     def is_current(self, ciphertext: bytes) -> bool:
         """Whether the newest key has encrypted it."""
-        return ciphertext[:_KEY_ID_BYTES] == self._current
+        return ciphertext[:_KEY_ID_BYTES] == next(iter(self._ciphers))
+
+    @cached_property
+    def _ciphers(self) -> dict[bytes, AESGCM]:
+        """By the ids of their keys, the newest first."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        ciphers: dict[bytes, AESGCM] = {}
+        for key in map(_derived, self._keys):
+            ciphers.setdefault(_key_id(key), AESGCM(key))
+        return ciphers
 
 
 def _derived(key: str) -> bytes:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     return HKDF(SHA256(), _KEY_BYTES, salt=None, info=b"bugrelay stored secrets").derive(key.encode())
 
 

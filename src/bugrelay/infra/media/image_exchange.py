@@ -1,0 +1,55 @@
+"""What a server and its image workers say to each other: the server decodes nothing, and does not load Pillow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bugrelay.errors import BugRelayError
+
+LENGTH_BYTES = 4
+
+
+class NotAnImage(BugRelayError):
+    """The bytes are no picture that BugRelay takes."""
+
+    code = "INVALID_FILE_TYPE"
+    status = 400
+    message = "The file must be a JPEG, PNG, GIF or WebP picture"
+
+
+class TooManyPixels(NotAnImage):
+    message = "The picture must unpack to at most 25 megapixels over all frames, and 500 frames"
+
+
+class TooManyScans(NotAnImage):
+    """A progressive JPEG that asks for more passes over its pixels than any encoder does."""
+
+    message = "The progressive JPEG has too many scans for its size"
+
+
+@dataclass(frozen=True)
+class CleanImage:
+    """A picture that is safe to store and serve; `extension` has no dot."""
+
+    content: bytes
+    mime_type: str
+    extension: str
+
+
+# msgpack and not pickle: whoever takes over the decoder must not thereby run code in the parent.
+REFUSALS: dict[str, type[NotAnImage]] = {
+    refusal.__name__: refusal for refusal in (NotAnImage, TooManyPixels, TooManyScans)
+}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A picture, or the name of its refusal with the type of the error behind it."""
+
+    image: CleanImage | None = None
+    refusal: str = ""
+    cause: str = ""
+
+
+def framed(content: bytes) -> bytes:
+    return len(content).to_bytes(LENGTH_BYTES, "big") + content

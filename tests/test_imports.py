@@ -1,0 +1,74 @@
+"""What a worker is made of, and the first process of a server: megabytes that nobody asked for are imports."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+# What somebody else is for: servers answer HTTP and sum postings, image workers decode, `migrate` migrates.
+NOT_FOR_WORKERS = (
+    "granian",
+    "litestar",
+    "bugrelay.http",
+    "bugrelay.api",
+    "bugrelay.app",
+    "alembic",
+    "obstore",
+    "numpy",
+    "PIL",
+    "rich",
+    "cryptography",
+)
+# It opens the socket and starts the processes that serve.
+NOT_FOR_THE_FIRST_PROCESS = ("litestar", "sqlalchemy", "advanced_alchemy", "numpy", "bugrelay.app")
+
+
+# What `bugrelay worker` does before it is told that no database is set.
+WORKER = """
+from contextlib import suppress
+from bugrelay.cli import main
+with suppress(SystemExit):
+    main(["worker"])
+"""
+
+
+def test_a_worker_loads_nothing_that_others_are_for() -> None:
+    assert loaded(WORKER, ("bugrelay.worker", *NOT_FOR_WORKERS)) == ["bugrelay.worker"]
+
+
+def test_the_first_process_of_a_server_loads_nothing_that_others_are_for() -> None:
+    assert loaded("import bugrelay.server", NOT_FOR_THE_FIRST_PROCESS) == []
+
+
+def test_a_server_has_loaded_what_it_computes_with_before_its_first_request() -> None:
+    assert loaded("import bugrelay.app", ("numpy", "cryptography")) == ["numpy", "cryptography"]
+
+
+def test_a_server_does_not_load_the_decoders_of_pictures() -> None:
+    assert loaded("import bugrelay.app", ("PIL",)) == []
+
+
+def test_a_worker_still_reads_the_secrets_that_a_job_needs() -> None:
+    program = f"""{WORKER}
+from uuid import UUID
+from bugrelay.infra.security.encryption import Encryption
+encryption, row = Encryption(["a key for tests, of no value at all"]), UUID(int=1)
+sealed = encryption.encrypt(b"told", purpose="test", row_id=row)
+print(encryption.decrypt(sealed, purpose="test", row_id=row).decode())
+"""
+    assert output_of(program) == ["told"]
+
+
+def loaded(program: str, names: tuple[str, ...]) -> list[str]:
+    """Which of these the program loads."""
+    return output_of(f"{program}\nimport sys\nprint(*(name for name in {names!r} if name in sys.modules))")
+
+
+def output_of(program: str) -> list[str]:
+    """The words that it prints, in a process without any setting."""
+    environment = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
