@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from structlog.testing import capture_logs
 from bugrelay.app import create_app
 from bugrelay.bootstrap import build
 from bugrelay.embedded import temporary
-from bugrelay.infra.db.database import libpq_url
+from bugrelay.infra.db.database import Connection, libpq_url
 from bugrelay.infra.platform import Platform
+from bugrelay.infra.security.passwords import Passwords
 from bugrelay.migrate import migrate
 from bugrelay.settings import Settings, load_settings
 from tests.commands.runner import Commands
@@ -214,6 +215,42 @@ def held_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[HeldHashes]:
     monkeypatch.setattr(PasswordHasher, "verify", verify)
     yield held
     held.release()
+
+
+@dataclass
+class Work:
+    """What something cost."""
+
+    exchanges: int = 0  # with the database
+    hashes: int = 0
+
+
+WorkCounted = Callable[[], AbstractContextManager[Work]]
+
+
+@pytest.fixture
+def work_counted(monkeypatch: pytest.MonkeyPatch) -> WorkCounted:
+    """`with work_counted() as work:` counts what the applications of this process do meanwhile."""
+
+    @contextmanager
+    def counted() -> Iterator[Work]:
+        work = Work()
+        wait, verify = Connection.wait, Passwords.verify
+
+        async def counted_wait(self: Connection, *args: Any, **options: Any) -> Any:
+            work.exchanges += 1
+            return await wait(self, *args, **options)
+
+        async def counted_verify(self: Passwords, stored: str | None, password: str) -> bool:
+            work.hashes += 1
+            return await verify(self, stored, password)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Connection, "wait", counted_wait)
+            patch.setattr(Passwords, "verify", counted_verify)
+            yield work
+
+    return counted
 
 
 SignUp = Callable[..., Awaitable[Person]]

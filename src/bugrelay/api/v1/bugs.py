@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from bugrelay.api.v1.examples import bugs
 from bugrelay.api.v1.guards.bugs import (
+    follow_merge,
     load_visible_bug,
     require_may_answer,
     require_reporter,
@@ -95,8 +96,9 @@ class BugController(Controller):
         """Show one bug with its attachments and its latest hundred comments."""
 
         async def read(reader: Reader, _primary: Reader | None = None) -> bytes:
-            bug = await load_visible_bug(request, reader)
-            return to_json(BugResponse(await details.get_bug_detail(reader, viewer, bug)))
+            found = await details.get_bug_detail(reader, viewer, bug_id)
+            follow_merge(request, found.state)
+            return to_json(BugResponse(found.detail))
 
         async def load() -> bytes:
             return await request.platform.database.read_preferring_replica(read)

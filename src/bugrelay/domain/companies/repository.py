@@ -40,20 +40,21 @@ from bugrelay.domain.companies.visibility import (
 from bugrelay.infra.db.query import Query, Reader, Row
 from bugrelay.infra.pagination import PageQuery
 
-# The company stands first: where the rows are locked, it is locked first, as by whoever changes its team.
-_ROLE = (
-    select(Member.role)
-    .select_from(Company)
-    .join(Member, Member.company_id == Company.id)
-    .join(User, User.id == Member.user_id)
-    .where(
-        Member.user_id == bindparam("user_id"),
-        Company.id == bindparam("company_id"),
-        Company.verified,
-        EFFECTIVE,
+
+def role_in(company_id: Any, user_id: Any) -> Select[str]:
+    """The user's role in a verified company, where their membership counts; of statements that have both ids."""
+    return (
+        select(Member.role)
+        .select_from(Company)
+        .join(Member, Member.company_id == Company.id)
+        .join(User, User.id == Member.user_id)
+        .where(Member.user_id == user_id, Company.id == company_id, Company.verified, EFFECTIVE)
     )
-)
+
+
+_ROLE = role_in(bindparam("company_id"), bindparam("user_id"))
 _ROLE_QUERY = Query(_ROLE, str)
+# The company stands first in the statement: so it is locked first, as by whoever changes its team.
 _LOCK_ROLE = Query(_ROLE.with_for_update(read=True, of=(Company, Member)), str)
 
 

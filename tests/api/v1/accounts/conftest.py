@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
@@ -13,9 +13,7 @@ import pytest
 import redis
 
 from bugrelay.app import create_app
-from bugrelay.infra.db.database import Connection
 from bugrelay.infra.platform import Platform
-from bugrelay.infra.security.passwords import Passwords
 from bugrelay.settings import Settings
 from tests.conftest import StartApp
 from tests.factories import PASSWORD, Person
@@ -78,39 +76,3 @@ async def another_process(settings: Settings) -> AsyncIterator[httpx.AsyncClient
             yield client
     finally:
         await app.state.platform.close()
-
-
-@dataclass
-class Work:
-    """What something cost."""
-
-    exchanges: int = 0  # with the database
-    hashes: int = 0
-
-
-WorkCounted = Callable[[], AbstractContextManager[Work]]
-
-
-@pytest.fixture
-def work_counted(monkeypatch: pytest.MonkeyPatch) -> WorkCounted:
-    """`with work_counted() as work:` counts what the applications of this process do meanwhile."""
-
-    @contextmanager
-    def counted() -> Iterator[Work]:
-        work = Work()
-        wait, verify = Connection.wait, Passwords.verify
-
-        async def counted_wait(self: Connection, *args: Any, **options: Any) -> Any:
-            work.exchanges += 1
-            return await wait(self, *args, **options)
-
-        async def counted_verify(self: Passwords, stored: str | None, password: str) -> bool:
-            work.hashes += 1
-            return await verify(self, stored, password)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Connection, "wait", counted_wait)
-            patch.setattr(Passwords, "verify", counted_verify)
-            yield work
-
-    return counted

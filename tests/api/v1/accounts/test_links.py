@@ -14,8 +14,8 @@ import redis
 from bugrelay.infra.jobs.queue import MAIL_QUEUE
 from bugrelay.infra.platform import Platform
 from bugrelay.settings import Rate, Settings
-from tests.api.v1.accounts.conftest import AUTH, WorkCounted, sign_in, works
-from tests.conftest import StartApp
+from tests.api.v1.accounts.conftest import AUTH, sign_in, works
+from tests.conftest import StartApp, WorkCounted
 from tests.factories import PASSWORD, Person, register
 from tests.infra.mail.postbox import Postbox, comes_true, link_in, parts_of, token_in
 from tests.responses import bad_fields, refused

@@ -14,14 +14,13 @@ from bugrelay.errors import ServiceUnavailable
 from bugrelay.settings import Rate
 from tests.api.v1.accounts.conftest import (
     AUTH,
-    WorkCounted,
     another_process,
     as_person,
     from_address,
     sign_in,
     works,
 )
-from tests.conftest import HeldHashes, StartApp
+from tests.conftest import HeldHashes, StartApp, WorkCounted
 from tests.factories import PASSWORD, Person, register
 from tests.responses import refused
 

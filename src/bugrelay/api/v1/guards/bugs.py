@@ -12,7 +12,6 @@ from bugrelay.domain.bugs.schemas import BugState, CommentState
 from bugrelay.domain.companies.repository import role_of
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.http.request import ApiRequest
-from bugrelay.infra.db.database import Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
@@ -24,19 +23,27 @@ async def load_bug(request: ApiRequest) -> BugState:
     return bug
 
 
-async def load_visible_bug(request: ApiRequest, reader: Reader | None = None) -> BugState:
-    """The bug of the path, for whoever may know of it; by default as the primary knows it.
+async def load_visible_bug(request: ApiRequest) -> BugState:
+    """The bug of the path, for whoever may know of it.
 
     Raises:
         InvalidId, BugNotFound, BugMerged
     """
     bug_id = request.path_id("bug_id")
-    bug = await repository.visible_bug(reader or request.platform.database, request.viewer, bug_id)
+    bug = await repository.visible_bug(request.platform.database, request.viewer, bug_id)
     if bug is None:
         raise BugNotFound
-    if bug.merged_into_id is not None:
-        raise BugMerged(_moved(request, bug_id, bug.merged_into_id))
+    follow_merge(request, bug)
     return bug
+
+
+def follow_merge(request: ApiRequest, bug: BugState) -> None:
+    """
+    Raises:
+        BugMerged: It lives on as another one, at whose address the same is to be asked.
+    """
+    if bug.merged_into_id is not None:
+        raise BugMerged(_moved(request, bug.id, bug.merged_into_id))
 
 
 @asynccontextmanager

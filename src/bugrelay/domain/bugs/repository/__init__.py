@@ -23,18 +23,19 @@ from bugrelay.domain.bugs.repository.bugs import (
 from bugrelay.domain.bugs.repository.comments import (
     comment_state,
     find_comment,
-    latest_comments,
     list_comments,
     lock_bug_of_comment,
 )
+from bugrelay.domain.bugs.repository.details import DetailRecord, find_detail
 from bugrelay.domain.bugs.repository.history import list_history
 from bugrelay.domain.bugs.repository.reassignment import lock_company_of_application, lock_misassigned
 from bugrelay.domain.bugs.repository.tags import list_tags
-from bugrelay.domain.bugs.repository.votes import aged_votes, lock_bugs_for_votes, viewer_row
+from bugrelay.domain.bugs.repository.votes import aged_votes, lock_bugs_for_votes
 
 __all__ = [
     "ITEM_COLUMNS",
     "BugRecord",
+    "DetailRecord",
     "ItemRow",
     "aged_votes",
     "bug_state",
@@ -44,9 +45,9 @@ __all__ = [
     "find_attachment",
     "find_bug",
     "find_comment",
+    "find_detail",
     "item_of",
     "joined",
-    "latest_comments",
     "list_attachments",
     "list_comments",
     "list_history",
@@ -58,7 +59,6 @@ __all__ = [
     "lock_company_of_application",
     "lock_misassigned",
     "type_of_file",
-    "viewer_row",
     "visible_bug",
     "wait_for_tables",
 ]

@@ -13,7 +13,7 @@ from bugrelay.domain.bugs.visibility import LISTED
 from bugrelay.infra.db.query import Query, Reader, Row
 
 
-class _AttachmentRow(Row):
+class AttachmentRow(Row, array_like=True):
     id: UUID
     bug_id: UUID
     filename: str
@@ -24,12 +24,10 @@ class _AttachmentRow(Row):
 
 
 _of_bug = Attachment.bug_id == bindparam("bug_id")
-_ATTACHMENTS = Query(
-    select(*(getattr(Attachment, name) for name in _AttachmentRow.__struct_fields__))
-    .where(_of_bug)
-    .order_by(Attachment.uploaded_at, Attachment.id),
-    _AttachmentRow,
+ATTACHMENTS_OF_BUG = select(*(getattr(Attachment, name) for name in AttachmentRow.__struct_fields__)).where(
+    _of_bug
 )
+_ATTACHMENTS = Query(ATTACHMENTS_OF_BUG.order_by(Attachment.uploaded_at, Attachment.id), AttachmentRow)
 _COUNT = Query(select(func.count()).where(_of_bug), int)
 _FILE = Query(
     select(Attachment.mime_type)
@@ -49,20 +47,21 @@ def file_url(storage_key: str) -> str:
     return f"/uploads/{storage_key}"
 
 
+def attachment_of(row: AttachmentRow) -> AttachmentOut:
+    return AttachmentOut(
+        id=row.id,
+        bug_id=row.bug_id,
+        filename=row.filename,
+        file_url=file_url(row.storage_key),
+        file_size=row.file_size,
+        mime_type=row.mime_type,
+        uploaded_at=row.uploaded_at,
+    )
+
+
 async def list_attachments(reader: Reader, bug_id: UUID) -> list[AttachmentOut]:
     """Of a bug that the viewer may see, oldest first."""
-    return [
-        AttachmentOut(
-            id=row.id,
-            bug_id=row.bug_id,
-            filename=row.filename,
-            file_url=file_url(row.storage_key),
-            file_size=row.file_size,
-            mime_type=row.mime_type,
-            uploaded_at=row.uploaded_at,
-        )
-        for row in await reader.rows(_ATTACHMENTS, {"bug_id": bug_id})
-    ]
+    return [attachment_of(row) for row in await reader.rows(_ATTACHMENTS, {"bug_id": bug_id})]
 
 
 async def count_attachments(reader: Reader, bug_id: UUID) -> int:

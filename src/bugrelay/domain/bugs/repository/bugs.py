@@ -100,7 +100,7 @@ ITEM_COLUMNS = (
     Company.domain.label("company_domain"),
     Company.verified.label("company_verified"),
 )
-_TECHNICAL_COLUMNS = (
+TECHNICAL_COLUMNS = (
     BugText.operating_system,
     BugText.device_type,
     BugText.app_version,
@@ -136,7 +136,9 @@ class ItemRow(Row):
     company_verified: bool
 
 
-class _BugRow(ItemRow):
+class BugRow(ItemRow):
+    """`ITEM_COLUMNS` and `TECHNICAL_COLUMNS`."""
+
     operating_system: str | None
     device_type: str | None
     app_version: str | None
@@ -212,10 +214,10 @@ class BugRecord(Row):
 
 
 _BUG = Query(
-    select(*ITEM_COLUMNS, *_TECHNICAL_COLUMNS)
+    select(*ITEM_COLUMNS, *TECHNICAL_COLUMNS)
     .select_from(joined(Bug.__table__))
     .where(Bug.id == bindparam("bug_id")),
-    _BugRow,
+    BugRow,
 )
 
 

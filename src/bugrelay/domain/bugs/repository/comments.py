@@ -19,7 +19,7 @@ from bugrelay.infra.pagination import PageQuery
 COMMENTS_IN_DETAIL = 100
 
 
-class _CommentRow(Row):
+class CommentRow(Row, array_like=True):
     """`username` is null together with `user_id`."""
 
     id: UUID
@@ -31,7 +31,7 @@ class _CommentRow(Row):
     created_at: datetime
     updated_at: datetime
     edited_at: datetime | None
-    username: str
+    username: str | None
 
 
 _comments = (
@@ -51,23 +51,18 @@ _comments = (
     .where(COMMENT_SHOWN)
 )
 _of_bug = _comments.where(Comment.bug_id == bindparam("bug_id"))
-_latest = (
-    _of_bug.order_by(Comment.created_at.desc(), Comment.id.desc())
-    .limit(COMMENTS_IN_DETAIL)
-    .subquery("latest")
-)
-_LATEST = Query(select(_latest).order_by(_latest.c.created_at, _latest.c.id), _CommentRow)
+LATEST_OF_BUG = _of_bug.order_by(Comment.created_at.desc(), Comment.id.desc()).limit(COMMENTS_IN_DETAIL)
 _PAGE = Query(
     _of_bug.order_by(Comment.created_at, Comment.id)
     .limit(bindparam("limit", type_=Integer))
     .offset(bindparam("offset", type_=Integer)),
-    _CommentRow,
+    CommentRow,
 )
 _TOTAL = Query(select(func.count()).where(Comment.bug_id == bindparam("bug_id"), COMMENT_SHOWN), int)
-_COMMENT = Query(_comments.where(Comment.id == bindparam("comment_id")), _CommentRow)
+_COMMENT = Query(_comments.where(Comment.id == bindparam("comment_id")), CommentRow)
 
 
-def _comment_of(row: _CommentRow) -> CommentOut:
+def comment_of(row: CommentRow) -> CommentOut:
     return CommentOut(
         id=row.id,
         bug_id=row.bug_id,
@@ -78,26 +73,21 @@ def _comment_of(row: _CommentRow) -> CommentOut:
         created_at=row.created_at,
         updated_at=row.updated_at,
         edited_at=row.edited_at,
-        user=UserRef(row.user_id, row.username) if row.user_id else None,
+        user=UserRef(row.user_id, row.username) if row.user_id and row.username else None,
     )
-
-
-async def latest_comments(reader: Reader, bug_id: UUID) -> list[CommentOut]:
-    """The latest hundred, oldest first, of a bug that the viewer may see."""
-    return [_comment_of(row) for row in await reader.rows(_LATEST, {"bug_id": bug_id})]
 
 
 async def list_comments(reader: Reader, bug_id: UUID, query: PageQuery) -> tuple[list[CommentOut], int]:
     """A page of the comments of a bug that the viewer may see, oldest first, and how many there are."""
     total = await reader.row(_TOTAL, {"bug_id": bug_id}) or 0
     rows = await reader.rows(_PAGE, {"bug_id": bug_id, "limit": query.limit, "offset": query.offset})
-    return [_comment_of(row) for row in rows], total
+    return [comment_of(row) for row in rows], total
 
 
 async def find_comment(reader: Reader, comment_id: UUID) -> CommentOut | None:
     """None for one that is withdrawn or removed."""
     row = await reader.row(_COMMENT, {"comment_id": comment_id})
-    return _comment_of(row) if row else None
+    return comment_of(row) if row else None
 
 
 _STATE = Query(
