@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -13,9 +13,10 @@ import psycopg
 from bugrelay.bootstrap import build
 from bugrelay.domain.bugs.schemas import BugQuery, ReportBug
 from bugrelay.domain.bugs.search.service import BugPage, list_bugs
+from bugrelay.domain.bugs.search.some_words import SomeWords
 from bugrelay.domain.bugs.service.reporting import report_bug
 from bugrelay.domain.bugs.service.votes import vote
-from bugrelay.infra.db.query import Query, Reader, RowT, Values
+from bugrelay.infra.db.query import Query, RowT, SnapshotReader, Values
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.viewer import ANONYMOUS
 from bugrelay.settings import Settings
@@ -36,16 +37,21 @@ class Board:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
-    async def page(self, reader: Reader | None = None, **query: Any) -> BugPage:
+    async def page(
+        self, reader: SnapshotReader | None = None, *, some_words: SomeWords | None = None, **query: Any
+    ) -> BugPage:
         """What `GET /bugs` answers from.
 
         Args:
             reader: Where it reads; by default as a request does.
+            some_words: How bugs with some of the words of a search are found; by default as for a request.
             query: Parameters of the request.
         """
-        reader = reader or self._platform.database
-        wanted = BugQuery(**query)
-        return await list_bugs(reader, self._platform.counts, wanted)
+        if reader is None:
+            async with self._platform.database.reading() as own:
+                return await self.page(own, some_words=some_words, **query)
+        some_words = some_words or SomeWords(self._platform.computing)
+        return await list_bugs(reader, self._platform.counts, BugQuery(**query), some_words=some_words)
 
     async def toggle_vote(self, bug_id: UUID, user_id: UUID) -> None:
         await vote(
@@ -81,7 +87,7 @@ async def opened_board(settings: Settings, *, connections: int = 12) -> AsyncIte
         await platform.close()
 
 
-class SnapshotReader(Reader):
+class HeldSnapshot(SnapshotReader):
     """Reads on one connection: in a REPEATABLE READ transaction everything is of one snapshot."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
@@ -91,6 +97,9 @@ class SnapshotReader(Reader):
         bound = {**query.constants, **(values or {})}
         cursor = await self._connection.execute(query.sql, bound, prepare=True, binary=query.binary)
         return query.read(cursor, await cursor.fetchall())
+
+    def snapshot(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
 
 def take_off(url: str) -> None:

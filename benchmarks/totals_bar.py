@@ -12,7 +12,7 @@ import psycopg
 
 from benchmarks import sql
 from benchmarks.bars import Measured
-from benchmarks.board import MARK, Board, SnapshotReader, opened_board, take_off
+from benchmarks.board import MARK, Board, HeldSnapshot, opened_board, take_off
 from benchmarks.generate import say
 from benchmarks.home import Home
 from bugrelay.infra.ids import new_id
@@ -79,7 +79,7 @@ def _queries(home: Home) -> list[dict[str, Any]]:
 async def _check(home: Home, board: Board, connection: psycopg.AsyncConnection[Any]) -> tuple[int, int]:
     """How many totals were exact, of how many."""
     queries = _queries(home)
-    reader = SnapshotReader(connection)
+    reader = HeldSnapshot(connection)
     deadline = time.monotonic() + MAX_SECONDS
     exact = checks = 0
     while checks < CHECKS and time.monotonic() < deadline:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from bugrelay.domain.bugs.schemas import BugQuery
 from bugrelay.domain.bugs.search.service import list_bugs
 from bugrelay.domain.bugs.tasks import TASKS, count_total, keep_totals
 from bugrelay.infra import incremental_counts
-from bugrelay.infra.db.query import Query, Reader, RowT, Values
+from bugrelay.infra.db.query import Query, Reader, RowT, SnapshotReader, Values
 from bugrelay.infra.jobs.tasks import Tasks
 from bugrelay.infra.platform import Platform
 from bugrelay.settings import Settings
@@ -28,7 +28,7 @@ NO_REDIS = "redis://127.0.0.1:1"
 COUNTING = Tasks(by_name={name: task for name, task in TASKS.by_name.items() if name == "bugs.count_total"})
 
 
-class Watched(Reader):
+class Watched(SnapshotReader):
     """A reader, and whether it has counted documents."""
 
     def __init__(self, reader: Reader) -> None:
@@ -38,6 +38,9 @@ class Watched(Reader):
     async def rows(self, query: Query[RowT], values: Values | None = None) -> Sequence[RowT]:
         self.counted |= "count(*)" in query.sql
         return await self._reader.rows(query, values)
+
+    def snapshot(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from bugrelay.api.v1.responses import BugChangedResponse, BugList, BugResponse, 
 from bugrelay.domain.bugs import cache, repository
 from bugrelay.domain.bugs.schemas import BugQuery, BugState, ChangeStatus, ReportBug, UpdateBug
 from bugrelay.domain.bugs.search.service import BugPage, list_bugs
+from bugrelay.domain.bugs.search.some_words import SomeWords
 from bugrelay.domain.bugs.service import details, reporting, statuses
 from bugrelay.domain.bugs.service.submission import check_captcha, check_new_application
 from bugrelay.http.idempotency import Complete, idempotent
@@ -28,7 +29,7 @@ from bugrelay.http.response_cache import cached_response
 from bugrelay.http.responses import json_response, raw_json_response, to_json
 from bugrelay.http.routes import Route, anyone, users
 from bugrelay.infra.client_address import limit_identity
-from bugrelay.infra.db.database import Reader
+from bugrelay.infra.db.query import Reader, SnapshotReader
 from bugrelay.infra.idempotency import StoredResponse
 from bugrelay.infra.pagination import PageQuery, Pagination
 from bugrelay.infra.viewer import SignedInViewer, Viewer
@@ -74,9 +75,12 @@ class BugController(Controller):
     async def list_bugs(self, request: ApiRequest, viewer: Viewer, query: BugQuery) -> Response[BugList]:
         """List, search, filter and sort bugs."""
         database = request.platform.database
+        some_words = SomeWords(request.platform.computing)
 
-        async def read(reader: Reader, primary: Reader | None) -> BugPage:
-            return await list_bugs(reader, request.platform.counts, query, primary=primary)
+        async def read(reader: SnapshotReader, primary: Reader | None) -> BugPage:
+            return await list_bugs(
+                reader, request.platform.counts, query, some_words=some_words, primary=primary
+            )
 
         async def load() -> bytes:
             if viewer.signed_in:
@@ -84,7 +88,9 @@ class BugController(Controller):
                     page = await read(reader, None)
             else:
                 page = await database.read_preferring_replica(read)
-            return to_json(BugList(page.bugs, page.pagination(query), page.match or UNSET))  # type: ignore[arg-type]
+            return to_json(
+                BugList(page.bugs, page.pagination(query), page.match or UNSET, page.ranked or UNSET)  # type: ignore[arg-type]
+            )
 
         if viewer.signed_in:
             return raw_json_response(await load())

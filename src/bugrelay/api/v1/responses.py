@@ -120,12 +120,14 @@ class BugList(Struct):
 
     Attributes:
         bugs: The bugs of this page.
-        match: Beside a search: whether the bugs have all of its words, or some.
+        match: Beside a search: whether the first bug of the page has all of its words, or some.
+        ranked: True when no bug has all words of a search, and the total is that of the bugs with some of them.
     """
 
     bugs: list[BugItem]
     pagination: CursorPagination
     match: Literal["all", "some"] | UnsetType = UNSET
+    ranked: bool | UnsetType = UNSET
 
 
 class VoteResponse(Message):

@@ -7,6 +7,7 @@ compiled once and run by psycopg. The numbers behind that are in docs/adr/0003.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from inspect import Parameter, signature
 from itertools import starmap
 from typing import Any, Generic, Protocol, TypeVar, overload
@@ -107,3 +108,11 @@ class Reader(Protocol):
         """The first row, or None."""
         rows = await self.rows(query, values)
         return rows[0] if rows else None
+
+
+class SnapshotReader(Reader, Protocol):
+    """A reader that can hold on to one moment."""
+
+    def snapshot(self) -> AbstractAsyncContextManager[None]:
+        """Everything that is read in the block is of one moment."""
+        ...

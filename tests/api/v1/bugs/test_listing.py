@@ -283,7 +283,7 @@ async def test_a_search_without_a_word_that_ranks_has_no_page_of_some_of_its_wor
     client: httpx.AsyncClient, sql: psycopg.Connection[Any], search: str
 ) -> None:
     put_bugs(sql, 3, same_moment=True)
-    cursor = cursor_of("relevance, some", 2, [1, 1, "2026-01-01T00:00:00Z", str(uuid4())])
+    cursor = cursor_of("relevance, some", 2, ["2026-01-01T00:00:00Z", 1, str(uuid4())])
     answer = await client.get(BUGS, params={"search": search, "cursor": cursor})
     assert bad_fields(answer) == ["cursor"]
 

@@ -169,6 +169,7 @@ async def test_a_whole_sentence_finds_its_twin(client: httpx.AsyncClient) -> Non
     body = (await client.get(BUGS, params={"search": sentence})).json()
     assert body["match"] == "some"
     assert body["bugs"][0]["title"] == "Export to PDF hangs on large documents"
+    assert body["ranked"] is True
     assert "The window closes at once" not in [one["title"] for one in body["bugs"]]
     assert body["pagination"]["total"] == len(body["bugs"])
 

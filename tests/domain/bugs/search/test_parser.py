@@ -14,9 +14,12 @@ from bugrelay.domain.bugs.search.parser import (
     any_of,
     clauses_of,
     lexemes_of,
+    number_of,
     quoted,
+    required_phrases_of,
     stop_words_of,
     tsqueries,
+    words_of,
 )
 
 TYPED = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
@@ -66,6 +69,42 @@ def test_clauses_are_no_longer_than_pairs_of_all_characters(typed: str) -> None:
     assert sum(map(len, clauses_of(typed))) <= 6 * len(unicodedata.normalize("NFKC", typed))
 
 
+@pytest.mark.parametrize(
+    ("typed", "words", "number"),
+    [
+        ("", [], 0),
+        ("Lost, lost: sync", ["Lost,", "lost:", "sync"], 3),
+        ("crash crash crash", ["crash"], 1),
+        ("the app crashes -safari", ["the", "app", "crashes"], 3),
+        ('"lost sync" -"of drafts" draft', ["lost", "sync", "draft"], 3),
+        ("lost or sync", ["lost", "or", "sync"], 2),
+        ("std::vector<int> ... -", ["std::vector<int>", "...", "-"], 1),
+        ("登录失败", ["登录失败"], 2),
+        ("登录失败后", ["登录失败后"], 3),
+    ],
+)
+def test_words_are_counted_as_they_were_typed(typed: str, words: list[str], number: int) -> None:
+    assert words_of(typed) == words
+    assert number_of(words) == number
+
+
+@pytest.mark.parametrize(
+    ("typed", "required"),
+    [
+        ("lost sync std::vector", ""),
+        ('"lost sync" of drafts "fails."', '"lost sync" "fails"'),
+        ('-"lost sync" draft', ""),
+        ('"lost sync" or "draft fails" now', '"lost sync" or "draft fails"'),
+        ('"lost sync" or draft', ""),
+        ('"登录失败"', '"登录 录失 失败"'),
+        ('"" draft', ""),
+        ('"unfinished phrase', '"unfinished phrase"'),
+    ],
+)
+def test_phrases_in_quotes_are_required_unless_an_or_leads_past_them(typed: str, required: str) -> None:
+    assert required_phrases_of(typed) == required
+
+
 def test_stop_words_are_marked_once_each_in_lower_case() -> None:
     assert stop_words_of("The WHO, the who!") == ["=the", "=who"]
     assert stop_words_of("- !") == []
@@ -91,14 +130,12 @@ def test_lexemes_are_read_back_as_they_are_written(lexemes: list[str]) -> None:
     assert lexemes_of(any_of(lexemes)) == tuple(dict.fromkeys(lexemes))[:MAX_RANKED_WORDS]
 
 
-def test_each_word_has_a_tsquery_for_itself_each_field_and_each_tier() -> None:
+def test_each_word_has_a_tsquery_for_each_field_and_each_tier() -> None:
     assert tsqueries(SearchQuery("'lost' & 'it''s'", ("lost", "it's"))) == {
         "search": "'lost' & 'it''s'",
-        "word_0": "'lost'",
         "word_0_A": "'lost':A",
         "word_0_B": "'lost':B",
         "word_0_D": "'lost':D",
-        "word_1": "'it''s'",
         "word_1_A": "'it''s':A",
         "word_1_B": "'it''s':B",
         "word_1_D": "'it''s':D",

@@ -30,8 +30,7 @@ ONE_WORD = QuerySpec(order="relevance", searching=True, words=1)
 TWO_WORDS = QuerySpec(order="relevance", searching=True, words=2)
 ONLY_EXCLUDES = QuerySpec(order="relevance", searching=True)
 BY_DATE = QuerySpec(order="oldest", searching=True, words=2)
-PARTIAL = QuerySpec(order="relevance", searching=True, words=3, partial=True)
-PARTIAL_BY_VOTES = QuerySpec(order="popular", searching=True, words=3, partial=True)
+BY_VOTES = QuerySpec(order="popular", searching=True, words=3)
 
 WHOLE = [Plan()]
 INDEX_SCAN = [Plan(index_scan=True)]
@@ -51,9 +50,8 @@ NEWEST_FIRST = [
     [
         (LIST, 0, WHOLE),
         (LIST, VERY_MANY, WHOLE),
-        *((spec, FEW, WHOLE) for spec in (ONE_WORD, TWO_WORDS, ONLY_EXCLUDES, BY_DATE, PARTIAL)),
-        *((spec, MANY, INDEX_SCAN) for spec in (ONLY_EXCLUDES, BY_DATE, PARTIAL_BY_VOTES)),
-        (PARTIAL, VERY_MANY, WHOLE),
+        *((spec, FEW, WHOLE) for spec in (ONE_WORD, TWO_WORDS, ONLY_EXCLUDES, BY_DATE)),
+        *((spec, MANY, INDEX_SCAN) for spec in (ONLY_EXCLUDES, BY_DATE, BY_VOTES)),
         (ONE_WORD, MANY, TIER_BY_TIER),
         (ONE_WORD, MAX_WHOLE_TIER, TIER_BY_TIER),
         (ONE_WORD, VERY_MANY, NEWEST_FIRST),
@@ -197,14 +195,6 @@ def test_a_list_is_read_back_from_the_key_of_its_total(spec: QuerySpec, values: 
     assert BoundQuery.of_total_key(wanted.total_key) == wanted
 
 
-def test_the_total_of_a_partial_match_depends_on_its_words() -> None:
-    values = {"search": "'a' | 'b'", "at_least": 1, "word_0": "'a'", "word_1": "'b'", "word_0_A": "'a':A"}
-    spec = QuerySpec(order="relevance", searching=True, words=2, partial=True)
-    assert BoundQuery(spec, values).total_key == (
-        '[[],true,{"at_least":1,"search":"\'a\' | \'b\'","word_0":"\'a\'","word_1":"\'b\'"}]'
-    )
-
-
 @pytest.mark.parametrize(
     ("spec", "keys"),
     [
@@ -213,8 +203,7 @@ def test_the_total_of_a_partial_match_depends_on_its_words() -> None:
         (QuerySpec(order="trending"), ("recent_vote_count", "vote_count", "created_at", "id")),
         (ONE_WORD, ("score", "created_at", "id")),
         (ONLY_EXCLUDES, ("created_at", "id")),
-        (PARTIAL, ("matched_words", "score", "created_at", "id")),
-        (PARTIAL_BY_VOTES, ("vote_count", "created_at", "id")),
+        (BY_VOTES, ("vote_count", "created_at", "id")),
     ],
 )
 def test_each_order_has_its_keys(spec: QuerySpec, keys: tuple[str, ...]) -> None:

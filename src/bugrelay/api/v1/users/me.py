@@ -68,7 +68,8 @@ class MyController(Controller):
     ) -> Response[BugList]:
         """List what I reported, newest first."""
         wanted = BugQuery(page=query.page, limit=query.limit, cursor=query.cursor, reporter_id=viewer.user_id)
-        found = await list_bugs(request.platform.database, request.platform.counts, wanted)
+        async with request.platform.database.reading() as reader:
+            found = await list_bugs(reader, request.platform.counts, wanted)
         return json_response(BugList(found.bugs, found.pagination(wanted)))
 
     @get("/users/me/votes")

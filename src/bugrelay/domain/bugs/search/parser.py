@@ -44,29 +44,37 @@ class SearchQuery:
     Attributes:
         all_words: tsquery that a bug must match; None when nothing can match.
         lexemes: The words that rank, each once, in the order typed; none of those that are excluded.
-        excluded: tsquery of what was typed with a minus; empty when nothing was.
+        required: tsquery that a bug must match although it has not all words: the phrases in quotes, and nothing that
+            was typed with a minus; empty when there is neither.
+        text: What was typed, without syntax and without what is excluded.
+        words: How many different words that is, stop words included.
     """
 
     all_words: str | None
     lexemes: tuple[str, ...]
-    excluded: str = ""
+    required: str = ""
+    text: str = ""
+    words: int = 0
 
 
 class _Parsed(Row):
-    """tsqueries as text: of all that was typed, of what must be there, and of what must not."""
+    """tsqueries as text: of all that was typed, of what is not excluded, of what is, and of the phrases in quotes."""
 
     typed: str
     positive: str
     excluded: str
+    phrases: str
 
 
 _typed = func.websearch_to_tsquery("bugrelay", bindparam("typed"))
-_excluded = func.websearch_to_tsquery("bugrelay", bindparam("excluded"))
 _PARSE = Query(
     select(
         cast(_typed, Text).label("typed"),
         func.querytree(_typed).label("positive"),
-        cast(_excluded, Text).label("excluded"),
+        *(
+            cast(func.websearch_to_tsquery("bugrelay", bindparam(part)), Text).label(part)
+            for part in ("excluded", "phrases")
+        ),
     ),
     _Parsed,
 )
@@ -86,11 +94,19 @@ async def parse_search(reader: Reader, typed: str) -> SearchQuery:
 
 async def _parse(reader: Reader, typed: str) -> SearchQuery:
     clauses = clauses_of(typed)
-    excluding = [clause for clause in clauses if clause.startswith("-")]
-    (parsed,) = await reader.rows(_PARSE, {"typed": " ".join(clauses), "excluded": " ".join(excluding)})
+    values = {
+        "typed": " ".join(clauses),
+        "excluded": " ".join(clause for clause in clauses if clause.startswith("-")),
+        "phrases": required_phrases_of(typed),
+    }
+    (parsed,) = await reader.rows(_PARSE, values)
     if not parsed.typed:
         return SearchQuery(" & ".join(map(quoted, stop_words_of(typed))) or None, ())
-    return SearchQuery(parsed.typed, lexemes_of(parsed.positive), parsed.excluded)
+    required = [f"({part})" for part in (parsed.excluded, parsed.phrases) if part]
+    words = words_of(typed)
+    return SearchQuery(
+        parsed.typed, lexemes_of(parsed.positive), " & ".join(required), " ".join(words), number_of(words)
+    )
 
 
 def clauses_of(typed: str) -> list[str]:
@@ -110,6 +126,30 @@ def clauses_of(typed: str) -> list[str]:
         else:
             since_or |= dict.fromkeys(minus + part for part in _phrases(phrase if word is None else word))
     return [*clauses, *since_or]
+
+
+def words_of(typed: str) -> list[str]:
+    """What was typed as it was typed, each word once; quotes count for nothing, and what is excluded is left out."""
+    found = (phrase or word for minus, phrase, word in _CLAUSE.findall(typed) if not minus)
+    return list(dict.fromkeys(word for text in found for word in text.split()))
+
+
+def number_of(words: Iterable[str]) -> int:
+    """How many words somebody has typed: of a script without spaces two characters are taken for one."""
+    return sum(
+        -(-len(_RUN.findall(word)) // 2) or bool(_phrases(word)) for word in words if word.lower() != "or"
+    )
+
+
+def required_phrases_of(typed: str) -> str:
+    """What `websearch_to_tsquery` is given for the phrases in quotes; of the branches of an `or` each must have one."""
+    branches: list[list[str]] = [[]]
+    for minus, phrase, word in _CLAUSE.findall(unicodedata.normalize("NFKC", typed)):
+        if word.lower() == "or" and not minus:
+            branches.append([])
+        elif phrase and not minus:
+            branches[-1] += _phrases(phrase)
+    return " or ".join(" ".join(dict.fromkeys(branch)) for branch in branches) if all(branches) else ""
 
 
 def _phrases(text: str) -> list[str]:
@@ -138,14 +178,13 @@ def lexemes_of(tsquery: str) -> tuple[str, ...]:
 
 
 def tsqueries(search: SearchQuery) -> dict[str, str | None]:
-    """What statements.py compares documents with, by parameter: all of it, each word and its fields, each tier.
+    """What statements.py compares documents with, by parameter: all of it, each word by its fields, each tier.
 
     A document has a word that is in a tier a second time, under `^` and the tier's number. No text can forge that:
     PostgreSQL's parser drops `^`.
     """
     values = {"search": search.all_words}
     for i, lexeme in enumerate(search.lexemes):
-        values[f"word_{i}"] = quoted(lexeme)
         values |= {f"word_{i}_{label}": f"{quoted(lexeme)}:{label}" for label in WEIGHTS}
     for tier in TIERS:
         in_tier = any_of(f"^{tier}{lexeme}" for lexeme in search.lexemes)

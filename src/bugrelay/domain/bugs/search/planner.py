@@ -31,7 +31,6 @@ _KEYS = {
     "trending": ("recent_vote_count", "vote_count", "created_at", "id"),
 }
 KEY_TYPES: Mapping[str, type] = {
-    "matched_words": int,
     "score": int,
     "recent_vote_count": int,
     "vote_count": int,
@@ -49,19 +48,17 @@ class QuerySpec:
         order: By which the list is sorted.
         searching: Whether documents must match `:search`.
         words: How many words rank.
-        partial: Documents must have at least `:at_least` of the words, and those with more come first.
     """
 
     filters: tuple[str, ...] = ()
     order: str = "recent"
     searching: bool = False
     words: int = 0
-    partial: bool = False
 
     @property
     def counted(self) -> QuerySpec:
         """The part that the total depends on: the same for every order."""
-        return replace(self, order="", words=self.words if self.partial else 0)
+        return replace(self, order="", words=0)
 
     @property
     def is_ranked(self) -> bool:
@@ -73,9 +70,7 @@ class QuerySpec:
         """What the list is ordered by, all in one direction, so that a page may begin after any row. The id is last."""
         if not self.is_ranked:
             return _KEYS["recent" if self.order == "relevance" else self.order]
-        return (
-            ("matched_words", "score", "created_at", "id") if self.partial else ("score", "created_at", "id")
-        )
+        return ("score", "created_at", "id")
 
 
 @dataclass(frozen=True)
@@ -94,17 +89,14 @@ class BoundQuery:
 
     @cached_property
     def total_key(self) -> str:
-        """All that the total depends on, as JSON."""
-        spec = self.spec.counted
-        names = [*spec.filters, *(["search"] if spec.searching else [])]
-        if spec.partial:
-            names += ["at_least", *(f"word_{i}" for i in range(spec.words))]
+        """All that the total depends on, as JSON. `false` is there because the keys of a former release had a flag."""
+        names = [*self.spec.filters, *(["search"] if self.spec.searching else [])]
         values = {name: self.values[name] for name in names}
-        return msgspec.json.encode([spec.filters, spec.partial, values], order="sorted").decode()
+        return msgspec.json.encode([self.spec.filters, False, values], order="sorted").decode()
 
     @classmethod
     def of_total_key(cls, key: str) -> BoundQuery:
-        """What to count for a key; of searches those that documents match in full."""
+        """What to count for a key."""
         filters, _, values = msgspec.json.decode(key)
         return cls(QuerySpec(tuple(filters), order="", searching="search" in values), values)
 
@@ -152,8 +144,6 @@ def plans(spec: QuerySpec, *, total: int, keyset: bool = False) -> list[Plan]:
         return [whole]
     if not spec.is_ranked:
         return [replace(whole, index_scan=True)]
-    if spec.partial:
-        return [whole]
     return [*_tiers(spec, total, whole), whole]
 
 

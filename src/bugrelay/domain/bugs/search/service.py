@@ -6,14 +6,14 @@ What was typed is parsed (parser.py) and bound to a query spec; the total (total
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from bugrelay.domain.bugs.repository import listed_bugs
 from bugrelay.domain.bugs.schemas import BugItem, BugQuery
 from bugrelay.domain.bugs.search.parser import parse_search, tsqueries
-from bugrelay.domain.bugs.search.partial_match import partial_match
 from bugrelay.domain.bugs.search.planner import (
     KEY_TYPES,
     BoundQuery,
@@ -23,21 +23,22 @@ from bugrelay.domain.bugs.search.planner import (
     is_deep,
     plans,
 )
+from bugrelay.domain.bugs.search.some_words import Position, SomeWords, follow, position_of
 from bugrelay.domain.bugs.search.statements import (
     APPLICATION_IDS,
     BOUNDS,
     COMPANY_IDS,
     KeyRow,
+    keys_query,
 )
 from bugrelay.domain.bugs.search.totals import Totals
+from bugrelay.domain.bugs.similar.finder import Ranked
 from bugrelay.errors import ValidationFailed
 from bugrelay.infra.db.like import contains
-from bugrelay.infra.db.query import Query, Reader
+from bugrelay.infra.db.query import Query, Reader, SnapshotReader
 from bugrelay.infra.incremental_counts import IncrementalCounts
 from bugrelay.infra.pagination import CursorPagination, decoded_cursor, encoded_cursor
 from bugrelay.infra.text.names import name_key
-
-PARTIAL = ", some"  # ends the order's name in a cursor of bugs with some of the words
 
 
 @dataclass(frozen=True)
@@ -46,53 +47,126 @@ class BugPage:
 
     Attributes:
         bugs: In the list's order.
-        total: Of the list, exact.
-        match: "all" or "some" of the words; None without a search.
+        total: Of the list, exact. Of a search those with all words or, where no bug has them, those with some.
+        match: "all" or "some" of the words, by the first bug of the page; None without a search.
+        ranked: Whether the total is that of the bugs with some of the words.
         next_cursor: Leads to the next page; None on the last.
     """
 
     bugs: list[BugItem]
     total: int
     match: str | None
+    ranked: bool = False
     next_cursor: str | None = None
 
     def pagination(self, query: BugQuery) -> CursorPagination:
+        """Behind the pages that are counted those of bugs with some of the words may follow."""
         number = query.page_number
         pages = -(-self.total // query.limit)
-        more = self.next_cursor is not None if query.cursor is not None else number < pages
+        more = self.next_cursor is not None or (query.cursor is None and number < pages)
         return CursorPagination(number, query.limit, self.total, pages, more, number > 1, self.next_cursor)
 
 
+class _Keys(NamedTuple):
+    """A page before its bugs are read: their ids, the total, and whether more of them follow."""
+
+    ids: list[str]
+    total: int
+    next_cursor: str | None
+
+
 async def list_bugs(
-    reader: Reader, counts: IncrementalCounts, query: BugQuery, *, primary: Reader | None = None
+    reader: SnapshotReader,
+    counts: IncrementalCounts,
+    query: BugQuery,
+    *,
+    some_words: SomeWords | None = None,
+    primary: Reader | None = None,
 ) -> BugPage:
-    """A page of visible bugs. A search that no bug matches in full gives those with most of its words.
+    """A page of visible bugs. Behind those with all words of a search, those with some are shown.
 
     Args:
         reader: Where bugs are read.
         counts: Of this process.
         query: What is asked for.
+        some_words: How bugs with some of the words are found; without it there are none.
         primary: Where totals are read when `reader` is a replica.
 
     Raises:
-        ValidationFailed: A cursor of another list.
+        ValidationFailed: A cursor of another list, or beside a page.
     """
+    if query.cursor is not None and query.page > 1:
+        raise ValidationFailed.of("cursor", "leads to a page of its own: leave out page")
     totals = Totals(counts, primary or reader)
+    wanted = await _bound(reader, query)
+    if wanted is None:
+        return BugPage([], 0, "all")
+    position = position_of(query.cursor) if some_words and wanted.spec.is_ranked else None
+    if position is None:
+        found = await _keys(reader, totals, query, wanted)
+    else:
+        found = _Keys([], await totals.read(wanted), None)
+    goes_on = position or follow(wanted, hits=found.total)
+    if some_words is None or found.next_cursor or not goes_on:
+        bugs = await listed_bugs(reader, found.ids)
+        return BugPage(
+            bugs, found.total, "all" if wanted.spec.searching else None, next_cursor=found.next_cursor
+        )
+    return await _with_some_words(reader, some_words, query, wanted, found=found, position=position)
+
+
+async def _bound(reader: Reader, query: BugQuery) -> BoundQuery | None:
+    """The query with its values; None for a search that nothing can match."""
     filters = await _filters(reader, query)
-    wanted = BoundQuery(QuerySpec(tuple(filters), query.order), filters)
+    spec = QuerySpec(tuple(filters), query.order)
     if query.search is None:
-        return await _page(reader, totals, query, wanted)
+        return BoundQuery(spec, filters)
     search = await parse_search(reader, query.search)
     if search.all_words is None:
-        return BugPage([], 0, "all")
-    spec = replace(wanted.spec, searching=True, words=len(search.lexemes))
-    wanted = BoundQuery(spec, {**filters, **tsqueries(search)}, search)
-    if not (search.lexemes and _is_partial(query)):
-        page = await _page(reader, totals, query, wanted)
-        if page.total or query.cursor is not None or len(search.lexemes) <= 1:
-            return page
-    partial = await partial_match(reader, wanted, search)
-    return await _page(reader, totals, query, partial) if partial else BugPage([], 0, "some")
+        return None
+    spec = replace(spec, searching=True, words=len(search.lexemes))
+    return BoundQuery(spec, {**filters, **tsqueries(search)}, search)
+
+
+async def _with_some_words(
+    reader: SnapshotReader,
+    some_words: SomeWords,
+    query: BugQuery,
+    wanted: BoundQuery,
+    *,
+    found: _Keys,
+    position: Position | None,
+) -> BugPage:
+    """A page whose rest, or all of it, are bugs with some of the words."""
+    begin = position or Position(some_words.at or datetime.now(UTC))
+    ranked = await some_words.ranked(reader, wanted, hits=found.total, at=begin.at)
+    if wanted.spec.is_ranked:
+        shown = _next_ranked(query, ranked, begin, found=found)
+    else:
+        shown = await _sorted(reader, query, wanted.spec.order, ranked)
+    bugs = await listed_bugs(reader, [*found.ids, *shown.ids])
+    match = "some" if shown.ids and not found.ids else "all"
+    total, is_ranked = (found.total, False) if found.total else (len(ranked), bool(ranked))
+    return BugPage(bugs, total, match, ranked=is_ranked, next_cursor=shown.next_cursor)
+
+
+def _next_ranked(query: BugQuery, ranked: Sequence[Ranked], begin: Position, *, found: _Keys) -> _Keys:
+    """Those that fill the page."""
+    first = begin.first(ranked) + (max(0, query.offset - found.total) if query.cursor is None else 0)
+    last = first + query.limit - len(found.ids)
+    more = last < len(ranked)
+    cursor = begin.cursor(query.page_number + 1, found=ranked, place=last) if more else None
+    return _Keys([one.bug_id for one in ranked[first:last]], len(ranked), cursor)
+
+
+async def _sorted(reader: Reader, query: BugQuery, order: str, ranked: Sequence[Ranked]) -> _Keys:
+    """A page of them in an order that is not that of the ranking."""
+    spec = QuerySpec(("bug_ids",), order)
+    ids = ",".join(one.bug_id for one in ranked)
+    plan = Plan(keyset=query.cursor is not None)
+    values = {"bug_ids": f"{{{ids}}}", **_position(query, spec)}
+    rows = await reader.rows(keys_query(spec, plan), values)
+    return _shown(query, spec, rows, total=len(ranked))
 
 
 async def _filters(reader: Reader, query: BugQuery) -> dict[str, Any]:
@@ -117,8 +191,8 @@ async def _ids(reader: Reader, query: Query[str], part: str) -> str:
     return ids
 
 
-async def _page(reader: Reader, totals: Totals, query: BugQuery, wanted: BoundQuery) -> BugPage:
-    """Total and keys by one statement, then what is shown of these bugs by another, whose plan is always the same."""
+async def _keys(reader: Reader, totals: Totals, query: BugQuery, wanted: BoundQuery) -> _Keys:
+    """Total and keys by one statement; what is shown is read by another, whose plan is always the same."""
     spec, limit = wanted.spec, query.limit
     values = {**wanted.values, **_position(query, spec)}
     known = totals.known(wanted)
@@ -129,13 +203,17 @@ async def _page(reader: Reader, totals: Totals, query: BugQuery, wanted: BoundQu
         tried, values = await _deep_offset(reader, totals, tried, values, total=known or 0)
     for plan in tried:
         total, rows = await totals.read_with_page(reader, wanted, plan=plan, values=values)
-        more = len(rows) > limit
-        next_score = rows[limit].score if more else None
+        next_score = rows[limit].score if len(rows) > limit else None
         if total <= query.offset or plan.is_settled(spec, next_score=next_score):
             break
-    bugs = await listed_bugs(reader, [row.id for row in rows[:limit] if row.id])
-    cursor = _cursor(query, spec, rows[limit - 1]) if more else None
-    return BugPage(bugs, total, _match(spec), cursor)
+    return _shown(query, spec, rows, total=total)
+
+
+def _shown(query: BugQuery, spec: QuerySpec, rows: Sequence[KeyRow], *, total: int) -> _Keys:
+    """Of the rows that were read the last only tells that there are more."""
+    more = len(rows) > query.limit
+    cursor = _cursor(query, spec, rows[query.limit - 1]) if more else None
+    return _Keys([row.id for row in rows[: query.limit] if row.id], total, cursor)
 
 
 async def _deep_offset(
@@ -156,12 +234,6 @@ async def _deep_offset(
     return [Plan(deep_offset=True)], {**values, "since": since, "offset": offset - newer}
 
 
-def _match(spec: QuerySpec) -> str | None:
-    if not spec.searching:
-        return None
-    return "some" if spec.partial else "all"
-
-
 # --- where a page begins --------------------------------------------------------------------------------------------
 
 
@@ -169,30 +241,18 @@ def _position(query: BugQuery, spec: QuerySpec) -> dict[str, Any]:
     """Offset or keyset, and the limit: one row more than is shown tells whether there are more.
 
     Raises:
-        ValidationFailed: The cursor is of a list in another order, or stands beside a page.
+        ValidationFailed: The cursor is of a list in another order.
     """
     position = {"limit": query.limit + 1, "offset": query.offset}
-    return position if query.cursor is None else {**position, **_keyset(query, query.cursor, spec)}
+    return position if query.cursor is None else {**position, **_keyset(query.cursor, spec)}
 
 
-def _keyset(query: BugQuery, cursor: str, spec: QuerySpec) -> Mapping[str, Any]:
+def _keyset(cursor: str, spec: QuerySpec) -> Mapping[str, Any]:
     """The keys of the row that the page begins after, by parameter."""
-    if query.page > 1:
-        raise ValidationFailed.of("cursor", "leads to a page of its own: leave out page")
-    keys = decoded_cursor(cursor).keys_of(_list_name(spec), [KEY_TYPES[name] for name in spec.keys])
+    keys = decoded_cursor(cursor).keys_of(spec.order, [KEY_TYPES[name] for name in spec.keys])
     return {f"after_{name}": key for name, key in zip(spec.keys, keys, strict=True)}
 
 
 def _cursor(query: BugQuery, spec: QuerySpec, row: KeyRow) -> str:
     """Leads to the page that begins after this row."""
-    return encoded_cursor(_list_name(spec), query.page_number + 1, [getattr(row, name) for name in spec.keys])
-
-
-def _list_name(spec: QuerySpec) -> str:
-    """What a cursor belongs to: lists whose keys mean the same."""
-    return spec.order + PARTIAL if spec.partial else spec.order
-
-
-def _is_partial(query: BugQuery) -> bool:
-    """Whether a cursor leads on among bugs with some of the words."""
-    return query.cursor is not None and decoded_cursor(query.cursor).order.endswith(PARTIAL)
+    return encoded_cursor(spec.order, query.page_number + 1, [getattr(row, name) for name in spec.keys])

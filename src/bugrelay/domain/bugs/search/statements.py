@@ -22,6 +22,7 @@ from sqlalchemy import (
     Subquery,
     Text,
     Uuid,
+    any_,
     bindparam,
     cast,
     func,
@@ -41,19 +42,20 @@ from sqlalchemy.types import UserDefinedType
 from bugrelay.domain.bugs.models import Bug, BugSearch, bug_search_changes
 from bugrelay.domain.bugs.search.planner import Plan, QuerySpec
 from bugrelay.domain.bugs.search.ranking import BEST_OUTSIDE, TIERS, WEIGHTS
+from bugrelay.domain.bugs.similar.models import SimilarDocument
 from bugrelay.domain.bugs.visibility import LISTED
 from bugrelay.domain.companies.models import Application, Company
 from bugrelay.infra.db.query import Query, Row
 from bugrelay.infra.incremental_counts import Counted
 
 NEWEST_MONTHS = 3
+MAX_NUMBERS = 300
 CACHED_STATEMENTS = 512
 
 
 class KeyRow(Row):
     """A bug of a page by the keys of its order; those of other orders are None, and all of them on an empty page."""
 
-    matched_words: int | None
     score: int | None
     recent_vote_count: int | None
     vote_count: int | None
@@ -188,8 +190,6 @@ def _by_documents(spec: QuerySpec, plan: Plan) -> _Found:
     }
     if spec.is_ranked:
         columns["score"] = _score(_documents.c.document, spec.words)
-    if spec.is_ranked and spec.partial:
-        columns["matched_words"] = _matched_words(_documents.c.document, spec.words)
     return _Found(_documents, conditions, columns)
 
 
@@ -235,7 +235,7 @@ _BY_COLUMN = {
     "company_id": "assigned_company_id",
     "reporter_id": "reporter_id",
 }
-_BY_IDS = {"application_ids": "application_id", "company_ids": "assigned_company_id"}
+_BY_IDS = {"application_ids": "application_id", "company_ids": "assigned_company_id", "bug_ids": "id"}
 
 
 def _conditions(columns: Any, spec: QuerySpec, *, index_scan: bool = False) -> list[ColumnElement[bool]]:
@@ -245,9 +245,6 @@ def _conditions(columns: Any, spec: QuerySpec, *, index_scan: bool = False) -> l
         matches = document_matches(columns.document, "search")
         # IS TRUE keeps the planner from the search index: this list is in the order of another.
         conditions.append(matches.is_(true()) if index_scan else matches)
-    if spec.partial:
-        matched_words = _matched_words(columns.document, spec.words)
-        conditions.append(matched_words >= bindparam("at_least", type_=Integer))
     return conditions
 
 
@@ -279,10 +276,6 @@ def _score(document: Any, words: int) -> ColumnElement[int]:
             for label, weight in WEIGHTS.items()
         }
     )
-
-
-def _matched_words(document: Any, words: int) -> ColumnElement[int]:
-    return _sum({f"word_{i}": f"CAST({document} @@ :word_{i} AS INTEGER)" for i in range(words)})
 
 
 def _sum(terms: Mapping[str, str]) -> ColumnElement[int]:
@@ -357,27 +350,38 @@ BOUNDS = Query(
 )
 
 
-class WordHits(Row):
-    """About how many documents have a word."""
-
-    word: str
-    hits: float
-
-
-# As the planner estimates it; no row for a word that is not among the commonest.
-WORD_HITS = Query(
-    text(
-        "SELECT e.word, e.share * greatest(c.reltuples, 0) AS hits"
-        " FROM pg_class c JOIN pg_stats s ON s.schemaname = 'public' AND s.tablename = c.relname,"
-        " unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) AS e(word, share)"
-        " WHERE c.oid = 'bug_search'::regclass AND s.attname = 'document' AND e.word = ANY(:words)"
-    ).bindparams(bindparam("words", type_=ARRAY(Text))),
-    WordHits,
-)
+# --- bugs with some of the words --------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
-def most_words_query(spec: QuerySpec) -> Query[int]:
-    """The most words of the search that one bug has; NULL when no bug matches."""
-    most = func.max(_matched_words(_documents.c.document, spec.words))
-    return Query(select(most).select_from(_documents).where(*_conditions(_documents.c, spec)), int)
+def all_words_query(spec: QuerySpec) -> Query[str]:
+    """The ids of the bugs with all words, up to `:limit`."""
+    ids = select(cast(_documents.c.bug_id, Text)).where(*_conditions(_documents.c, spec))
+    return Query(ids.limit(bindparam("limit", type_=Integer)), str)
+
+
+@lru_cache(maxsize=CACHED_STATEMENTS)
+def listed_query(filters: tuple[str, ...], *, required: bool) -> Query[str]:
+    """Which of the bugs in `:ids` pass the filters and, if so asked, match the tsquery `:required`."""
+    conditions = [_filter(_documents.c, name) for name in filters]
+    if required:
+        conditions.append(document_matches(_documents.c.document, "required"))
+    among = _documents.c.bug_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
+    return Query(select(cast(_documents.c.bug_id, Text)).where(among, *conditions), str)
+
+
+@lru_cache(maxsize=CACHED_STATEMENTS)
+def numbers_query(filters: tuple[str, ...]) -> Query[int]:
+    """The documents, in the index of similar bugs, of the newest bugs that pass the filters and match `:rarest`."""
+    newest = (
+        select(_documents.c.bug_id)
+        .where(
+            document_matches(_documents.c.document, "rarest"),
+            *(_filter(_documents.c, name) for name in filters),
+        )
+        .order_by(_documents.c.created_at.desc())
+        .limit(MAX_NUMBERS)
+        .subquery("newest")
+    )
+    indexed = SimilarDocument.__table__
+    return Query(select(indexed.c.no).join(newest, newest.c.bug_id == indexed.c.bug_id), int)

@@ -102,8 +102,6 @@ class Totals:
 
 def expected_hits(common: Common, wanted: BoundQuery) -> float:
     """About how many bugs a list has, at most. A value that the statistics do not name is rare."""
-    if wanted.spec.partial:
-        return 0.0
     hits = [common.rows, *(_filter_hits(common, name, wanted.values[name]) for name in wanted.spec.filters)]
     search = wanted.search
     if search is not None and search.lexemes:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import log1p
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import structs
 
@@ -20,13 +20,14 @@ from bugrelay.domain.bugs.similar import statements
 from bugrelay.domain.bugs.similar.query import RANKING, Question, Ranking, Term, Totals, weighed
 from bugrelay.domain.bugs.similar.scoring import best_documents
 from bugrelay.domain.bugs.similar.statements import Block, Candidate, PendingText
-from bugrelay.infra.db.query import Reader
+from bugrelay.infra.db.query import Query, Reader, Values
 from bugrelay.infra.threads import BoundedThreads
 
 MAX_CANDIDATES = 300  # the best by text and age, which are ranked again
 MAX_PENDING = 128  # bugs that are scored one by one; of a longer queue, the likeliest
 NEWEST_PENDING = 32
-RAREST_WORDS = 8  # at most, by which a longer queue is searched
+RAREST_WORDS = 8  # at most, by which a longer queue is searched, or what a filter leaves
+MAX_FILTERED = 5000  # bugs that have one of the rarest words, about, when a filter is applied to them
 MAX_TITLE_BYTES, MAX_DESCRIPTION_BYTES = (
     765,
     5000,
@@ -61,6 +62,47 @@ class Match:
     title_similarity: float
 
 
+@dataclass(frozen=True)
+class Filter:
+    """A list within which is looked: its bugs may be too few to be among the best of the whole board.
+
+    Attributes:
+        numbers: SELECT of documents that have one of the words in the tsquery `:rarest`, and that the list holds.
+        values: Of its other parameters.
+    """
+
+    numbers: Query[int]
+    values: Values
+
+
+class Ranked(NamedTuple):
+    """A bug by its rank."""
+
+    score: float
+    bug_id: str
+
+
+async def find_ranked(
+    reader: Reader,
+    threads: BoundedThreads,
+    question: Question,
+    *,
+    within: Filter | None,
+    ranking: Ranking = RANKING,
+) -> list[Ranked]:
+    """The bugs that the ranking knows best, best first, one of each family; none that is not visible to everybody.
+
+    Args:
+        reader: Of one snapshot.
+        threads: Where sums are done.
+        question: What was typed.
+        within: Looks for more bugs of this list; those of others are not left out.
+        ranking: The weights.
+    """
+    ranked = await _Finder(reader, threads, question, ranking).ranked(within)
+    return [Ranked(score, candidate.shown_id) for score, candidate in ranked.families()] if ranked else []
+
+
 async def find_matches(
     reader: Reader, threads: BoundedThreads, question: Question, *, limit: int, ranking: Ranking = RANKING
 ) -> list[Match]:
@@ -90,6 +132,11 @@ class _Finder:
         self._ranking = ranking
 
     async def matches(self, limit: int) -> list[Match]:
+        ranked = await self.ranked(None)
+        return await self._explained(ranked.families()[:limit], ranked) if ranked else []
+
+    async def ranked(self, within: Filter | None) -> _Ranked | None:
+        """The candidates with all that ranks them; None when nothing of the question is known."""
         (totals,) = await self._reader.rows(statements.TOTALS, {"most": MAX_PENDING})
         terms = await self._terms()
         documents = float(totals.documents + totals.pending)
@@ -97,12 +144,11 @@ class _Finder:
             documents, terms = await self._estimated(terms, documents)
         weights = weighed(terms, documents, self._ranking)
         if not weights:
-            return []
-        texts = await self._indexed(weights)
+            return None
+        texts = await self._indexed(weights, within)
         pending = await self._pending(weights, terms, totals)
-        ranked = _Ranked(self._question, self._ranking, terms, weights, texts, pending)
-        best = ranked.best(await self._candidates(texts, pending), limit)
-        return await self._explained(best, ranked, weights)
+        candidates = await self._candidates(texts, pending)
+        return _Ranked(self._question, self._ranking, terms, weights, texts, pending, candidates)
 
     async def _terms(self) -> Sequence[Term]:
         values = {"title": self._question.title, "description": self._question.description}
@@ -118,11 +164,15 @@ class _Finder:
             for term in terms
         ]
 
-    async def _indexed(self, weights: Mapping[Term, float]) -> dict[int, float]:
+    async def _indexed(self, weights: Mapping[Term, float], within: Filter | None) -> dict[int, float]:
         """The best documents of the index, with the scores of their texts."""
         by_id = {term.id: weight for term, weight in weights.items() if term.id is not None}
+        wanted: Sequence[int] = ()
+        if within is not None:
+            rarest = _any_of_the_rarest(weights, most=MAX_FILTERED)
+            wanted = await self._reader.rows(within.numbers, {**within.values, "rarest": rarest})
         blocks = await self._reader.rows(statements.BLOCKS, {"words": list(by_id)})
-        return await self._threads.run(_best_documents, blocks, by_id, self._question, self._ranking)
+        return await self._threads.run(_best_documents, blocks, by_id, self._question, self._ranking, wanted)
 
     async def _pending(
         self, weights: Mapping[Term, float], terms: Sequence[Term], totals: Totals
@@ -141,7 +191,7 @@ class _Finder:
         query = statements.PENDING
         if totals.pending > MAX_PENDING:
             query = statements.LIKELY_PENDING
-            values |= {"newest": NEWEST_PENDING, "rarest": _any_of_the_rarest(weights)}
+            values |= {"newest": NEWEST_PENDING, "rarest": _any_of_the_rarest(weights, most=MAX_PENDING)}
         return {row.bug_id: row for row in await self._reader.rows(query, values)}
 
     async def _candidates(
@@ -155,9 +205,7 @@ class _Finder:
         }
         return await self._reader.rows(statements.CANDIDATES, values)
 
-    async def _explained(
-        self, best: Sequence[tuple[float, Candidate]], ranked: _Ranked, weights: Mapping[Term, float]
-    ) -> list[Match]:
+    async def _explained(self, best: Sequence[tuple[float, Candidate]], ranked: _Ranked) -> list[Match]:
         numbers = [candidate.number for _, candidate in best if candidate.number is not None]
         rows = await self._reader.rows(statements.WORDS, {"numbers": numbers})
         indexed = {row.no: set(row.words) for row in rows}
@@ -170,7 +218,7 @@ class _Finder:
                 score=score,
                 words=tuple(
                     dict.fromkeys(
-                        typed.of(term.word) for term in weights if ranked.has(candidate, term, indexed)
+                        typed.of(term.word) for term in ranked.weights if ranked.has(candidate, term, indexed)
                     )
                 ),
                 same_application=ranked.same_application(candidate),
@@ -186,7 +234,11 @@ def _beginning(typed: str, most_bytes: int) -> str:
 
 
 def _best_documents(
-    blocks: Sequence[Block], weights: Mapping[int, float], question: Question, ranking: Ranking
+    blocks: Sequence[Block],
+    weights: Mapping[int, float],
+    question: Question,
+    ranking: Ranking,
+    wanted: Sequence[int],
 ) -> dict[int, float]:
     """The arithmetic, in a thread."""
     return best_documents(
@@ -196,12 +248,13 @@ def _best_documents(
         day=(question.at - _EPOCH).days,
         last_day=(question.until - _EPOCH).days,
         limit=MAX_CANDIDATES,
+        wanted=wanted,
     )
 
 
 @dataclass(frozen=True)
 class _Ranked:
-    """What the second ranking knows beside the candidates."""
+    """The candidates, and what the second ranking knows beside them."""
 
     question: Question
     ranking: Ranking
@@ -209,18 +262,19 @@ class _Ranked:
     weights: Mapping[Term, float]
     texts: Mapping[int, float]
     pending: Mapping[str, PendingText]
+    candidates: Sequence[Candidate]
 
-    def best(self, candidates: Sequence[Candidate], limit: int) -> list[tuple[float, Candidate]]:
+    def families(self) -> list[tuple[float, Candidate]]:
         """The best of each family, best first; without the family of the question itself."""
         known = {term.id for term in self.terms}
         by_word = {term.word: weight for term, weight in self.weights.items()}
-        scored = [(self._score(candidate, known, by_word), candidate) for candidate in candidates]
+        scored = [(self._score(candidate, known, by_word), candidate) for candidate in self.candidates]
         scored.sort(key=lambda pair: (-pair[0], pair[1].bug_id))
         families: dict[str, tuple[float, Candidate]] = {}
         for score, candidate in scored:
             families.setdefault(candidate.shown_id, (score, candidate))
         families.pop(str(self.question.bug_id), None)
-        return list(families.values())[:limit]
+        return list(families.values())
 
     def _score(self, candidate: Candidate, known: set[int | None], by_word: Mapping[str, float]) -> float:
         text, cover = self._text_and_cover(candidate, known, by_word)
@@ -267,11 +321,11 @@ class _TypedWords:
         return next((word for start in beginnings for word in self._words if word.startswith(start)), stem)
 
 
-def _any_of_the_rarest(weights: Mapping[Term, float]) -> str:
-    """tsquery of the rarest words, while few bugs have them; at least of one."""
+def _any_of_the_rarest(weights: Mapping[Term, float], *, most: int) -> str:
+    """tsquery of the rarest words, while no more bugs have them than that; at least of one."""
     chosen: list[Term] = []
     for term in sorted(weights, key=lambda term: term.documents)[:RAREST_WORDS]:
-        if chosen and sum(one.documents for one in (*chosen, term)) > MAX_PENDING:
+        if chosen and sum(one.documents for one in (*chosen, term)) > most:
             break
         chosen.append(term)
     return " | ".join(quoted(term.word) for term in chosen)

@@ -20,6 +20,7 @@ def best_documents(
     day: int,
     last_day: int,
     limit: int,
+    wanted: Sequence[int] = (),
 ) -> dict[int, float]:
     """The documents that score best by text and age, as number to score of the text.
 
@@ -30,6 +31,7 @@ def best_documents(
         day: From which ages are counted, in days since 1970.
         last_day: Younger documents are left out.
         limit: How many.
+        wanted: Documents that are given beside these, those of them that have a word.
     """
     if not blocks:
         return {}
@@ -45,4 +47,6 @@ def best_documents(
     found = np.flatnonzero((texts > 0) & (days <= last_day))
     scores = ranking.text * texts[found] - ranking.age * np.log1p(np.abs(day - days[found]))
     best = found[np.argpartition(-scores, limit)[:limit]] if len(found) > limit else found
+    if wanted and len(found) > limit:
+        best = np.union1d(best, np.intersect1d(found, np.array(wanted, np.int64) - first))
     return {int(number) + first: float(texts[number]) for number in best}
