@@ -18,7 +18,7 @@ from bugrelay.domain.feeds.service import choose_feed_tag, newest_bugs
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.response_cache import cached_response
 from bugrelay.http.routes import Route, anyone
-from bugrelay.infra.db.database import Reader
+from bugrelay.infra.db.query import Reader, SnapshotReader
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.viewer import Viewer
 from bugrelay.settings import Settings
@@ -42,7 +42,7 @@ class BugFeedController(Controller):
         """Follow the bugs that fit the filters: the fifty that were reported last."""
         platform = request.platform
 
-        async def read(reader: Reader, primary: Reader | None) -> Sequence[BugItem]:
+        async def read(reader: SnapshotReader, primary: Reader | None) -> Sequence[BugItem]:
             return await newest_bugs(reader, platform.counts, query, primary=primary)
 
         async def load() -> bytes:

@@ -12,7 +12,7 @@ from bugrelay.domain.bugs.search.service import list_bugs
 from bugrelay.domain.feeds import repository
 from bugrelay.domain.feeds.models import FeedIdentity
 from bugrelay.domain.feeds.schemas import FeedQuery, FeedTag
-from bugrelay.infra.db.query import Reader
+from bugrelay.infra.db.query import Reader, SnapshotReader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.incremental_counts import IncrementalCounts
 from bugrelay.infra.text.urls import http_host
@@ -23,10 +23,10 @@ _DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z
 
 
 async def newest_bugs(
-    reader: Reader, counts: IncrementalCounts, query: FeedQuery, *, primary: Reader | None = None
+    reader: SnapshotReader, counts: IncrementalCounts, query: FeedQuery, *, primary: Reader | None = None
 ) -> list[BugItem]:
-    """The bugs that were reported last. With a search those that have all its words: a list shows those with some of
-    them when there is nothing better, and who waits for a bug wants to hear of no other.
+    """The bugs that were reported last. With a search those that have all its words: who waits for a bug wants to hear
+    of no other.
 
     Args:
         reader: Where bugs are read.
@@ -36,7 +36,7 @@ async def newest_bugs(
     """
     wanted = BugQuery(**asdict(query), sort="recent", limit=MAX_ENTRIES)
     page = await list_bugs(reader, counts, wanted, primary=primary)
-    return [] if page.match == "some" else page.bugs
+    return page.bugs
 
 
 async def choose_feed_tag(work: UnitOfWork, *, public_url: str) -> FeedTag:
