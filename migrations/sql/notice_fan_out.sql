@@ -1,8 +1,7 @@
 -- One step of telling everybody of an event: the next followers of its bug, at most so many, and the mails to them.
 --
 -- The position moves with the notices, so a step that is cut off leaves nothing, and the next one goes on behind the
--- last that was whole. Addresses without an account are told with the first step. Gives how many were told, how many
--- mails are due at once, and whether all have been told.
+-- last that was whole. Gives how many were told, how many mails are due at once, and whether all have been told.
 CREATE OR REPLACE FUNCTION notice_fan_out(the_fan_out uuid, most integer)
 RETURNS TABLE (told bigint, due bigint, finished boolean) LANGUAGE plpgsql AS $$
 DECLARE
@@ -61,7 +60,7 @@ BEGIN
         ORDER BY s.user_id LIMIT most
     ),
     people AS MATERIALIZED (
-        SELECT u.id AS user_id, NULL::uuid AS address_id, u.id AS recipient_id,
+        SELECT u.id AS user_id, NULL::uuid AS contact_id, u.id AS recipient_id,
             CASE WHEN u.is_email_verified THEN coalesce(n.mail, 'each') ELSE 'none' END AS mode
         FROM step s
         JOIN users u ON u.id = s.user_id
@@ -76,10 +75,6 @@ BEGIN
                 chosen.level, reported.user_id IS NOT NULL, commented.user_id IS NOT NULL, voted.user_id IS NOT NULL,
                 n.default_level
             ) = ANY (event.levels)
-        UNION ALL
-        SELECT NULL, a.id, a.id, 'each'
-        FROM merged m JOIN bug_address_subscriptions a ON a.bug_id = m.id
-        WHERE event.position IS NULL AND a.level = ANY (event.levels)
     ),
     -- More than five an hour become one digest; while one is open, everything goes into it.
     recipients AS MATERIALIZED (
@@ -101,12 +96,12 @@ BEGIN
         FROM people p
     ),
     single AS (
-        INSERT INTO notice_mails (id, user_id, address_id, kind, due_at, sealed_at)
-        SELECT r.notice_id, r.user_id, r.address_id, 'notice', now(), now() FROM recipients r WHERE r.kind = 'notice'
+        INSERT INTO notice_mails (id, user_id, contact_id, kind, due_at, sealed_at)
+        SELECT r.notice_id, r.user_id, r.contact_id, 'notice', now(), now() FROM recipients r WHERE r.kind = 'notice'
     ),
     digest AS (
-        INSERT INTO notice_mails AS open (id, user_id, address_id, kind, due_at)
-        SELECT uuid7(), r.user_id, r.address_id, 'digest',
+        INSERT INTO notice_mails AS open (id, user_id, contact_id, kind, due_at)
+        SELECT uuid7(), r.user_id, r.contact_id, 'digest',
             now() + CASE r.mode WHEN 'digest' THEN interval '1 day' ELSE interval '1 hour' END
         FROM recipients r WHERE r.kind = 'digest'
         -- Locks the row: nobody seals it before this notice is in it.
@@ -114,8 +109,8 @@ BEGIN
         RETURNING open.id, open.recipient_id
     ),
     notice AS (
-        INSERT INTO notices (id, fan_out_id, user_id, address_id, mail_id)
-        SELECT r.notice_id, the_fan_out, r.user_id, r.address_id,
+        INSERT INTO notices (id, fan_out_id, user_id, contact_id, mail_id)
+        SELECT r.notice_id, the_fan_out, r.user_id, r.contact_id,
             CASE r.kind WHEN 'notice' THEN r.notice_id ELSE d.id END
         FROM recipients r LEFT JOIN digest d ON d.recipient_id = r.recipient_id
     )

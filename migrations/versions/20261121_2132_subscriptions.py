@@ -19,14 +19,6 @@ CREATE TABLE bug_subscriptions (
     CONSTRAINT fk_bug_subscriptions_user_id_users FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
 CREATE INDEX ix_bug_subscriptions_user_id ON bug_subscriptions (user_id);
-CREATE TABLE bug_address_subscriptions (
-    id uuid NOT NULL, bug_id uuid NOT NULL, email varchar NOT NULL, email_key varchar NOT NULL, level varchar NOT NULL,
-    chosen_at timestamptz DEFAULT now() NOT NULL,
-    CONSTRAINT pk_bug_address_subscriptions PRIMARY KEY (id),
-    CONSTRAINT ck_bug_address_subscriptions_level_is_known CHECK (level IN ('all', 'official', 'resolved')),
-    CONSTRAINT fk_bug_address_subscriptions_bug_id_bugs FOREIGN KEY (bug_id) REFERENCES bugs (id) ON DELETE CASCADE
-);
-CREATE UNIQUE INDEX uq_bug_address_subscriptions_bug_id ON bug_address_subscriptions (bug_id, email_key);
 CREATE TABLE notice_settings (
     user_id uuid NOT NULL, mail varchar DEFAULT 'each' NOT NULL, default_level varchar DEFAULT 'all' NOT NULL,
     updated_at timestamptz DEFAULT now() NOT NULL,
@@ -40,45 +32,37 @@ CREATE TABLE notice_fan_outs (
     actor_id uuid, bug_id uuid NOT NULL, comment_id uuid, from_status varchar, to_status varchar,
     levels text[] NOT NULL, position uuid, finished_at timestamptz,
     CONSTRAINT pk_notice_fan_outs PRIMARY KEY (id),
-    CONSTRAINT uq_notice_fan_outs_stream_seq UNIQUE (stream, seq),
-    CONSTRAINT fk_notice_fan_outs_bug_id_bugs FOREIGN KEY (bug_id) REFERENCES bugs (id) ON DELETE CASCADE
+    CONSTRAINT uq_notice_fan_outs_stream_seq UNIQUE (stream, seq)
 );
-CREATE INDEX ix_notice_fan_outs_bug_id ON notice_fan_outs (bug_id);
-CREATE INDEX ix_notice_fan_outs_unfinished ON notice_fan_outs (at) WHERE finished_at IS NULL;
+CREATE INDEX ix_notice_fan_outs_at ON notice_fan_outs (at);
 CREATE TABLE notice_mails (
-    id uuid NOT NULL, user_id uuid, address_id uuid,
-    recipient_id uuid GENERATED ALWAYS AS (coalesce(user_id, address_id)) STORED,
+    id uuid NOT NULL, user_id uuid, contact_id uuid,
+    recipient_id uuid GENERATED ALWAYS AS (coalesce(user_id, contact_id)) STORED,
     kind varchar NOT NULL, made_at timestamptz DEFAULT now() NOT NULL, due_at timestamptz NOT NULL,
     sealed_at timestamptz, attempts integer DEFAULT 0 NOT NULL, closed_at timestamptz,
     CONSTRAINT pk_notice_mails PRIMARY KEY (id),
     CONSTRAINT ck_notice_mails_kind_is_known CHECK (kind IN ('notice', 'digest')),
-    CONSTRAINT ck_notice_mails_one_recipient CHECK (num_nonnulls(user_id, address_id) = 1),
-    CONSTRAINT fk_notice_mails_user_id_users FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
-    CONSTRAINT fk_notice_mails_address_id_bug_address_subscriptions
-        FOREIGN KEY (address_id) REFERENCES bug_address_subscriptions (id) ON DELETE CASCADE
+    CONSTRAINT ck_notice_mails_one_recipient CHECK (num_nonnulls(user_id, contact_id) = 1),
+    CONSTRAINT fk_notice_mails_user_id_users FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX uq_notice_mails_open_digest ON notice_mails (recipient_id)
     WHERE kind = 'digest' AND sealed_at IS NULL;
 CREATE INDEX ix_notice_mails_due ON notice_mails (due_at, id) WHERE closed_at IS NULL;
 CREATE INDEX ix_notice_mails_recipient_id ON notice_mails (recipient_id, made_at);
-CREATE INDEX ix_notice_mails_address_id ON notice_mails (address_id) WHERE address_id IS NOT NULL;
 CREATE TABLE notices (
-    id uuid NOT NULL, fan_out_id uuid NOT NULL, user_id uuid, address_id uuid,
-    recipient_id uuid GENERATED ALWAYS AS (coalesce(user_id, address_id)) STORED,
+    id uuid NOT NULL, fan_out_id uuid NOT NULL, user_id uuid, contact_id uuid,
+    recipient_id uuid GENERATED ALWAYS AS (coalesce(user_id, contact_id)) STORED,
     mail_id uuid, created_at timestamptz DEFAULT now() NOT NULL, read_at timestamptz,
     CONSTRAINT pk_notices PRIMARY KEY (id),
-    CONSTRAINT ck_notices_one_recipient CHECK (num_nonnulls(user_id, address_id) = 1),
+    CONSTRAINT ck_notices_one_recipient CHECK (num_nonnulls(user_id, contact_id) = 1),
     CONSTRAINT uq_notices_fan_out_id_recipient_id UNIQUE (fan_out_id, recipient_id),
     CONSTRAINT fk_notices_fan_out_id_notice_fan_outs
         FOREIGN KEY (fan_out_id) REFERENCES notice_fan_outs (id) ON DELETE CASCADE,
     CONSTRAINT fk_notices_user_id_users FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
-    CONSTRAINT fk_notices_address_id_bug_address_subscriptions
-        FOREIGN KEY (address_id) REFERENCES bug_address_subscriptions (id) ON DELETE CASCADE,
     CONSTRAINT fk_notices_mail_id_notice_mails FOREIGN KEY (mail_id) REFERENCES notice_mails (id) ON DELETE SET NULL
 );
 CREATE INDEX ix_notices_user_id ON notices (user_id, id);
 CREATE INDEX ix_notices_mail_id ON notices (mail_id) WHERE mail_id IS NOT NULL;
-CREATE INDEX ix_notices_address_id ON notices (address_id) WHERE address_id IS NOT NULL;
 """
 
 

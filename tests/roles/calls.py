@@ -34,6 +34,7 @@ def path_values(world: World, thing: str, role: str) -> dict[str, str]:
         "the application": {"application_id": world.ids["application"]},
         "the member": company | {"user_id": world.people["member"].id},
         "an unclaimed company": {"company_id": world.ids["unclaimed company"]},
+        "a mail's link": {"token": world.links["unsubscribe"]},
         "no bug": {"bug_id": NOBODYS_ID},
         "no comment": {"comment_id": NOBODYS_ID},
         "nobody": {"user_id": NOBODYS_ID},

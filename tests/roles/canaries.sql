@@ -25,5 +25,3 @@ UPDATE bug_merges SET reason = 'canary7f3a';
 INSERT INTO flags (id, bug_id, user_id, reason, note)
 SELECT gen_random_uuid(), bugs.id, users.id, 'other', 'canary7f3a' FROM bugs, users WHERE username = 'bob';
 UPDATE audit_logs SET details = 'canary7f3a', ip_address = 'canary7f3a', user_agent = 'canary7f3a';
-INSERT INTO bug_address_subscriptions (id, bug_id, email, email_key, level)
-SELECT gen_random_uuid(), id, 'canary7f3a@people.example', 'canary7f3a@people.example', 'all' FROM bugs;

@@ -6,6 +6,7 @@ import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psycopg
@@ -13,6 +14,7 @@ from PIL import Image
 from psycopg import sql as statements
 
 from bugrelay.domain.companies.service.claims import claim_token
+from bugrelay.domain.notifications.service.unsubscribe_links import UnsubscribeLink, unsubscribe_token
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.security.signed_links import link_token
 from bugrelay.infra.security.tokens import hash_secret
@@ -198,6 +200,8 @@ def _mailed_links(world: World) -> None:
             (link_id, reporter.id, purpose, reporter.email, hash_secret(token)),
         )
         world.links[purpose] = token
+    link = UnsubscribeLink(UUID(reporter.id), UUID(world.ids["bug"]))
+    world.links["unsubscribe"] = unsubscribe_token(TEST_ENVIRONMENT["SECRET_KEY"], link)
 
 
 def a_picture() -> bytes:

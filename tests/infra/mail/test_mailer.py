@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 from dataclasses import replace
+from email.headerregistry import Address
 
 import pytest
 
 from bugrelay.infra.mail.mailer import Mailer
+from bugrelay.infra.mail.message import Mail, message_of
 from bugrelay.settings import SettingError, Settings
 from tests.infra.mail.mails import TO, written
 from tests.infra.mail.postbox import Postbox, parts_of
@@ -64,3 +68,33 @@ async def test_international_addresses_are_mailed(
 def test_settings_that_no_mail_can_be_sent_with(settings: Settings, changes: dict[str, str]) -> None:
     with pytest.raises(SettingError, match=next(iter(changes)).upper()):
         Mailer(replace(settings, **changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "word " * 49 + "word",
+        "x" * 250,
+        "a" * 100 + " é",
+        "Bcc: a@b.example “Ünï” " + "長い" * 100,
+        "=?utf-8?q?x?= as typed",
+    ],
+)
+def test_a_subject_is_read_as_it_was_written(subject: str) -> None:
+    sender, to = Address("Bugs", addr_spec="bugs@board.example"), "ada@people.example"
+    mail = Mail(
+        "a" * 32,
+        to,
+        subject,
+        "text\n",
+        "<p>html</p>\n",
+        thread="b" * 32,
+        unsubscribe_url="https://x.example/" + "u" * 90,
+    )
+    written = message_of(mail, sender=sender, public_url="https://" + "long." * 12 + "example")
+    for policy in (written.policy, email.policy.SMTP):
+        read = email.message_from_bytes(written.as_bytes(policy=policy), policy=email.policy.default)
+        assert read["Subject"] == subject
+        assert read["Bcc"] is None
+        assert read["List-Unsubscribe"] == f"<{mail.unsubscribe_url}>"
+        assert read["References"] == read["In-Reply-To"] == "<" + "b" * 32 + "@" + "long." * 12 + "example>"

@@ -26,6 +26,7 @@ from bugrelay.api.v1.moderation.users import UserModerationController
 from bugrelay.api.v1.similar import SimilarController
 from bugrelay.api.v1.subscriptions import SubscriptionController
 from bugrelay.api.v1.tags import TagController
+from bugrelay.api.v1.unsubscribe_pages import UnsubscribePageController
 from bugrelay.api.v1.users.me import MyController
 from bugrelay.api.v1.users.notices import MyNoticeController
 from bugrelay.api.v1.users.public import UserController
@@ -35,6 +36,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     AuthController,
     CredentialController,
     AccountPageController,
+    UnsubscribePageController,
     ClaimController,
     TeamController,
     BugController,

@@ -15,10 +15,9 @@ FOLLOWING_LEVELS = ("all", "official", "resolved")
 MAIL_MODES = ("each", "digest", "none")
 NOTICE_MAIL, DIGEST_MAIL = "notice", "digest"
 
-_RECIPIENT = "coalesce(user_id, address_id)"
-_ONE_RECIPIENT = "num_nonnulls(user_id, address_id) = 1"
+_RECIPIENT = "coalesce(user_id, contact_id)"
+_ONE_RECIPIENT = "num_nonnulls(user_id, contact_id) = 1"
 OPEN_DIGEST = text("kind = 'digest' AND sealed_at IS NULL")
-BY_ADDRESS = text("address_id IS NOT NULL")
 UNSENT = text("closed_at IS NULL")
 
 
@@ -33,23 +32,6 @@ class Subscription(Base):
 
     bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    level: Mapped[str]
-    chosen_at: Mapped[CreatedAt]
-
-
-class AddressSubscription(Base):
-    """A confirmed address that follows one bug, of somebody without an account."""
-
-    __tablename__ = "bug_address_subscriptions"
-    __table_args__ = (
-        CheckConstraint("level IN ('all', 'official', 'resolved')", name="level_is_known"),
-        Index("uq_bug_address_subscriptions_bug_id", "bug_id", "email_key", unique=True),
-    )
-
-    id: Mapped[Id]
-    bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"))
-    email: Mapped[str]
-    email_key: Mapped[str]
     level: Mapped[str]
     chosen_at: Mapped[CreatedAt]
 
@@ -75,14 +57,13 @@ class NoticeSettings(Base):
 class NoticeFanOut(Base):
     """An event of which people are told, and how far that is: all users up to `position`, by their ids.
 
-    `levels` are those of the subscriptions that hear of it.
+    `levels` are those of the subscriptions that hear of it. Like the event, it names things without foreign keys.
     """
 
     __tablename__ = "notice_fan_outs"
     __table_args__ = (
         UniqueConstraint("stream", "seq", name="uq_notice_fan_outs_stream_seq"),
-        Index("ix_notice_fan_outs_bug_id", "bug_id"),
-        Index("ix_notice_fan_outs_unfinished", "at", postgresql_where=text("finished_at IS NULL")),
+        Index("ix_notice_fan_outs_at", "at"),
     )
 
     id: Mapped[Id]
@@ -91,7 +72,7 @@ class NoticeFanOut(Base):
     type: Mapped[str]
     at: Mapped[Moment]
     actor_id: Mapped[UUID | None]
-    bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"))
+    bug_id: Mapped[UUID]
     comment_id: Mapped[UUID | None]
     from_status: Mapped[str | None]
     to_status: Mapped[str | None]
@@ -104,7 +85,8 @@ class NoticeMail(Base):
     """A mail that is to be sent, or was (`closed_at`): of one notice, under its id, or a digest of several.
 
     A digest takes notices in until it is sealed; a recipient has one open at a time. `due_at` moves on at each attempt,
-    so that a worker that was killed loses none and two never send the same at once.
+    so that a worker that was killed loses none and two never send the same at once. `contact_id` is a confirmed address
+    without an account.
     """
 
     __tablename__ = "notice_mails"
@@ -114,14 +96,11 @@ class NoticeMail(Base):
         Index("uq_notice_mails_open_digest", "recipient_id", unique=True, postgresql_where=OPEN_DIGEST),
         Index("ix_notice_mails_due", "due_at", "id", postgresql_where=UNSENT),
         Index("ix_notice_mails_recipient_id", "recipient_id", "made_at"),
-        Index("ix_notice_mails_address_id", "address_id", postgresql_where=BY_ADDRESS),
     )
 
     id: Mapped[Id]
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    address_id: Mapped[UUID | None] = mapped_column(
-        ForeignKey("bug_address_subscriptions.id", ondelete="CASCADE")
-    )
+    contact_id: Mapped[UUID | None]
     recipient_id: Mapped[UUID | None] = mapped_column(Computed(_RECIPIENT, persisted=True))
     kind: Mapped[str]
     made_at: Mapped[CreatedAt]
@@ -140,15 +119,12 @@ class Notice(Base):
         UniqueConstraint("fan_out_id", "recipient_id", name="uq_notices_fan_out_id_recipient_id"),
         Index("ix_notices_user_id", "user_id", "id"),
         Index("ix_notices_mail_id", "mail_id", postgresql_where=text("mail_id IS NOT NULL")),
-        Index("ix_notices_address_id", "address_id", postgresql_where=BY_ADDRESS),
     )
 
     id: Mapped[Id]
     fan_out_id: Mapped[UUID] = mapped_column(ForeignKey("notice_fan_outs.id", ondelete="CASCADE"))
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    address_id: Mapped[UUID | None] = mapped_column(
-        ForeignKey("bug_address_subscriptions.id", ondelete="CASCADE")
-    )
+    contact_id: Mapped[UUID | None]
     recipient_id: Mapped[UUID | None] = mapped_column(Computed(_RECIPIENT, persisted=True))
     mail_id: Mapped[UUID | None] = mapped_column(ForeignKey("notice_mails.id", ondelete="SET NULL"))
     created_at: Mapped[CreatedAt]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bugrelay.domain.accounts.events import AccountErased
+from bugrelay.domain.events.consumers import Consumer
+from bugrelay.domain.notifications.service.announcing import CONSUMER, announce_to
 from bugrelay.domain.notifications.service.erasure import forget_followers
+from bugrelay.domain.notifications.tasks import TASKS
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.plugin import DomainPlugin
 
@@ -12,4 +17,8 @@ def subscribe(platform: Platform) -> None:
     platform.bus.subscribe_durable(forget_followers, AccountErased)
 
 
-PLUGIN = DomainPlugin(subscribe=subscribe)
+def consumers(platform: Platform) -> Sequence[Consumer]:
+    return (Consumer(CONSUMER, announce_to(platform.jobs)),)
+
+
+PLUGIN = DomainPlugin(subscribe=subscribe, tasks=TASKS, consumers=consumers)

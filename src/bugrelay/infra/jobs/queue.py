@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.infra.db.database import Query, Reader, driver_connection, libpq_url
 
-# Mails have slots of their own: while the mail server hangs, everything else goes on.
-DEFAULT_QUEUE, MAIL_QUEUE = "default", "mail"
+# Mails have slots of their own: while the mail server hangs, everything else goes on. Notices have theirs beside them:
+# however many there are, nobody waits behind them for a mail that they asked for.
+DEFAULT_QUEUE, MAIL_QUEUE, NOTICE_QUEUE = "default", "mail", "notices"
 REQUEST_ID = "request_id"  # the argument that is for the log, and that no task is called with
 SILENT_SECONDS = 10.0  # a worker that has been silent for so long counts as gone
 
@@ -44,7 +45,7 @@ class JobQueue:
         Args:
             session: Whose transaction.
             name: Of the task.
-            queue: `MAIL_QUEUE` for what sends a mail.
+            queue: `MAIL_QUEUE` for what sends a mail that somebody waits for, `NOTICE_QUEUE` for mails of notices.
             arguments: JSON, without secrets and addresses. The id of the request that asks goes with them, for the log.
 
         Raises:

@@ -14,7 +14,7 @@ from procrastinate import App, PsycopgConnector
 from bugrelay.infra.db.database import libpq_url
 from bugrelay.infra.jobs.back_off import BackOff
 from bugrelay.infra.jobs.execution import by_clock, on_request
-from bugrelay.infra.jobs.queue import DEFAULT_QUEUE, MAIL_QUEUE, SILENT_SECONDS
+from bugrelay.infra.jobs.queue import DEFAULT_QUEUE, MAIL_QUEUE, NOTICE_QUEUE, SILENT_SECONDS
 from bugrelay.infra.jobs.stalled import requeue_stalled
 from bugrelay.infra.jobs.tasks import Tasks
 
@@ -57,7 +57,10 @@ async def _serve_queues(database_url: str, tasks: Tasks, platform: Any) -> None:
     await (await psycopg.AsyncConnection.connect(libpq_url(database_url), connect_timeout=5)).close()
     by_the_clock = [_serve_queue(_app(database_url, tasks, platform), DEFAULT_QUEUE)]
     without_clock = Tasks(by_name=tasks.by_name)
-    mails = [_serve_queue(_app(database_url, without_clock, platform), MAIL_QUEUE)]
+    mails = [
+        _serve_queue(_app(database_url, without_clock, platform), queue)
+        for queue in (MAIL_QUEUE, NOTICE_QUEUE)
+    ]
     serving = [asyncio.create_task(queue) for queue in by_the_clock + mails]
     try:
         await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)

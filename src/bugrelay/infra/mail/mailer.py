@@ -35,10 +35,30 @@ class Mailer:
         self._transport = _transport_from(settings.mail_url, smtp_seconds)
         self._templates = MailTemplates(site_name=settings.site_name, public_url=settings.public_url)
 
-    def write(self, template: str, *, mail_id: str, to: str, **facts: Any) -> Mail:
-        """The mail that the template makes of these facts."""
+    def write(
+        self,
+        template: str,
+        *,
+        mail_id: str,
+        to: str,
+        thread: str | None = None,
+        unsubscribe_url: str | None = None,
+        **facts: Any,
+    ) -> Mail:
+        """The mail that the template makes of these facts.
+
+        Args:
+            template: By its name.
+            mail_id: Names the mail for good.
+            to: The address.
+            thread: The name of what it belongs to, if it belongs to a thread.
+            unsubscribe_url: Where a POST ends mails like this one; of the facts as well.
+            facts: What the template tells.
+        """
+        if unsubscribe_url is not None:
+            facts["unsubscribe_url"] = unsubscribe_url
         subject, text, html = self._templates.render(template, facts)
-        return Mail(mail_id, to, subject, text, html)
+        return Mail(mail_id, to, subject, text, html, thread, unsubscribe_url)
 
     async def send(self, mail: Mail) -> None:
         """

@@ -6,10 +6,12 @@ import hashlib
 import re
 from dataclasses import dataclass
 from email.errors import MessageError
-from email.headerregistry import Address
+from email.header import Header
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UniqueUnstructuredHeader
 from email.message import EmailMessage
-from email.policy import default as plain_policy
+from email.policy import EmailPolicy, Policy
 from email.utils import formatdate, getaddresses
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import idna
@@ -17,17 +19,26 @@ import idna
 from bugrelay.settings import SettingError
 
 MAX_LINE_LENGTH = 990  # RFC 5322, section 2.1.1
+MAX_WORD_LENGTH = 60
 
 
 @dataclass(frozen=True)
 class Mail:
-    """One mail to one address. `id` names it for good: the id of the row that it is about."""
+    """One mail to one address.
+
+    Attributes:
+        id: Names it for good: the id of the row that it is about.
+        thread: The name of what it belongs to, the same for all mails about that; None for a mail by itself.
+        unsubscribe_url: Where a POST ends mails like this one, without signing in (RFC 8058); None where nothing does.
+    """
 
     id: str
     to: str
     subject: str
     text: str
     html: str
+    thread: str | None = None
+    unsubscribe_url: str | None = None
 
 
 def mail_id(kind: str, *parts: object) -> str:
@@ -37,16 +48,56 @@ def mail_id(kind: str, *parts: object) -> str:
 
 def message_of(mail: Mail, *, sender: Address, public_url: str) -> EmailMessage:
     """The mail with headers and both bodies; the host of the site ends its Message-ID."""
-    message = EmailMessage(policy=plain_policy.clone(utf8=not mail.to.rpartition("@")[0].isascii()))
+    message = EmailMessage(policy=_POLICY.clone(utf8=not mail.to.rpartition("@")[0].isascii()))
     message["From"] = sender
     message["To"] = _recipient(mail.to)
     message["Subject"] = mail.subject
     message["Date"] = formatdate(usegmt=True)
-    message["Message-ID"] = f"<{mail.id}@{_message_host(public_url)}>"
+    host = _message_host(public_url)
+    message["Message-ID"] = f"<{mail.id}@{host}>"
     message["Auto-Submitted"] = "auto-generated"
+    if mail.thread is not None:  # a mail that never was is the root of all of them, so none has to come first
+        message["In-Reply-To"] = message["References"] = f"<{mail.thread}@{host}>"
+    if mail.unsubscribe_url is not None:
+        message["List-Unsubscribe"] = f"<{mail.unsubscribe_url}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(mail.text, cte=_encoding(mail.text))
     message.add_alternative(mail.html, subtype="html", cte=_encoding(mail.html))
     return message
+
+
+class _UnfoldedHeader(UniqueUnstructuredHeader):
+    """One token, which is left in one piece: the library would encode one of more than 78 characters as if it were
+    words, and nobody decodes an address or an id."""
+
+    name: str  # of BaseHeader, which the registry adds
+
+    def fold(self, *, policy: Policy[Any]) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+class _SubjectHeader(UniqueUnstructuredHeader):
+    """Text of people, encoded as a whole: folding it, the library loses a space between two words that it encodes."""
+
+    name: str  # of BaseHeader, which the registry adds
+
+    def fold(self, *, policy: Policy[Any]) -> str:
+        text = str(self)
+        # What looks like an encoded word would be decoded, and a word that fills a line could not be folded.
+        is_plain = (
+            text.isascii() and "=?" not in text and max(map(len, text.split()), default=0) < MAX_WORD_LENGTH
+        )
+        value = Header(text, "us-ascii" if is_plain else "utf-8", header_name=self.name).encode(
+            linesep=policy.linesep
+        )
+        return f"{self.name}: {value}{policy.linesep}"
+
+
+_headers = HeaderRegistry()
+_headers.map_to_type("subject", cast("type[BaseHeader]", _SubjectHeader))
+for _name in ("message-id", "in-reply-to", "references", "list-unsubscribe"):
+    _headers.map_to_type(_name, cast("type[BaseHeader]", _UnfoldedHeader))
+_POLICY = EmailPolicy(header_factory=_headers)
 
 
 def sender_from(text: str) -> Address:

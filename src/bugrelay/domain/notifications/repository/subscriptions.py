@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Uuid, bindparam, func, select, text
 
+from bugrelay.domain.bugs.models import Bug
 from bugrelay.domain.bugs.schemas import Level, Reason, Status, SubscriptionOut
 from bugrelay.domain.notifications.models import NoticeSettings
 from bugrelay.domain.notifications.schemas import MySubscription, NoticeSettingsOut, SubscribedBug
@@ -102,3 +103,18 @@ _SETTINGS = Query(
 async def settings_of(reader: Reader, user_id: UUID) -> NoticeSettingsOut:
     """What the user has set, else the defaults."""
     return await reader.row(_SETTINGS, {"user_id": user_id}) or NoticeSettingsOut("each", "all")
+
+
+_survivor = func.bug_survivor(bindparam("bug_id", type_=Uuid))
+_SURVIVOR = Query(select(_survivor.label("id")), UUID)
+_TITLE = Query(select(Bug.title).where(Bug.id == _survivor), str)
+
+
+async def survivor_of(reader: Reader, bug_id: UUID) -> UUID | None:
+    """The bug that a bug lives on as; None for one that not everybody may see."""
+    return await reader.row(_SURVIVOR, {"bug_id": bug_id})
+
+
+async def title_of(reader: Reader, bug_id: UUID) -> str | None:
+    """Of the survivor; None for one that not everybody may see."""
+    return await reader.row(_TITLE, {"bug_id": bug_id})

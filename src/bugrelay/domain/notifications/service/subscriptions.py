@@ -5,16 +5,14 @@ from __future__ import annotations
 from uuid import UUID
 
 from msgspec import UNSET
-from sqlalchemy import delete, func
+from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 
-from bugrelay.domain.accounts.models import email_key
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs.schemas import Level
-from bugrelay.domain.notifications.models import MUTED, AddressSubscription, NoticeSettings, Subscription
+from bugrelay.domain.notifications.models import MUTED, NoticeSettings, Subscription
 from bugrelay.domain.notifications.schemas import ChangeNoticeSettings
 from bugrelay.infra.db.unit_of_work import UnitOfWork
-from bugrelay.infra.ids import new_id
 
 
 async def subscribe(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, level: Level) -> None:
@@ -77,32 +75,5 @@ async def _set(work: UnitOfWork, user_id: UUID, changes: dict[str, str]) -> None
     row = insert(NoticeSettings).values(user_id=user_id, **changes)
     await work.session.execute(
         row.on_conflict_do_update(index_elements=["user_id"], set_={**changes, "updated_at": func.now()}),
-        execution_options={"synchronize_session": False},
-    )
-
-
-async def subscribe_address(work: UnitOfWork, bug_id: UUID, *, email: str, level: Level) -> UUID:
-    """Let an address that its owner has confirmed follow a bug, or follow it at another level; gives its id.
-
-    Whoever calls this has the proof: nothing is asked here.
-    """
-    row = insert(AddressSubscription).values(
-        id=new_id(), bug_id=bug_id, email=email, email_key=email_key(email), level=level
-    )
-    chosen = {"level": level, "email": email, "chosen_at": func.now()}
-    saving = row.on_conflict_do_update(index_elements=["bug_id", "email_key"], set_=chosen)
-    return (
-        await work.session.execute(
-            saving.returning(AddressSubscription.id), execution_options={"synchronize_session": False}
-        )
-    ).scalar_one()
-
-
-async def unsubscribe_address(work: UnitOfWork, bug_id: UUID, *, email: str) -> None:
-    """The address follows the bug no more; what it was told, and mails that wait for it, go with it."""
-    await work.session.execute(
-        delete(AddressSubscription).where(
-            AddressSubscription.bug_id == bug_id, AddressSubscription.email_key == email_key(email)
-        ),
         execution_options={"synchronize_session": False},
     )

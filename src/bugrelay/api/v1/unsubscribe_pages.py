@@ -1,0 +1,43 @@
+"""`/unsubscribe/{token}`: the end of a mail of notices, for people and for their mail clients (RFC 8058).
+
+A GET only shows a button, since scanners of mail follow every link. A POST ends what the link is about, whatever its
+body says and whoever sends it: mail clients send no credential, and many of them from a few addresses.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Controller, Response, get, post
+
+from bugrelay.domain.notifications.service import unsubscribe_links
+from bugrelay.errors import BugRelayError
+from bugrelay.http.pages import page
+from bugrelay.http.request import ApiRequest
+from bugrelay.http.routes import Route, anyone
+
+
+class UnsubscribePageController(Controller):
+    path = "/unsubscribe/{token:str}"
+    include_in_schema = False
+
+    @get("/")
+    @Route(access=anyone())
+    async def get_unsubscribe_page(self, request: ApiRequest, token: str) -> Response[Any]:
+        try:
+            link = unsubscribe_links.read_unsubscribe_token(request.platform.settings.signing_key, token)
+        except BugRelayError as error:
+            return page(request, "problem", error=error, message=error.message)
+        title = await unsubscribe_links.described(request.platform.database, link)
+        return page(request, "unsubscribe", all_mails=link.bug_id is None, bug_title=title)
+
+    @post("/", status_code=200)
+    @Route(access=anyone())
+    async def unsubscribe(self, request: ApiRequest, token: str) -> Response[Any]:
+        try:
+            link = unsubscribe_links.read_unsubscribe_token(request.platform.settings.signing_key, token)
+            async with request.platform.work() as work:
+                await unsubscribe_links.use_unsubscribe_link(work, link)
+        except BugRelayError as error:
+            return page(request, "problem", error=error, message=error.message)
+        return page(request, "done", message="You will get no more of these mails.")

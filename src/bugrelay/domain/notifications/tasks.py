@@ -1,0 +1,129 @@
+"""What workers do for notices: tell people, send the mails, forget what is old."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, func, select
+
+from bugrelay.domain.notifications import repository
+from bugrelay.domain.notifications.models import Notice, NoticeFanOut, NoticeMail
+from bugrelay.domain.notifications.repository import MailedNotice
+from bugrelay.domain.notifications.service import mails
+from bugrelay.domain.notifications.service.announcing import FAN_OUT_JOB
+from bugrelay.domain.notifications.service.fan_out import Step, tell_next
+from bugrelay.domain.notifications.service.mails import SEND_JOB
+from bugrelay.domain.notifications.service.writing import write_mail
+from bugrelay.infra.jobs.queue import NOTICE_QUEUE
+from bugrelay.infra.jobs.tasks import Periodic, Tasks
+from bugrelay.infra.mail.transport import MailUndelivered
+from bugrelay.infra.platform import Platform
+
+TURN_SECONDS = 60.0  # then a job that has more to do asks for another one
+STEP_SECONDS = 20
+MAX_PAUSE_SECONDS = 0.5
+SENT_AT_ONCE = 5
+KEPT_FOR = timedelta(days=90)
+AT_ONCE = 5000  # rows, so that deleting stays within the deadline of a statement
+
+log = structlog.get_logger()
+
+
+async def fan_out(platform: Platform, *, fan_out_id: str) -> None:
+    """Tell everybody of an event, step by step; again without harm.
+
+    Between two steps it rests as long as the last one took: readers of the board have at least half of the database.
+    """
+    ends_at = time.monotonic() + TURN_SECONDS
+    finished = False
+    while not finished and time.monotonic() < ends_at:
+        began = time.monotonic()
+        finished = (await _tell_next(platform, UUID(fan_out_id))).finished
+        if not finished:
+            await asyncio.sleep(min(time.monotonic() - began, MAX_PAUSE_SECONDS))
+    if not finished:
+        async with platform.work() as work:
+            await platform.jobs.add(work.session, FAN_OUT_JOB, fan_out_id=fan_out_id)
+
+
+async def _tell_next(platform: Platform, fan_out_id: UUID) -> Step:
+    async with platform.work() as work:
+        await work.set_timeouts(statement_seconds=STEP_SECONDS, lock_seconds=STEP_SECONDS)
+        step = await tell_next(work, fan_out_id)
+        if step.due:
+            await platform.jobs.add(work.session, SEND_JOB, queue=NOTICE_QUEUE)
+    return step
+
+
+async def send_mails(platform: Platform) -> None:
+    """Send what is due. While the mail server takes none, it ends, and is asked for again by the clock."""
+    ends_at = time.monotonic() + TURN_SECONDS
+    while time.monotonic() < ends_at:
+        async with platform.work() as work:
+            claimed = await mails.claim_due(work)
+        if not claimed or not await _send_claimed(platform, claimed):
+            return
+    await send_due(platform)
+
+
+async def _send_claimed(platform: Platform, claimed: Sequence[UUID]) -> bool:
+    """Whether sending on makes sense: a mail was taken, or none had to be sent."""
+    to_send = await repository.mailed_notices(platform.database, claimed)
+    slots = asyncio.Semaphore(SENT_AT_ONCE)
+    outcomes = await asyncio.gather(*(_send(platform, notices, slots) for notices in to_send))
+    unsent = [mail_id for mail_id in outcomes if mail_id is not None]
+    async with platform.work() as work:
+        await mails.close(work, [mail_id for mail_id in claimed if mail_id not in unsent])
+        given_up = await mails.give_up(work, unsent)
+    if given_up:
+        log.error("notice_mails_given_up", mails=[str(mail_id) for mail_id in given_up])
+    return len(unsent) < len(to_send) or not to_send
+
+
+async def _send(platform: Platform, notices: Sequence[MailedNotice], slots: asyncio.Semaphore) -> UUID | None:
+    """The mail's id, if it was not taken."""
+    settings = platform.settings
+    mail = write_mail(platform.mailer, notices, key=settings.signing_key, public_url=settings.public_url)
+    try:
+        async with slots:
+            await platform.mailer.send(mail)
+    except MailUndelivered as error:
+        log.warning("notice_mail_undelivered", mail=str(notices[0].mail_id), cause=str(error))
+        return notices[0].mail_id
+    return None
+
+
+async def send_due(platform: Platform) -> None:
+    """Ask for the sending of what is due: digests, and mails that were not taken before."""
+    async with platform.work() as work:
+        if await repository.is_mail_due(work):
+            await platform.jobs.add(work.session, SEND_JOB, queue=NOTICE_QUEUE)
+
+
+async def clean_up(platform: Platform) -> None:
+    """Forget notices, and what is known of their events and mails."""
+    before = func.now() - KEPT_FOR
+    for table, is_old in (
+        (Notice, Notice.created_at < before),
+        (NoticeMail, NoticeMail.made_at < before),
+        (NoticeFanOut, NoticeFanOut.at < before),
+    ):
+        async with platform.work() as work:
+            old = select(table.id).where(is_old).limit(AT_ONCE)
+            await work.session.execute(
+                delete(table).where(table.id.in_(old)), execution_options={"synchronize_session": False}
+            )
+
+
+TASKS = Tasks(
+    by_name={FAN_OUT_JOB: fan_out, SEND_JOB: send_mails},
+    periodic={
+        "notifications.send_due": Periodic("* * * * *", send_due),
+        "notifications.clean_up": Periodic("23 * * * *", clean_up),
+    },
+)
