@@ -151,6 +151,15 @@ async def test_of_a_long_queue_what_has_the_rarest_words_is_found(platform: Plat
     assert (await similar(platform, "flickering quasar of the galaxy"))[0] == bugs[0]
 
 
+async def test_in_a_long_queue_no_word_of_many_newer_bugs_drowns_the_rare_one(
+    platform: Platform, sql: Sql
+) -> None:
+    """How many bugs have a word is not known of bugs that no index and no statistics have yet."""
+    titles = ["The quasar flickers again", *(f"The window {i} is slow again" for i in range(400))]
+    twin, *_ = put_many(sql, titles)
+    assert (await similar(platform, "Again a quasar in the window"))[0] == twin
+
+
 async def test_the_index_made_anew_is_the_one_that_was_folded(platform: Platform, sql: Sql) -> None:
     bugs = put_many(sql, [f"Number {i} of the galaxy" for i in range(30)])
     await fold_similar(platform)

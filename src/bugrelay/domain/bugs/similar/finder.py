@@ -169,7 +169,7 @@ class _Finder:
         by_id = {term.id: weight for term, weight in weights.items() if term.id is not None}
         wanted: Sequence[int] = ()
         if within is not None:
-            rarest = _any_of_the_rarest(weights, most=MAX_FILTERED)
+            rarest = " | ".join(_rarest(weights, most=MAX_FILTERED))
             wanted = await self._reader.rows(within.numbers, {**within.values, "rarest": rarest})
         blocks = await self._reader.rows(statements.BLOCKS, {"words": list(by_id)})
         return await self._threads.run(_best_documents, blocks, by_id, self._question, self._ranking, wanted)
@@ -191,7 +191,8 @@ class _Finder:
         query = statements.PENDING
         if totals.pending > MAX_PENDING:
             query = statements.LIKELY_PENDING
-            values |= {"newest": NEWEST_PENDING, "rarest": _any_of_the_rarest(weights, most=MAX_PENDING)}
+            rarest = _rarest(weights, most=MAX_PENDING)
+            values |= {"newest": NEWEST_PENDING, "rarest": rarest, "each": MAX_PENDING // len(rarest)}
         return {row.bug_id: row for row in await self._reader.rows(query, values)}
 
     async def _candidates(
@@ -321,11 +322,11 @@ class _TypedWords:
         return next((word for start in beginnings for word in self._words if word.startswith(start)), stem)
 
 
-def _any_of_the_rarest(weights: Mapping[Term, float], *, most: int) -> str:
-    """tsquery of the rarest words, while no more bugs have them than that; at least of one."""
+def _rarest(weights: Mapping[Term, float], *, most: int) -> list[str]:
+    """tsquery of each of the rarest words, while no more bugs have them than that; at least of one."""
     chosen: list[Term] = []
     for term in sorted(weights, key=lambda term: term.documents)[:RAREST_WORDS]:
         if chosen and sum(one.documents for one in (*chosen, term)) > most:
             break
         chosen.append(term)
-    return " | ".join(quoted(term.word) for term in chosen)
+    return [quoted(term.word) for term in chosen]
