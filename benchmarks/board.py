@@ -73,7 +73,7 @@ class Board:
             app_version=MARK,
         )
         async with self._platform.work() as work:
-            return await report_bug(work, ANONYMOUS, wanted)
+            return (await report_bug(work, ANONYMOUS, wanted)).id
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -237,9 +237,24 @@ def work_counted(monkeypatch: pytest.MonkeyPatch) -> WorkCounted:
         work = Work()
         wait, verify = Connection.wait, Passwords.verify
 
-        async def counted_wait(self: Connection, *args: Any, **options: Any) -> Any:
+        def counting(exchange: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+            """The same exchange; one that has nothing to wait for, as the ROLLBACK of nothing, is none."""
+            try:
+                waiting = next(exchange)
+            except StopIteration as done:
+                return done.value
             work.exchanges += 1
-            return await wait(self, *args, **options)
+            while True:
+                ready = yield waiting
+                try:
+                    waiting = exchange.send(ready)
+                except StopIteration as done:
+                    return done.value
+
+        async def counted_wait(
+            self: Connection, exchange: Generator[Any, Any, Any], *args: Any, **options: Any
+        ) -> Any:
+            return await wait(self, counting(exchange), *args, **options)
 
         async def counted_verify(self: Passwords, stored: str | None, password: str) -> bool:
             work.hashes += 1

@@ -120,8 +120,8 @@ class _Seed:
                 }
                 fields |= {"application_name": application.name, "application_url": application.url}
                 viewer = Viewer(self.people[bug.reporter]) if bug.reporter else ANONYMOUS
-                bug_id = await report_bug(self._work, viewer, read_fields(fields, ReportBug))
-                self.bugs.append((bug_id, bug))
+                reported = await report_bug(self._work, viewer, read_fields(fields, ReportBug))
+                self.bugs.append((reported.id, bug))
 
     async def _establish(self, company: StoryCompany) -> None:
         for name in company.people:

@@ -22,7 +22,8 @@ from bugrelay.domain.bugs.schemas import BugQuery, BugState, ChangeStatus, Repor
 from bugrelay.domain.bugs.search.service import BugPage, list_bugs
 from bugrelay.domain.bugs.search.some_words import SomeWords
 from bugrelay.domain.bugs.service import details, reporting, statuses
-from bugrelay.domain.bugs.service.submission import check_captcha, check_new_application
+from bugrelay.domain.bugs.service.reporting import UnknownApplication
+from bugrelay.domain.bugs.service.submission import charge_new_application, check_captcha
 from bugrelay.http.idempotency import Complete, idempotent
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.response_cache import cached_response
@@ -54,19 +55,22 @@ class BugController(Controller):
             spent = await check_captcha(
                 platform.captcha, viewer, token=data.recaptcha_token, remote_address=address
             )
-            await check_new_application(
-                data,
-                caller=limit_identity(address),
-                reader=platform.database,
-                limiter=platform.limiter,
-                budget=platform.buckets["new_applications"],
-            )
-            async with platform.work() as unit:
-                bug_id = await reporting.report_bug(unit, viewer, data, spent_captcha=spent)
-                bug = await details.get_bug(unit, viewer, bug_id)
-                body = to_json(BugChangedResponse("Bug report created successfully", bug))
-                await complete(unit, StoredResponse(201, body))
-            return raw_json_response(body, status=201)
+
+            async def report(*, may_add_application: bool) -> Response[Any]:
+                async with platform.work() as unit:
+                    bug = await reporting.report_bug(
+                        unit, viewer, data, spent_captcha=spent, may_add_application=may_add_application
+                    )
+                    body = to_json(BugChangedResponse("Bug report created successfully", bug))
+                    await complete(unit, StoredResponse(201, body))
+                return raw_json_response(body, status=201)
+
+            budget = platform.buckets["new_applications"]
+            try:
+                return await report(may_add_application=budget is None)
+            except UnknownApplication:
+                await charge_new_application(platform.limiter, budget, caller=limit_identity(address))
+            return await report(may_add_application=True)
 
         return await idempotent(request, work)
 

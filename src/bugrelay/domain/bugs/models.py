@@ -7,7 +7,7 @@ database keeps it true by triggers (migrations/), whoever writes.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -35,7 +35,7 @@ from sqlalchemy.types import UserDefinedType
 from bugrelay.infra.db.models import Base, Counter, CreatedAt, Id, Moment
 
 STATUSES = ("open", "reviewing", "fixed", "wont_fix")
-INITIAL_STATUS = "open"
+INITIAL_STATUS: Final = "open"
 RESOLVED_STATUSES = ("fixed", "wont_fix")
 PRIORITIES = ("low", "medium", "high", "critical")
 

@@ -94,33 +94,6 @@ async def company_at_domain(reader: Reader, domain: str) -> CompanyState | None:
 # --- applications ---------------------------------------------------------------------------------------------------
 
 
-class NamedApplication(Row):
-    """The application that has a name and a domain, and the company behind it."""
-
-    id: UUID
-    company_id: UUID | None
-
-
-_NAMED = select(Application.id, Application.company_id).where(
-    Application.name_key == bindparam("name_key"), Application.domain == bindparam("domain")
-)
-_NAMED_QUERY = Query(_NAMED, NamedApplication)
-_LOCK_NAMED = Query(_NAMED.with_for_update(read=True), NamedApplication)
-
-
-async def lock_named_application(reader: Reader, *, name_key: str, domain: str) -> NamedApplication | None:
-    """The application with that name and domain.
-
-    The row is kept from being linked elsewhere until the transaction ends: a bug that is being reported is seen by a
-    link that comes later, or sees the one that came before.
-    """
-    return await reader.row(_LOCK_NAMED, {"name_key": name_key, "domain": domain})
-
-
-async def application_exists(reader: Reader, *, name_key: str, domain: str) -> bool:
-    return await reader.row(_NAMED_QUERY, {"name_key": name_key, "domain": domain}) is not None
-
-
 _APPLICATION = select(Application.id, Application.domain, Application.company_id).where(
     Application.id == bindparam("application_id")
 )

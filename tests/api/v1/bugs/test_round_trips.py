@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import psycopg
 
-from tests.conftest import WorkCounted
-from tests.factories import Person, put_application, put_bug, put_comments
+from bugrelay.settings import Rate
+from tests.conftest import StartApp, WorkCounted
+from tests.factories import Person, put_application, put_bug, put_comments, report
 
 BUGS = "/api/v1/bugs"
 WARM_UP = 8  # times; then every statement that the loop may come to is prepared
@@ -38,3 +39,30 @@ async def test_the_signed_in_are_asked_for_besides(
         shown = await client.get(f"{BUGS}/{bug['id']}", headers=ada.headers)
     assert shown.json()["bug"]["voted"] is False
     assert work.exchanges == 2
+
+
+async def _reporting(client: httpx.AsyncClient, counted: WorkCounted, *, person: Person | None = None) -> int:
+    """Exchanges for a report of an application that is known."""
+    for _ in range(WARM_UP):
+        await report(client, person)
+    with counted() as work:
+        await report(client, person)
+    return work.exchanges
+
+
+async def test_a_report_is_one_statement(client: httpx.AsyncClient, work_counted: WorkCounted) -> None:
+    """Beside it stand the event log's, and the COMMIT; the answer reads nothing."""
+    assert await _reporting(client, work_counted) == 3
+
+
+async def test_a_report_of_the_signed_in_asks_who_they_are_besides(
+    client: httpx.AsyncClient, ada: Person, work_counted: WorkCounted
+) -> None:
+    assert await _reporting(client, work_counted, person=ada) == 4
+
+
+async def test_a_budget_of_new_applications_costs_known_ones_nothing(
+    start_app: StartApp, work_counted: WorkCounted
+) -> None:
+    async with start_app(new_applications_per_day=Rate(20, 86_400)) as client:
+        assert await _reporting(client, work_counted) == 3

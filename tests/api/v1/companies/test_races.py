@@ -203,12 +203,12 @@ async def test_a_link_waits_for_a_report_that_is_under_way(
     path = f"/api/v1/companies/{company}/applications/{first['application_id']}"
     wanted = ReportBug(title="Under way", description="While it is linked", application_name="Slack")
     async with platform.work() as work:
-        bug_id = await report_bug(work, ANONYMOUS, wanted)
+        reported = await report_bug(work, ANONYMOUS, wanted)
         linking = asyncio.create_task(client.post(path, headers=root.headers))
         await asyncio.sleep(0.3)
         assert not linking.done()
     assert (await linking).status_code == 200
-    shown = (await client.get(f"/api/v1/bugs/{bug_id}", headers=root.headers)).json()["bug"]
+    shown = (await client.get(f"/api/v1/bugs/{reported.id}", headers=root.headers)).json()["bug"]
     assert shown["assigned_company_id"] == company
 
 

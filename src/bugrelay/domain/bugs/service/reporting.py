@@ -7,18 +7,30 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
-from sqlalchemy import insert, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs import repository
 from bugrelay.domain.bugs.errors import BugNotFound
 from bugrelay.domain.bugs.events import BugEdited, BugReported, short_values
-from bugrelay.domain.bugs.models import INITIAL_STATUS, Bug, BugEdit, BugText, CaptchaToken
-from bugrelay.domain.bugs.schemas import ReportBug, UpdateBug
-from bugrelay.domain.companies.service import get_or_create_application
+from bugrelay.domain.bugs.models import INITIAL_STATUS, Bug, BugEdit, BugText
+from bugrelay.domain.bugs.policies import may_see_address
+from bugrelay.domain.bugs.schemas import (
+    ApplicationRef,
+    BugWithTechnical,
+    CompanyRef,
+    Priority,
+    ReportBug,
+    Status,
+    UpdateBug,
+    UserRef,
+)
+from bugrelay.domain.companies.service import NamedApplication, ResolvedApplication, record_made
+from bugrelay.errors import AccountBanned, InvalidToken
+from bugrelay.infra.db.query import Query, Row
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.security.captcha import RecaptchaFailed
@@ -27,73 +39,172 @@ from bugrelay.infra.text.markdown import render
 from bugrelay.infra.viewer import Viewer
 
 
+class UnknownApplication(Exception):
+    """The report is the first to name its application, for which it has no leave; nothing of it may be kept."""
+
+
+class _Report(Struct, kw_only=True):
+    """A report as the function `report_bug` of the database reads it (migrations/sql/report_bug.sql)."""
+
+    id: UUID
+    title: str
+    status: Status
+    priority: Priority
+    tags: list[str]
+    description: str
+    description_html: str
+    operating_system: str | None
+    device_type: str | None
+    app_version: str | None
+    browser_version: str | None
+    contact_email: str | None
+    reporter_id: UUID | None
+    captcha: str | None
+    may_add_application: bool
+    application: NamedApplication
+
+
+class _Written(Row):
+    """What the function gives; `refused` says why nothing may be kept. The reporter is null for the anonymous."""
+
+    refused: str | None
+    reported_at: datetime
+    username: str
+    email: str
+    application_id: UUID
+    application_name: str
+    application_url: str | None
+    application_is_new: bool
+    company_id: UUID | None
+    company_name: str
+    company_domain: str
+    company_verified: bool
+    company_is_new: bool
+
+
+_WRITE = Query(
+    select(func.report_bug(bindparam("report", type_=JSONB)).table_valued(*_Written.__struct_fields__)),
+    _Written,
+)
+
+
 async def report_bug(
-    work: UnitOfWork, viewer: Viewer, wanted: ReportBug, *, spent_captcha: str | None = None
-) -> UUID:
-    """Put a bug on the board; its application and company are found or made.
+    work: UnitOfWork,
+    viewer: Viewer,
+    wanted: ReportBug,
+    *,
+    spent_captcha: str | None = None,
+    may_add_application: bool = True,
+) -> BugWithTechnical:
+    """Put a bug on the board, in one statement; its application and company are found or made.
 
     Args:
         work: The change.
         viewer: The reporter, or nobody.
         wanted: The report.
         spent_captcha: The identity of a captcha token that this report uses up.
+        may_add_application: Whether it may be the first to name its application.
+
+    Returns:
+        The bug, as the viewer may see it.
 
     Raises:
         AccountBanned: Of the reporter, however late the ban came.
+        InvalidToken: The account was erased meanwhile.
         RecaptchaFailed: The token was used before.
+        UnknownApplication
     """
-    description_html = render(wanted.description)  # before the first statement, so that no lock waits for it
-    if viewer.user_id is not None:
-        await lock_active_user(work, viewer.user_id)
-    if spent_captcha is not None:
-        await _spend(work, spent_captcha)
-    application = await get_or_create_application(
-        work, name=wanted.application_name, url=wanted.application_url
+    named = NamedApplication.of(name=wanted.application_name, url=wanted.application_url)
+    report = _Report(
+        id=new_id(),
+        title=wanted.title,
+        status=INITIAL_STATUS,
+        priority=wanted.priority or "medium",
+        tags=wanted.tags or [],
+        description=wanted.description,
+        description_html=render(wanted.description),
+        operating_system=wanted.operating_system,
+        device_type=wanted.device_type,
+        app_version=wanted.app_version,
+        browser_version=wanted.browser_version,
+        contact_email=wanted.contact_email,
+        reporter_id=viewer.user_id,
+        captcha=hash_secret(spent_captcha).hex() if spent_captcha is not None else None,
+        may_add_application=may_add_application,
+        application=named,
     )
-    bug_id, priority, tags = new_id(), wanted.priority or "medium", wanted.tags or []
-    await work.session.execute(
-        insert(Bug).values(
-            id=bug_id,
-            title=wanted.title,
-            status=INITIAL_STATUS,
-            priority=priority,
-            tags=tags,
-            application_id=application.id,
-            assigned_company_id=application.company_id,
-            reporter_id=viewer.user_id,
-        )
+    (written,) = await work.rows(_WRITE, {"report": msgspec.json.encode(report).decode()})
+    _raise_refusal(written.refused)
+    found = ResolvedApplication(
+        written.application_id, written.company_id, written.application_is_new, written.company_is_new
     )
-    await work.session.execute(
-        insert(BugText).values(
-            bug_id=bug_id,
-            description=wanted.description,
-            description_html=description_html,
-            operating_system=wanted.operating_system,
-            device_type=wanted.device_type,
-            app_version=wanted.app_version,
-            browser_version=wanted.browser_version,
-            contact_email=wanted.contact_email,
-        )
-    )
-    work.record(
-        BugReported(
-            bug_id=bug_id,
-            company_id=application.company_id,
-            application_id=application.id,
-            title=wanted.title,
-            status=INITIAL_STATUS,
-            priority=priority,
-            tags=tuple(tags),
-            actor_id=viewer.user_id,
-        )
-    )
-    return bug_id
+    record_made(work, named, found)
+    work.record(_reported(report, found))
+    return _as_written(report, written, viewer)
 
 
-async def _spend(work: UnitOfWork, token: str) -> None:
-    spent = upsert(CaptchaToken).values(token_hash=hash_secret(token)).on_conflict_do_nothing()
-    if not (await work.session.execute(spent.returning(CaptchaToken.token_hash))).first():
-        raise RecaptchaFailed("recaptcha_token was used before; solve the captcha again")
+def _raise_refusal(refused: str | None) -> None:
+    match refused:
+        case None:
+            return
+        case "banned":
+            raise AccountBanned
+        case "account":
+            raise InvalidToken
+        case "captcha":
+            raise RecaptchaFailed("recaptcha_token was used before; solve the captcha again")
+        case _:
+            raise UnknownApplication
+
+
+def _reported(report: _Report, application: ResolvedApplication) -> BugReported:
+    return BugReported(
+        bug_id=report.id,
+        company_id=application.company_id,
+        application_id=application.id,
+        title=report.title,
+        status=report.status,
+        priority=report.priority,
+        tags=tuple(report.tags),
+        actor_id=report.reporter_id,
+    )
+
+
+def _as_written(report: _Report, written: _Written, viewer: Viewer) -> BugWithTechnical:
+    """The bug, without reading it again."""
+    reporter = None
+    if report.reporter_id is not None:
+        sees_address = may_see_address(viewer, user_id=report.reporter_id)
+        reporter = UserRef(report.reporter_id, written.username, written.email if sees_address else None)
+    company = None
+    if written.company_id is not None:
+        company = CompanyRef(
+            written.company_id, written.company_name, written.company_domain, written.company_verified
+        )
+    return BugWithTechnical(
+        id=report.id,
+        title=report.title,
+        description=report.description,
+        description_html=report.description_html,
+        status=report.status,
+        priority=report.priority,
+        tags=report.tags,
+        application_id=written.application_id,
+        reporter_id=report.reporter_id,
+        assigned_company_id=written.company_id,
+        vote_count=0,
+        comment_count=0,
+        created_at=written.reported_at,
+        updated_at=written.reported_at,
+        resolved_at=None,
+        application=ApplicationRef(written.application_id, written.application_name, written.application_url),
+        reporter=reporter,
+        assigned_company=company,
+        operating_system=report.operating_system,
+        device_type=report.device_type,
+        app_version=report.app_version,
+        browser_version=report.browser_version,
+    )
 
 
 async def update_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, wanted: UpdateBug) -> None:

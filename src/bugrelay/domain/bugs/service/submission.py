@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from bugrelay.domain.bugs.schemas import ReportBug
-from bugrelay.domain.companies.domains import application_domain
-from bugrelay.domain.companies.repository import application_exists
 from bugrelay.errors import RateLimitExceeded
-from bugrelay.infra.db.query import Reader
 from bugrelay.infra.redis.rate_limits import Bucket, Limiter
 from bugrelay.infra.security.captcha import CaptchaVerifier, token_identity
-from bugrelay.infra.text.names import name_key
 from bugrelay.infra.viewer import Viewer
 
 
@@ -27,24 +22,18 @@ async def check_captcha(
     return token_identity(token) if token is not None and captcha.single_use else None
 
 
-async def check_new_application(
-    wanted: ReportBug, *, caller: str, reader: Reader, limiter: Limiter, budget: Bucket | None
-) -> None:
+async def charge_new_application(limiter: Limiter, budget: Bucket | None, *, caller: str) -> None:
     """An address may name only so many applications a day that nobody has named before.
 
     Args:
-        wanted: The report.
-        caller: What `limit_identity` gives.
-        reader: Knows the applications.
         limiter: Counts what the caller has named.
         budget: How many; None for any number.
+        caller: What `limit_identity` gives.
 
     Raises:
         RateLimitExceeded
     """
-    domain = (application_domain(wanted.application_url) if wanted.application_url else None) or ""
-    key = name_key(wanted.application_name)
-    if budget is None or await application_exists(reader, name_key=key, domain=domain):
+    if budget is None:
         return
     decision = await limiter.hit([(budget, caller)])
     if not decision.allowed:

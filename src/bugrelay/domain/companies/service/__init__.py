@@ -1,6 +1,11 @@
 """Use cases of companies: naming by reports, claims, verification, teams, profiles, links to applications."""
 
-from bugrelay.domain.companies.service.applications import ResolvedApplication, get_or_create_application
+from bugrelay.domain.companies.service.applications import (
+    NamedApplication,
+    ResolvedApplication,
+    get_or_create_application,
+    record_made,
+)
 from bugrelay.domain.companies.service.assignment import assign_application
 from bugrelay.domain.companies.service.team import add_member
 from bugrelay.domain.companies.service.verification import (
@@ -10,11 +15,13 @@ from bugrelay.domain.companies.service.verification import (
 )
 
 __all__ = [
+    "NamedApplication",
     "ResolvedApplication",
     "add_member",
     "add_trusted_member",
     "assign_application",
     "get_or_create_application",
+    "record_made",
     "unverify_company",
     "verify_company",
 ]

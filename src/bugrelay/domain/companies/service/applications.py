@@ -2,27 +2,65 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy.dialects.postgresql import insert
+import msgspec
+from msgspec import Struct
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.dialects.postgresql import JSONB
 
-from bugrelay.domain.companies import repository
 from bugrelay.domain.companies.domains import application_domain, company_domain
 from bugrelay.domain.companies.events import ApplicationAdded, CompanyAdded
-from bugrelay.domain.companies.models import Application, Company
+from bugrelay.infra.db.query import Query, Row
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.text.names import name_key
 
 
-@dataclass(frozen=True)
-class ResolvedApplication:
-    """The application that a report names, and the company it goes to."""
+class ResolvedApplication(Row):
+    """The application that a report names, and the company it goes to; each found or made."""
 
     id: UUID
     company_id: UUID | None
     is_new: bool
+    company_is_new: bool
+
+
+class NamedApplication(Struct):
+    """An application by what a report says of it, as the function `get_or_create_application` of the database reads it.
+
+    A name and a domain (or '') are one application. `company_domain` is null where the domain can stand for no
+    company; `application_id` and `company_id` are for what is made.
+    """
+
+    name: str
+    name_key: str
+    domain: str
+    url: str | None
+    company_domain: str | None
+    application_id: UUID
+    company_id: UUID
+
+    @classmethod
+    def of(cls, *, name: str, url: str | None) -> NamedApplication:
+        domain = (application_domain(url) if url else None) or ""
+        of_company = company_domain(url) if url else None
+        return cls(name, name_key(name), domain, url, of_company, new_id(), new_id())
+
+
+_found = func.get_or_create_application(bindparam("wanted", type_=JSONB)).table_valued(
+    "application_id", "company_id", "application_is_new", "company_is_new"
+)
+_GET_OR_CREATE: Query[ResolvedApplication] = Query(
+    select(
+        _found.c.application_id.label("id"),
+        _found.c.company_id,
+        _found.c.application_is_new.label("is_new"),
+        _found.c.company_is_new,
+    ),
+    ResolvedApplication,
+)
 
 
 async def get_or_create_application(work: UnitOfWork, *, name: str, url: str | None) -> ResolvedApplication:
@@ -30,50 +68,20 @@ async def get_or_create_application(work: UnitOfWork, *, name: str, url: str | N
 
     A company is made, unverified, for a domain not seen before, where the domain can stand for one.
     """
-    domain = (application_domain(url) if url else None) or ""
-    key = name_key(name)
-    found = await repository.lock_named_application(work, name_key=key, domain=domain)
-    if found is not None:
-        return ResolvedApplication(found.id, found.company_id, is_new=False)
-    company_id = await _company_for(work, url)
-    values = {
-        "id": new_id(),
-        "name": name,
-        "name_key": key,
-        "domain": domain,
-        "url": url,
-        "company_id": company_id,
-    }
-    made = await work.session.execute(
-        insert(Application)
-        .values(values)
-        .on_conflict_do_nothing(index_elements=["name_key", "domain"])
-        .returning(Application.id, Application.company_id)
-    )
-    row = made.one_or_none()
-    if row is not None:
+    named = NamedApplication.of(name=name, url=url)
+    values: dict[str, Any] = {"wanted": msgspec.json.encode(named).decode()}
+    (found,) = await work.rows(_GET_OR_CREATE, values)
+    record_made(work, named, found)
+    return found
+
+
+def record_made(work: UnitOfWork, named: NamedApplication, found: ResolvedApplication) -> None:
+    """Record what had to be made, as facts; for whoever calls the function of the database by a statement of theirs."""
+    if found.company_is_new:
+        work.record(CompanyAdded(company_id=named.company_id, domain=named.company_domain or ""))
+    if found.is_new:
         work.record(
-            ApplicationAdded(application_id=row.id, company_id=row.company_id, name=name, domain=domain)
+            ApplicationAdded(
+                application_id=found.id, company_id=found.company_id, name=named.name, domain=named.domain
+            )
         )
-        return ResolvedApplication(row.id, row.company_id, is_new=True)
-    found = await repository.lock_named_application(work, name_key=key, domain=domain)
-    if found is None:
-        raise RuntimeError("an application vanished while it was looked up")
-    return ResolvedApplication(found.id, found.company_id, is_new=False)
-
-
-async def _company_for(work: UnitOfWork, url: str | None) -> UUID | None:
-    domain = company_domain(url) if url else None
-    if domain is None:
-        return None
-    made: UUID | None = await work.session.scalar(
-        insert(Company)
-        .values(id=new_id(), name=domain, domain=domain, url=f"https://{domain}")
-        .on_conflict_do_nothing(index_elements=["domain"])
-        .returning(Company.id)
-    )
-    if made is not None:
-        work.record(CompanyAdded(company_id=made, domain=domain))
-        return made
-    company = await repository.company_at_domain(work, domain)
-    return company.id if company else None
