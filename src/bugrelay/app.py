@@ -14,6 +14,7 @@ from litestar.types import ASGIApp
 from bugrelay.api import feeds, v1
 from bugrelay.bootstrap import build
 from bugrelay.domain.accounts.service import authenticate
+from bugrelay.domain.events.repository import lag_seconds
 from bugrelay.http.admission import Admission, RouteBuckets
 from bugrelay.http.cors import Cors
 from bugrelay.http.docs import DocsController
@@ -75,6 +76,7 @@ def create_app(settings: Settings, lifecycle: Lifecycle | None = None) -> Litest
                 "authenticate": _authenticate,
                 "openapi": openapi_bytes,
                 "schema": SchemaCheck(platform.database, outgrown_revisions),
+                "event_lag": lambda: lag_seconds(platform.database),
             }
         ),
         lifespan=[lifespan],

@@ -165,6 +165,39 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
     ) AS truth
     WHERE (said.documents, said.title_length, said.description_length) <> (truth.n, truth.title, truth.description)
     """,
+    """
+    SELECT format('stream %s of the event log: its last number is %s, its events are %s of the numbers %s to %s',
+                  coalesce(s.stream, e.stream), coalesce(s.last_seq::text, 'missing'), coalesce(e.n, 0),
+                  coalesce(e.first::text, '-'), coalesce(e.last::text, '-'))
+    FROM event_streams s FULL JOIN (
+        SELECT stream, count(*) AS n, min(seq) AS first, max(seq) AS last FROM events GROUP BY stream
+    ) e ON e.stream = s.stream
+    WHERE (s.last_seq, s.last_seq, coalesce(e.first, 1)) IS DISTINCT FROM (coalesce(e.n, 0), coalesce(e.last, 0), 1)
+    """,
+    """
+    SELECT format('consumer %s of the event log: has read up to %s of stream %s, which ends at %s',
+                  c.consumer, c.seq, c.stream, coalesce(s.last_seq, 0))
+    FROM event_cursors c LEFT JOIN event_streams s ON s.stream = c.stream
+    WHERE c.seq > coalesce(s.last_seq, 0)
+    """,
+    """
+    SELECT format('consumer %s of the event log: stands before evt_%s_%s, at which it failed %s times: %s',
+                  consumer, stream, seq + 1, attempts, error)
+    FROM event_cursors WHERE attempts > 0
+    """,
+    """
+    SELECT format('bug %s: %s', coalesce(s.bug_id, e.bug_id), CASE
+        WHEN e.id IS NULL THEN format('the event log does not tell of its change of status %s', s.id)
+        WHEN s.id IS NULL THEN format('the event log tells of a change of status %s that it did not have', e.id)
+        ELSE format('the event log tells of another change of status than %s', s.id) END)
+    FROM status_changes s FULL JOIN (
+        SELECT (data ->> 'change_id')::uuid AS id, bug_id, actor_id, data FROM events WHERE type = 'status.changed'
+        UNION ALL
+        SELECT (data ->> 'change_id')::uuid, bug_id, actor_id, data FROM missing_events WHERE type = 'status.changed'
+    ) e ON e.id = s.id
+    WHERE (s.id, s.bug_id, s.user_id, s.from_status, s.to_status, s.company_id) IS DISTINCT FROM
+          (e.id, e.bug_id, e.actor_id, e.data ->> 'from', e.data ->> 'to', (e.data ->> 'company_id')::uuid)
+    """,
 )
 
 _REFERENCES: Final = """

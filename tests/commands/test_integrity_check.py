@@ -94,6 +94,19 @@ LIES = {
     " UPDATE bugs SET vote_count = 0, recent_vote_count = 0, reporter_id = NULL;"
     " SELECT search_refresh(id) FROM bugs; DELETE FROM sessions; DELETE FROM refresh_tokens;"
     " UPDATE attachments SET user_id = NULL",
+    "its events are 3 of the numbers 1 to 4": "DELETE FROM events WHERE seq = 2",
+    "its last number is 5, its events are 4 of the numbers 1 to 4": "UPDATE event_streams SET last_seq = 5",
+    "has read up to 5 of stream": (
+        "INSERT INTO event_cursors (consumer, stream, seq) SELECT 'a', stream, last_seq + 1 FROM event_streams"
+    ),
+    "at which it failed 3 times: of its own": (
+        "INSERT INTO event_cursors (consumer, stream, attempts, error)"
+        " SELECT 'a', stream, 3, 'of its own' FROM event_streams"
+    ),
+    "tells of another change of status": "UPDATE status_changes SET from_status = 'reviewing'",
+    "does not tell of its change of status": "UPDATE status_changes SET id = gen_random_uuid();"
+    " UPDATE events SET type = 'other' WHERE type = 'status.changed'",
+    "that it did not have": "DELETE FROM status_changes",
     f"its file {KEY} has 12 bytes, not 13": "UPDATE attachments SET file_size = 13",
     "its file bugs/nowhere.png is missing": (
         "INSERT INTO attachments (id, bug_id, filename, storage_key, file_size, mime_type)"
@@ -110,7 +123,7 @@ async def test_each_planted_lie_is_found(
         without_triggers.execute(statement)  # type: ignore[arg-type]
     (problem,) = await _found(platform)
     assert sentence in problem
-    assert problem.startswith(("bug ", "vote of user ", "attachment ", "comments."))
+    assert problem.startswith(("bug ", "vote of user ", "attachment ", "comments.", "stream ", "consumer "))
 
 
 async def test_a_file_that_no_row_names_is_a_problem_once_it_is_an_hour_old(

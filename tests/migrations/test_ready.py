@@ -10,7 +10,10 @@ from bugrelay.settings import load_settings
 from tests.conftest import StartApp
 from tests.migrations.conftest import NewDatabase, migrate_to
 
-READY = (200, {"status": "ok", "checks": {"postgres": "ok", "redis": "ok"}})
+READY = (
+    200,
+    {"status": "ok", "checks": {"postgres": "ok", "redis": "ok"}, "events": {"lag_seconds": 0.0}},
+)
 BEHIND = (503, {"status": "unavailable", "checks": {"postgres": "ok", "redis": "ok", "schema": "behind"}})
 
 

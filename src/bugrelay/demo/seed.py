@@ -32,6 +32,7 @@ from bugrelay.domain.companies.repository import company_at_domain
 from bugrelay.domain.companies.schemas import ChangeCompany
 from bugrelay.domain.companies.service import add_trusted_member
 from bugrelay.domain.companies.service.profile import change_company
+from bugrelay.domain.events import missing
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.events import EventBus
 from bugrelay.infra.platform import Platform
@@ -42,6 +43,7 @@ ADMIN = "demo.admin"
 ADMIN_EMAIL = f"{ADMIN}@people.example"
 RECENT = timedelta(days=30)  # board.md, "trending"
 _REGISTERED = timedelta(days=95)
+_MOST_EVENTS = 10_000  # of an application's bugs
 
 
 async def fill(platform: Platform) -> Summary | None:
@@ -53,12 +55,16 @@ async def fill(platform: Platform) -> Summary | None:
     story = read_story()
     password = secrets.token_urlsafe(12)
     password_hash = await hash_password(platform.passwords, password, email=ADMIN_EMAIL, username=ADMIN)
-    # A bus of its own: nobody is mailed about a bug of three months ago. Caches expire by themselves within a second.
+    # A bus of its own: nobody is mailed about a bug of three months ago, and the event log is written when the times of
+    # the story are set. Caches expire by themselves within a second.
     async with UnitOfWork(platform.database, EventBus()) as work:
         if await account_at(work, ADMIN_EMAIL) is not None:
             return None
-        seed = _Seed(work, story, datetime.now(UTC), password_hash)
+        now = datetime.now(UTC)
+        seed = _Seed(work, story, now, password_hash)
         await seed.run()
+        await missing.list_since(work, now)
+        await missing.record(work, most=len(story.applications) * _MOST_EVENTS)
     return Summary(
         bugs=len(seed.bugs),
         applications=len(story.applications),

@@ -43,15 +43,28 @@ class Checks(Struct):
     schema: Literal["behind"] | UnsetType = UNSET
 
 
+class Events(Struct):
+    """What follows from changes: mails, webhooks and the like.
+
+    Attributes:
+        lag_seconds: For how long the oldest event has been waiting for whoever follows the event log; 0 when none does.
+            The server serves whatever it is: workers follow the log.
+    """
+
+    lag_seconds: float
+
+
 class Readiness(Struct):
     """Whether the server can serve.
 
     Attributes:
         status: `degraded`: it serves, without its cache and with limits by process.
+        events: There while PostgreSQL answers and is migrated.
     """
 
     status: Literal["ok", "degraded", "unavailable"]
     checks: Checks
+    events: Events | UnsetType = UNSET
 
 
 class SchemaCheck:
@@ -95,12 +108,15 @@ class HealthController(Controller):
         200 while PostgreSQL answers in two seconds and is migrated, and the server is not draining; else 503.
         """
         checks = await _checks(request)
+        events = await _events(request) if checks.postgres == "ok" and checks.schema is UNSET else UNSET
         if checks.postgres == "down" or checks.schema is not UNSET or request.lifecycle.is_draining:
             return json_response(
-                Readiness("unavailable", checks), status=503, headers={**NEVER_CACHED, "Retry-After": "2"}
+                Readiness("unavailable", checks, events),
+                status=503,
+                headers={**NEVER_CACHED, "Retry-After": "2"},
             )
         return json_response(
-            Readiness("ok" if checks.redis == "ok" else "degraded", checks), headers=NEVER_CACHED
+            Readiness("ok" if checks.redis == "ok" else "degraded", checks, events), headers=NEVER_CACHED
         )
 
 
@@ -116,3 +132,12 @@ async def _checks(request: ApiRequest) -> Checks:
         except (TimeoutError, ServiceUnavailable):
             checks.postgres = "down"
     return checks
+
+
+async def _events(request: ApiRequest) -> Events | UnsetType:
+    """How far behind the event log its followers are, or nothing where PostgreSQL does not say so in time."""
+    try:
+        async with asyncio.timeout(POSTGRES_SECONDS):
+            return Events(round(await request.app.state.event_lag(), 3))
+    except (TimeoutError, ServiceUnavailable):
+        return UNSET

@@ -4,12 +4,13 @@ stay dense.
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 import uuid_utils
 from uuid_utils.compat import uuid7
 
-__all__ = ["UUID", "new_id", "new_id_text", "parse_id"]
+__all__ = ["UUID", "lowest_id_of", "new_id", "new_id_text", "parse_id"]
 
 
 def new_id() -> UUID:
@@ -30,3 +31,8 @@ def parse_id(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+def lowest_id_of(moment: datetime) -> UUID:
+    """No id that was made at this moment or later comes before it."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httpx
+
 from bugrelay.domain.events.consumers import BATCH, start_consumers
+from bugrelay.domain.events.log import CHANNEL
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.platform import Platform
+from bugrelay.infra.redis.subscription import Subscription
 from tests.domain.events.conftest import Notes, Sql, following, heads, noted
 from tests.domain.events.test_order import WRITERS, said, write
+from tests.factories import report
 from tests.infra.redis.server import eventually
 
 
@@ -97,3 +102,51 @@ async def test_who_is_woken_reads_at_once(platform: Platform, sql: Sql, notes: A
             work.record(said(new_id()))
         woken.set()
         await eventually(lambda: noted(sql) == heads(sql), seconds=30)
+
+
+async def test_a_write_wakes_whoever_listens_to_redis(platform: Platform) -> None:
+    stream, heard = new_id(), asyncio.Queue[tuple[bytes, bytes]]()
+    bell = Subscription(platform.settings.redis_url, f"{CHANNEL}*", lambda *told: heard.put_nowait(told))
+    listening = asyncio.create_task(bell.listen())
+    try:
+        async with asyncio.timeout(30):
+            while heard.empty():  # until it listens
+                async with platform.work() as work:
+                    work.record(said(stream))
+                await asyncio.sleep(0.05)
+            channel, number = await heard.get()
+        assert channel == f"{CHANNEL}{stream}".encode()
+        assert int(number) >= 1
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_ready_tells_how_long_the_oldest_event_waits(
+    client: httpx.AsyncClient, platform: Platform, sql: Sql, notes: Any
+) -> None:
+    async def lag() -> float:
+        answer = (await client.get("/ready")).json()
+        assert answer["status"] == "ok"
+        seconds: float = answer["events"]["lag_seconds"]
+        return seconds
+
+    consumer = Notes(fails_at=lambda _event: True)
+    async with platform.work() as work:
+        work.record(said(new_id()))
+    assert await lag() == 0.0  # nobody waits for it
+    await started(platform, consumer)
+    async with following(platform, consumer.consumer):
+        await report(client)
+        await consumer.failed.wait()
+        before = await lag()
+        assert 0 < before < await lag()
+        consumer.fails_at = lambda _event: False
+        await eventually(lambda: noted(sql) == heads_since(sql), seconds=60)
+    assert await lag() == 0.0
+
+
+def heads_since(sql: Sql) -> dict[Any, list[int]]:
+    """The numbers of the one stream in which something happened since a consumer began: that of the report."""
+    bugs = "SELECT stream, seq FROM events WHERE type = 'bug.created'"
+    return {stream: [seq] for stream, seq in sql.execute(bugs).fetchall()}

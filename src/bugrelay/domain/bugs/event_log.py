@@ -101,6 +101,7 @@ ENTRIES: LogTable = {
     events.BugRestored: lambda fact: _entry("bug.restored", fact),
     events.BugMerged: lambda fact: _on_both("bug.merged", fact),
     events.BugUnmerged: lambda fact: _on_both("bug.unmerged", fact),
+    events.VotesCounted: lambda fact: _entry("bug.voted", fact, vote_count=fact.vote_count),
     events.CommentAdded: lambda fact: _entry("comment.created", fact, comment_id=fact.comment_id),
     events.ResponseAdded: lambda fact: _entry(
         "response.created", fact, comment_id=fact.comment_id, company_id=fact.answering_company_id

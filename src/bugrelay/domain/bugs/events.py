@@ -187,6 +187,16 @@ class VotesReinstated:
     actor_id: UUID | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class VotesCounted:
+    """The votes of a bug have moved since they were told of; `vote_count` as it stands now. By the clock."""
+
+    bug_id: UUID
+    company_id: UUID | None
+    vote_count: int
+    actor_id: None = None
+
+
 # --- comments ---------------------------------------------------------------------------------------------------------
 
 
@@ -296,7 +306,7 @@ class ActedAsAdmin:
     after: dict[str, Any]
 
 
-CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (ActedAsAdmin,)
+CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (VotesCounted, ActedAsAdmin)
 """Facts that no cached response shows."""
 
 WRITES_NO_EVENT: tuple[type, ...] = (VoteCast, VoteWithdrawn, VotesSuspended, VotesReinstated, ActedAsAdmin)

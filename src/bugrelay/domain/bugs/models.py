@@ -205,6 +205,10 @@ tag_changes = Table(
 )
 
 
+# The bugs whose vote_count has moved since the event log was told of it; a trigger on bugs writes it.
+vote_changes = Table("vote_changes", Base.metadata, Column("bug_id", Uuid, nullable=False))
+
+
 class Vote(Base):
     """One vote a user and bug. `is_recent` says that `recent_vote_count` still counts it.
 

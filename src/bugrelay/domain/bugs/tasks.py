@@ -8,8 +8,9 @@ from uuid import UUID
 from sqlalchemy import delete, func, text, tuple_, update
 
 from bugrelay.domain.bugs import reassignment
+from bugrelay.domain.bugs.events import VotesCounted
 from bugrelay.domain.bugs.models import CaptchaToken, Vote
-from bugrelay.domain.bugs.repository import aged_votes, lock_bugs_for_votes
+from bugrelay.domain.bugs.repository import aged_votes, lock_bugs_for_votes, vote_counts
 from bugrelay.domain.bugs.search import counting
 from bugrelay.domain.bugs.search.totals import COUNT_JOB
 from bugrelay.domain.bugs.similar.tasks import fold_similar
@@ -19,10 +20,13 @@ from bugrelay.infra.platform import Platform
 
 RECENT = timedelta(days=30)
 BATCH = 2000  # rows a transaction: short locks, whatever the board's size
+BATCH_TOLD = 200  # events a transaction, whose streams are locked
 CAPTCHA_KEPT_FOR = timedelta(days=7)  # verifiers refuse a token after minutes
 LOG_KEPT_FOR = timedelta(
     hours=1
 )  # twice what infra/incremental_counts.py believes a total for that was not carried forward
+
+_VOTES_TOLD = text("SELECT votes_told(:most)")
 
 
 async def age_votes(platform: Platform) -> None:
@@ -74,6 +78,19 @@ async def reassign_bugs(platform: Platform, *, application_id: str) -> None:
             full = len(batch) == reassignment.BATCH
 
 
+async def tell_votes(platform: Platform) -> None:
+    """Tell the event log how many votes a bug has, at most once a bug and minute; a vote itself writes no event."""
+    full = True
+    while full:
+        async with platform.work() as work:
+            bug_ids = (await work.session.scalars(_VOTES_TOLD, {"most": BATCH_TOLD})).all()
+            for bug in await vote_counts(work, bug_ids):
+                work.record(
+                    VotesCounted(bug_id=bug.id, company_id=bug.assigned_company_id, vote_count=bug.vote_count)
+                )
+        full = len(bug_ids) == BATCH_TOLD
+
+
 async def count_total(platform: Platform, *, key: str) -> None:
     """Count what somebody asks for."""
     await counting.count_total(key, database_url=platform.settings.database_url, counts=platform.counts)
@@ -88,6 +105,7 @@ TASKS = Tasks(
     by_name={reassignment.JOB: reassign_bugs, COUNT_JOB: count_total},
     periodic={
         "bugs.age_votes": Periodic("* * * * *", age_votes),
+        "bugs.tell_votes": Periodic("* * * * * */15", tell_votes),
         "bugs.keep_totals": Periodic("* * * * *", keep_totals),
         "bugs.fold_tags": Periodic("* * * * *", fold_tags),
         "bugs.fold_similar": Periodic("* * * * * */15", fold_similar),

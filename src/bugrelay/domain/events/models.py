@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, Text, Uuid, text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Identity, Index, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -72,3 +72,16 @@ class EventCursor(Base):
     attempts: Mapped[int] = mapped_column(server_default="0")
     retry_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     error: Mapped[str | None] = mapped_column(Text)
+
+
+class MissingEvent(Base):
+    """What has happened without an event, in order of time, until a job has written it into the log."""
+
+    __tablename__ = "missing_events"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    at: Mapped[Moment]
+    type: Mapped[str] = mapped_column(Text)
+    actor_id: Mapped[UUID | None]
+    bug_id: Mapped[UUID]
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB)

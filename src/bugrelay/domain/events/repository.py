@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Integer, any_, bindparam, func, or_, select
+from sqlalchemy import Float, Integer, any_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 
 from bugrelay.domain.events.models import EventConsumer, EventCursor, EventRow, EventStream
@@ -35,16 +35,14 @@ class Behind(Row):
     is_unread: bool
 
 
+_OF_BOTH = (EventCursor.consumer == EventConsumer.name) & (EventCursor.stream == EventStream.stream)
 _BEHIND = Query(
     select(
         EventConsumer.name.label("consumer"), EventStream.stream, EventCursor.seq.is_(None).label("is_unread")
     )
     .select_from(EventConsumer)
     .join(EventStream, EventStream.last_seq > 0)
-    .outerjoin(
-        EventCursor,
-        (EventCursor.consumer == EventConsumer.name) & (EventCursor.stream == EventStream.stream),
-    )
+    .outerjoin(EventCursor, _OF_BOTH)
     .where(
         EventConsumer.name == any_(bindparam("consumers", type_=ARRAY(TEXT))),
         EventStream.last_seq > func.coalesce(EventCursor.seq, 0),
@@ -58,6 +56,25 @@ _BEHIND = Query(
 async def streams_behind(reader: Reader, consumers: Sequence[str], *, limit: int) -> Sequence[Behind]:
     """What these consumers have to read, but for streams that are to be tried again later."""
     return await reader.rows(_BEHIND, {"consumers": list(consumers), "limit": limit})
+
+
+_LAG = Query(
+    select(func.coalesce(func.max(func.extract("epoch", func.now() - EventRow.at)), 0).cast(Float))
+    .select_from(EventConsumer)
+    .join(EventStream, EventStream.last_seq > 0)
+    .outerjoin(EventCursor, _OF_BOTH)
+    .join(
+        EventRow,
+        (EventRow.stream == EventStream.stream) & (EventRow.seq == func.coalesce(EventCursor.seq, 0) + 1),
+    )
+    .where(EventRow.cause.has_key("recorded_later").is_(False)),
+    float,
+)
+
+
+async def lag_seconds(reader: Reader) -> float:
+    """For how long the oldest event has been waiting for one of its consumers; 0 when none does."""
+    return max(0.0, await reader.row(_LAG) or 0.0)
 
 
 class Cursor(Row):

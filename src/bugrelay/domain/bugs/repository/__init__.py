@@ -30,7 +30,7 @@ from bugrelay.domain.bugs.repository.details import DetailRecord, find_detail
 from bugrelay.domain.bugs.repository.history import list_history
 from bugrelay.domain.bugs.repository.reassignment import lock_company_of_application, lock_misassigned
 from bugrelay.domain.bugs.repository.tags import list_tags
-from bugrelay.domain.bugs.repository.votes import aged_votes, lock_bugs_for_votes
+from bugrelay.domain.bugs.repository.votes import aged_votes, lock_bugs_for_votes, vote_counts
 
 __all__ = [
     "ITEM_COLUMNS",
@@ -60,5 +60,6 @@ __all__ = [
     "lock_misassigned",
     "type_of_file",
     "visible_bug",
+    "vote_counts",
     "wait_for_tables",
 ]

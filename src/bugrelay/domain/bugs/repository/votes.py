@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Integer, Interval, Uuid, any_, bindparam, func, select
 
 from bugrelay.domain.bugs.models import Bug, Vote
+from bugrelay.domain.bugs.visibility import LISTED
 from bugrelay.infra.db.query import Query, Reader, Row
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
@@ -30,6 +31,27 @@ _AGED = Query(
 async def aged_votes(reader: Reader, *, age: timedelta, limit: int) -> Sequence[VoteKey]:
     """Votes that count as recent and are of this age or older, the oldest first."""
     return await reader.rows(_AGED, {"age": age, "limit": limit})
+
+
+class VoteCount(Row):
+    """The votes of a listed bug."""
+
+    id: UUID
+    assigned_company_id: UUID | None
+    vote_count: int
+
+
+_COUNTS = Query(
+    select(Bug.id, Bug.assigned_company_id, Bug.vote_count).where(
+        Bug.id == any_(bindparam("ids", type_=ARRAY(Uuid))), LISTED
+    ),
+    VoteCount,
+)
+
+
+async def vote_counts(reader: Reader, bug_ids: Sequence[UUID]) -> Sequence[VoteCount]:
+    """Those of these bugs that are on the board."""
+    return await reader.rows(_COUNTS, {"ids": list(bug_ids)}) if bug_ids else ()
 
 
 _LOCK_BUGS = Query(
