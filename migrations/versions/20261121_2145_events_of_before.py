@@ -6,8 +6,8 @@ from alembic import op
 
 from bugrelay.migrate import create_functions
 
-revision = "0017"
-down_revision = "0016"
+revision = "0018"
+down_revision = "0017"
 
 _TABLES = """
 CREATE TABLE vote_changes (bug_id uuid NOT NULL);
