@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from dotenv import dotenv_values
 
@@ -122,6 +122,73 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+@dataclass(frozen=True, kw_only=True)
+class OidcIssuer:
+    """An OpenID Connect issuer, and us as its client.
+
+    Attributes:
+        name: In addresses and in `/api/v1/config`.
+        issuer: Its identifier, exactly as its discovery document and its tokens say it.
+        client_id: Ours.
+        client_secret: Ours; empty for a public client.
+        trust_email: Whether its word that an address is verified counts.
+    """
+
+    name: str
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    trust_email: bool = True
+
+
+_RESERVED_PROVIDERS = {"github", "google", "password", "callback", "exchange", "link"}
+
+
+def _issuers(text: str) -> tuple[OidcIssuer, ...]:
+    found = tuple(_issuer(item) for item in _items(text))
+    if len({issuer.name for issuer in found}) != len(found):
+        raise ValueError("must name each provider once")
+    return found
+
+
+def _issuer(text: str) -> OidcIssuer:
+    """`name=https://client_id:client_secret@host/path`, and `?trust_email=false`."""
+    name, _, address = text.partition("=")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", name) or name in _RESERVED_PROVIDERS:
+        raise ValueError("must be a list of name=https://client_id:client_secret@host/path")
+    try:
+        return _oidc_issuer(name, address)
+    except ValueError as error:  # of urlsplit, whose sentences may quote the secret
+        wanted = (
+            "https://client_id:client_secret@host/path?trust_email=false, http for loopback addresses only"
+        )
+        raise ValueError(f"must give {name} as {wanted}") from error
+
+
+def _oidc_issuer(name: str, address: str) -> OidcIssuer:
+    parts = urlsplit(address)
+    options = dict(parse_qsl(parts.query))
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
+    if not is_safe or not parts.hostname or not parts.username or parts.fragment or parts.port == 0:
+        raise ValueError("no usable address")
+    if options.keys() - {"trust_email"}:
+        raise ValueError("an option that there is not")
+    return OidcIssuer(
+        name=name,
+        issuer=urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")),
+        client_id=unquote(parts.username),
+        client_secret=unquote(parts.password or ""),
+        trust_email=_flag(options.get("trust_email", "true")),
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _setting(default: str, parse: Callable[[str], Any], doc: str) -> Any:
     """A field with its default as text, its parser and the sentence that the docs show."""
     return field(default=parse(default), metadata={"default": default, "parse": parse, "doc": doc})
@@ -204,6 +271,18 @@ class Settings:
     argon2_memory_kib: int = _setting("19456", _positive, "Memory for one password hash.")
     argon2_iterations: int = _setting("2", _positive, "Passes over that memory.")
 
+    # Sign-in with others
+    oauth_github_client_id: str = _setting("", str, "Sign-in with GitHub; empty: none.")
+    oauth_github_client_secret: str = _setting("", str, "Its secret.")
+    oauth_github_url: str = _setting(
+        "https://github.com", _url("http", "https"), "Another address for a GitHub Enterprise Server."
+    )
+    oauth_google_client_id: str = _setting("", str, "Sign-in with Google; empty: none.")
+    oauth_google_client_secret: str = _setting("", str, "Its secret.")
+    oauth_issuers: tuple[OidcIssuer, ...] = _setting(
+        "", _issuers, "OpenID Connect issuers, a list of `name=https://client_id:client_secret@host/path`."
+    )
+
     # Captcha
     captcha: Literal["recaptcha", "off"] = _setting(
         "recaptcha",
@@ -231,7 +310,7 @@ class Settings:
     )
     rate_limit_bug_submission: Rate | None = _setting("5/minute", _rate, "Bug reports, by client address.")
     rate_limit_sign_in: Rate | None = _setting(
-        "10/minute", _rate, "Register, login and refresh, by client address."
+        "10/minute", _rate, "Register, login, refresh and sign-in with others, by client address."
     )
     rate_limit_mail: Rate | None = _setting(
         "5/minute",
@@ -276,6 +355,9 @@ class Settings:
             object.__setattr__(self, "upload_url", f"file://{self.bugrelay_home}/uploads")
         if self.secret_key and len(self.secret_key) < 32:  # noqa: PLR2004 - RFC 7518 section 3.2 for HS256
             raise SettingError("SECRET_KEY must have at least 32 characters")
+        for name in ("oauth_github_client", "oauth_google_client"):
+            if getattr(self, f"{name}_id") and not getattr(self, f"{name}_secret"):
+                raise SettingError(f"{name.upper()}_SECRET must be set with {name.upper()}_ID")
 
     def _check_production(self) -> None:
         for name in ("secret_key", "database_url", "redis_url", "public_url", "mail_url"):

@@ -28,6 +28,8 @@ def path_values(world: World, thing: str, role: str) -> dict[str, str]:
         "a removed comment": {"comment_id": world.ids["removed comment"]},
         "the reporter": {"user_id": world.people["reporter"].id},
         "the banned user": {"user_id": world.people["banned user"].id},
+        "a provider": {"provider": world.ids["provider"]},
+        "no provider": {"provider": "nobody"},
         "an admin": {"user_id": world.people["admin"].id},
         "the company": company,
         "the company's application": company | {"application_id": world.ids["application"]},
@@ -62,6 +64,7 @@ def _without_link(fields: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in fields.items() if name != "link"}
 
 
+_TO_FRONT_END = {"return_to": "http://127.0.0.1:8000/", "code_challenge": "x" * 43}
 _BECAUSE = _json(reason="It must be")
 _ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "POST /api/v1/auth/register": _json(email="new@people.example", username="new", password=PASSWORD),
@@ -74,6 +77,15 @@ _ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "PUT /api/v1/auth/password": _json(current_password=PASSWORD, new_password=NEW_PASSWORD),
     "PUT /api/v1/auth/profile": _json(display_name="Somebody"),
     "GET /api/v1/auth/verify-email": lambda world, _: {"params": {"token": world.links["verify_email"]}},
+    "GET /api/v1/auth/oauth/{provider}": lambda _world, _role: {"params": _TO_FRONT_END},
+    "GET /api/v1/auth/oauth/callback/{provider}": lambda world, _: {
+        "params": {"state": world.links["oauth state"], "error": "access_denied"},
+        "headers": {"Cookie": f"bugrelay-oauth={world.links['browser']}"},
+    },
+    "POST /api/v1/auth/oauth/exchange": lambda world, _: {
+        "json": {"code": world.links["oauth code"], "verifier": world.links["oauth verifier"]}
+    },
+    "POST /api/v1/auth/oauth/link/{provider}": lambda _world, _role: {"json": _TO_FRONT_END},
     "POST /api/v1/auth/password-reset": _json(email="somebody@people.example"),
     "POST /api/v1/auth/password-reset/confirm": lambda world, _: {
         "json": {"token": world.links["reset_password"], "new_password": NEW_PASSWORD}

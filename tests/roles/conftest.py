@@ -21,6 +21,8 @@ def roles_app(servers: Servers, database_url: str, tmp_path_factory: pytest.Temp
         "DATABASE_URL": database_url,
         "REDIS_URL": servers.redis_url,
         "BUGRELAY_HOME": str(tmp_path_factory.mktemp("roles")),
+        "OAUTH_GITHUB_CLIENT_ID": "the board",
+        "OAUTH_GITHUB_CLIENT_SECRET": "the secret",
     }
     return create_app(load_settings({**TEST_ENVIRONMENT, **urls}))
 

@@ -16,8 +16,9 @@ from psycopg import sql as statements
 from bugrelay.domain.companies.service.claims import claim_token
 from bugrelay.domain.notifications.service.unsubscribe_links import UnsubscribeLink, unsubscribe_token
 from bugrelay.infra.ids import new_id
+from bugrelay.infra.security.identity_providers.openid_connect import s256
 from bugrelay.infra.security.signed_links import link_token
-from bugrelay.infra.security.tokens import hash_secret
+from bugrelay.infra.security.tokens import hash_secret, new_secret
 from tests.conftest import TEST_ENVIRONMENT
 from tests.factories import Person, make_admin, make_member, register, report
 
@@ -88,6 +89,7 @@ async def build(client: httpx.AsyncClient, sql: Sql, *, uploads: Path) -> World:
     await _moderated_things(world)
     _mailed_links(world)
     _claims(world)
+    _identities(world)
     for role, person in world.people.items():
         row = sql.execute("SELECT id FROM sessions WHERE user_id = %s", (person.id,)).fetchone()
         assert row is not None
@@ -187,6 +189,29 @@ def _claims(world: World) -> None:
             (claim_id, world.ids["unclaimed company"], person.id, hash_secret(token)),
         )
         world.links[f"claim of {role}"] = token
+
+
+def _identities(world: World) -> None:
+    """Everybody has linked an identity of a provider; the bystander has a code to exchange, and came back from one."""
+    world.ids["provider"] = "github"
+    for role, person in world.people.items():
+        world.sql.execute(
+            "INSERT INTO user_identities (id, user_id, provider, issuer, subject)"
+            " VALUES (gen_random_uuid(), %s, 'github', 'https://github.com', %s)",
+            (person.id, role),
+        )
+    world.links |= {name: new_secret() for name in ("oauth code", "oauth verifier", "oauth state", "browser")}
+    world.sql.execute(
+        "INSERT INTO oauth_codes (id, code_hash, code_challenge, identity_id, provider, expires_at)"
+        " SELECT gen_random_uuid(), %s, %s, id, 'github', now() + interval '1 hour'"
+        " FROM user_identities WHERE subject = 'bystander'",
+        (hash_secret(world.links["oauth code"]), s256(world.links["oauth verifier"])),
+    )
+    world.sql.execute(
+        "INSERT INTO oauth_requests (id, state_hash, browser_hash, provider, return_to, code_challenge, expires_at)"
+        " VALUES (gen_random_uuid(), %s, %s, 'github', 'http://127.0.0.1:8000/', '', now() + interval '1 hour')",
+        (hash_secret(world.links["oauth state"]), hash_secret(world.links["browser"])),
+    )
 
 
 def _mailed_links(world: World) -> None:

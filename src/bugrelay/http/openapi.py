@@ -78,6 +78,7 @@ _MOVED = {
         "Location": {"schema": {"type": "string"}, "description": "The same address of the other bug"}
     },
 }
+_LOCATION = {"schema": {"type": "string"}, "description": "Where the browser goes"}
 _MOMENT = "2026-01-15T10:30:00Z"
 _JSON = "application/json"
 _PARAMETER = re.compile(r"\{(\w+):str\}")
@@ -89,10 +90,11 @@ _PATH_PARAMETERS = {
     "application_id": "The application.",
     "user_id": "The user.",
     "session_id": "The session, by the id that `GET /api/v1/auth/sessions` gives.",
+    "provider": "The provider, by its name in the `sign_in_providers` of `GET /api/v1/config`.",
     "name": "The file, by the name in the picture's `file_url`.",
 }
 _PICTURE = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
-_IDS = _PATH_PARAMETERS.keys() - {"name"}
+_IDS = _PATH_PARAMETERS.keys() - {"name", "provider"}
 _TAGS = {
     "Accounts": "Registering, signing in, one's own account; other users' profiles.",
     "Attachments": "Pictures of a bug.",
@@ -273,7 +275,9 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
 
 
 def _success(route: Route, status: int, answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer: the struct as JSON, and what else the route can send as it is."""
+    """The answer: the struct as JSON, and what else the route can send as it is; a redirect has no body."""
+    if status == HTTPStatus.FOUND:
+        return {"description": HTTPStatus(status).phrase, "headers": {"Location": _LOCATION}}
     content = {
         kind: {"schema": answer if kind == _JSON else {"type": "string", "format": "binary"}}
         for kind in route.media_types

@@ -20,6 +20,8 @@ from bugrelay.infra.redis.rate_limits import Bucket, Limiter, LimitName
 from bugrelay.infra.security.captcha import CaptchaVerifier, captcha_from
 from bugrelay.infra.security.egress import Egress
 from bugrelay.infra.security.encryption import Encryption
+from bugrelay.infra.security.identity_providers.configured import identity_providers_from
+from bugrelay.infra.security.identity_providers.port import IdentityProvider
 from bugrelay.infra.security.passwords import Passwords
 from bugrelay.infra.security.tokens import AccessTokens
 from bugrelay.infra.storage.port import Storage
@@ -34,7 +36,8 @@ COMPUTING_SECONDS = 3.0  # sums that would keep the event loop from everybody el
 class Platform:
     """Ports by name; `work()` begins a change of the database.
 
-    `buckets` has every rate limit by its name, None for one that is turned off.
+    `buckets` has every rate limit by its name, None for one that is turned off; `identity_providers` has those that
+    the settings name.
     """
 
     settings: Settings
@@ -45,6 +48,7 @@ class Platform:
     limiter: Limiter
     buckets: Mapping[LimitName, Bucket | None]
     captcha: CaptchaVerifier
+    identity_providers: Mapping[str, IdentityProvider]
     storage: Storage
     images: ImageCleaner
     jobs: JobQueue
@@ -71,6 +75,8 @@ class Platform:
         self.passwords.close()
         self.computing.close()
         await self.captcha.close()
+        for provider in self.identity_providers.values():
+            await provider.close()
         await self.redis.close()
         await self.database.close()
 
@@ -110,6 +116,7 @@ def open_platform(settings: Settings) -> Platform:
         limiter=limiter,
         buckets=buckets,
         captcha=captcha_from(settings),
+        identity_providers=identity_providers_from(settings),
         storage=storage_from(settings.upload_url),
         images=ImageCleaner(),
         jobs=jobs,

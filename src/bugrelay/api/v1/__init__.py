@@ -23,6 +23,7 @@ from bugrelay.api.v1.moderation.comments import CommentModerationController
 from bugrelay.api.v1.moderation.companies import CompanyModerationController
 from bugrelay.api.v1.moderation.overview import OverviewController
 from bugrelay.api.v1.moderation.users import UserModerationController
+from bugrelay.api.v1.oauth import OAuthController
 from bugrelay.api.v1.similar import SimilarController
 from bugrelay.api.v1.subscriptions import SubscriptionController
 from bugrelay.api.v1.tags import TagController
@@ -35,6 +36,7 @@ from bugrelay.api.v1.votes import VoteController
 CONTROLLERS: tuple[type[Controller], ...] = (
     AuthController,
     CredentialController,
+    OAuthController,
     AccountPageController,
     UnsubscribePageController,
     ClaimController,

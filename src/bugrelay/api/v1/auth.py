@@ -53,10 +53,10 @@ class AuthController(Controller):
             user = await registration.create_user(work, data, password_hash=password_hash)
             # A call to Redis inside the transaction, where the constraints have spoken: a 409 charges nothing.
             may_mail = await platform.mail_limits.take(data.email, caller=caller) == 0
-            opened = await _open(request, work, user.id)
+            opened = await open_session(request, work, user.id)
             if may_mail:
                 await links.request_link(work, user_id=user.id, purpose=VERIFY_EMAIL, jobs=platform.jobs)
-        return json_response(_signed_in(request, user, opened, "Account created successfully"), status=201)
+        return json_response(signed_in(request, user, opened, "Account created successfully"), status=201)
 
     @post("/login", status_code=200)
     @Route(access=anyone(alike=True), limits=("sign_in",), example=accounts.LOGIN, errors=(403, 423))
@@ -72,9 +72,9 @@ class AuthController(Controller):
             passwords=platform.passwords,
         )
         async with platform.work() as work:
-            opened = await _open(request, work, proof.user_id)
+            opened = await open_session(request, work, proof.user_id)
             user = await sessions.signed_in_user(work, proof)
-        return json_response(_signed_in(request, user, opened, "Signed in successfully"))
+        return json_response(signed_in(request, user, opened, "Signed in successfully"))
 
     @post("/refresh", status_code=200)
     @Route(access=anyone(alike=True), limits=("sign_in",), example=accounts.REFRESH, errors=(403,))
@@ -152,15 +152,17 @@ def _device(request: ApiRequest) -> sessions.Device:
     return sessions.Device(request.client_address, agent[:MAX_AGENT_LENGTH] or None)
 
 
-async def _open(request: ApiRequest, work: UnitOfWork, user_id: UUID) -> sessions.OpenedSession:
+async def open_session(request: ApiRequest, work: UnitOfWork, user_id: UUID) -> sessions.OpenedSession:
+    """A session on the device that asks."""
     return await sessions.open_session(
         work, user_id, _device(request), refresh_days=request.platform.settings.refresh_token_days
     )
 
 
-def _signed_in(
+def signed_in(
     request: ApiRequest, user: User, opened: sessions.OpenedSession, message: str
 ) -> SignedInResponse:
+    """What a client is told of a session that was opened just now."""
     access_token, expires_in = request.platform.tokens.issue(user_id=user.id, session_id=opened.session_id)
     return SignedInResponse(
         message=message,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from litestar import Controller, Response, get
@@ -70,7 +71,7 @@ class ClientConfig(Struct):
         rates: The rate limits by name, as `calls/unit`; null where there is none.
         statuses: The statuses that a bug may have.
         priorities: The priorities that a bug may have.
-        sign_in_providers: The ways to sign in.
+        sign_in_providers: The ways to sign in: `password`, and the names of the providers.
     """
 
     site_name: str
@@ -90,7 +91,8 @@ class ConfigController(Controller):
     @Route(access=anyone(alike=True))
     async def get_config(self, request: ApiRequest) -> Response[ClientConfig]:
         """Tell a client the captcha, limits, rates, statuses, priorities and ways to sign in."""
-        return json_response(_config(request.platform.settings))
+        platform = request.platform
+        return json_response(_config(platform.settings, providers=platform.identity_providers))
 
 
 def _limit(struct: type[Any], field: str) -> TextLimit:
@@ -98,7 +100,7 @@ def _limit(struct: type[Any], field: str) -> TextLimit:
     return TextLimit(low or 0, high or 0)
 
 
-def _config(settings: Settings) -> ClientConfig:
+def _config(settings: Settings, *, providers: Iterable[str]) -> ClientConfig:
     rates = {
         "general": settings.rate_limit_general,
         "bug_submission": settings.rate_limit_bug_submission,
@@ -123,5 +125,5 @@ def _config(settings: Settings) -> ClientConfig:
         rates={name: str(rate) if rate else None for name, rate in rates.items()},
         statuses=list(STATUSES),
         priorities=list(PRIORITIES),
-        sign_in_providers=["password"],
+        sign_in_providers=["password", *providers],
     )

@@ -50,6 +50,16 @@ class SignedInResponse(TokensResponse, kw_only=True):
     user: Account
 
 
+class LinkStartedResponse(Message):
+    """Where an identity is proven, to be linked.
+
+    Attributes:
+        authorization_url: Where to send the browser, once, within a minute.
+    """
+
+    authorization_url: str
+
+
 class VerifiedResponse(Message):
     """An address that is proven."""
 

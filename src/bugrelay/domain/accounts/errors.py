@@ -81,3 +81,63 @@ class SessionNotFound(BugRelayError):
     code = "SESSION_NOT_FOUND"
     status = 404
     message = "There is no such session of yours"
+
+
+class PasswordNotSet(BugRelayError):
+    code = "PASSWORD_NOT_SET"
+    status = 409
+    message = "This account has no password; set one by the link of a password reset"
+
+
+class OAuthProviderNotFound(BugRelayError):
+    code = "OAUTH_PROVIDER_NOT_FOUND"
+    status = 404
+    message = "There is no such provider here; GET /api/v1/config names those that there are"
+
+
+class InvalidOAuthState(BugRelayError):
+    code = "INVALID_OAUTH_STATE"
+    status = 400
+    message = "This sign-in was begun elsewhere, has ended or expired; sign in again"
+
+
+class InvalidOAuthCode(BugRelayError):
+    code = "INVALID_OAUTH_CODE"
+    status = 400
+    message = "The code or its verifier is wrong, used or expired; sign in again"
+
+
+class OAuthDenied(BugRelayError):
+    code = "OAUTH_DENIED"
+    status = 400
+    message = "The provider was not allowed to tell who you are"
+
+
+class OAuthEmailMissing(BugRelayError):
+    code = "OAUTH_EMAIL_MISSING"
+    status = 400
+    message = "The provider names no e-mail address, which a new account needs"
+
+
+class IdentityAlreadyLinked(BugRelayError):
+    code = "IDENTITY_ALREADY_LINKED"
+    status = 409
+    message = "This identity opens another account"
+
+
+class ProviderAlreadyLinked(BugRelayError):
+    code = "PROVIDER_ALREADY_LINKED"
+    status = 409
+    message = "The account has another identity of this provider; unlink that first"
+
+
+class IdentityNotFound(BugRelayError):
+    code = "IDENTITY_NOT_FOUND"
+    status = 404
+    message = "No identity of this provider is linked to your account"
+
+
+class LastSignIn(BugRelayError):
+    code = "LAST_SIGN_IN"
+    status = 409
+    message = "Nothing else opens your account; set a password or link another provider first"

@@ -41,13 +41,34 @@ class PasswordChanged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class IdentityLinked:
+    """An identity of that provider opens the account from now on."""
+
+    user_id: UUID
+    provider: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityUnlinked:
+    """The identity of that provider opens the account no more."""
+
+    user_id: UUID
+    provider: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountErased:
     """The owner erased the account; what other domains know about the person goes too, in the same transaction."""
 
     user_id: UUID
 
 
-CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (AccountRegistered, PasswordChanged)
+CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (
+    AccountRegistered,
+    PasswordChanged,
+    IdentityLinked,
+    IdentityUnlinked,
+)
 """Facts that no cached response shows."""
 
 WRITES_NO_EVENT: tuple[type, ...] = (
@@ -56,5 +77,7 @@ WRITES_NO_EVENT: tuple[type, ...] = (
     ProfileChanged,
     PasswordChanged,
     AccountErased,
+    IdentityLinked,
+    IdentityUnlinked,
 )
 """Facts that the event log does not tell of: it names people by their ids, which outlive their accounts."""

@@ -1,4 +1,4 @@
-"""Users, their sessions and the refresh tokens of a session."""
+"""Users, their sessions, the refresh tokens of a session, and the identities that they sign in with elsewhere."""
 
 from __future__ import annotations
 
@@ -135,3 +135,78 @@ class SignInFailure(Base):
     ip_address: Mapped[str]
     under_way: Mapped[bool] = mapped_column(server_default="false")
     at: Mapped[CreatedAt]
+
+
+class Identity(Base):
+    """An account at a provider that opens an account of ours. Who it is: `issuer` and `subject`, never the address.
+
+    `email` is what the provider has proven of it, when it was last used; null where it has proven nothing.
+    """
+
+    __tablename__ = "user_identities"
+    __table_args__ = (
+        Index("uq_user_identities_issuer_subject", "issuer", "subject", unique=True),
+        Index("uq_user_identities_user_id_provider", "user_id", "provider", unique=True),
+    )
+
+    id: Mapped[Id]
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    provider: Mapped[str]
+    issuer: Mapped[str]
+    subject: Mapped[str]
+    email: Mapped[str | None]
+    created_at: Mapped[CreatedAt]
+    last_used_at: Mapped[CreatedAt]
+
+
+class OAuthRequest(Base):
+    """A sign-in that is under way at a provider: found by its state, in the browser that began it, once.
+
+    With `session_id` it is to link an identity to the account of that session. Without `browser_hash` it has not
+    gone to the provider yet: its state is the ticket that takes the browser there.
+    The nonce and the verifier of PKCE are derived from the signing key and the id, as the tokens of mailed links are.
+    """
+
+    __tablename__ = "oauth_requests"
+    __table_args__ = (
+        Index("uq_oauth_requests_state_hash", "state_hash", unique=True),
+        Index("ix_oauth_requests_session_id", "session_id"),
+    )
+
+    id: Mapped[Id]
+    state_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    browser_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    provider: Mapped[str]
+    return_to: Mapped[str]
+    code_challenge: Mapped[str]
+    session_id: Mapped[UUID | None] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[Moment]
+
+
+class OAuthCode(Base):
+    """What the browser brings from the callback to the client, which exchanges it once, with its own verifier.
+
+    Either for the account of `identity_id`, or to link the identity that is described here to the account of
+    `session_id`.
+    """
+
+    __tablename__ = "oauth_codes"
+    __table_args__ = (
+        Index("uq_oauth_codes_code_hash", "code_hash", unique=True),
+        Index("ix_oauth_codes_identity_id", "identity_id"),
+        Index("ix_oauth_codes_session_id", "session_id"),
+        CheckConstraint("(identity_id IS NULL) <> (session_id IS NULL)", name="one_purpose"),
+    )
+
+    id: Mapped[Id]
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    code_challenge: Mapped[str]
+    identity_id: Mapped[UUID | None] = mapped_column(ForeignKey("user_identities.id", ondelete="CASCADE"))
+    session_id: Mapped[UUID | None] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))
+    provider: Mapped[str]
+    issuer: Mapped[str | None]
+    subject: Mapped[str | None]
+    email: Mapped[str | None]
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[Moment]

@@ -10,6 +10,8 @@ from sqlalchemy import Interval, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.accounts.models import (
+    Identity,
+    OAuthCode,
     OneTimeLink,
     RefreshToken,
     Session,
@@ -204,3 +206,59 @@ _SESSIONS = Query(
 async def live_sessions(reader: Reader, user_id: UUID, *, life: timedelta) -> Sequence[LiveSession]:
     """The user's sessions that can go on, last used first; `life` is that of a refresh token."""
     return await reader.rows(_SESSIONS, {"user_id": user_id, "life": life})
+
+
+class IdentityState(Row):
+    """An identity, and whether the account that it opens may be used."""
+
+    id: UUID
+    user_id: UUID
+    banned_at: datetime | None
+    banned_until: datetime | None
+
+
+_IDENTITY = Query(
+    select(Identity.id, Identity.user_id, User.banned_at, User.banned_until)
+    .join(User, User.id == Identity.user_id)
+    .where(Identity.issuer == bindparam("issuer"), Identity.subject == bindparam("subject"), EXISTING),
+    IdentityState,
+)
+
+
+async def identity(reader: Reader, *, issuer: str, subject: str) -> IdentityState | None:
+    """The identity, where it opens an account."""
+    return await reader.row(_IDENTITY, {"issuer": issuer, "subject": subject})
+
+
+async def identities_of(session: AsyncSession, user_id: UUID) -> Sequence[Identity]:
+    """The identities that open the account; whoever changes them holds the user's row."""
+    return (await session.scalars(select(Identity).where(Identity.user_id == user_id))).all()
+
+
+_OWNER_OF_SESSION = Query(
+    select(Session.user_id).where(Session.id == bindparam("session_id"), Session.ended_at.is_(None)), UUID
+)
+
+
+async def owner_of_session(reader: Reader, session_id: UUID) -> UUID | None:
+    """Whose session it is, while it has not ended."""
+    return await reader.row(_OWNER_OF_SESSION, {"session_id": session_id})
+
+
+_OWNER_OF_CODE = Query(
+    select(func.coalesce(Identity.user_id, Session.user_id).label("user_id"))
+    .select_from(OAuthCode)
+    .outerjoin(Identity, Identity.id == OAuthCode.identity_id)
+    .outerjoin(Session, Session.id == OAuthCode.session_id)
+    .where(
+        OAuthCode.code_hash == bindparam("code_hash"),
+        OAuthCode.code_challenge == bindparam("code_challenge"),
+        OAuthCode.expires_at > func.now(),
+    ),
+    UUID,
+)
+
+
+async def owner_of_code(reader: Reader, *, code_hash: bytes, code_challenge: str) -> UUID | None:
+    """Whose account a code opens, or is to link an identity to; whose row to lock before it is used."""
+    return await reader.row(_OWNER_OF_CODE, {"code_hash": code_hash, "code_challenge": code_challenge})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -111,6 +111,90 @@ class LinkQuery(Struct, kw_only=True):
     """
 
     token: Secret
+
+
+CodeChallenge = Annotated[str, Verbatim, Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
+ReturnAddress = Annotated[str, Verbatim, Meta(max_length=2000)]
+
+
+class StartOAuth(Struct, kw_only=True):
+    """`GET /auth/oauth/{provider}`: `return_to` and `code_challenge`, or `ticket` alone.
+
+    Attributes:
+        return_to: Where the browser comes back to, with `code` or `error`: an address of this site, or of an origin
+            that may call the API.
+        code_challenge: The S256 challenge of the verifier that will exchange the code (RFC 7636).
+        code_challenge_method: How the challenge was made.
+        ticket: From `POST /auth/oauth/link/{provider}`.
+    """
+
+    return_to: ReturnAddress | None = None
+    code_challenge: CodeChallenge | None = None
+    code_challenge_method: Literal["S256"] | None = None
+    ticket: Secret | None = None
+
+
+class OAuthCallback(Struct, kw_only=True):
+    """What a provider sends the browser back with (RFC 6749, section 4.1.2; RFC 9207).
+
+    Attributes:
+        state: As it was given to the provider.
+        code: Of the provider.
+        error: Why there is none.
+        iss: The provider, where it names itself.
+    """
+
+    state: Secret | None = None
+    code: Secret | None = None
+    error: Secret | None = None
+    iss: Secret | None = None
+
+
+class LinkIdentity(Struct, kw_only=True):
+    """`POST /auth/oauth/link/{provider}`.
+
+    Attributes:
+        return_to: Where the browser comes back to, with `code` or `error`.
+        code_challenge: The S256 challenge of the verifier that will exchange the code (RFC 7636).
+    """
+
+    return_to: ReturnAddress
+    code_challenge: CodeChallenge
+
+
+class ExchangeCode(Struct, kw_only=True):
+    """`POST /auth/oauth/exchange`.
+
+    Attributes:
+        code: The `code` that the browser came back with.
+        verifier: What the `code_challenge` was made of.
+    """
+
+    code: Secret
+    verifier: Annotated[str, Verbatim, Meta(max_length=128)]
+
+
+class ProviderProfile(Struct, kw_only=True):
+    """What a provider tells of somebody, where it fits: an address and a name as registration takes them."""
+
+    email: Email | None = None
+    display_name: DisplayName | None = None
+
+
+class LinkedIdentity(Struct):
+    """An identity that opens one's account.
+
+    Attributes:
+        provider: The provider, by its name in addresses.
+        email: The address that the provider has proven, if any.
+        created_at: When it was linked.
+        last_used_at: When it was last signed in with.
+    """
+
+    provider: str
+    email: str | None
+    created_at: datetime
+    last_used_at: datetime
 
 
 class Account(Struct):

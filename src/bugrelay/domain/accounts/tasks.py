@@ -10,6 +10,8 @@ from sqlalchemy import delete, func, or_, select
 from bugrelay.domain.accounts.models import (
     RESET_PASSWORD,
     VERIFY_EMAIL,
+    OAuthCode,
+    OAuthRequest,
     OneTimeLink,
     RefreshToken,
     Session,
@@ -48,7 +50,7 @@ async def mail_link(platform: Platform, *, user_id: str | None, link_id: str, pu
 
 
 async def clean_up(platform: Platform) -> None:
-    """Delete what is long over: guesses, links, sessions that ended or ran out, tokens that expired."""
+    """Delete what is long over: guesses, links, sessions that ended or ran out, what expired."""
     month_ago = func.now() - KEPT_FOR
     last_use = month_ago - timedelta(days=platform.settings.refresh_token_days)
     for table, is_over in (
@@ -56,6 +58,8 @@ async def clean_up(platform: Platform) -> None:
         (OneTimeLink, OneTimeLink.expires_at < month_ago),
         (Session, or_(Session.ended_at < month_ago, Session.last_used_at < last_use)),
         (RefreshToken, RefreshToken.expires_at < month_ago),
+        (OAuthRequest, OAuthRequest.expires_at < func.now()),
+        (OAuthCode, OAuthCode.expires_at < func.now()),
     ):
         async with platform.work() as work:
             over = select(table.id).where(is_over).limit(AT_ONCE)

@@ -14,7 +14,14 @@ from msgspec.structs import asdict
 from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from bugrelay.domain.accounts.models import OneTimeLink, Session, SignInFailure, User, account_hash
+from bugrelay.domain.accounts.models import (
+    Identity,
+    OneTimeLink,
+    Session,
+    SignInFailure,
+    User,
+    account_hash,
+)
 from bugrelay.domain.bugs.models import (
     Attachment,
     Bug,
@@ -49,6 +56,13 @@ SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
         (
             Session.id, Session.created_at, Session.last_used_at, Session.ended_at, Session.ip_address,
             Session.user_agent,
+        ),
+    ),
+    "identities": (
+        Identity.user_id == _me,
+        (
+            Identity.provider, Identity.issuer, Identity.subject, Identity.email, Identity.created_at,
+            Identity.last_used_at,
         ),
     ),
     "one_time_links": (

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec.structs import asdict
-from sqlalchemy import Integer, bindparam, func, select
+from sqlalchemy import Integer, bindparam, func, select, text
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from bugrelay.domain.accounts.models import User
-from bugrelay.domain.accounts.schemas import Account
+from bugrelay.domain.accounts.models import Identity, User
+from bugrelay.domain.accounts.schemas import Account, LinkedIdentity
 from bugrelay.domain.accounts.visibility import EXISTING
 from bugrelay.domain.bugs.models import Bug, Comment, Vote
 from bugrelay.domain.bugs.schemas import Status
@@ -29,11 +32,36 @@ from bugrelay.errors import InvalidToken
 from bugrelay.infra.db.query import Query, Reader, Row
 from bugrelay.infra.pagination import PageQuery
 
+
+class _AccountRow(Account):
+    """`identities` are objects with the fields of `LinkedIdentity`, as JSON."""
+
+    has_password: bool
+    identities: Any
+
+
+_identity_fields = [
+    part for name in LinkedIdentity.__struct_fields__ for part in (name, getattr(Identity, name))
+]
 _ACCOUNT = Query(
-    select(*(getattr(User, name) for name in Account.__struct_fields__)).where(
-        User.id == bindparam("user_id")
-    ),
-    Account,
+    select(
+        *(getattr(User, name) for name in Account.__struct_fields__),
+        User.password_hash.is_not(None).label("has_password"),
+        select(
+            func.coalesce(
+                func.jsonb_agg(
+                    aggregate_order_by(
+                        func.jsonb_build_object(*_identity_fields), Identity.created_at, Identity.id
+                    )
+                ),
+                text("'[]'"),
+            )
+        )
+        .where(Identity.user_id == User.id)
+        .scalar_subquery()
+        .label("identities"),
+    ).where(User.id == bindparam("user_id")),
+    _AccountRow,
 )
 
 
@@ -73,7 +101,8 @@ async def profile_of(reader: Reader, user_id: UUID) -> Profile:
     if account is None:
         raise InvalidToken
     rows = await reader.rows(_MEMBERSHIPS, {"user_id": user_id})
-    return Profile(**asdict(account), company_memberships=[_membership(row) for row in rows])
+    known = asdict(account) | {"identities": msgspec.convert(account.identities, list[LinkedIdentity])}
+    return Profile(**known, company_memberships=[_membership(row) for row in rows])
 
 
 def _membership(row: _MembershipRow) -> Membership:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from bugrelay.domain.accounts.schemas import Account, Secret
+from bugrelay.domain.accounts.schemas import Account, LinkedIdentity, Secret
 from bugrelay.domain.bugs.schemas import Status
 from bugrelay.domain.companies.schemas import Role
 from bugrelay.infra.text.markdown import RenderedHtml
@@ -47,13 +47,17 @@ class Membership(Struct):
 
 
 class Profile(Account, kw_only=True):
-    """An account, as its owner sees it, with the companies it belongs to.
+    """An account, as its owner sees it, with the companies it belongs to and what opens it.
 
     Attributes:
         company_memberships: The companies that it belongs to.
+        has_password: Whether a password opens it.
+        identities: The identities of providers that open it, the first linked first.
     """
 
     company_memberships: list[Membership]
+    has_password: bool
+    identities: list[LinkedIdentity]
 
 
 class EraseAccount(Struct):

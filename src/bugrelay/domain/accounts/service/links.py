@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bugrelay.domain.accounts import repository
 from bugrelay.domain.accounts.events import EmailVerified, PasswordChanged
 from bugrelay.domain.accounts.models import RESET_PASSWORD, VERIFY_EMAIL, OneTimeLink, User
+from bugrelay.domain.accounts.service.identities import unlink_other_addresses
 from bugrelay.domain.accounts.service.sessions import end_all_sessions
 from bugrelay.errors import InvalidLinkToken
 from bugrelay.infra.db.query import Reader
@@ -120,7 +121,10 @@ def _set_verified(work: UnitOfWork, user: User) -> None:
 
 
 async def reset_password(work: UnitOfWork, token: str, *, password_hash: str) -> None:
-    """Set the password and end every session. Whoever reads the mail also proves the address.
+    """Set the password, end every session, unlink identities. Whoever reads the mail also proves the address.
+
+    An identity stays where its provider has proven the same address: any other may be of somebody who had the account
+    before, or had it for a moment.
 
     Raises:
         InvalidLinkToken
@@ -131,6 +135,7 @@ async def reset_password(work: UnitOfWork, token: str, *, password_hash: str) ->
     _set_verified(work, user)
     await work.session.flush()
     work.record(PasswordChanged(user_id=user.id, by_link=True))
+    await unlink_other_addresses(work, user)
     await end_all_sessions(work, user.id)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from bugrelay.domain.accounts import repository
-from bugrelay.domain.accounts.errors import InvalidCredentials, InvalidCurrentPassword
+from bugrelay.domain.accounts.errors import InvalidCredentials, InvalidCurrentPassword, PasswordNotSet
 from bugrelay.domain.accounts.repository import StoredPassword
 from bugrelay.domain.accounts.service.login_throttle import counted_guess
 from bugrelay.infra.db.database import Database
@@ -54,9 +54,13 @@ async def check_current_password(
 
     Raises:
         InvalidCurrentPassword, AccountLocked
+        PasswordNotSet: The account is opened by identities alone.
     """
     async with counted_guess(database, email=email, ip_address=ip_address):
-        stored = await _matching(passwords, await repository.password_of(database, user_id), password)
+        current = await repository.password_of(database, user_id)
+        if current is not None and current.password_hash is None:
+            raise PasswordNotSet
+        stored = await _matching(passwords, current, password)
         if stored is None:
             raise InvalidCurrentPassword
     return stored

@@ -16,9 +16,16 @@ from bugrelay.domain.accounts.errors import (
     UsernameTaken,
     WeakPassword,
 )
-from bugrelay.domain.accounts.events import AccountErased, AccountRegistered, PasswordChanged, ProfileChanged
+from bugrelay.domain.accounts.events import (
+    AccountErased,
+    AccountRegistered,
+    EmailVerified,
+    PasswordChanged,
+    ProfileChanged,
+)
 from bugrelay.domain.accounts.models import (
     RESET_PASSWORD,
+    Identity,
     OneTimeLink,
     Session,
     SignInFailure,
@@ -57,27 +64,58 @@ async def create_user(
     Raises:
         EmailAlreadyExists, UsernameTaken: By the unique indexes, whatever races.
     """
+    user = _new_user(wanted.email, wanted.username, display_name=wanted.display_name)
+    user.password_hash, user.is_admin = password_hash, is_admin
+    await _add_user(work, user)
+    return user
+
+
+async def create_user_of_provider(
+    work: UnitOfWork,
+    provider: str,
+    *,
+    email: str,
+    is_email_proven: bool,
+    username: str,
+    display_name: str | None,
+) -> User:
+    """An account without a password; its identity is for the caller to add.
+
+    Raises:
+        EmailAlreadyExists, UsernameTaken: By the unique indexes, whatever races.
+    """
+    user = _new_user(email, username, display_name=display_name)
+    user.auth_provider, user.is_email_verified = provider, is_email_proven
+    await _add_user(work, user)
+    if is_email_proven:
+        work.record(EmailVerified(user_id=user.id))
+    return user
+
+
+def _new_user(email: str, username: str, *, display_name: str | None) -> User:
     now = datetime.now(UTC)
-    user = User(
+    return User(
         id=new_id(),
-        email=wanted.email,
-        email_key=email_key(wanted.email),
-        username=wanted.username,
-        display_name=wanted.display_name,
+        email=email,
+        email_key=email_key(email),
+        username=username,
+        display_name=display_name,
         avatar_url=None,
-        password_hash=password_hash,
+        password_hash=None,
         password_set_at=now,
         auth_provider="password",
         is_email_verified=False,
-        is_admin=is_admin,
+        is_admin=False,
         created_at=now,
         updated_at=now,
         last_active_at=now,
     )
+
+
+async def _add_user(work: UnitOfWork, user: User) -> None:
     work.session.add(user)
     await _flush_user(work)
-    work.record(AccountRegistered(user_id=user.id, is_admin=is_admin))
-    return user
+    work.record(AccountRegistered(user_id=user.id, is_admin=user.is_admin))
 
 
 async def _flush_user(work: UnitOfWork) -> None:
@@ -131,7 +169,7 @@ async def set_password(
 
 
 async def erase_account(work: UnitOfWork, user_id: UUID, *, proven_set_at: datetime) -> None:
-    """Name, address, avatar and sessions go; what was written stays under "deleted user", votes stay counted.
+    """Name, address, avatar, sessions and identities go; texts stay under "deleted user", votes stay counted.
 
     Raises:
         InvalidCurrentPassword: The password was replaced since it was proven.
@@ -147,6 +185,7 @@ async def erase_account(work: UnitOfWork, user_id: UUID, *, proven_set_at: datet
     for theirs in (
         guesses,
         delete(Session).where(Session.user_id == user_id),
+        delete(Identity).where(Identity.user_id == user_id),
         delete(OneTimeLink).where(OneTimeLink.user_id == user_id),
     ):
         await work.session.execute(theirs)

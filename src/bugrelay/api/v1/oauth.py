@@ -1,0 +1,277 @@
+"""`/api/v1/auth/oauth`: sign in with a provider, link its identity to an account, unlink it."""
+
+from __future__ import annotations
+
+import re
+from uuid import UUID
+
+from litestar import Controller, Response, delete, get, post
+from litestar.params import JSONBody
+
+from bugrelay.api.v1.auth import open_session, signed_in
+from bugrelay.api.v1.guards.oauth import load_provider
+from bugrelay.api.v1.responses import LinkStartedResponse, SignedInResponse
+from bugrelay.domain.accounts import repository
+from bugrelay.domain.accounts.errors import InvalidOAuthState, OAuthDenied
+from bugrelay.domain.accounts.models import VERIFY_EMAIL
+from bugrelay.domain.accounts.schemas import ExchangeCode, LinkIdentity, OAuthCallback, StartOAuth
+from bugrelay.domain.accounts.service import identities, links, oauth
+from bugrelay.errors import BugRelayError, ValidationFailed
+from bugrelay.http.pages import page, wants_page
+from bugrelay.http.request import ApiRequest
+from bugrelay.http.responses import Message, json_response
+from bugrelay.http.routes import Route, anyone, users
+from bugrelay.infra.client_address import limit_identity
+from bugrelay.infra.security.identity_providers.port import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    IdentityProvider,
+    ProvenIdentity,
+    failed,
+)
+from bugrelay.infra.security.tokens import new_secret
+from bugrelay.infra.viewer import SignedInViewer
+
+TRIES = 4  # to make an account beside others that take its name or its address
+_BROWSER = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+class OAuthController(Controller):
+    path = "/api/v1/auth/oauth"
+    tags = ("Accounts",)
+
+    @get("/{provider:str}", status_code=302)
+    @Route(
+        access=anyone(alike=True),
+        loads=load_provider,
+        limits=("sign_in",),
+        query=StartOAuth,
+        media_types=("application/json", "text/html"),
+    )
+    async def start_sign_in(
+        self, request: ApiRequest, provider: IdentityProvider, query: StartOAuth
+    ) -> Response[None] | Response[str]:
+        """Send the browser to a provider, to sign in or to link an identity.
+
+        It comes back to `return_to` with a `code` for `POST /auth/oauth/exchange`, or with an `error`.
+        """
+        try:
+            beginning = await _beginning(request, provider, query)
+        except InvalidOAuthState as error:
+            return _problem(request, error)
+        browser, state = _browser(request) or new_secret(), new_secret()
+        request_id, wanted = _provider_request(request, provider, state=state)
+        try:
+            url = await provider.authorization_url(wanted)
+        except BugRelayError as error:
+            return _redirect(oauth.return_address(beginning.return_to, error=error.code))
+        async with request.platform.work() as work:
+            await oauth.keep_request(work, beginning, request_id=request_id, state=state, browser=browser)
+        return _redirect(url, cookie=_cookie(request, browser))
+
+    @get("/callback/{provider:str}", status_code=302)
+    @Route(
+        access=anyone(alike=True),
+        loads=load_provider,
+        query=OAuthCallback,
+        media_types=("application/json", "text/html"),
+    )
+    async def finish_sign_in(
+        self, request: ApiRequest, provider: IdentityProvider, query: OAuthCallback
+    ) -> Response[None] | Response[str]:
+        """Take a browser back from its provider, and send it on to `return_to`.
+
+        Where it is not known who began, there is nowhere to go: the error is answered, to a browser as a page.
+        """
+        try:
+            request_id, beginning = await _take_request(request, query)
+        except InvalidOAuthState as error:
+            return _problem(request, error)
+        try:
+            proven = await _identify(request, provider, query, request_id=request_id, beginning=beginning)
+            code = await _code(request, beginning, proven)
+        except BugRelayError as error:
+            return _redirect(oauth.return_address(beginning.return_to, error=error.code))
+        return _redirect(oauth.return_address(beginning.return_to, code=code))
+
+    @post("/exchange", status_code=200)
+    @Route(access=anyone(alike=True), limits=("sign_in",), errors=(403,))
+    async def exchange_code(
+        self, request: ApiRequest, data: JSONBody[ExchangeCode]
+    ) -> Response[SignedInResponse]:
+        """Open a session with the code that the browser came back with; one that was to link an identity links it."""
+        async with request.platform.work() as work:
+            user_id = await oauth.use_code(work, data.code, verifier=data.verifier)
+            opened = await open_session(request, work, user_id)
+            user = await repository.user_of_session(work.session, opened.session_id)
+        return json_response(signed_in(request, user, opened, "Signed in successfully"))
+
+    @post("/link/{provider:str}", status_code=200)
+    @Route(access=users(), loads=load_provider, limits=("sign_in",))
+    async def start_linking(
+        self,
+        request: ApiRequest,
+        viewer: SignedInViewer,
+        provider: IdentityProvider,
+        data: JSONBody[LinkIdentity],
+    ) -> Response[LinkStartedResponse]:
+        """Begin to link an identity to my account; the code that comes back is exchanged as that of a sign-in."""
+        beginning = oauth.Beginning(
+            provider=provider.name,
+            return_to=_trusted_return(request, data.return_to),
+            code_challenge=data.code_challenge,
+            session_id=viewer.session_id,
+        )
+        async with request.platform.work() as work:
+            ticket = await oauth.issue_ticket(work, beginning)
+        url = f"{request.platform.settings.public_url}{self.path}/{provider.name}?ticket={ticket}"
+        return json_response(LinkStartedResponse("Send the browser to the provider", url))
+
+    @delete("/link/{provider:str}", status_code=200)
+    @Route(access=users())
+    async def unlink_identity(
+        self, request: ApiRequest, viewer: SignedInViewer, provider: str
+    ) -> Response[Message]:
+        """Unlink my identity of a provider, unless nothing else opens my account."""
+        usable = request.platform.identity_providers
+        async with request.platform.work() as work:
+            await identities.unlink(work, viewer.user_id, provider=provider, usable=usable)
+        return json_response(Message("Identity unlinked"))
+
+
+async def _beginning(request: ApiRequest, provider: IdentityProvider, query: StartOAuth) -> oauth.Beginning:
+    """How the sign-in begins, as the query or the ticket in it says.
+
+    Raises:
+        ValidationFailed, InvalidOAuthState
+    """
+    if query.ticket is not None:
+        async with request.platform.work() as work:
+            return await oauth.use_ticket(work, query.ticket, provider=provider.name)
+    if query.return_to is None:
+        raise ValidationFailed.of("return_to", "is required")
+    if query.code_challenge is None:
+        raise ValidationFailed.of("code_challenge", "is required")
+    return oauth.Beginning(
+        provider=provider.name,
+        return_to=_trusted_return(request, query.return_to),
+        code_challenge=query.code_challenge,
+    )
+
+
+def _trusted_return(request: ApiRequest, return_to: str) -> str:
+    settings = request.platform.settings
+    return oauth.trusted_return(return_to, origins=(settings.public_url, *settings.cors_allow_origins))
+
+
+def _provider_request(
+    request: ApiRequest, provider: IdentityProvider, *, state: str, request_id: UUID | None = None
+) -> tuple[UUID, AuthorizationRequest]:
+    settings = request.platform.settings
+    return oauth.new_request(
+        provider.name,
+        key=settings.signing_key,
+        public_url=settings.public_url,
+        state=state,
+        request_id=request_id,
+    )
+
+
+async def _take_request(request: ApiRequest, query: OAuthCallback) -> tuple[UUID, oauth.Beginning]:
+    browser = _browser(request)
+    if browser is None or query.state is None:
+        raise InvalidOAuthState
+    async with request.platform.work() as work:
+        return await oauth.take_request(work, query.state, browser=browser)
+
+
+async def _identify(
+    request: ApiRequest,
+    provider: IdentityProvider,
+    query: OAuthCallback,
+    *,
+    request_id: UUID,
+    beginning: oauth.Beginning,
+) -> ProvenIdentity:
+    """
+    Raises:
+        InvalidOAuthState: The sign-in was begun with another provider.
+        OAuthDenied, OAuthFailed, OAuthUnavailable
+    """
+    if beginning.provider != provider.name:
+        raise InvalidOAuthState
+    if query.error == "access_denied":
+        raise OAuthDenied
+    if query.code is None:
+        raise failed(provider.name, "the provider answered with an error")
+    _, asked = _provider_request(request, provider, state=query.state or "", request_id=request_id)
+    return await provider.identify(asked, AuthorizationResponse(code=query.code, issuer=query.iss))
+
+
+async def _code(request: ApiRequest, beginning: oauth.Beginning, proven: ProvenIdentity) -> str:
+    """The code to exchange: of the account that the identity opens, or to link it.
+
+    Raises:
+        EmailAlreadyExists, UsernameTaken, OAuthEmailMissing, ProviderAlreadyLinked, AccountBanned
+    """
+    platform = request.platform
+    if beginning.session_id is not None:
+        async with platform.work() as work:
+            return await oauth.issue_code(work, beginning, to_link=proven)
+    for remaining in reversed(range(TRIES)):
+        try:
+            return await _open_account(request, beginning, proven, is_first_try=remaining == TRIES - 1)
+        except identities.RACES:
+            if not remaining:
+                raise
+    raise AssertionError  # the last try returns or raises
+
+
+async def _open_account(
+    request: ApiRequest, beginning: oauth.Beginning, proven: ProvenIdentity, *, is_first_try: bool
+) -> str:
+    platform = request.platform
+    async with platform.work() as work:
+        opened = await identities.open_account(
+            work, proven, provider=beginning.provider, is_first_try=is_first_try
+        )
+        if opened.is_new_and_unproven and proven.email is not None:
+            caller = limit_identity(request.client_address)
+            if await platform.mail_limits.take(proven.email, caller=caller) == 0:
+                await links.request_link(
+                    work, user_id=opened.user_id, purpose=VERIFY_EMAIL, jobs=platform.jobs
+                )
+        return await oauth.issue_code(work, beginning, identity_id=opened.identity_id)
+
+
+def _cookie_name(request: ApiRequest) -> str:
+    """Of the cookie that tells a browser from others; where the site has TLS, no other host can set it."""
+    is_secure = request.platform.settings.public_url.startswith("https:")
+    return "__Host-bugrelay-oauth" if is_secure else "bugrelay-oauth"
+
+
+def _browser(request: ApiRequest) -> str | None:
+    """What the browser's cookie holds. One value for all its tabs, so that none of them stops another."""
+    held = request.cookies.get(_cookie_name(request), "")
+    return held if _BROWSER.fullmatch(held) else None
+
+
+def _cookie(request: ApiRequest, browser: str) -> str:
+    name, life = _cookie_name(request), int(oauth.REQUEST_LIFE.total_seconds())
+    secure = "; Secure" if name.startswith("__Host-") else ""
+    return f"{name}={browser}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}"
+
+
+def _problem(request: ApiRequest, error: BugRelayError) -> Response[str]:
+    """What a browser is shown where it cannot be sent on; a client of the API gets the error itself."""
+    if wants_page(request):
+        return page(request, "problem", error=error, message=error.message)
+    raise error
+
+
+def _redirect(url: str, *, cookie: str | None = None) -> Response[None]:
+    """To elsewhere, told to nobody and kept by nobody: the address may hold a code."""
+    headers = {"Location": url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    if cookie is not None:
+        headers["Set-Cookie"] = cookie
+    return Response(None, status_code=302, headers=headers, media_type="text/plain")
