@@ -70,13 +70,14 @@ ESTIMATES = Query(
 _ALL_PENDING = "SELECT DISTINCT bug_id FROM similar_pending LIMIT :most"
 
 # Of a long queue: what was reported last, and of each of the rarest words that are asked for what has it; of each, as
-# nobody knows how many of the queue have it. OFFSET 0 keeps the planner from walking all bugs by their time.
+# nobody knows how many of the queue have it. The inner limit bounds what a word costs that is not rare after all, and
+# keeps the planner from walking all bugs by their time.
 _LIKELY_PENDING = """
     SELECT bug_id FROM (SELECT bug_id FROM similar_pending ORDER BY id DESC LIMIT :newest) AS newest
     UNION
     SELECT found.bug_id FROM unnest(CAST(:rarest AS text[])) AS rarest(word) CROSS JOIN LATERAL (
         SELECT s.bug_id FROM (
-            SELECT bug_id, created_at FROM bug_search WHERE document @@ rarest.word::tsquery OFFSET 0) AS s
+            SELECT bug_id, created_at FROM bug_search WHERE document @@ rarest.word::tsquery LIMIT 2000) AS s
         WHERE s.created_at <= :until AND EXISTS (SELECT FROM similar_pending p WHERE p.bug_id = s.bug_id)
         ORDER BY s.created_at DESC LIMIT :each) AS found
 """
