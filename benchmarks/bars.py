@@ -64,6 +64,11 @@ BARS = (
     Bar("drift", "drift after races", 0, 0, at_most=True, unit=""),
     Bar("create", "create with ÷ without search index", 0.5, 0.7),
     Bar("deep_page", "deepest page ÷ page 1", 15, 5, at_most=True, bugs=LARGE),
+    Bar("similar_report", "similar to a report, p95 over HTTP", 50, 25, at_most=True, bugs=LARGE, unit=" ms"),
+    Bar("similar_title", "similar to a title, p95 over HTTP", 50, 25, at_most=True, bugs=LARGE, unit=" ms"),
+    Bar("similar_bug", "similar to a bug, p95 over HTTP", 50, 25, at_most=True, bugs=LARGE, unit=" ms"),
+    Bar("create_similar", "create with ÷ without the index of similar bugs", 0.9, 0.95),
+    Bar("fold", "folding a report, CPU of PostgreSQL", 1.2, 0.8, at_most=True, unit=" ms"),
     Bar(
         "server_memory", "memory of a server process after start and demo", 150, 135, at_most=True, unit=" MB"
     ),

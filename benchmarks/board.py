@@ -113,5 +113,6 @@ def take_off(url: str) -> None:
         ids = [row[0] for row in marked]
         for table, column in connection.execute(_BELONGINGS).fetchall():
             connection.execute(f"DELETE FROM {table} WHERE {column} = ANY(%s)", (ids,))  # noqa: S608 - of the catalogue
+        connection.execute("INSERT INTO similar_pending (bug_id) SELECT unnest(%s::uuid[])", (ids,))
         connection.execute("SET LOCAL session_replication_role = replica")
         connection.execute("DELETE FROM bugs WHERE id = ANY(%s)", (ids,))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import re
 import time
 from collections import Counter, defaultdict
@@ -24,13 +25,18 @@ PATIENCE_SECONDS = 60  # for answers that are under way when the time is up
 
 @dataclass(frozen=True)
 class Request:
-    """A GET; `kind` names what it asks for in the latencies by kind."""
+    """A GET, or a POST of JSON; `kind` names what it asks for in the latencies by kind."""
 
     kind: str
     path: str
+    body: Any = None
 
     def encoded(self) -> bytes:
-        return f"GET {self.path} HTTP/1.1\r\nHost: bench.example\r\n\r\n".encode()
+        if self.body is None:
+            return f"GET {self.path} HTTP/1.1\r\nHost: bench.example\r\n\r\n".encode()
+        body = json.dumps(self.body).encode()
+        head = f"POST {self.path} HTTP/1.1\r\nHost: bench.example\r\n"
+        return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 @dataclass

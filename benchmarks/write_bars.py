@@ -44,7 +44,7 @@ async def measure(home: Home, rounds: int, seconds: float) -> tuple[dict[str, Me
     return {**measured, "create": created}, {**raw, **raw_creates}
 
 
-async def _per_second(write: Callable[[], Awaitable[Any]], *, at_once: int, seconds: float) -> float:
+async def per_second(write: Callable[[], Awaitable[Any]], *, at_once: int, seconds: float) -> float:
     """How often `write` succeeds when so many callers repeat it for so long."""
     started = time.perf_counter()
     done = given_up = 0
@@ -85,10 +85,10 @@ async def _votes(
             await plain.toggle(draw.choice(users))
 
         rates: dict[str, list[float]] = {"toggles": [], "plain toggles": []}
-        await _per_second(ours, at_once=CONNECTIONS, seconds=seconds / 2)
+        await per_second(ours, at_once=CONNECTIONS, seconds=seconds / 2)
         for _ in range(rounds):
-            rates["toggles"].append(await _per_second(ours, at_once=CONNECTIONS, seconds=seconds))
-            rates["plain toggles"].append(await _per_second(bare, at_once=CONNECTIONS, seconds=seconds))
+            rates["toggles"].append(await per_second(ours, at_once=CONNECTIONS, seconds=seconds))
+            rates["plain toggles"].append(await per_second(bare, at_once=CONNECTIONS, seconds=seconds))
     mine, other = median(rates["toggles"]), median(rates["plain toggles"])
     measured = {
         "hot_bug": Measured(mine / other, note=f"{mine:.0f} ÷ {other:.0f} a second"),
@@ -177,7 +177,7 @@ _SEARCH_TRIGGERS = """
 SELECT DISTINCT t.tgrelid::regclass::text, t.tgname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
 WHERE NOT t.tgisinternal AND p.proname LIKE 'search%' AND t.tgrelid IN ('bugs'::regclass, 'bug_texts'::regclass)
 """
-_TEXTS = """
+TEXTS = """
 SELECT b.title, t.description, a.name, b.tags FROM bugs b JOIN bug_texts t ON t.bug_id = b.id
 JOIN applications a ON a.id = b.application_id WHERE length(t.description) >= 10 ORDER BY b.created_at DESC LIMIT 500
 """
@@ -187,19 +187,19 @@ async def _creates(home: Home, board: Board, rounds: int, seconds: float) -> tup
     """Reports with the search document, its index and its log, and with the triggers switched off that make them."""
     say(f"reports by {REPORTERS} at once")
     with psycopg.connect(home.url) as connection:
-        texts = itertools.cycle(connection.execute(_TEXTS).fetchall())
+        texts = itertools.cycle(connection.execute(TEXTS).fetchall())
 
     async def report() -> None:
         title, description, application, tags = next(texts)
         await board.report(title=title, description=description, application_name=application, tags=tags)
 
     rates: dict[str, list[float]] = {"reports": [], "reports without search": []}
-    await _per_second(report, at_once=REPORTERS, seconds=seconds / 2)
+    await per_second(report, at_once=REPORTERS, seconds=seconds / 2)
     for _ in range(rounds):
-        rates["reports"].append(await _per_second(report, at_once=REPORTERS, seconds=seconds))
+        rates["reports"].append(await per_second(report, at_once=REPORTERS, seconds=seconds))
         with _without_search(home.url):
             rates["reports without search"].append(
-                await _per_second(report, at_once=REPORTERS, seconds=seconds)
+                await per_second(report, at_once=REPORTERS, seconds=seconds)
             )
     mine, other = median(rates["reports"]), median(rates["reports without search"])
     return Measured(mine / other, note=f"{mine:.0f} ÷ {other:.0f} a second"), rates

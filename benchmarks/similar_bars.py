@@ -1,0 +1,196 @@
+"""Bars of similar bugs: what a question takes over HTTP, and what the index costs those who report.
+
+`python -m benchmarks.similar_bars [--size BUGS]` measures these alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psycopg
+import uvloop
+
+from benchmarks.bars import LARGE, Measured, table
+from benchmarks.board import Board, opened_board, take_off
+from benchmarks.client import Request, drive
+from benchmarks.generate import say
+from benchmarks.home import Home, opened
+from benchmarks.servers import Server, cpu_seconds, parent_of, serving
+from benchmarks.write_bars import REPORTERS, TEXTS, per_second
+
+ASKED = 400  # bugs of the board, spread over it, whose texts are asked with
+WARM_SECONDS = 5.0
+FOLD_BATCH = 500  # as the worker folds
+
+_ASKED = """
+SELECT b.id::text, b.title, t.description, a.name FROM bugs b JOIN bug_texts t ON t.bug_id = b.id
+JOIN applications a ON a.id = b.application_id
+WHERE b.id = ANY(ARRAY(SELECT id FROM bugs TABLESAMPLE SYSTEM (%s) REPEATABLE (7) ORDER BY id)) LIMIT %s
+"""
+_TRIGGERS = """
+SELECT DISTINCT t.tgrelid::regclass::text, t.tgname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+WHERE NOT t.tgisinternal AND p.proname LIKE 'similar%'
+"""
+
+
+def measure(
+    home: Home, rounds: int, seconds: float, *, scratch: Path
+) -> tuple[dict[str, Measured], dict[str, Any]]:
+    """The bars, and the figures of each kind of question and of every round of reports."""
+    take_off(home.url)
+    _folded(home)  # what other bars have left behind
+    asked, raw = _asked(home, seconds * rounds, scratch)
+    written, rates = uvloop.run(_written(home, rounds, seconds))
+    return {**asked, **written}, {"similar": raw, **rates}
+
+
+# --- questions --------------------------------------------------------------------------------------------------------
+
+
+def _asked(home: Home, seconds: float, scratch: Path) -> tuple[dict[str, Measured], dict[str, Any]]:
+    """p95 of a question that comes alone: of a report, of a title, and beside a bug."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    kinds = _questions(home)
+    with serving("bugrelay", home.environment, log=scratch / "similar.log") as server:
+        found = {kind: _figures(home, server, requests, seconds) for kind, requests in kinds.items()}
+    bars = {
+        f"similar_{kind}": Measured(
+            figures["p95_ms"],
+            note=f"p50 {figures['p50_ms']:.1f} ms; CPU of the server {figures['server_cpu_ms']:.1f} ms, "
+            f"of PostgreSQL {figures['postgres_cpu_ms']:.1f} ms" + _failures(figures),
+        )
+        for kind, figures in found.items()
+    }
+    return bars, found
+
+
+def _questions(home: Home) -> dict[str, list[Request]]:
+    with psycopg.connect(home.url) as connection:
+        share = min(100.0, 100 * 5 * ASKED / home.bugs)
+        rows = connection.execute(_ASKED, (share, ASKED)).fetchall()
+    path = "/api/v1/bugs/similar"
+    return {
+        "report": [
+            Request("report", path, {"title": title, "description": text, "application_name": name})
+            for _, title, text, name in rows
+        ],
+        "title": [Request("title", path, {"title": title}) for _, title, _, _ in rows],
+        "bug": [Request("bug", f"/api/v1/bugs/{bug_id}/similar") for bug_id, *_ in rows],
+    }
+
+
+def _figures(home: Home, server: Server, requests: Sequence[Request], seconds: float) -> dict[str, float]:
+    """Milliseconds of wall and of CPU for one question; each of the questions is another one."""
+    say(f"similar bugs by {requests[0].kind}")
+    with psycopg.connect(home.url) as connection:
+        postgres = parent_of(connection.info.backend_pid)
+    drive(server.port, requests, connections=1, seconds=WARM_SECONDS)
+    before = server.cpu_seconds(), cpu_seconds(postgres)
+    load = drive(server.port, requests, connections=1, seconds=seconds)
+    after = server.cpu_seconds(), cpu_seconds(postgres)
+    mine, other = [(now - then) / max(1, load.count) * 1000 for then, now in zip(before, after, strict=True)]
+    return {
+        "questions": load.count,
+        "failed": load.failures.total(),
+        "p50_ms": round(load.percentile(50) * 1000, 2),
+        "p95_ms": round(load.percentile(95) * 1000, 2),
+        "p99_ms": round(load.percentile(99) * 1000, 2),
+        "server_cpu_ms": round(mine, 2),
+        "postgres_cpu_ms": round(other, 2),
+    }
+
+
+def _failures(figures: dict[str, float]) -> str:
+    return f"; {figures['failed']:.0f} FAILED" if figures["failed"] else ""
+
+
+# --- reports ----------------------------------------------------------------------------------------------------------
+
+
+async def _written(home: Home, rounds: int, seconds: float) -> tuple[dict[str, Measured], dict[str, Any]]:
+    """Reports with the row for the index, and with the triggers off that write it; then what is pending is folded."""
+    try:
+        async with opened_board(home.settings) as board:
+            rates = await _rates(home, board, rounds, seconds)
+        folded, fold_ms = _folded(home)
+    finally:
+        _switch(home.url, "ENABLE")
+        take_off(home.url)
+        _folded(home)
+    mine, other = median(rates["reports with similar"]), median(rates["reports without similar"])
+    return {
+        "create_similar": Measured(mine / other, note=f"{mine:.0f} ÷ {other:.0f} a second"),
+        "fold": Measured(fold_ms, note=f"{folded:,} reports, {FOLD_BATCH} a transaction"),
+    }, rates
+
+
+async def _rates(home: Home, board: Board, rounds: int, seconds: float) -> dict[str, list[float]]:
+    say(f"reports by {REPORTERS} at once, with and without the index of similar bugs")
+    with psycopg.connect(home.url) as connection:
+        texts = itertools.cycle(connection.execute(TEXTS).fetchall())
+
+    async def report() -> None:
+        title, description, application, tags = next(texts)
+        await board.report(title=title, description=description, application_name=application, tags=tags)
+
+    rates: dict[str, list[float]] = {"reports with similar": [], "reports without similar": []}
+    await per_second(report, at_once=REPORTERS, seconds=seconds / 2)
+    for _ in range(rounds):
+        rates["reports with similar"].append(await per_second(report, at_once=REPORTERS, seconds=seconds))
+        with _without_index(home.url):
+            rates["reports without similar"].append(
+                await per_second(report, at_once=REPORTERS, seconds=seconds)
+            )
+    return rates
+
+
+@contextmanager
+def _without_index(url: str) -> Iterator[None]:
+    _switch(url, "DISABLE")
+    try:
+        yield
+    finally:
+        _switch(url, "ENABLE")
+
+
+def _switch(url: str, change: str) -> None:
+    with psycopg.connect(url) as connection:
+        for trigger_table, trigger in connection.execute(_TRIGGERS).fetchall():
+            connection.execute(f"ALTER TABLE {trigger_table} {change} TRIGGER {trigger}")
+
+
+def _folded(home: Home) -> tuple[int, float]:
+    """How many reports were pending, and the milliseconds of PostgreSQL's CPU that folding one of them took."""
+    with psycopg.connect(home.url, autocommit=True) as connection:
+        backend = connection.info.backend_pid
+        before = cpu_seconds(backend)
+        folded = sum(iter(_fold(connection), 0))
+        return folded, 1000 * (cpu_seconds(backend) - before) / max(1, folded)
+
+
+def _fold(connection: psycopg.Connection[Any]) -> Callable[[], int]:
+    def fold() -> int:
+        row = connection.execute("SELECT similar_fold(%s)", (FOLD_BATCH,)).fetchone()
+        return int(row[0]) if row else 0
+
+    return fold
+
+
+def main() -> None:
+    """Measure these bars and print them."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.similar_bars", description=__doc__)
+    parser.add_argument("--size", type=int, default=LARGE, help="bugs on the board (default: %(default)s)")
+    options = parser.parse_args()
+    with opened(options.size) as home:
+        measured, _ = measure(home, 5, 2.0, scratch=home.directory / "servers")
+    print(table(measured, options.size))
+
+
+if __name__ == "__main__":
+    main()
