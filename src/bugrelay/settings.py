@@ -378,7 +378,7 @@ class Settings:
             found.append("ALLOWED_HOSTS is empty: requests for any host name are answered")
         if not self.encryption_keys:
             found.append(
-                "ENCRYPTION_KEYS is empty: whoever changes SECRET_KEY makes stored secrets unreadable"
+                "ENCRYPTION_KEYS is empty: whoever changes SECRET_KEY makes the secrets of webhooks unreadable"
             )
         return tuple(found)
 

@@ -31,6 +31,7 @@ def all_tasks() -> Tasks:
     return Tasks(
         by_name={name: task for domain in DOMAINS for name, task in domain.tasks.by_name.items()},
         periodic={name: periodic for domain in DOMAINS for name, periodic in domain.tasks.periodic.items()},
+        continuous={name: task for domain in DOMAINS for name, task in domain.tasks.continuous.items()},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.factories import PASSWORD, a_report
@@ -37,6 +38,8 @@ def path_values(world: World, thing: str, role: str) -> dict[str, str]:
         "the member": company | {"user_id": world.people["member"].id},
         "an unclaimed company": {"company_id": world.ids["unclaimed company"]},
         "a mail's link": {"token": world.links["unsubscribe"]},
+        "the webhook": company | {"webhook_id": world.ids["webhook"], "delivery_id": world.ids["delivery"]},
+        "no webhook": company | {"webhook_id": NOBODYS_ID},
         "no bug": {"bug_id": NOBODYS_ID},
         "no comment": {"comment_id": NOBODYS_ID},
         "nobody": {"user_id": NOBODYS_ID},
@@ -118,6 +121,11 @@ _ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "PUT /api/v1/bugs/{bug_id}/subscription": _json(level="official"),
     "PATCH /api/v1/users/me/notice-settings": _json(mail="digest"),
     "POST /api/v1/users/me/notices/read": _json(up_to=NOBODYS_ID),
+    "POST /api/v1/companies/{company_id}/webhooks": _json(url="https://hooks.paper.example", events=["*"]),
+    "PATCH /api/v1/companies/{company_id}/webhooks/{webhook_id}": _json(include_internal=True),
+    "POST /api/v1/companies/{company_id}/webhooks/{webhook_id}/replay": lambda _world, _role: {
+        "json": {"since": datetime.now(UTC).isoformat()}
+    },
     "PATCH /api/v1/comments/{comment_id}": _json(content="It happened twice"),
     "POST /api/v1/bugs/{bug_id}/flag": _json(reason="spam"),
     "POST /api/v1/comments/{comment_id}/flag": _json(reason="abuse"),

@@ -25,6 +25,10 @@ UPDATE bug_texts SET description = 'canary7f3a', description_html = 'canary7f3a'
 WHERE bug_id IN (SELECT id FROM bugs WHERE removed_at IS NOT NULL);
 UPDATE comments SET content = 'canary7f3a', content_html = 'canary7f3a' WHERE removed_at IS NOT NULL;
 
+UPDATE webhooks SET url = 'https://hooks.paper.example/canary7f3a';
+INSERT INTO webhook_attempts (id, delivery_id, at, ms, status, response)
+SELECT gen_random_uuid(), id, now(), 1, 200, 'canary7f3a' FROM webhook_deliveries;
+
 UPDATE bug_merges SET reason = 'canary7f3a';
 INSERT INTO flags (id, bug_id, user_id, reason, note)
 SELECT gen_random_uuid(), bugs.id, users.id, 'other', 'canary7f3a' FROM bugs, users WHERE username = 'bob';

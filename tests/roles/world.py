@@ -90,6 +90,7 @@ async def build(client: httpx.AsyncClient, sql: Sql, *, uploads: Path) -> World:
     _mailed_links(world)
     _claims(world)
     _identities(world)
+    await _webhook(world)
     for role, person in world.people.items():
         row = sql.execute("SELECT id FROM sessions WHERE user_id = %s", (person.id,)).fetchone()
         assert row is not None
@@ -176,6 +177,17 @@ async def _moderated_things(world: World) -> None:
         act = {"reason": "It must be", **body}
         response = await client.request(method, f"/api/v1/admin/{path}", json=act, headers=headers)
         assert response.status_code == 200, response.text
+
+
+async def _webhook(world: World) -> None:
+    """A webhook of the company, with a delivery that waits."""
+    path, headers = f"/api/v1/companies/{world.ids['company']}/webhooks", world.headers("company admin")
+    body = {"url": f"https://hooks.{COMPANY_DOMAIN}", "events": ["*"]}
+    added = await world.client.post(path, json=body, headers=headers)
+    world.ids["webhook"] = added.json()["webhook"]["id"]
+    world.links["webhook secret"] = added.json()["secret"]
+    queued = await world.client.post(f"{path}/{world.ids['webhook']}/test", headers=headers)
+    world.ids["delivery"] = queued.json()["delivery"]["id"]
 
 
 def _claims(world: World) -> None:

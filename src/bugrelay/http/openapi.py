@@ -91,6 +91,8 @@ _PATH_PARAMETERS = {
     "user_id": "The user.",
     "session_id": "The session, by the id that `GET /api/v1/auth/sessions` gives.",
     "provider": "The provider, by its name in the `sign_in_providers` of `GET /api/v1/config`.",
+    "webhook_id": "The webhook.",
+    "delivery_id": "The delivery, by the id that the webhook's `deliveries` give.",
     "name": "The file, by the name in the picture's `file_url`.",
 }
 _PICTURE = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
@@ -104,6 +106,7 @@ _TAGS = {
     "Moderation": "Reporting content, and what admins do.",
     "Operation": "What a client or an operator asks of the server itself.",
     "Votes": "Votes for a bug.",
+    "Webhooks": "Where a company's events are posted.",
 }
 _INFO = {
     "title": "BugRelay",

@@ -14,6 +14,7 @@ from bugrelay.api.v1.companies.claims import ClaimController
 from bugrelay.api.v1.companies.dashboard import DashboardController
 from bugrelay.api.v1.companies.profile import CompanyController
 from bugrelay.api.v1.companies.team import TeamController
+from bugrelay.api.v1.companies.webhooks import WebhookController
 from bugrelay.api.v1.config import ConfigController
 from bugrelay.api.v1.credential_pages import AccountPageController
 from bugrelay.api.v1.credentials import CredentialController
@@ -63,5 +64,6 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     CompanyController,
     CompanyApplicationController,
     DashboardController,
+    WebhookController,
     ApplicationController,
 )

@@ -24,6 +24,7 @@ from bugrelay.domain.dashboards.schemas import ApplicationOut, CompanyItem, Comp
 from bugrelay.domain.moderation.schemas import AuditEntry, ModeratedBug, Stats
 from bugrelay.domain.notifications.schemas import MySubscription, NoticeOut, NoticeSettingsOut
 from bugrelay.domain.profiles.schemas import MyComment, MyVote, Profile, PublicProfile
+from bugrelay.domain.webhooks.schemas import DeliveryOut, WebhookOut
 from bugrelay.http.responses import Message
 from bugrelay.infra.pagination import CursorPagination, Pagination
 
@@ -451,3 +452,54 @@ class NoticesReadResponse(Message):
     """
 
     unread: int
+
+
+class WebhookResponse(Struct):
+    """One webhook."""
+
+    webhook: WebhookOut
+
+
+class WebhookChangedResponse(Message):
+    """A webhook that was changed."""
+
+    webhook: WebhookOut
+
+
+class WebhookSecretResponse(Message):
+    """A webhook with its new secret, which is told this once.
+
+    Attributes:
+        secret: What posts are signed with, as libraries for Standard Webhooks take it.
+    """
+
+    webhook: WebhookOut
+    secret: str
+
+
+class WebhookList(Struct):
+    """A page of webhooks.
+
+    Attributes:
+        webhooks: The webhooks of this page.
+    """
+
+    webhooks: list[WebhookOut]
+    pagination: Pagination
+
+
+class DeliveryResponse(Message):
+    """A delivery that was queued."""
+
+    delivery: DeliveryOut
+
+
+class DeliveryList(Struct):
+    """A page of deliveries.
+
+    Attributes:
+        deliveries: The deliveries of this page.
+    """
+
+    deliveries: list[DeliveryOut]
+    pagination: CursorPagination

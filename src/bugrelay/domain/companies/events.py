@@ -43,12 +43,14 @@ class ClaimOpened:
 class CompanyClaimed:
     """A user proved control of the domain, by "mail", "dns" or "file": they are the company's admin.
 
-    The company is verified by that: `CompanyVerified` tells of it.
+    The company is verified by that: `CompanyVerified` tells of it. `starts_new_team` says that they were not on the
+    team before, so whatever the former team has set up is none of theirs.
     """
 
     company_id: UUID
     claim_id: UUID
     method: str
+    starts_new_team: bool = False
     actor_id: UUID
 
 

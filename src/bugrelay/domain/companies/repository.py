@@ -281,6 +281,20 @@ async def has_other_admin(reader: Reader, *, company_id: UUID, user_id: UUID) ->
     return await reader.row(_OTHER_ADMIN, {"company_id": company_id, "user_id": user_id}) is not None
 
 
+_ADMINS = Query(
+    select(Member.user_id)
+    .join(User, User.id == Member.user_id)
+    .where(Member.company_id == bindparam("company_id"), Member.role == ADMIN, EFFECTIVE, ACTIVE)
+    .order_by(Member.added_at, Member.id),
+    UUID,
+)
+
+
+async def admins_of(reader: Reader, company_id: UUID) -> Sequence[UUID]:
+    """The admins who count and whose accounts can be used, the longest-standing first."""
+    return await reader.rows(_ADMINS, {"company_id": company_id})
+
+
 _COUNTS = Query(
     select(Member.id)
     .join(User, User.id == Member.user_id)

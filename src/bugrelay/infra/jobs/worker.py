@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -16,7 +17,7 @@ from bugrelay.infra.jobs.back_off import BackOff
 from bugrelay.infra.jobs.execution import by_clock, on_request
 from bugrelay.infra.jobs.queue import DEFAULT_QUEUE, MAIL_QUEUE, NOTICE_QUEUE, SILENT_SECONDS
 from bugrelay.infra.jobs.stalled import requeue_stalled
-from bugrelay.infra.jobs.tasks import Tasks
+from bugrelay.infra.jobs.tasks import Continuous, Tasks
 
 CONCURRENCY = 4  # jobs at once, of each queue
 QUEUE_CONNECTIONS = 3  # of each queue, beside the one that listens; a job that runs holds none of them
@@ -38,6 +39,10 @@ async def run_worker(database_url: str, tasks: Tasks, platform: Any, *, stopping
     logging.getLogger("procrastinate.worker").setLevel(logging.CRITICAL)
     logging.getLogger("procrastinate.worker.worker").setLevel(logging.ERROR)
     stopped = asyncio.create_task(stopping.wait())
+    continuous = [
+        asyncio.create_task(_run_continuously(name, task, platform, stopping=stopping))
+        for name, task in tasks.continuous.items()
+    ]
     told = ""
     while not stopping.is_set():
         serving = asyncio.create_task(_serve_queues(database_url, tasks, platform))
@@ -49,6 +54,23 @@ async def run_worker(database_url: str, tasks: Tasks, platform: Any, *, stopping
                 log.warning("worker_interrupted", cause=cause)
             told = cause
             await asyncio.wait((stopped,), timeout=RESTART_SECONDS)
+    await asyncio.gather(*continuous)
+
+
+async def _run_continuously(name: str, task: Continuous, platform: Any, *, stopping: asyncio.Event) -> None:
+    """Run a task until the worker stops, and again a moment after it has failed: the database may be away."""
+    told = ""
+    while not stopping.is_set():
+        try:
+            await task(platform, stopping)
+        except Exception as error:  # noqa: BLE001 - whatever it was, trying goes on
+            cause = repr(error.__cause__ or error)[:300]
+            if cause != told:  # once, not each second of an outage
+                log.warning("task_interrupted", task=name, cause=cause)
+            told = cause
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RESTART_SECONDS):
+                    await stopping.wait()
 
 
 async def _serve_queues(database_url: str, tasks: Tasks, platform: Any) -> None:

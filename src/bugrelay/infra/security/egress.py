@@ -21,7 +21,7 @@ import dns.exception
 import httpx
 from dns.asyncresolver import Resolver
 
-from bugrelay.infra.text.urls import canonical_host
+from bugrelay.infra.text.urls import canonical_host, http_host
 
 TOTAL_SECONDS = 5.0
 CONNECT_SECONDS = 5.0
@@ -71,6 +71,8 @@ def is_public(address: IPAddress) -> bool:
 def is_callable(url: str) -> bool:
     """Whether a URL may be called at all: https, a host by name, no user name, and port 443 or one from 1024 up.
 
+    Two readers of URLs must find the same host in it.
+
     What listens on the other ports is no web server, and shall not be spoken to in a user's name. Whether the name's
     addresses are public is decided at each call.
     """
@@ -80,14 +82,13 @@ def is_callable(url: str) -> bool:
         return False
     port = target.port or HTTPS_PORT
     usual_port = port == HTTPS_PORT or port >= FIRST_UNPRIVILEGED_PORT
-    return target.scheme == "https" and _is_name(target.host) and not target.userinfo and usual_port
+    name = http_host(url)
+    same = name is not None and name == canonical_host(target.host)
+    return target.scheme == "https" and same and _is_name(name or "") and not target.userinfo and usual_port
 
 
-def _is_name(host: str) -> bool:
-    """Whether a host is a name, and no address in any of its spellings."""
-    name = canonical_host(host)
-    if name is None:
-        return False
+def _is_name(name: str) -> bool:
+    """Whether a canonical host is a name and no address."""
     try:
         ip_address(name)
     except ValueError:

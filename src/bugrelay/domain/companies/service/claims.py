@@ -215,8 +215,17 @@ async def _complete(
     )
     if not (await work.session.execute(using)).first():
         raise InvalidLinkToken
-    if not await repository.is_on_team(work, company_id=company.id, user_id=user_id):
+    is_new = not await repository.is_on_team(work, company_id=company.id, user_id=user_id)
+    if is_new:
         await start_new_team(work, company.id, actor_id=user_id)
     await verify_company(work, company.id, actor_id=user_id)
     await add_member(work, company_id=company.id, user_id=user_id, role="admin", actor_id=user_id)
-    work.record(CompanyClaimed(company_id=company.id, claim_id=claim_id, method=method, actor_id=user_id))
+    work.record(
+        CompanyClaimed(
+            company_id=company.id,
+            claim_id=claim_id,
+            method=method,
+            starts_new_team=is_new,
+            actor_id=user_id,
+        )
+    )

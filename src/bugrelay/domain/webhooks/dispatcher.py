@@ -1,0 +1,157 @@
+"""Sends what is due: each worker runs one, for as long as it lives.
+
+At most 20 attempts are under way in a worker, and 4 a webhook over all workers, for those are counted in the database.
+A webhook whose last attempt failed has one at a time, and all of those together half of the places: receivers that
+hang cost the others nothing but the first 15 seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+
+import structlog
+
+from bugrelay.domain.webhooks import signing
+from bugrelay.domain.webhooks.schemas import ClaimedDelivery, event_id_of
+from bugrelay.domain.webhooks.service.delivering import Outcome, claim_due, record_outcome
+from bugrelay.domain.webhooks.service.webhooks import FORMER_PURPOSE, PURPOSE
+from bugrelay.infra.db.database import bulkhead
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.jobs.queue import JobQueue
+from bugrelay.infra.security.egress import Egress, EgressFailed
+from bugrelay.infra.security.encryption import Encryption, SecretUnreadable
+
+log = structlog.get_logger()
+
+AT_ONCE = 20
+AT_ONCE_FAILING = AT_ONCE // 2
+RECORDED_AT_ONCE = 3  # connections that writing down outcomes may hold
+POLL_SECONDS = 1.0
+STOP_SECONDS = 10.0
+
+Work = Callable[[], UnitOfWork]
+LoadBody = Callable[[ClaimedDelivery], Awaitable[bytes | None]]
+
+
+class Dispatcher:
+    """The attempts of one worker.
+
+    Args:
+        work: Begins a change of the database.
+        load_body: What is posted for a delivery; None where its event is gone.
+        egress: What posts it.
+        encryption: What reads the secrets of webhooks.
+        jobs: Has mails sent.
+    """
+
+    def __init__(
+        self, work: Work, *, load_body: LoadBody, egress: Egress, encryption: Encryption, jobs: JobQueue
+    ) -> None:
+        self._work = work
+        self._load_body = load_body
+        self._egress = egress
+        self._encryption = encryption
+        self._jobs = jobs
+        self._under_way: dict[asyncio.Task[None], ClaimedDelivery] = {}
+        self._recording = asyncio.Semaphore(RECORDED_AT_ONCE)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Send until `stopping` is set; what is under way then is given time to end."""
+        bulkhead.set("webhooks")
+        stopped = asyncio.create_task(stopping.wait())
+        try:
+            while not stopping.is_set():
+                claimed = await self._claim()
+                for delivery in claimed:
+                    task = asyncio.create_task(self._attempt(delivery))
+                    self._under_way[task] = delivery
+                    task.add_done_callback(self._under_way.pop)
+                if not claimed:
+                    await self._pause(stopped)
+        finally:
+            stopped.cancel()
+            await self._end()
+
+    async def _pause(self, stopped: asyncio.Task[bool]) -> None:
+        """Until something may be due, or a place is free."""
+        full = len(self._under_way) >= AT_ONCE
+        await asyncio.wait(
+            {stopped, *self._under_way},
+            timeout=None if full else POLL_SECONDS,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+
+    async def _end(self) -> None:
+        if self._under_way:
+            _, late = await asyncio.wait(set(self._under_way), timeout=STOP_SECONDS)
+            for task in late:  # due again when its lease has run out
+                task.cancel()
+
+    async def _claim(self) -> Sequence[ClaimedDelivery]:
+        free = AT_ONCE - len(self._under_way)
+        if free <= 0:
+            return ()
+        failing = sum(delivery.failing for delivery in self._under_way.values())
+        async with self._work() as work:
+            claimed = list(await claim_due(work, failing=False, limit=free))
+            left = min(free - len(claimed), AT_ONCE_FAILING - failing)
+            if left > 0:
+                claimed += await claim_due(work, failing=True, limit=left)
+        return claimed
+
+    async def _attempt(self, delivery: ClaimedDelivery) -> None:
+        """One attempt, written down; where that cannot be, the delivery is due again when its lease has run out."""
+        try:
+            outcome = await self._post(delivery)
+            async with self._recording, self._work() as work:
+                await record_outcome(work, delivery, outcome, jobs=self._jobs)
+        except Exception:
+            log.exception("webhook_attempt_lost", delivery_id=str(delivery.id))
+        else:
+            log.info(
+                "webhook_attempt",
+                delivery_id=str(delivery.id),
+                webhook_id=str(delivery.webhook_id),
+                attempt=delivery.attempts,
+                status=outcome.status,
+                error=outcome.error,
+                ms=outcome.ms,
+            )
+
+    async def _post(self, delivery: ClaimedDelivery) -> Outcome:
+        at, began = datetime.now(UTC), time.perf_counter()
+
+        def elapsed_ms() -> int:
+            return round((time.perf_counter() - began) * 1000)
+
+        try:
+            secrets = self._secrets(delivery)
+            body = await self._load_body(delivery)
+            if body is None:
+                return Outcome(at=at, ms=elapsed_ms(), error="the event is no longer there")
+            event_id = event_id_of(delivery.id, stream=delivery.stream, seq=delivery.seq)
+            headers = signing.signed_headers(event_id, body, timestamp=int(at.timestamp()), secrets=secrets)
+            response = await self._egress.post(delivery.url, content=body, headers=headers)
+        except SecretUnreadable:
+            return Outcome(at=at, ms=elapsed_ms(), error="the secret cannot be read; ask the operator")
+        except EgressFailed as failure:
+            return Outcome(at=at, ms=elapsed_ms(), error=str(failure))
+        return Outcome(at=at, ms=elapsed_ms(), status=response.status, response=_storable(response.text))
+
+    def _secrets(self, delivery: ClaimedDelivery) -> list[bytes]:
+        """The newest first."""
+        row_id = delivery.webhook_id
+        found = [self._encryption.decrypt(delivery.secret, purpose=PURPOSE, row_id=row_id)]
+        if delivery.former_secret is not None:
+            found.append(
+                self._encryption.decrypt(delivery.former_secret, purpose=FORMER_PURPOSE, row_id=row_id)
+            )
+        return found
+
+
+def _storable(text: str) -> str:
+    """Without NUL, which PostgreSQL does not keep."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,0 +1,357 @@
+"""Every SELECT of webhooks, their deliveries and attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Boolean, Integer, String, Uuid, any_, bindparam, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from bugrelay.domain.accounts.models import User
+from bugrelay.domain.accounts.repository import ACTIVE
+from bugrelay.domain.companies.models import ADMIN, Company, Member
+from bugrelay.domain.companies.visibility import EFFECTIVE
+from bugrelay.domain.events.models import EventRow, EventStream
+from bugrelay.domain.webhooks.models import PENDING, Webhook, WebhookAttempt, WebhookDelivery
+from bugrelay.domain.webhooks.schemas import (
+    AttemptOut,
+    DeliveryOut,
+    DeliveryQuery,
+    State,
+    WebhookOut,
+    event_id_of,
+)
+from bugrelay.infra.db.query import Query, Reader, Row
+from bugrelay.infra.pagination import PageQuery, decoded_cursor
+
+ATTEMPTS_SHOWN = 20
+
+# --- webhooks -------------------------------------------------------------------------------------------------------
+
+_WEBHOOKS = select(*(getattr(Webhook, name) for name in WebhookOut.__struct_fields__)).where(
+    Webhook.company_id == bindparam("company_id")
+)
+_PAGE = Query(
+    _WEBHOOKS.order_by(Webhook.id)
+    .limit(bindparam("limit", type_=Integer))
+    .offset(bindparam("offset", type_=Integer)),
+    WebhookOut,
+)
+_COUNT = Query(select(func.count()).where(Webhook.company_id == bindparam("company_id")), int)
+_OF_ID = Webhook.id == bindparam("webhook_id")
+_WEBHOOK = Query(_WEBHOOKS.where(_OF_ID), WebhookOut)
+_SECRET = Query(
+    select(Webhook.secret)
+    .where(Webhook.company_id == bindparam("company_id"), _OF_ID)
+    .with_for_update(key_share=True),
+    bytes,
+)
+
+
+async def list_webhooks(
+    reader: Reader, company_id: UUID, query: PageQuery
+) -> tuple[Sequence[WebhookOut], int]:
+    """A page of a company's webhooks, the oldest first, and how many there are."""
+    values = {"company_id": company_id, "limit": query.limit, "offset": query.offset}
+    return await reader.rows(_PAGE, values), await count_webhooks(reader, company_id)
+
+
+async def count_webhooks(reader: Reader, company_id: UUID) -> int:
+    return await reader.row(_COUNT, {"company_id": company_id}) or 0
+
+
+async def find_webhook(reader: Reader, *, company_id: UUID, webhook_id: UUID) -> WebhookOut | None:
+    """The webhook, where it is this company's."""
+    return await reader.row(_WEBHOOK, {"company_id": company_id, "webhook_id": webhook_id})
+
+
+_LOCK = Query(select(Webhook.id).where(_OF_ID).with_for_update(key_share=True), UUID)
+
+
+async def lock_webhook(reader: Reader, webhook_id: UUID) -> None:
+    """Keep the webhook's row to this transaction, before rows of its deliveries."""
+    await reader.row(_LOCK, {"webhook_id": webhook_id})
+
+
+async def lock_secret(reader: Reader, *, company_id: UUID, webhook_id: UUID) -> bytes | None:
+    """The encrypted secret, and the webhook's row kept to this transaction."""
+    return await reader.row(_SECRET, {"company_id": company_id, "webhook_id": webhook_id})
+
+
+# --- deliveries -----------------------------------------------------------------------------------------------------
+
+
+class _DeliveryRow(Row):
+    id: UUID
+    stream: UUID | None
+    seq: int | None
+    type: str
+    state: State
+    next_at: datetime | None
+    created_at: datetime
+
+
+_IN_STATE = or_(
+    bindparam("state", type_=String).is_(None), WebhookDelivery.state == bindparam("state", type_=String)
+)
+_DELIVERIES = select(*(getattr(WebhookDelivery, name) for name in _DeliveryRow.__struct_fields__)).where(
+    WebhookDelivery.webhook_id == bindparam("webhook_id")
+)
+_NEWEST = (
+    _DELIVERIES.where(_IN_STATE).order_by(WebhookDelivery.id.desc()).limit(bindparam("limit", type_=Integer))
+)
+_DELIVERY_PAGE = Query(_NEWEST.offset(bindparam("offset", type_=Integer)), _DeliveryRow)
+_DELIVERY_PAGE_BEHIND = Query(
+    _NEWEST.where(WebhookDelivery.id < bindparam("behind", type_=Uuid)), _DeliveryRow
+)
+_DELIVERY_COUNT = Query(
+    select(func.count()).where(WebhookDelivery.webhook_id == bindparam("webhook_id"), _IN_STATE), int
+)
+_DELIVERY = Query(_DELIVERIES.where(WebhookDelivery.id == bindparam("delivery_id")), _DeliveryRow)
+_WAITING_TEST = Query(
+    select(WebhookDelivery.id).where(
+        WebhookDelivery.webhook_id == bindparam("webhook_id"),
+        WebhookDelivery.state == PENDING,
+        WebhookDelivery.stream.is_(None),
+    ),
+    UUID,
+)
+DELIVERY_ORDER = "webhook deliveries"
+
+
+async def list_deliveries(
+    reader: Reader, webhook_id: UUID, query: DeliveryQuery
+) -> tuple[list[DeliveryOut], int]:
+    """A page of a webhook's deliveries, the newest first, and how many there are."""
+    values = {"webhook_id": webhook_id, "state": query.state}
+    total = await reader.row(_DELIVERY_COUNT, values) or 0
+    if query.cursor is None:
+        more = {"limit": query.limit, "offset": query.offset}
+        rows = await reader.rows(_DELIVERY_PAGE, values | more)
+    else:
+        (behind,) = decoded_cursor(query.cursor).keys_of(DELIVERY_ORDER, (UUID,))
+        rows = await reader.rows(_DELIVERY_PAGE_BEHIND, values | {"limit": query.limit, "behind": behind})
+    return await _with_attempts(reader, rows), total
+
+
+async def find_delivery(reader: Reader, *, webhook_id: UUID, delivery_id: UUID) -> DeliveryOut | None:
+    row = await reader.row(_DELIVERY, {"webhook_id": webhook_id, "delivery_id": delivery_id})
+    return None if row is None else (await _with_attempts(reader, [row]))[0]
+
+
+async def waiting_test(reader: Reader, webhook_id: UUID) -> UUID | None:
+    """The delivery of a test that has not been answered yet."""
+    return await reader.row(_WAITING_TEST, {"webhook_id": webhook_id})
+
+
+class _AttemptRow(Row):
+    delivery_id: UUID
+    at: datetime
+    status: int | None
+    ms: int
+    response: str | None
+    error: str | None
+
+
+_ranked = (
+    select(
+        *(getattr(WebhookAttempt, name) for name in _AttemptRow.__struct_fields__),
+        func.row_number()
+        .over(partition_by=WebhookAttempt.delivery_id, order_by=WebhookAttempt.at.desc())
+        .label("rank"),
+    )
+    .where(WebhookAttempt.delivery_id == any_(bindparam("delivery_ids", type_=ARRAY(Uuid))))
+    .subquery("ranked")
+)
+_ATTEMPTS = Query(
+    select(*(_ranked.c[name] for name in _AttemptRow.__struct_fields__))
+    .where(_ranked.c.rank <= ATTEMPTS_SHOWN)
+    .order_by(_ranked.c.delivery_id, _ranked.c.at),
+    _AttemptRow,
+)
+
+
+async def _with_attempts(reader: Reader, rows: Sequence[_DeliveryRow]) -> list[DeliveryOut]:
+    attempts: dict[UUID, list[AttemptOut]] = {row.id: [] for row in rows}
+    for found in await reader.rows(_ATTEMPTS, {"delivery_ids": list(attempts)}):
+        outcome = AttemptOut(found.at, found.status, found.ms, found.response, found.error)
+        attempts[found.delivery_id].append(outcome)
+    return [
+        DeliveryOut(
+            id=row.id,
+            event_id=event_id_of(row.id, stream=row.stream, seq=row.seq),
+            type=row.type,
+            state=row.state,
+            attempts=attempts[row.id],
+            next_at=row.next_at,
+            created_at=row.created_at,
+        )
+        for row in rows
+    ]
+
+
+# --- what is due ----------------------------------------------------------------------------------------------------
+
+_DUE = (WebhookDelivery.state == PENDING) & (WebhookDelivery.next_at <= func.now())
+_WITH_DUE = Query(
+    select(Webhook.id)
+    .join(Company, Company.id == Webhook.company_id)
+    .where(
+        Webhook.enabled,
+        Company.verified,
+        Webhook.failing_since.is_not(None) == bindparam("failing", type_=Boolean),
+        select(WebhookDelivery.id).where(WebhookDelivery.webhook_id == Webhook.id, _DUE).exists(),
+    )
+    .order_by(func.random())
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(of=Webhook, key_share=True, skip_locked=True),
+    UUID,
+)
+
+
+async def lock_webhooks_with_due(reader: Reader, *, failing: bool, limit: int) -> Sequence[UUID]:
+    """Webhooks for which something is due, kept from other workers until the transaction ends."""
+    return await reader.rows(_WITH_DUE, {"failing": failing, "limit": limit})
+
+
+# --- events ---------------------------------------------------------------------------------------------------------
+
+
+class Recipient(Row):
+    """A webhook that is told of events, and since when its company is verified."""
+
+    id: UUID
+    events: list[str]
+    include_internal: bool
+    created_at: datetime
+    verified_at: datetime
+
+
+_RECIPIENTS = Query(
+    select(
+        Webhook.id,
+        Webhook.events,
+        Webhook.include_internal,
+        Webhook.created_at,
+        func.coalesce(Company.verified_at, Company.created_at).label("verified_at"),
+    )
+    .join(Company, Company.id == Webhook.company_id)
+    .where(Webhook.company_id == bindparam("company_id"), Webhook.enabled, Company.verified)
+    .with_for_update(of=Webhook, read=True, key_share=True),
+    Recipient,
+)
+
+
+async def lock_recipients(reader: Reader, company_id: UUID) -> Sequence[Recipient]:
+    """A company's webhooks that are told of events now, kept from being removed until the transaction ends."""
+    return await reader.rows(_RECIPIENTS, {"company_id": company_id})
+
+
+_OF_STREAM = EventRow.stream == bindparam("stream")
+_SEQ_BEFORE = Query(
+    select(EventRow.seq)
+    .where(_OF_STREAM, EventRow.at < bindparam("since"))
+    .order_by(EventRow.seq.desc())
+    .limit(1),
+    int,
+)
+_LAST_SEQ = Query(select(EventStream.last_seq).where(EventStream.stream == bindparam("stream")), int)
+
+
+async def last_seq_before(reader: Reader, stream: UUID, since: datetime) -> int:
+    """The number of the last event before that time; 0 where there is none."""
+    return await reader.row(_SEQ_BEFORE, {"stream": stream, "since": since}) or 0
+
+
+async def last_seq(reader: Reader, stream: UUID) -> int:
+    return await reader.row(_LAST_SEQ, {"stream": stream}) or 0
+
+
+class Replay(Row):
+    """The events of a replay that are still to be queued."""
+
+    company_id: UUID
+    next_seq: int
+    last_seq: int
+
+
+_REPLAY = Query(
+    select(
+        Webhook.company_id,
+        Webhook.replay_next_seq.label("next_seq"),
+        Webhook.replay_last_seq.label("last_seq"),
+    )
+    .where(_OF_ID, Webhook.replay_next_seq.is_not(None))
+    .with_for_update(key_share=True),
+    Replay,
+)
+
+
+async def lock_replay(reader: Reader, webhook_id: UUID) -> Replay | None:
+    """None where no replay is under way."""
+    return await reader.row(_REPLAY, {"webhook_id": webhook_id})
+
+
+# --- secrets --------------------------------------------------------------------------------------------------------
+
+
+class Secrets(Row):
+    """What is encrypted in a webhook's row."""
+
+    id: UUID
+    secret: bytes
+    former_secret: bytes | None
+
+
+_SECRETS_BEHIND = Query(
+    select(Webhook.id, Webhook.secret, Webhook.former_secret)
+    .where(Webhook.id > bindparam("behind", type_=Uuid))
+    .order_by(Webhook.id)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(key_share=True),
+    Secrets,
+)
+
+
+async def lock_secrets_behind(reader: Reader, behind: UUID, *, limit: int) -> Sequence[Secrets]:
+    """The next webhooks by id, kept to this transaction."""
+    return await reader.rows(_SECRETS_BEHIND, {"behind": behind, "limit": limit})
+
+
+# --- mails ----------------------------------------------------------------------------------------------------------
+
+
+class DisabledWebhook(Row):
+    """A webhook that we have disabled, and an admin of its company who is told so."""
+
+    url: str
+    disabled_reason: str
+    domain: str
+    username: str
+    email: str
+
+
+_DISABLED = Query(
+    select(Webhook.url, Webhook.disabled_reason, Company.domain, User.username, User.email)
+    .select_from(Webhook)
+    .join(Company, Company.id == Webhook.company_id)
+    .join(Member, Member.company_id == Company.id)
+    .join(User, User.id == Member.user_id)
+    .where(
+        _OF_ID,
+        Webhook.disabled_reason.is_not(None),
+        Company.verified,
+        Member.user_id == bindparam("user_id"),
+        Member.role == ADMIN,
+        EFFECTIVE,
+        ACTIVE,
+    ),
+    DisabledWebhook,
+)
+
+
+async def disabled_webhook(reader: Reader, *, webhook_id: UUID, user_id: UUID) -> DisabledWebhook | None:
+    """None where it is enabled again, or the user is no admin of the company now."""
+    return await reader.row(_DISABLED, {"webhook_id": webhook_id, "user_id": user_id})

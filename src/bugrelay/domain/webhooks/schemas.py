@@ -1,0 +1,201 @@
+"""What is read of webhooks and their deliveries, and what their use cases take."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from bugrelay.infra.db.query import Row
+from bugrelay.infra.pagination import CursorQuery
+from bugrelay.infra.security.egress import is_callable
+from bugrelay.infra.validation import Check, ListProblem, OneLine, utc_time
+
+ALL = "*"
+TEST = "webhook.test"
+EVENT_TYPES = (
+    "bug.created",
+    "bug.edited",
+    "bug.removed",
+    "bug.restored",
+    "bug.merged",
+    "bug.unmerged",
+    "bug.voted",
+    "comment.created",
+    "comment.edited",
+    "comment.removed",
+    "response.created",
+    "status.changed",
+)
+"""Those that a webhook may ask for; `*` asks for all, also for those that come later."""
+
+State = Literal["pending", "delivered", "failed"]
+DisabledReason = Literal["gone", "failing"]
+
+
+def _callable_url(value: str) -> str:
+    if not is_callable(value):
+        raise ValueError(
+            "must be an https URL with a host name, no user name, and port 443 or one from 1024 up"
+        )
+    return value
+
+
+def _event_types(values: list[str]) -> list[str]:
+    """Each once, in the order of the list above; `*` stands for all."""
+    sentence = f"must be one of {', '.join((ALL, *EVENT_TYPES))}"
+    unknown = [(i, sentence) for i, value in enumerate(values) if value not in (ALL, *EVENT_TYPES)]
+    if unknown:
+        raise ListProblem(unknown)
+    return [ALL] if ALL in values else [name for name in EVENT_TYPES if name in values]
+
+
+Url = Annotated[str, OneLine, Meta(max_length=500), Check(_callable_url)]
+EventTypes = Annotated[list[str], Meta(min_length=1, max_length=50), Check(_event_types)]
+
+
+class AddWebhook(Struct, kw_only=True):
+    """`POST /companies/{id}/webhooks`.
+
+    Attributes:
+        url: Where events are posted: https, a host name whose addresses are public.
+        events: The types of events that are sent, or `*` for all.
+        include_internal: Whether what only the company's members may see is sent as well.
+        enabled: Whether anything is sent.
+    """
+
+    url: Url
+    events: EventTypes
+    include_internal: bool = False
+    enabled: bool = True
+
+
+class ChangeWebhook(Struct, kw_only=True):
+    """`PATCH /companies/{id}/webhooks/{webhook_id}`: what is absent stays as it is.
+
+    Attributes:
+        url: Where events are posted: https, a host name whose addresses are public.
+        events: The types of events that are sent, or `*` for all.
+        include_internal: Whether what only the company's members may see is sent as well.
+        enabled: Whether anything is sent.
+    """
+
+    url: Url | UnsetType = UNSET
+    events: EventTypes | UnsetType = UNSET
+    include_internal: bool | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+
+
+class ReplayEvents(Struct):
+    """`POST /companies/{id}/webhooks/{webhook_id}/replay`.
+
+    Attributes:
+        since: Events from this time on are sent, at most 30 days back.
+    """
+
+    since: Annotated[datetime, Meta(tz=True), Check(utc_time)]
+
+
+class DeliveryQuery(CursorQuery, kw_only=True):
+    """`GET /companies/{id}/webhooks/{webhook_id}/deliveries`.
+
+    Attributes:
+        state: Only deliveries in this state.
+    """
+
+    state: State | None = None
+
+
+class WebhookOut(Row):
+    """A webhook, as the company's admins see it.
+
+    Attributes:
+        id: The webhook's id.
+        company_id: The company.
+        url: Where events are posted.
+        events: The types of events that are sent, or `*` for all.
+        include_internal: Whether what only the company's members may see is sent as well.
+        enabled: Whether anything is sent.
+        disabled_reason: `gone` after an answer of 410, `failing` after seven days without a success; else null.
+        failing_since: The first failure after the last success.
+        former_secret_until: Until when the secret before the last rotation signs as well.
+        created_at: When it was added.
+        updated_at: When it was last changed.
+    """
+
+    id: UUID
+    company_id: UUID
+    url: str
+    events: list[str]
+    include_internal: bool
+    enabled: bool
+    disabled_reason: DisabledReason | None
+    failing_since: datetime | None
+    former_secret_until: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class AttemptOut(Struct):
+    """One attempt to deliver.
+
+    Attributes:
+        at: When it began.
+        status: The receiver's status; null where there was none.
+        ms: How long it took, in milliseconds.
+        response: The first KiB of the receiver's answer.
+        error: Why there was no status.
+    """
+
+    at: datetime
+    status: int | None
+    ms: int
+    response: str | None
+    error: str | None
+
+
+class DeliveryOut(Struct):
+    """One event for one webhook.
+
+    Attributes:
+        id: The delivery's id.
+        event_id: The event's id, which is the `webhook-id` of each attempt.
+        type: The event's type.
+        state: `pending` until an attempt succeeds, or the last one has failed.
+        attempts: The latest 20 attempts, the newest last.
+        next_at: When the next attempt is due.
+        created_at: When it was queued first.
+    """
+
+    id: UUID
+    event_id: str
+    type: str
+    state: State
+    attempts: list[AttemptOut]
+    next_at: datetime | None
+    created_at: datetime
+
+
+class ClaimedDelivery(Row):
+    """A delivery that is kept to one attempt, and where it goes; `former_secret` is null once its time is over."""
+
+    id: UUID
+    webhook_id: UUID
+    company_id: UUID
+    stream: UUID | None
+    seq: int | None
+    type: str
+    attempts: int
+    created_at: datetime
+    lease_id: UUID
+    url: str
+    secret: bytes
+    former_secret: bytes | None
+    failing: bool
+
+
+def event_id_of(delivery_id: UUID, *, stream: UUID | None, seq: int | None) -> str:
+    """The `webhook-id`: the event's, or for a test one of its own."""
+    return f"evt_test_{delivery_id}" if stream is None else f"evt_{stream}_{seq}"

@@ -1,0 +1,204 @@
+"""Deliveries: kept to one attempt at a time, and what follows from its outcome.
+
+An attempt under way is a lease of its row. It is committed before anything is sent, so a worker that is killed leaves
+a delivery that is due again when its lease has run out, and a worker that comes back too late changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import func, null, text, update
+
+from bugrelay.domain.companies.repository import admins_of
+from bugrelay.domain.webhooks import repository
+from bugrelay.domain.webhooks.models import (
+    DELIVERED,
+    FAILED,
+    FAILING,
+    GONE,
+    PENDING,
+    Webhook,
+    WebhookAttempt,
+    WebhookDelivery,
+)
+from bugrelay.domain.webhooks.schemas import TEST, ClaimedDelivery
+from bugrelay.infra.db.query import Query
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.jobs.queue import MAIL_QUEUE, JobQueue
+
+log = structlog.get_logger()
+
+AT_ONCE_PER_WEBHOOK = 4
+AT_ONCE_WHILE_FAILING = 1
+LEASE = timedelta(seconds=40)  # longer than an attempt with the writing down of its outcome
+DISABLED_AFTER = timedelta(days=7)
+PAUSES = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (5, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
+)
+MAIL_JOB = "webhooks.mail_disabled"
+STATUS_GONE = 410
+
+# The webhooks are locked by the statement before, so this one sees every lease that somebody else has taken of them.
+_CLAIM = Query(
+    text("""
+UPDATE webhook_deliveries AS d
+SET lease_id = gen_random_uuid(), leased_until = now() + :lease, next_at = now() + :lease, attempts = d.attempts + 1
+FROM webhooks AS w, (
+    SELECT due.id
+    FROM unnest(CAST(:webhook_ids AS uuid[])) AS hook (id)
+    CROSS JOIN LATERAL (
+        SELECT one.id, row_number() OVER (ORDER BY one.next_at, one.id) AS turn
+        FROM webhook_deliveries AS one
+        WHERE one.webhook_id = hook.id AND one.state = 'pending' AND one.next_at <= now()
+        ORDER BY one.next_at, one.id
+        LIMIT greatest(0, :each - (
+            SELECT count(*) FROM webhook_deliveries AS other
+            WHERE other.webhook_id = hook.id AND other.lease_id IS NOT NULL AND other.leased_until > now()
+        ))
+    ) AS due
+    ORDER BY due.turn
+    LIMIT :limit
+) AS claimed
+WHERE d.id = claimed.id AND w.id = d.webhook_id
+RETURNING d.id, d.webhook_id, w.company_id, d.stream, d.seq, d.type, d.attempts, d.created_at, d.lease_id, w.url,
+    w.secret, CASE WHEN w.former_secret_until > now() THEN w.former_secret END AS former_secret,
+    w.failing_since IS NOT NULL AS failing
+"""),
+    ClaimedDelivery,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of an attempt: a status with the head of the answer, or the reason why there was none."""
+
+    at: datetime
+    ms: int
+    status: int | None = None
+    response: str | None = None
+    error: str | None = None
+
+    @property
+    def is_success(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110, section 15.3
+
+
+async def claim_due(work: UnitOfWork, *, failing: bool, limit: int) -> Sequence[ClaimedDelivery]:
+    """Take deliveries that are due, in turns over their webhooks, each for one attempt.
+
+    Args:
+        work: The change.
+        failing: Whether of webhooks whose last attempt failed, or of all others.
+        limit: How many at most.
+    """
+    webhook_ids = await repository.lock_webhooks_with_due(work, failing=failing, limit=limit)
+    if not webhook_ids:
+        return ()
+    each = AT_ONCE_WHILE_FAILING if failing else AT_ONCE_PER_WEBHOOK
+    values = {"webhook_ids": list(webhook_ids), "each": each, "limit": limit, "lease": LEASE}
+    return await work.rows(_CLAIM, values)
+
+
+async def record_outcome(
+    work: UnitOfWork, delivery: ClaimedDelivery, outcome: Outcome, *, jobs: JobQueue
+) -> None:
+    """Write down an attempt and what follows: delivered, tried again, given up, the webhook disabled."""
+    if delivery.failing or not outcome.is_success:
+        await repository.lock_webhook(
+            work, delivery.webhook_id
+        )  # before its delivery, as whoever removes it does
+    if not await _end_lease(work, delivery, outcome):
+        log.info(
+            "webhook_lease_lost", delivery_id=str(delivery.id)
+        )  # removed meanwhile, or another worker's by now
+        return
+    work.session.add(
+        WebhookAttempt(
+            id=new_id(),
+            delivery_id=delivery.id,
+            at=outcome.at,
+            ms=outcome.ms,
+            status=outcome.status,
+            response=outcome.response,
+            error=outcome.error,
+        )
+    )
+    if outcome.is_success:
+        await _forget_failures(work, delivery)
+    elif await _count_failure(work, delivery, outcome):
+        for user_id in await admins_of(work, delivery.company_id):
+            await jobs.add(
+                work.session,
+                MAIL_JOB,
+                queue=MAIL_QUEUE,
+                webhook_id=str(delivery.webhook_id),
+                user_id=str(user_id),
+                occasion=str(delivery.lease_id),
+            )
+
+
+async def _end_lease(work: UnitOfWork, delivery: ClaimedDelivery, outcome: Outcome) -> bool:
+    """Whether the attempt was still ours to end."""
+    ending = (
+        update(WebhookDelivery)
+        .where(WebhookDelivery.id == delivery.id, WebhookDelivery.lease_id == delivery.lease_id)
+        .values(lease_id=null(), leased_until=null(), **_next_state(delivery, outcome))
+        .returning(WebhookDelivery.id)
+        .execution_options(synchronize_session=False)
+    )
+    return (await work.session.execute(ending)).first() is not None
+
+
+def _next_state(delivery: ClaimedDelivery, outcome: Outcome) -> dict[str, Any]:
+    """A test is tried once: somebody looks at what comes of it."""
+    if outcome.is_success:
+        return {"state": DELIVERED, "next_at": null()}
+    if delivery.type == TEST or outcome.status == STATUS_GONE or delivery.attempts > len(PAUSES):
+        return {"state": FAILED, "next_at": null()}
+    return {"state": PENDING, "next_at": func.now() + PAUSES[delivery.attempts - 1]}
+
+
+async def _forget_failures(work: UnitOfWork, delivery: ClaimedDelivery) -> None:
+    if delivery.failing:
+        await _update_webhook(work, delivery, failing_since=null())
+
+
+async def _count_failure(work: UnitOfWork, delivery: ClaimedDelivery, outcome: Outcome) -> bool:
+    """Whether the webhook was disabled by this one. Failed tests alone disable nothing."""
+    if outcome.status == STATUS_GONE:
+        return await _disable(work, delivery, GONE)
+    if delivery.type == TEST:
+        return False
+    if not delivery.failing:
+        await _update_webhook(work, delivery, Webhook.failing_since.is_(None), failing_since=func.now())
+        return False
+    return await _disable(work, delivery, FAILING, Webhook.failing_since < func.now() - DISABLED_AFTER)
+
+
+async def _disable(work: UnitOfWork, delivery: ClaimedDelivery, reason: str, *conditions: Any) -> bool:
+    values = {"enabled": False, "disabled_reason": reason, "updated_at": func.now()}
+    disabled = await _update_webhook(work, delivery, Webhook.enabled, *conditions, **values)
+    if disabled:
+        log.info("webhook_disabled", webhook_id=str(delivery.webhook_id), reason=reason)
+    return disabled
+
+
+async def _update_webhook(
+    work: UnitOfWork, delivery: ClaimedDelivery, *conditions: Any, **values: Any
+) -> bool:
+    """Change the webhook, unless it has got another URL meanwhile, of which this attempt tells nothing."""
+    changing = (
+        update(Webhook)
+        .where(Webhook.id == delivery.webhook_id, Webhook.url == delivery.url, *conditions)
+        .values(**values)
+        .returning(Webhook.id)
+        .execution_options(synchronize_session=False)
+    )
+    return (await work.session.execute(changing)).first() is not None

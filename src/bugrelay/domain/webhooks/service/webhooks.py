@@ -1,0 +1,124 @@
+"""What a company's admins do with their webhooks. Each locks the company, so that its webhooks are counted truly."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from msgspec import UNSET
+from sqlalchemy import delete, func, null, update
+
+from bugrelay.domain.companies.service.team import lock_as_admin
+from bugrelay.domain.webhooks import repository
+from bugrelay.domain.webhooks.errors import TooManyWebhooks, WebhookNotFound
+from bugrelay.domain.webhooks.models import Webhook
+from bugrelay.domain.webhooks.schemas import AddWebhook, ChangeWebhook
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.security.encryption import Encryption
+
+MAX_WEBHOOKS = 20
+SECRET_BYTES = 32  # Standard Webhooks: 24 to 64
+SECRET_PREFIX = "whsec_"  # noqa: S105 - what secrets begin with
+PURPOSE, FORMER_PURPOSE = "webhook", "former webhook"
+BOTH_SIGN_FOR = timedelta(hours=24)
+
+
+async def add_webhook(
+    work: UnitOfWork, company_id: UUID, *, actor_id: UUID, new: AddWebhook, encryption: Encryption
+) -> tuple[UUID, str]:
+    """Add a webhook; gives its id and its secret, which is told now and never again.
+
+    Raises:
+        AccountBanned, NotMember, InsufficientPermissions, TooManyWebhooks
+    """
+    await lock_as_admin(work, company_id, actor_id=actor_id)
+    if await repository.count_webhooks(work, company_id) >= MAX_WEBHOOKS:
+        raise TooManyWebhooks
+    webhook_id, secret = new_id(), secrets.token_bytes(SECRET_BYTES)
+    work.session.add(
+        Webhook(
+            id=webhook_id,
+            company_id=company_id,
+            url=new.url,
+            events=new.events,
+            include_internal=new.include_internal,
+            enabled=new.enabled,
+            secret=encryption.encrypt(secret, purpose=PURPOSE, row_id=webhook_id),
+        )
+    )
+    return webhook_id, secret_text(secret)
+
+
+async def change_webhook(
+    work: UnitOfWork, company_id: UUID, *, actor_id: UUID, webhook_id: UUID, change: ChangeWebhook
+) -> None:
+    """Change what is not UNSET. One that is enabled, or gets another URL, has not failed yet.
+
+    Raises:
+        AccountBanned, NotMember, InsufficientPermissions, WebhookNotFound
+    """
+    await lock_as_admin(work, company_id, actor_id=actor_id)
+    wishes = {name: getattr(change, name) for name in ChangeWebhook.__struct_fields__}
+    wanted: dict[str, Any] = {name: value for name, value in wishes.items() if value is not UNSET}
+    if wanted.get("enabled") is not None:
+        wanted["disabled_reason"] = null()
+    if wanted.get("enabled") or "url" in wanted:
+        wanted["failing_since"] = null()
+    await _update(work, company_id, webhook_id=webhook_id, values=wanted)
+
+
+async def remove_webhook(work: UnitOfWork, company_id: UUID, *, actor_id: UUID, webhook_id: UUID) -> None:
+    """Remove a webhook with its deliveries; what is on its way arrives.
+
+    Raises:
+        AccountBanned, NotMember, InsufficientPermissions, WebhookNotFound
+    """
+    await lock_as_admin(work, company_id, actor_id=actor_id)
+    removing = delete(Webhook).where(Webhook.id == webhook_id, Webhook.company_id == company_id)
+    if (await work.session.execute(removing.returning(Webhook.id))).first() is None:
+        raise WebhookNotFound
+
+
+async def rotate_secret(
+    work: UnitOfWork, company_id: UUID, *, actor_id: UUID, webhook_id: UUID, encryption: Encryption
+) -> str:
+    """Give the webhook a new secret, and tell it. The one before signs as well for 24 hours; older ones do no more.
+
+    Raises:
+        AccountBanned, NotMember, InsufficientPermissions, WebhookNotFound
+        SecretUnreadable: The keys of the settings do not read the former one.
+    """
+    await lock_as_admin(work, company_id, actor_id=actor_id)
+    sealed = await repository.lock_secret(work, company_id=company_id, webhook_id=webhook_id)
+    if sealed is None:
+        raise WebhookNotFound
+    former = encryption.decrypt(sealed, purpose=PURPOSE, row_id=webhook_id)
+    secret = secrets.token_bytes(SECRET_BYTES)
+    values = {
+        "secret": encryption.encrypt(secret, purpose=PURPOSE, row_id=webhook_id),
+        "former_secret": encryption.encrypt(former, purpose=FORMER_PURPOSE, row_id=webhook_id),
+        "former_secret_until": func.now() + BOTH_SIGN_FOR,
+    }
+    await _update(work, company_id, webhook_id=webhook_id, values=values)
+    return secret_text(secret)
+
+
+async def _update(work: UnitOfWork, company_id: UUID, *, webhook_id: UUID, values: dict[str, Any]) -> None:
+    changing = (
+        update(Webhook)
+        .where(Webhook.id == webhook_id, Webhook.company_id == company_id)
+        .values(**values, updated_at=func.now())
+        .returning(Webhook.id)
+        .execution_options(synchronize_session=False)
+    )
+    if (await work.session.execute(changing)).first() is None:
+        raise WebhookNotFound
+
+
+def secret_text(secret: bytes) -> str:
+    """A secret as receivers' libraries take it."""
+    return SECRET_PREFIX + base64.b64encode(secret).decode()

@@ -1,0 +1,128 @@
+"""Jobs of webhooks: deliver, tell admins of one that was disabled, forget old deliveries, keep secrets under the newest
+key."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, func, select, update
+
+from bugrelay.domain.events.repository import events_after
+from bugrelay.domain.webhooks import payload, repository
+from bugrelay.domain.webhooks.dispatcher import Dispatcher
+from bugrelay.domain.webhooks.models import Webhook, WebhookDelivery
+from bugrelay.domain.webhooks.repository import Secrets
+from bugrelay.domain.webhooks.schemas import ClaimedDelivery
+from bugrelay.domain.webhooks.service.delivering import MAIL_JOB
+from bugrelay.domain.webhooks.service.events import REPLAY_JOB, replay_some
+from bugrelay.domain.webhooks.service.webhooks import FORMER_PURPOSE, PURPOSE
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.jobs.tasks import Periodic, Tasks
+from bugrelay.infra.mail.message import mail_id
+from bugrelay.infra.platform import Platform
+from bugrelay.infra.security.encryption import Encryption, SecretUnreadable
+
+log = structlog.get_logger()
+
+KEPT_FOR = timedelta(days=30)
+AT_ONCE = 5000  # rows, so that each statement ends within its deadline
+WEBHOOKS_AT_ONCE = 200
+FIRST_ID = UUID(int=0)
+
+
+async def deliver(platform: Platform, stopping: asyncio.Event) -> None:
+    """Send what is due, until the worker stops."""
+
+    async def load_body(delivery: ClaimedDelivery) -> bytes | None:
+        if delivery.stream is None or delivery.seq is None:
+            return payload.test_body(delivery)
+        found = await events_after(platform.database, delivery.stream, delivery.seq - 1, limit=1)
+        return payload.event_body(found[0]) if found and found[0].seq == delivery.seq else None
+
+    dispatcher = Dispatcher(
+        platform.work,
+        load_body=load_body,
+        egress=platform.egress,
+        encryption=platform.encryption,
+        jobs=platform.jobs,
+    )
+    await dispatcher.run(stopping)
+
+
+async def mail_disabled(platform: Platform, *, webhook_id: str, user_id: str, occasion: str) -> None:
+    """Tell an admin that a webhook was disabled; again without harm. Nothing where it is enabled again, or where the
+    address has got enough mail."""
+    ids = {"webhook_id": UUID(webhook_id), "user_id": UUID(user_id)}
+    disabled = await repository.disabled_webhook(platform.database, **ids)
+    if disabled is None or await platform.mail_limits.take(disabled.email):
+        return
+    mail = platform.mailer.write(
+        "webhook_disabled",
+        mail_id=mail_id("webhook_disabled", webhook_id, user_id, occasion),
+        to=disabled.email,
+        username=disabled.username,
+        domain=disabled.domain,
+        url=disabled.url,
+        reason=disabled.disabled_reason,
+    )
+    await platform.mailer.send(mail)
+
+
+async def forget_old_deliveries(platform: Platform) -> None:
+    """Delete deliveries that were queued 30 days ago, with their attempts."""
+    old = select(WebhookDelivery.id).where(WebhookDelivery.created_at < func.now() - KEPT_FOR).limit(AT_ONCE)
+    deleted = AT_ONCE
+    while deleted == AT_ONCE:
+        async with platform.work() as work:
+            removing = delete(WebhookDelivery).where(WebhookDelivery.id.in_(old))
+            deleted = len((await work.session.execute(removing.returning(WebhookDelivery.id))).all())
+
+
+async def encrypt_anew(platform: Platform) -> None:
+    """Encrypt secrets that stand under a former key under the newest; tell how many stay because no key reads them."""
+    changed = remaining = 0
+    behind, rows = FIRST_ID, WEBHOOKS_AT_ONCE
+    while rows == WEBHOOKS_AT_ONCE:
+        async with platform.work() as work:
+            found = await repository.lock_secrets_behind(work, behind, limit=WEBHOOKS_AT_ONCE)
+            for webhook in found:
+                try:
+                    changed += await _encrypt_webhook_anew(work, webhook, platform.encryption)
+                except SecretUnreadable:
+                    remaining += 1
+        rows, behind = len(found), found[-1].id if found else behind
+    if changed or remaining:
+        log.warning("secrets_encrypted_anew", changed=changed, remain=remaining)
+
+
+async def _encrypt_webhook_anew(work: UnitOfWork, webhook: Secrets, encryption: Encryption) -> bool:
+    values: dict[str, Any] = {}
+    for column, purpose in (("secret", PURPOSE), ("former_secret", FORMER_PURPOSE)):
+        sealed = getattr(webhook, column)
+        if sealed is not None and not encryption.is_current(sealed):
+            secret = encryption.decrypt(sealed, purpose=purpose, row_id=webhook.id)
+            values[column] = encryption.encrypt(secret, purpose=purpose, row_id=webhook.id)
+    if values:
+        changing = update(Webhook).where(Webhook.id == webhook.id).values(**values)
+        await work.session.execute(changing.execution_options(synchronize_session=False))
+    return bool(values)
+
+
+async def replay(platform: Platform, *, webhook_id: str) -> None:
+    """Queue some of the events that an admin wants once more."""
+    async with platform.work() as work:
+        await replay_some(work, UUID(webhook_id), jobs=platform.jobs)
+
+
+TASKS = Tasks(
+    by_name={MAIL_JOB: mail_disabled, REPLAY_JOB: replay},
+    periodic={
+        "webhooks.forget_old_deliveries": Periodic("37 * * * *", forget_old_deliveries),
+        "webhooks.encrypt_anew": Periodic("7 * * * *", encrypt_anew),
+    },
+    continuous={"webhooks.deliver": deliver},
+)

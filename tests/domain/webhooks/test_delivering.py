@@ -1,0 +1,359 @@
+"""Events reach receivers: signed, tried again, at most four at once, once each where no crash falls between."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from bugrelay.domain.webhooks import dispatcher, tasks
+from bugrelay.domain.webhooks.payload import MAX_BYTES
+from bugrelay.domain.webhooks.service import delivering as rules
+from bugrelay.domain.webhooks.service import events
+from bugrelay.infra.jobs.tasks import Tasks
+from tests.domain.webhooks.conftest import Delivering, Hooks, Outside, Sql, due_now, tell
+from tests.domain.webhooks.receiver import HOST, Post, Receiver
+from tests.infra.mail.postbox import Postbox, parts_of, working
+from tests.infra.redis.server import eventually
+
+JOBS = Tasks(by_name=tasks.TASKS.by_name)  # without what delivers: that of the test alone knows the receiver
+
+
+def count(sql: Sql, condition: str = "true") -> int:
+    row = sql.execute(f"SELECT count(*) FROM webhook_deliveries WHERE {condition}").fetchone()  # type: ignore[arg-type]
+    assert row is not None
+    return int(row[0])
+
+
+def is_valid(secret: str, post: Post) -> bool:
+    try:
+        Webhook(secret).verify(post.body, post.headers)
+    except WebhookVerificationError:
+        return False
+    return True
+
+
+async def test_an_event_arrives_signed_as_the_library_of_the_standard_verifies(
+    outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    webhook_id, secret = await hooks.add(events=["status.changed"])
+    await tell(
+        outside.platform, company, "bug.created", "status.changed", data={"from": "open", "to": "fixed"}
+    )
+    async with delivering():
+        await eventually(lambda: count(sql, "state = 'delivered'") == 1)
+    (post,) = receiver.posts
+    (seq,) = sql.execute("SELECT seq FROM events WHERE type = 'status.changed'").fetchone() or ()
+    assert post.id == f"evt_{company}_{seq}"
+    assert is_valid(secret, post)
+    assert not is_valid(secret, Post(post.path, post.headers, post.body + b" "))
+    body = post.json
+    assert (body["type"], body["data"]["id"], body["data"]["seq"]) == ("status.changed", post.id, seq)
+    assert body["data"]["data"] == {"from": "open", "to": "fixed"}
+    assert datetime.fromisoformat(body["timestamp"]).tzinfo is not None
+    assert post.headers["content-type"] == "application/json"
+    (delivery,) = await hooks.deliveries(webhook_id)
+    assert (delivery["event_id"], delivery["state"], delivery["next_at"]) == (post.id, "delivered", None)
+    (attempt,) = delivery["attempts"]
+    assert (attempt["status"], attempt["error"]) == (204, None)
+
+
+async def test_a_rotated_secret_and_its_former_one_both_verify_until_the_day_is_over(
+    hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    webhook_id, former = await hooks.add()
+    secret = (await hooks.call("POST", f"/{webhook_id}/rotate"))["secret"]
+    async with delivering():
+        await hooks.call("POST", f"/{webhook_id}/test")
+        await eventually(lambda: count(sql, "state = 'delivered'") == 1)
+        sql.execute("UPDATE webhooks SET former_secret_until = now()")
+        await hooks.call("POST", f"/{webhook_id}/test")
+        await eventually(lambda: count(sql, "state = 'delivered'") == 2)
+    first, second = receiver.posts
+    assert [is_valid(one, first) for one in (secret, former)] == [True, True]
+    assert [is_valid(one, second) for one in (secret, former)] == [True, False]
+    assert (first.json["type"], first.json["data"]["id"]) == ("webhook.test", first.id)
+
+
+async def test_failed_attempts_are_tried_again_after_the_pauses_of_three_days_and_then_given_up(
+    outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    webhook_id, _ = await hooks.add()
+    receiver.answer = lambda _post: 500
+    await tell(outside.platform, company, "bug.edited")
+    pauses: list[Any] = []
+    async with delivering():
+        for attempt in range(1, 11):
+            rows = "SELECT count(*) FROM webhook_attempts"
+            await eventually(lambda: sql.execute(rows).fetchone() == (attempt,))  # noqa: B023 - awaited at once
+            waits = "SELECT next_at - (SELECT max(at) FROM webhook_attempts) FROM webhook_deliveries"
+            pauses += [row[0] for row in sql.execute(waits).fetchall()]
+            due_now(sql)
+        await eventually(lambda: count(sql, "state = 'failed'") == 1)
+    hours = [5 / 3600, 5 / 60, 0.5, 2, 5, 10, 14, 20, 24]
+    for pause, expected in zip(pauses[:9], hours, strict=True):
+        assert timedelta(0) <= pause - timedelta(hours=expected) < timedelta(seconds=30)
+    assert pauses[9] is None
+    assert len({post.id for post in receiver.posts}) == 1
+    assert (await hooks.webhook(webhook_id))["failing_since"] is not None
+    receiver.answer = lambda _post: 200
+    (delivery,) = await hooks.deliveries(webhook_id)
+    await hooks.call("POST", f"/{webhook_id}/deliveries/{delivery['id']}/redeliver")
+    async with delivering():
+        await eventually(lambda: count(sql, "state = 'delivered'") == 1)
+    assert (await hooks.webhook(webhook_id))["failing_since"] is None
+    assert [post.id for post in receiver.posts] == [delivery["event_id"]] * 11
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 404, 500])
+async def test_what_is_no_success_is_told_and_no_redirect_followed(
+    hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql, status: int
+) -> None:
+    webhook_id, _ = await hooks.add()
+    receiver.answer = lambda _post: status
+    async with delivering():
+        await hooks.call("POST", f"/{webhook_id}/test")
+        await eventually(lambda: count(sql, "state = 'failed'") == 1)
+    (delivery,) = await hooks.deliveries(webhook_id)
+    (attempt,) = delivery["attempts"]
+    assert (attempt["status"], attempt["response"], attempt["error"]) == (status, "thanks", None)
+    assert len(receiver.posts) == 1
+
+
+async def test_410_disables_the_webhook_and_its_admins_are_mailed(
+    outside: Outside,
+    company: UUID,
+    hooks: Hooks,
+    receiver: Receiver,
+    delivering: Delivering,
+    sql: Sql,
+    postbox: Postbox,
+    settings: Any,
+) -> None:
+    webhook_id, _ = await hooks.add()
+    receiver.answer = lambda _post: 410
+    await tell(outside.platform, company, "bug.edited")
+    async with delivering():
+        await eventually(lambda: count(sql, "state = 'failed'") == 1)
+    shown = await hooks.webhook(webhook_id)
+    assert (shown["enabled"], shown["disabled_reason"]) == (False, "gone")
+    async with working(settings, JOBS):
+        mail = await postbox.next("boss@paper.example", subject="is disabled")
+    assert "410 Gone" in parts_of(mail)[0]
+    assert receiver.url() in parts_of(mail)[0]
+
+
+async def test_seven_days_without_a_success_disable_and_what_waits_goes_on_when_it_is_enabled(
+    outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    webhook_id, _ = await hooks.add()
+    receiver.answer = lambda _post: 503
+    await tell(outside.platform, company, "bug.edited")
+    async with delivering():
+        await eventually(lambda: count(sql, "attempts = 1 AND lease_id IS NULL") == 1)
+        sql.execute("UPDATE webhooks SET failing_since = now() - interval '6 days 23 hours'")
+        due_now(sql)
+        await eventually(lambda: count(sql, "attempts = 2 AND lease_id IS NULL") == 1)
+        assert (await hooks.webhook(webhook_id))["enabled"]
+        sql.execute("UPDATE webhooks SET failing_since = now() - interval '7 days 1 minute'")
+        due_now(sql)
+        await eventually(lambda: count(sql, "attempts = 3 AND lease_id IS NULL") == 1)
+        assert (await hooks.webhook(webhook_id))["disabled_reason"] == "failing"
+        job = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'webhooks.mail_disabled'"
+        assert sql.execute(job).fetchone() == (1,)
+        receiver.answer = lambda _post: 200
+        await hooks.call("PATCH", f"/{webhook_id}", {"enabled": True})
+        due_now(sql)
+        await eventually(lambda: count(sql, "state = 'delivered'") == 1)
+
+
+async def test_a_name_that_leads_inside_is_refused_at_each_attempt_anew(
+    outside: Outside, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    """The first attempt is let through; then the name leads to another address of this machine."""
+    webhook_id, _ = await hooks.add()
+    async with delivering():
+        await hooks.call("POST", f"/{webhook_id}/test")
+        await eventually(lambda: count(sql, "state = 'delivered'") == 1)
+        outside.zone.records[HOST, "A"] = ["127.0.0.1", "127.0.0.9"]
+        await hooks.call("POST", f"/{webhook_id}/test")
+        await eventually(lambda: count(sql, "state = 'failed'") == 1)
+    (delivery, _) = await hooks.deliveries(webhook_id)
+    (attempt,) = delivery["attempts"]
+    assert (attempt["status"], attempt["error"]) == (None, "the host has an address that is not public")
+    assert len(receiver.posts) == 1
+
+
+async def test_a_company_that_is_not_verified_sends_nothing_and_is_told_nothing_later(
+    outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    webhook_id, _ = await hooks.add()
+    await hooks.call("POST", f"/{webhook_id}/test")
+    sql.execute("UPDATE companies SET verified = false")
+    await tell(outside.platform, company, "bug.edited")
+    caught_up = "SELECT count(*) FROM event_cursors c JOIN event_streams s USING (stream) WHERE consumer = 'webhooks' AND c.seq = s.last_seq"
+    async with delivering():
+        await eventually(lambda: sql.execute(caught_up).fetchone() == (1,))
+        assert (count(sql), receiver.posts) == (1, [])
+        sql.execute("UPDATE companies SET verified = true")
+        await eventually(lambda: count(sql, "state = 'delivered'") == 1)
+    assert [post.json["type"] for post in receiver.posts] == ["webhook.test"]
+
+
+async def test_internal_events_and_other_types_are_sent_to_those_who_ask_for_them(
+    outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    await hooks.add("/all")
+    await hooks.add("/internal", include_internal=True)
+    await hooks.add("/status", events=["status.changed"], include_internal=True)
+    await hooks.add("/off", enabled=False)
+    for visibility in ("public", "tenant", "internal"):
+        await tell(outside.platform, company, "bug.edited", visibility=visibility)
+    async with delivering():
+        await eventually(lambda: count(sql, "state = 'delivered'") == 5)
+    assert {path: len(receiver.ids(path)) for path in ("/all", "/internal", "/status", "/off")} == {
+        "/all": 2, "/internal": 3, "/status": 0, "/off": 0,
+    }  # fmt: skip
+
+
+async def test_another_companys_events_are_not_sent(
+    outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    await hooks.add()
+    sql.execute(
+        "INSERT INTO companies (id, name, domain, verified) VALUES (gen_random_uuid(), 'Ink', 'ink.example', true)"
+    )
+    (ink,) = sql.execute("SELECT id FROM companies WHERE domain = 'ink.example'").fetchone() or ()
+    await tell(outside.platform, ink, "bug.edited")
+    await tell(outside.platform, company, "status.changed")
+    async with delivering():
+        await eventually(lambda: count(sql, "state = 'delivered'") == 1)
+    assert [post.json["type"] for post in receiver.posts] == ["status.changed"]
+
+
+async def test_events_from_before_the_webhook_come_by_a_replay_alone(
+    outside: Outside,
+    company: UUID,
+    hooks: Hooks,
+    receiver: Receiver,
+    delivering: Delivering,
+    sql: Sql,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events, "REPLAYED_AT_ONCE", 3)
+    await tell(outside.platform, company, *["bug.edited"] * 8)
+    sql.execute("UPDATE companies SET verified_at = now() - interval '1 day'")
+    webhook_id, _ = await hooks.add(events=["bug.edited", "status.changed"])
+    await tell(outside.platform, company, "status.changed")
+    async with delivering():
+        await eventually(lambda: count(sql, "state = 'delivered'") == 1)
+        since = {"since": (datetime.now().astimezone() - timedelta(hours=1)).isoformat()}
+        await hooks.call("POST", f"/{webhook_id}/replay", since)
+        await hooks.call("POST", f"/{webhook_id}/replay", since)
+        async with working(settings, JOBS):
+            idle = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'webhooks.replay'"
+            await eventually(lambda: sql.execute(idle).fetchone() == (0,))
+        await eventually(lambda: count(sql, "state = 'pending'") == 0)
+    assert count(sql) == 9
+    assert set(receiver.ids()) == {
+        f"evt_{company}_{seq}" for (seq,) in sql.execute("SELECT seq FROM events WHERE type <> 'bug.created'")
+    }
+    assert sql.execute("SELECT replay_next_seq FROM webhooks").fetchone() == (None,)
+
+
+async def test_a_long_event_is_posted_without_what_changed(
+    outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    await hooks.add()
+    await tell(outside.platform, company, "bug.edited", data={"fields": ["x" * 255] * 300})
+    async with delivering():
+        await eventually(lambda: count(sql, "state = 'delivered'") == 1)
+    (post,) = receiver.posts
+    assert len(post.body) <= MAX_BYTES
+    assert post.json["data"]["data"] is None
+
+
+async def test_at_most_four_posts_are_under_way_to_a_webhook_over_two_workers_and_each_event_arrives_once(
+    outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    await hooks.add()
+    receiver.held = True
+    await tell(outside.platform, company, *["bug.edited"] * 30)
+    async with delivering(), delivering():
+        await eventually(lambda: receiver.at_once.get("/", 0) == rules.AT_ONCE_PER_WEBHOOK)
+        receiver.release()
+        await eventually(lambda: count(sql, "state = 'delivered'") == 30)
+    assert receiver.most_at_once["/"] == rules.AT_ONCE_PER_WEBHOOK
+    assert len(receiver.posts) == len(set(receiver.ids())) == 30
+
+
+async def test_receivers_that_hang_delay_no_other(
+    outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    """Twelve known to fail hang with one post each in half of the places; a thirteenth gets its events meanwhile."""
+    for number in range(12):
+        await hooks.add(f"/hangs/{number}")
+    sql.execute("UPDATE webhooks SET failing_since = now()")
+    await tell(outside.platform, company, *["bug.edited"] * 3)
+    receiver.held = True
+    async with delivering():
+        await eventually(lambda: sum(receiver.at_once.values()) == dispatcher.AT_ONCE_FAILING)
+        receiver.held = False  # those that came before still wait
+        await hooks.add("/well")
+        await tell(outside.platform, company, *["status.changed"] * 5)
+        await eventually(lambda: len(receiver.ids("/well")) == 5)
+        waiting = sum(receiver.at_once.values())
+        receiver.release()
+    assert waiting >= dispatcher.AT_ONCE_FAILING - 1
+    assert max(most for path, most in receiver.most_at_once.items() if path != "/well") == 1
+
+
+async def test_an_outcome_that_comes_after_the_lease_has_run_out_changes_nothing(
+    hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    webhook_id, _ = await hooks.add()
+    receiver.held = True
+    async with delivering():
+        await hooks.call("POST", f"/{webhook_id}/test")
+        await eventually(lambda: len(receiver.posts) == 1)
+        due_now(sql)
+        await eventually(lambda: len(receiver.posts) == 2)
+        receiver.release()
+        await eventually(lambda: count(sql, "state = 'delivered'") == 1)
+    attempts = sql.execute("SELECT count(*) FROM webhook_attempts").fetchone()
+    assert attempts == (1,)
+    assert receiver.posts[0].id == receiver.posts[1].id
+
+
+async def test_a_webhook_can_be_removed_while_a_post_is_under_way(
+    hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    webhook_id, _ = await hooks.add()
+    receiver.held = True
+    async with delivering():
+        await hooks.call("POST", f"/{webhook_id}/test")
+        await eventually(lambda: len(receiver.posts) == 1)
+        await hooks.call("DELETE", f"/{webhook_id}")
+        receiver.release()
+    assert count(sql) == 0
+
+
+async def test_old_deliveries_are_forgotten_with_their_attempts(
+    outside: Outside, hooks: Hooks, delivering: Delivering, sql: Sql
+) -> None:
+    webhook_id, _ = await hooks.add()
+    for days in (31, 29):
+        async with delivering():
+            await hooks.call("POST", f"/{webhook_id}/test")
+            await eventually(lambda: count(sql, "state = 'pending'") == 0)
+        sql.execute(
+            "UPDATE webhook_deliveries SET created_at = now() - make_interval(days => %s) WHERE created_at > now() - interval '1 hour'",
+            (days,),
+        )
+    await tasks.forget_old_deliveries(outside.platform)
+    assert count(sql) == 1
+    assert sql.execute("SELECT count(*) FROM webhook_attempts").fetchone() == (1,)
