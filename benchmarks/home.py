@@ -6,19 +6,35 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import uvloop
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy import text
 
 from benchmarks.generate import VERSION, generate, say
+from bugrelay.bootstrap import build
+from bugrelay.domain.bugs.similar.rebuild import rebuild
+from bugrelay.domain.bugs.similar.tasks import fold_similar
 from bugrelay.embedded import running
 from bugrelay.infra.db.database import libpq_url
+from bugrelay.infra.db.query import Query
 from bugrelay.migrate import migrate
 from bugrelay.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[1]
+TITLES = 200
+
+_UNINDEXED = Query(
+    text(
+        "SELECT (SELECT count(*) FROM similar_docs) < 0.99 * (SELECT count(*) FROM bugs WHERE removed_at IS NULL)"
+    ),
+    bool,
+)
+_PENDING = Query(text("SELECT EXISTS (SELECT FROM similar_pending)"), bool)
 
 # What differs from a fresh installation: nobody is limited, and nobody has to solve a captcha.
 ENVIRONMENT = {
@@ -54,7 +70,7 @@ class Home:
         return libpq_url(self.settings.database_url)
 
     def words(self, kind: str) -> list[str]:
-        """Words that are `common`, `mid`, `medium` or `rare`."""
+        """Words that are `common`, `mid`, `medium` or `rare`, and whole titles as `title`."""
         words: list[str] = self.request_words["words"][kind]
         return words
 
@@ -69,6 +85,8 @@ def opened(bugs: int) -> Iterator[Home]:
     environment = {**ENVIRONMENT, "BUGRELAY_HOME": str(directory)}
     with running(load_settings(environment)) as settings:
         request_words = _filled(settings, directory / "board.json", bugs)
+        uvloop.run(_indexed(settings))
+        request_words["words"]["title"] = _titles(settings)
         urls = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
         yield Home(bugs, directory, settings, environment | urls, request_words)
 
@@ -98,6 +116,38 @@ def _forget_changes(settings: Settings) -> None:
     with psycopg.connect(libpq_url(settings.database_url)) as connection:
         connection.execute("TRUNCATE bug_search_changes")
         connection.execute("UPDATE bug_search_era SET era = gen_random_uuid()")
+
+
+async def _indexed(settings: Settings) -> None:
+    """The index of similar bugs holds the whole board: made anew where it does not, else only brought up to date."""
+    platform = build(settings)
+    await platform.start()
+    try:
+        if await platform.database.row(_UNINDEXED):
+            say("the index of similar bugs")
+            await rebuild(platform, on_step=_say_steps)
+        while await platform.database.row(_PENDING):
+            await fold_similar(platform)
+    finally:
+        await platform.close()
+    with psycopg.connect(libpq_url(settings.database_url), autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE similar_words, similar_docs, similar_blocks, similar_pending")
+
+
+def _say_steps(done: int, steps: int) -> None:
+    if done % 100 == 0:
+        say(f"{done} of {steps} steps")
+
+
+def _titles(settings: Settings) -> list[str]:
+    """Whole titles as people paste them: of one bug, and the halves of two, whose words no bug has all."""
+    with psycopg.connect(libpq_url(settings.database_url)) as connection:
+        rows = connection.execute("SELECT title FROM bugs ORDER BY id LIMIT %s", (TITLES,)).fetchall()
+    titles = [row[0].split() for row in rows]
+    mixed = (
+        one[: len(one) // 2] + other[len(other) // 2 :] for one, other in pairwise(titles[: TITLES // 2 + 1])
+    )
+    return [" ".join(words) for words in (*titles[TITLES // 2 :], *mixed)]
 
 
 def _in_database(url: str, name: str) -> dict[str, Any]:

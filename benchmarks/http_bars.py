@@ -75,6 +75,7 @@ def measure(home: Home, effort: Effort, scratch: Path) -> tuple[dict[str, Measur
         "redis_hit": _ratio(stretches, "list from Redis", "plain list"),
         "uncached_mix": _ratio(stretches, "uncached mix", "baseline mix"),
         "cached_mix": _ratio(stretches, "mix with caches", "baseline mix"),
+        "whole_titles": _ratio(stretches, "whole titles", "one word"),
     }
     return measured, {name: [vars(one) for one in found] for name, found in stretches.items()}
 
@@ -101,6 +102,10 @@ def _sides(home: Home, effort: Effort, scratch: Path) -> Iterator[list[Side]]:
         def hot(name: str, server: Server, path: str) -> Side:
             return Side(name, server, [Request("hot", path)], HOT_CONNECTIONS, effort.hot_seconds)
 
+        def searching(name: str, *kinds: str) -> Side:
+            requests = mix.searches(kinds, home.request_words)
+            return Side(name, uncached, requests, MIX_CONNECTIONS, effort.mix_seconds)
+
         def mixed(name: str, server: Server) -> Side:
             requests = mix.requests(home.request_words)
             return Side(name, server, requests, MIX_CONNECTIONS, effort.mix_seconds)
@@ -114,6 +119,8 @@ def _sides(home: Home, effort: Effort, scratch: Path) -> Iterator[list[Side]]:
             mixed("baseline mix", baseline),
             mixed("uncached mix", uncached),
             mixed("mix with caches", bugrelay),
+            searching("one word", "rare", "medium", "mid", "common"),
+            searching("whole titles", "title"),
         ]
 
 

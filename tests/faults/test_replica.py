@@ -143,6 +143,40 @@ async def test_public_reads_go_to_the_standby(
     assert reads_of(on_standby) == before
 
 
+@pytest.mark.parametrize("folded", [False, True])
+async def test_what_may_be_the_same_is_found_on_the_standby(
+    folded: bool,
+    client: httpx.AsyncClient,
+    ada: Person,
+    primary: Primary,
+    on_standby: psycopg.Connection[Any],
+) -> None:
+    words = f"{uuid4().hex} {uuid4().hex}"
+    bug = await report(client, ada, title=f"Comets {words}")
+    with psycopg.connect(primary.database_url, autocommit=True) as on_primary:
+        while folded and on_primary.execute("SELECT similar_fold(500)").fetchone() != (0,):
+            pass
+
+    async def is_found() -> None:
+        similar = await client.post(f"{BUGS}/similar", json={"title": f"No {words}"})
+        assert [one["bug"]["id"] for one in similar.json()["similar"]] == [bug["id"]]
+        assert await titles(client, search=f"unheardof {words}") == [f"Comets {words}"]
+
+    async def is_read_there() -> bool:
+        before = reads_of(on_standby)
+        await is_found()
+        await asyncio.sleep(1.1)  # statistics of an idle backend are sent once a second
+        return reads_of(on_standby) > before
+
+    assert any([await is_read_there() for _ in range(5)])
+    on_standby.execute("SELECT pg_wal_replay_pause()")
+    try:
+        await report(client, ada, title="This moves the primary on")
+        await is_found()
+    finally:
+        on_standby.execute("SELECT pg_wal_replay_resume()")
+
+
 async def test_a_standby_that_is_behind_is_passed_over(
     client: httpx.AsyncClient, ada: Person, on_standby: psycopg.Connection[Any]
 ) -> None:
