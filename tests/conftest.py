@@ -23,10 +23,12 @@ from bugrelay.app import create_app
 from bugrelay.bootstrap import build
 from bugrelay.embedded import temporary
 from bugrelay.infra.db.database import Connection, libpq_url
+from bugrelay.infra.jobs.queue import REQUEST_ID
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.security.passwords import Passwords
 from bugrelay.migrate import migrate
 from bugrelay.settings import Settings, load_settings
+from bugrelay.worker import all_tasks
 from tests.commands.runner import Commands
 from tests.factories import Person, make_admin, make_member, register, report
 from tests.infra.mail.postbox import Postbox
@@ -362,3 +364,25 @@ def commands(settings: Settings, empty_board: None) -> Commands:
             "BUGRELAY_HOME": str(settings.bugrelay_home),
         }
     )
+
+
+RunJobs = Callable[[], Awaitable[list[str]]]
+
+
+@pytest.fixture
+def run_jobs(sql: psycopg.Connection[Any], platform: Platform) -> RunJobs:
+    """Run the jobs that wait, the oldest first; gives the names of those that ran."""
+
+    async def run() -> list[str]:
+        ran = []
+        rows = sql.execute(
+            "SELECT id, task_name, args FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id"
+        )
+        for job_id, name, arguments in rows.fetchall():
+            arguments.pop(REQUEST_ID, None)  # of who asked, for the log
+            await all_tasks().by_name[name](platform, **arguments)
+            sql.execute("DELETE FROM procrastinate_jobs WHERE id = %s", (job_id,))
+            ran.append(name)
+        return ran
+
+    return run

@@ -3,7 +3,8 @@
 --
 -- report: id, title, status, priority, tags; description, description_html, operating_system, device_type, app_version,
 -- browser_version, contact_email; reporter_id, null for the anonymous; captcha, the hash in hex of a token that is used
--- up, or null; may_add_application; application, as get_or_create_application takes it.
+-- up, or null; receipt, that of the secret of a receipt, or null; may_add_application; application, as
+-- get_or_create_application takes it.
 --
 -- refused: null, or why nothing may be kept, so that the caller rolls back: 'account' of a reporter who is erased,
 -- 'banned', 'captcha' for a token that was used before, 'application' for one that nobody has named and may_add_application
@@ -54,7 +55,8 @@ BEGIN
                 application_id, company_id, reporter)
         RETURNING b.created_at INTO reported_at;
     INSERT INTO bug_texts (bug_id, description, description_html, operating_system, device_type, app_version,
-                           browser_version, contact_email)
+                           browser_version, contact_email, receipt_hash)
         VALUES (bug, report->>'description', report->>'description_html', report->>'operating_system',
-                report->>'device_type', report->>'app_version', report->>'browser_version', report->>'contact_email');
+                report->>'device_type', report->>'app_version', report->>'browser_version', report->>'contact_email',
+                decode(report->>'receipt', 'hex'));
 END $$;

@@ -9,4 +9,4 @@ down_revision = "0016"
 
 
 def upgrade() -> None:
-    create_functions("get_or_create_application", "report_bug")
+    create_functions("get_or_create_application")

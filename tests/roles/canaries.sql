@@ -14,6 +14,7 @@ UPDATE user_identities SET subject = 'canary7f3a' || id, email = 'canary7f3a@peo
 WHERE user_id NOT IN (SELECT id FROM users WHERE username IN ('una', 'otto'));
 UPDATE oauth_requests SET return_to = 'canary7f3a';
 UPDATE oauth_codes SET subject = 'canary7f3a', email = 'canary7f3a@people.example';
+UPDATE report_contacts SET email = 'canary7f3a@people.example';
 INSERT INTO sign_in_failures (id, account_hash, ip_address) VALUES (gen_random_uuid(), '', 'canary7f3a');
 
 UPDATE bug_texts SET contact_email = 'canary7f3a@people.example'

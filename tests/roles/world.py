@@ -13,6 +13,7 @@ import psycopg
 from PIL import Image
 from psycopg import sql as statements
 
+from bugrelay.domain.bugs.service.receipts import receipt_secret
 from bugrelay.domain.companies.service.claims import claim_token
 from bugrelay.domain.notifications.service.unsubscribe_links import UnsubscribeLink, unsubscribe_token
 from bugrelay.infra.ids import new_id
@@ -91,6 +92,7 @@ async def build(client: httpx.AsyncClient, sql: Sql, *, uploads: Path) -> World:
     _claims(world)
     _identities(world)
     await _webhook(world)
+    _receipt(world)
     for role, person in world.people.items():
         row = sql.execute("SELECT id FROM sessions WHERE user_id = %s", (person.id,)).fetchone()
         assert row is not None
@@ -239,6 +241,18 @@ def _mailed_links(world: World) -> None:
         world.links[purpose] = token
     link = UnsubscribeLink(UUID(reporter.id), UUID(world.ids["bug"]))
     world.links["unsubscribe"] = unsubscribe_token(TEST_ENVIRONMENT["SECRET_KEY"], link)
+
+
+def _receipt(world: World) -> None:
+    """The bug at ink.example was reported anonymously, with an address that is to be confirmed."""
+    key, bug_id, contact_id = TEST_ENVIRONMENT["SECRET_KEY"], UUID(world.ids["other bug"]), new_id()
+    world.links["receipt"] = receipt_secret(key, bug_id)
+    world.links["confirm_contact"] = link_token(key, purpose="confirm_contact", link_id=contact_id)
+    world.sql.execute(
+        "INSERT INTO report_contacts (id, bug_id, email, level, token_hash, expires_at)"
+        " VALUES (%s, %s, 'owner@people.example', 'all', %s, now() + interval '1 hour')",
+        (contact_id, bug_id, hash_secret(world.links["confirm_contact"])),
+    )
 
 
 def a_picture() -> bytes:

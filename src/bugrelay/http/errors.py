@@ -99,7 +99,8 @@ def error_response(request: Request[Any, Any, Any], exception: Exception) -> Res
     """Litestar's handler for every exception."""
     error = as_bugrelay_error(exception)
     if isinstance(error, InternalError):
-        log.error("unforeseen_error", path=request.scope["path"], exc_info=exception)
+        route = request.scope.get("path_template") or "-"  # the path itself may hold a secret
+        log.error("unforeseen_error", route=route, exc_info=exception)
     elif error.status == ServiceUnavailable.status:
         log.warning("unavailable", code=error.code, cause=repr(exception.__cause__ or exception)[:300])
     return Response(

@@ -20,14 +20,22 @@ ANONYMOUS_KEY_MIN = 16  # an anonymous key belongs to whoever knows it, so it mu
 Complete = Callable[[UnitOfWork, StoredResponse], Awaitable[None]]
 
 
+async def _as_it_was(body: bytes) -> bytes:
+    return body
+
+
 async def idempotent(
-    request: ApiRequest, work: Callable[[Complete], Awaitable[Response[Any]]]
+    request: ApiRequest,
+    work: Callable[[Complete], Awaitable[Response[Any]]],
+    *,
+    add_unstored: Callable[[bytes], Awaitable[bytes]] = _as_it_was,
 ) -> Response[Any]:
     """Run `work`, or give the kept answer of the first request with this key.
 
     Args:
         request: Its header, sender, path and body make the claim; the captcha token is left out of the comparison.
         work: Does the request. Calls the function it is given inside its unit of work, with the answer to keep.
+        add_unstored: Adds to a stored body what must not be stored.
 
     Raises:
         ValidationFailed: The key is too short, too long, or not the only one.
@@ -39,7 +47,8 @@ async def idempotent(
     async with request.platform.work() as taking:
         kept = await idempotency.claim(taking.session, claim)
     if kept is not None:
-        return raw_json_response(kept.body, status=kept.status, headers={"Idempotency-Replayed": "true"})
+        body = await add_unstored(kept.body)
+        return raw_json_response(body, status=kept.status, headers={"Idempotency-Replayed": "true"})
 
     async def complete(unit: UnitOfWork, answer: StoredResponse) -> None:
         await idempotency.complete(unit.session, claim, answer)

@@ -94,17 +94,21 @@ _PATH_PARAMETERS = {
     "webhook_id": "The webhook.",
     "delivery_id": "The delivery, by the id that the webhook's `deliveries` give.",
     "name": "The file, by the name in the picture's `file_url`.",
+    "secret": "What stands in the `receipt.url` that `POST /api/v1/bugs` has answered.",
 }
 _PICTURE = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
-_IDS = _PATH_PARAMETERS.keys() - {"name", "provider"}
+_IDS = _PATH_PARAMETERS.keys() - {"name", "provider", "secret"}
 _TAGS = {
     "Accounts": "Registering, signing in, one's own account; other users' profiles.",
     "Attachments": "Pictures of a bug.",
     "Bugs": "The board: reporting, finding and correcting bugs, their status and history.",
     "Comments": "Comments, and the company's official response.",
     "Companies": "Companies and their applications; claims, teams, dashboards.",
+    "Feeds": "The board in Atom.",
     "Moderation": "Reporting content, and what admins do.",
+    "Notices": "Following bugs, and what is told of them.",
     "Operation": "What a client or an operator asks of the server itself.",
+    "Receipts": "What the owner of an anonymous report may do.",
     "Votes": "Votes for a bug.",
     "Webhooks": "Where a company's events are posted.",
 }

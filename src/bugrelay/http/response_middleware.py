@@ -61,7 +61,7 @@ class ResponseMiddleware:
         except Exception as error:  # from around Litestar, which has handlers of its own
             if answer.on_its_way:
                 raise  # the server breaks it off
-            log.exception("unforeseen_error", path=scope["path"])
+            log.exception("unforeseen_error", route=scope.get("path_template") or "-")
             await send_error(as_bugrelay_error(error), answer.send)
         finally:
             log_request(

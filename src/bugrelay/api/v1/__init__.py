@@ -16,6 +16,7 @@ from bugrelay.api.v1.companies.profile import CompanyController
 from bugrelay.api.v1.companies.team import TeamController
 from bugrelay.api.v1.companies.webhooks import WebhookController
 from bugrelay.api.v1.config import ConfigController
+from bugrelay.api.v1.contact_pages import ContactPageController
 from bugrelay.api.v1.credential_pages import AccountPageController
 from bugrelay.api.v1.credentials import CredentialController
 from bugrelay.api.v1.flags import FlagController
@@ -25,6 +26,7 @@ from bugrelay.api.v1.moderation.companies import CompanyModerationController
 from bugrelay.api.v1.moderation.overview import OverviewController
 from bugrelay.api.v1.moderation.users import UserModerationController
 from bugrelay.api.v1.oauth import OAuthController
+from bugrelay.api.v1.receipts import ReceiptController
 from bugrelay.api.v1.similar import SimilarController
 from bugrelay.api.v1.subscriptions import SubscriptionController
 from bugrelay.api.v1.tags import TagController
@@ -44,6 +46,8 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     TeamController,
     BugController,
     SimilarController,
+    ReceiptController,
+    ContactPageController,
     TagController,
     VoteController,
     SubscriptionController,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from litestar import Controller, Response, get, patch, post
 from litestar.params import JSONBody
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from bugrelay.api.v1.examples import bugs
 from bugrelay.api.v1.guards.bugs import (
@@ -16,14 +17,22 @@ from bugrelay.api.v1.guards.bugs import (
     require_may_answer,
     require_reporter,
 )
-from bugrelay.api.v1.responses import BugChangedResponse, BugList, BugResponse, HistoryList
+from bugrelay.api.v1.responses import (
+    BugChangedResponse,
+    BugList,
+    BugReportedResponse,
+    BugResponse,
+    HistoryList,
+    ReceiptLink,
+)
 from bugrelay.domain.bugs import cache, repository
 from bugrelay.domain.bugs.schemas import BugQuery, BugState, ChangeStatus, ReportBug, UpdateBug
 from bugrelay.domain.bugs.search.service import BugPage, list_bugs
 from bugrelay.domain.bugs.search.some_words import SomeWords
-from bugrelay.domain.bugs.service import details, reporting, statuses
+from bugrelay.domain.bugs.service import details, receipts, reporting, statuses
 from bugrelay.domain.bugs.service.reporting import UnknownApplication
-from bugrelay.domain.bugs.service.submission import charge_new_application, check_captcha
+from bugrelay.domain.bugs.service.submission import charge_new_application, check_captcha, may_mail_contact
+from bugrelay.domain.notifications.service.contacts import add_contact
 from bugrelay.http.idempotency import Complete, idempotent
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.response_cache import cached_response
@@ -33,7 +42,32 @@ from bugrelay.infra.client_address import limit_identity
 from bugrelay.infra.db.query import Reader, SnapshotReader
 from bugrelay.infra.idempotency import StoredResponse
 from bugrelay.infra.pagination import PageQuery, Pagination
+from bugrelay.infra.security.tokens import hash_secret
 from bugrelay.infra.viewer import SignedInViewer, Viewer
+
+
+class _Reported(Struct):
+    id: UUID
+
+
+class _ReportedResponse(Struct):
+    bug: _Reported
+
+
+async def _with_known_receipt(request: ApiRequest, body: bytes) -> bytes:
+    """The stored answer to an anonymous report, with its receipt: that is derived anew, as long as it is good."""
+    bug_id = msgspec.json.decode(body, type=_ReportedResponse).bug.id
+    secret = receipts.receipt_secret(request.platform.settings.signing_key, bug_id)
+    known = await repository.bug_of_receipt(request.platform.database, hash_secret(secret))
+    return body if known is None else _with_receipt(request, body, bug_id)
+
+
+def _with_receipt(request: ApiRequest, body: bytes, bug_id: UUID) -> bytes:
+    """The answer, a JSON object, with one more key."""
+    settings = request.platform.settings
+    secret = receipts.receipt_secret(settings.signing_key, bug_id)
+    link = msgspec.json.encode(ReceiptLink(f"{settings.public_url}/api/v1/receipts/{secret}"))
+    return body[:-1] + b',"receipt":' + link + b"}"
 
 
 class BugController(Controller):
@@ -44,10 +78,10 @@ class BugController(Controller):
     @Route(access=anyone(), limits=("bug_submission",), idempotent=True, example=bugs.REPORT)
     async def report_bug(
         self, request: ApiRequest, viewer: Viewer, data: JSONBody[ReportBug]
-    ) -> Response[BugChangedResponse]:
+    ) -> Response[BugReportedResponse]:
         """Report a bug in any application.
 
-        The anonymous prove themselves by a captcha token.
+        The anonymous prove themselves by a captcha token, and are given a receipt.
         """
         platform, address = request.platform, request.client_address
 
@@ -55,14 +89,26 @@ class BugController(Controller):
             spent = await check_captcha(
                 platform.captcha, viewer, token=data.recaptcha_token, remote_address=address
             )
+            may_mail = await may_mail_contact(
+                data, viewer, caller=limit_identity(address), mail_limits=platform.mail_limits
+            )
 
             async def report(*, may_add_application: bool) -> Response[Any]:
                 async with platform.work() as unit:
                     bug = await reporting.report_bug(
-                        unit, viewer, data, spent_captcha=spent, may_add_application=may_add_application
+                        unit,
+                        viewer,
+                        data,
+                        spent_captcha=spent,
+                        receipt_key=platform.settings.signing_key,
+                        may_add_application=may_add_application,
                     )
+                    if not viewer.signed_in and data.contact_email is not None:
+                        jobs = platform.jobs if may_mail else None
+                        await add_contact(unit, bug.id, email=data.contact_email, level="all", jobs=jobs)
                     body = to_json(BugChangedResponse("Bug report created successfully", bug))
                     await complete(unit, StoredResponse(201, body))
+                body = body if viewer.signed_in else _with_receipt(request, body, bug.id)
                 return raw_json_response(body, status=201)
 
             budget = platform.buckets["new_applications"]
@@ -72,7 +118,10 @@ class BugController(Controller):
                 await charge_new_application(platform.limiter, budget, caller=limit_identity(address))
             return await report(may_add_application=True)
 
-        return await idempotent(request, work)
+        async def add_receipt(body: bytes) -> bytes:
+            return body if viewer.signed_in else await _with_known_receipt(request, body)
+
+        return await idempotent(request, work, add_unstored=add_receipt)
 
     @get("/")
     @Route(access=anyone(), query=BugQuery, example=bugs.LIST)

@@ -16,6 +16,8 @@ from bugrelay.domain.bugs.schemas import (
     BugWithTechnical,
     CommentOut,
     HistoryEntry,
+    Receipt,
+    ReceiptSubscription,
     SubscriptionOut,
     TagCount,
 )
@@ -124,6 +126,48 @@ class BugChangedResponse(Message):
     """A bug that was reported or changed."""
 
     bug: BugWithTechnical
+
+
+class ReceiptLink(Struct):
+    """The receipt of an anonymous report; it is not shown again.
+
+    Attributes:
+        url: Who has it owns the report.
+    """
+
+    url: str
+
+
+class BugReportedResponse(BugChangedResponse):
+    """A bug that was reported.
+
+    Attributes:
+        receipt: A key for the anonymous alone.
+    """
+
+    receipt: ReceiptLink | UnsetType = UNSET
+
+
+class ReceiptResponse(Struct):
+    """What has become of an anonymous report."""
+
+    receipt: Receipt
+
+
+class ReceiptSubscriptionResponse(Message):
+    """What the owner of a report is told by mail from now on."""
+
+    subscription: ReceiptSubscription
+
+
+class WithdrawnResponse(Message):
+    """A report that was taken back.
+
+    Attributes:
+        removed: Whether the bug is gone from the board.
+    """
+
+    removed: bool
 
 
 class BugList(Struct):

@@ -22,6 +22,12 @@ class BugMerged(BugRelayError):
         super().__init__(headers={"Location": location})
 
 
+class ReceiptNotFound(BugRelayError):
+    code = "RECEIPT_NOT_FOUND"
+    status = 404
+    message = "There is no such receipt"
+
+
 class CommentNotFound(BugRelayError):
     code = "COMMENT_NOT_FOUND"
     status = 404

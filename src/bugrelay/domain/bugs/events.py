@@ -102,13 +102,16 @@ class StatusChanged:
 
 @dataclass(frozen=True, kw_only=True)
 class BugRemoved:
-    """A moderator took the bug from the board. `chain` is the bug and all that it is merged into, in turn."""
+    """A moderator took the bug from the board, or its anonymous reporter withdrew it (`actor_id` None).
+
+    `chain` is the bug and all that it is merged into, in turn.
+    """
 
     bug_id: UUID
     company_id: UUID | None
     chain: tuple[UUID, ...]
     removed_at: datetime
-    actor_id: UUID
+    actor_id: UUID | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,9 +102,20 @@ class Bug(Base):
 
 
 class BugText(Base):
-    """The long text, its rendering, and the technical fields that only the detail shows."""
+    """The long text, its rendering, and the technical fields that only the detail shows.
+
+    `receipt_hash` is of the secret that the anonymous reporter was given (service/receipts.py).
+    """
 
     __tablename__ = "bug_texts"
+    __table_args__ = (
+        Index(
+            "uq_bug_texts_receipt_hash",
+            "receipt_hash",
+            unique=True,
+            postgresql_where=text("receipt_hash IS NOT NULL"),
+        ),
+    )
 
     bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"), primary_key=True)
     description: Mapped[str]
@@ -114,6 +125,7 @@ class BugText(Base):
     app_version: Mapped[str | None]
     browser_version: Mapped[str | None]
     contact_email: Mapped[str | None]
+    receipt_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 _GATHERED_BY = ("document", "tags", "status", "priority", "created_month")

@@ -149,6 +149,18 @@ class UpdateBug(Struct, kw_only=True):
     browser_version: Technical | UnsetType | None = UNSET
 
 
+class FollowReport(Struct, kw_only=True):
+    """`PUT /receipts/{secret}/subscription`.
+
+    Attributes:
+        level: What is told: everything, official responses and changes of status, or that it is resolved.
+        email: Where; it is sent a link to confirm it. Left out, the address stays.
+    """
+
+    level: Level
+    email: Annotated[str, OneLine, Meta(max_length=254), Check(email_address)] | None = None
+
+
 class ChangeStatus(Struct):
     """`PATCH /bugs/{id}/status`.
 
@@ -444,3 +456,87 @@ class HistoryEntry(Struct, kw_only=True):
     before: dict[str, Any] | UnsetType = UNSET
     source_bug_id: UUID | UnsetType = UNSET
     target_bug_id: UUID | UnsetType = UNSET
+
+
+class SurvivorRef(Struct):
+    """The bug that another was merged into, by its title.
+
+    Attributes:
+        id: The bug's id.
+        title: What is wrong, in one line.
+    """
+
+    id: UUID
+    title: str
+
+
+class OfficialResponse(Struct):
+    """What the company behind the application has said.
+
+    Attributes:
+        id: The comment's id.
+        content: The response in Markdown, as it was typed.
+        content_html: The same as safe HTML.
+        created_at: When it was written.
+        company: In whose name.
+    """
+
+    id: UUID
+    content: str
+    content_html: RenderedHtml
+    created_at: datetime
+    company: HistoryCompany | None
+
+
+class ReceiptBug(Struct, kw_only=True):
+    """A reported bug, or the one that it became, as everybody may see it.
+
+    Attributes:
+        title: What is wrong, in one line.
+        status: How far it is.
+        vote_count: How many votes count.
+        comment_count: How many comments are shown.
+        updated_at: When it was last changed.
+        resolved_at: When it became `fixed` or `wont_fix`; null while it is neither.
+    """
+
+    title: str
+    status: Status
+    vote_count: int
+    comment_count: int
+    updated_at: datetime
+    resolved_at: datetime | None
+
+
+class ReceiptSubscription(Struct):
+    """What the owner of a report is told by mail. The address itself is shown to nobody.
+
+    Attributes:
+        level: What is told: everything, official responses and changes of status, or that it is resolved.
+        contact: Whether the address is confirmed; nothing is told before.
+    """
+
+    level: Level
+    contact: Literal["unconfirmed", "confirmed"]
+
+
+class Receipt(Struct, kw_only=True):
+    """What has become of an anonymous report.
+
+    Attributes:
+        bug_id: The bug that was reported.
+        reported_at: When it was reported.
+        state: Whether it is on the board, was merged into another bug, or was removed, itself or what it became.
+        merged_into: The bug that it became, where it was merged.
+        bug: How that bug stands; null where it is removed.
+        responses: Its latest official responses, oldest first.
+        subscription: What the owner is told by mail; null without an address.
+    """
+
+    bug_id: UUID
+    reported_at: datetime
+    state: Literal["listed", "merged", "removed"]
+    merged_into: SurvivorRef | None
+    bug: ReceiptBug | None
+    responses: list[OfficialResponse]
+    subscription: ReceiptSubscription | None = None

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -34,6 +44,48 @@ class Subscription(Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     level: Mapped[str]
     chosen_at: Mapped[CreatedAt]
+
+
+class ReportContact(Base):
+    """An address that the owner of an anonymous report gave to be told of it. Nothing is, before `confirmed_at` is set.
+
+    A report has at most one that is confirmed, and one that waits to take its place.
+    """
+
+    __tablename__ = "report_contacts"
+    __table_args__ = (
+        CheckConstraint("level IN ('all', 'official', 'resolved')", name="level_is_known"),
+        Index(
+            "uq_report_contacts_waiting", "bug_id", unique=True, postgresql_where=text("confirmed_at IS NULL")
+        ),
+        Index(
+            "uq_report_contacts_confirmed",
+            "bug_id",
+            unique=True,
+            postgresql_where=text("confirmed_at IS NOT NULL"),
+        ),
+        Index("uq_report_contacts_token_hash", "token_hash", unique=True),
+        Index("ix_report_contacts_created_at", "created_at", postgresql_where=text("confirmed_at IS NULL")),
+    )
+
+    id: Mapped[Id]
+    bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"))
+    email: Mapped[str]
+    level: Mapped[str]
+    token_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[Moment | None]
+    confirmed_at: Mapped[Moment | None]
+
+
+class ContactMail(Base):
+    """When an address was last mailed a link to confirm it, and which; by a hash, for a day."""
+
+    __tablename__ = "contact_mails"
+
+    address_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    contact_id: Mapped[UUID]
+    mailed_at: Mapped[Moment]
 
 
 class NoticeSettings(Base):

@@ -12,15 +12,16 @@ import structlog
 from sqlalchemy import delete, func, select
 
 from bugrelay.domain.notifications import repository
-from bugrelay.domain.notifications.models import Notice, NoticeFanOut, NoticeMail
+from bugrelay.domain.notifications.models import ContactMail, Notice, NoticeFanOut, NoticeMail, ReportContact
 from bugrelay.domain.notifications.repository import MailedNotice
-from bugrelay.domain.notifications.service import mails
+from bugrelay.domain.notifications.service import contacts, mails
 from bugrelay.domain.notifications.service.announcing import FAN_OUT_JOB
 from bugrelay.domain.notifications.service.fan_out import Step, tell_next
 from bugrelay.domain.notifications.service.mails import SEND_JOB
 from bugrelay.domain.notifications.service.writing import write_mail
 from bugrelay.infra.jobs.queue import NOTICE_QUEUE
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
+from bugrelay.infra.mail.message import mail_id
 from bugrelay.infra.mail.transport import MailUndelivered
 from bugrelay.infra.platform import Platform
 
@@ -29,6 +30,7 @@ STEP_SECONDS = 20
 MAX_PAUSE_SECONDS = 0.5
 SENT_AT_ONCE = 5
 KEPT_FOR = timedelta(days=90)
+WAITING_KEPT_FOR = timedelta(days=3)  # a link is good for two, and its mail may have been delayed
 AT_ONCE = 5000  # rows, so that deleting stays within the deadline of a statement
 
 log = structlog.get_logger()
@@ -120,9 +122,39 @@ async def clean_up(platform: Platform) -> None:
             )
 
 
+async def mail_contact_link(platform: Platform, *, contact_id: str) -> None:
+    """Mail the owner of a report a link that confirms the address; runs again without harm."""
+    async with platform.work() as work:
+        made = await contacts.make_contact_link(work, UUID(contact_id), key=platform.settings.signing_key)
+    if made is None:
+        return
+    email, token = made
+    mail = platform.mailer.write(
+        contacts.PURPOSE,
+        mail_id=mail_id(contacts.PURPOSE, contact_id),
+        to=email,
+        link=f"{platform.settings.public_url}/contact/confirm?token={token}",
+    )
+    await platform.mailer.send(mail)
+
+
+async def forget_contacts(platform: Platform) -> None:
+    """Delete addresses that nobody has confirmed, and when addresses were mailed a link."""
+    async with platform.work() as work:
+        await work.session.execute(
+            delete(ReportContact).where(
+                ReportContact.confirmed_at.is_(None), ReportContact.created_at < func.now() - WAITING_KEPT_FOR
+            )
+        )
+        await work.session.execute(
+            delete(ContactMail).where(ContactMail.mailed_at < func.now() - contacts.BETWEEN_MAILS)
+        )
+
+
 TASKS = Tasks(
-    by_name={FAN_OUT_JOB: fan_out, SEND_JOB: send_mails},
+    by_name={FAN_OUT_JOB: fan_out, SEND_JOB: send_mails, contacts.MAIL_JOB: mail_contact_link},
     periodic={
+        "notifications.forget_contacts": Periodic("27 * * * *", forget_contacts),
         "notifications.send_due": Periodic("* * * * *", send_due),
         "notifications.clean_up": Periodic("23 * * * *", clean_up),
     },

@@ -1,4 +1,4 @@
-"""A company that nobody has claimed, people around it, and a worker that runs jobs when a test says so."""
+"""A company that nobody has claimed, people around it."""
 
 from __future__ import annotations
 
@@ -14,34 +14,11 @@ import httpx
 import psycopg
 import pytest
 
-from bugrelay.infra.jobs.queue import REQUEST_ID
-from bugrelay.infra.platform import Platform
 from bugrelay.settings import Settings
-from bugrelay.worker import all_tasks
-from tests.conftest import SignUp
+from tests.conftest import RunJobs, SignUp
 from tests.factories import Person, make_admin, make_member, report
 
 Sql = psycopg.Connection[Any]
-RunJobs = Callable[[], Awaitable[list[str]]]
-
-
-@pytest.fixture
-def run_jobs(sql: Sql, platform: Platform) -> RunJobs:
-    """Run the jobs that wait, the oldest first; gives the names of those that ran."""
-
-    async def run() -> list[str]:
-        ran = []
-        rows = sql.execute(
-            "SELECT id, task_name, args FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id"
-        )
-        for job_id, name, arguments in rows.fetchall():
-            arguments.pop(REQUEST_ID, None)  # of who asked, for the log
-            await all_tasks().by_name[name](platform, **arguments)
-            sql.execute("DELETE FROM procrastinate_jobs WHERE id = %s", (job_id,))
-            ran.append(name)
-        return ran
-
-    return run
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 from bugrelay.domain.companies.tasks import forget_expired_claims
 from bugrelay.infra.platform import Platform
 from bugrelay.settings import Rate
-from tests.api.v1.companies.conftest import Claim, RunJobs, Sql, token_in
-from tests.conftest import SignUp, StartApp
+from tests.api.v1.companies.conftest import Claim, Sql, token_in
+from tests.conftest import RunJobs, SignUp, StartApp
 from tests.factories import PASSWORD, Person, register, report
 from tests.responses import bad_fields, refused
 

@@ -14,7 +14,8 @@ from bugrelay.domain.companies.events import ApplicationAssigned
 from bugrelay.domain.companies.service import assign_application
 from bugrelay.infra.ids import new_id, parse_id
 from bugrelay.infra.platform import Platform
-from tests.api.v1.companies.conftest import RunJobs, Sql
+from tests.api.v1.companies.conftest import Sql
+from tests.conftest import RunJobs
 from tests.factories import Person, report
 from tests.responses import ids_of, refused
 

@@ -12,8 +12,8 @@ import pytest
 
 from bugrelay.domain.companies.service.claims import claim_token
 from bugrelay.settings import Settings
-from tests.api.v1.companies.conftest import RunJobs, Sql
-from tests.conftest import SignUp
+from tests.api.v1.companies.conftest import Sql
+from tests.conftest import RunJobs, SignUp
 from tests.factories import Person, report
 
 CLAIMED_AT = "canary-claim@paper.example"

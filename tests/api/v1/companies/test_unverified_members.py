@@ -11,9 +11,9 @@ from click.testing import CliRunner
 
 from bugrelay.cli import main
 from bugrelay.settings import Rate, Settings
-from tests.api.v1.companies.conftest import RunJobs, Sql
+from tests.api.v1.companies.conftest import Sql
 from tests.api.v1.companies.test_team import Team
-from tests.conftest import TEST_ENVIRONMENT, SignUp, StartApp
+from tests.conftest import TEST_ENVIRONMENT, RunJobs, SignUp, StartApp
 from tests.factories import Person, make_member, register, report
 from tests.infra.mail.postbox import Postbox, link_in
 from tests.responses import refused

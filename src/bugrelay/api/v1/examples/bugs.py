@@ -70,7 +70,13 @@ REPORT = Example(
         "contact_email": "ada@people.example",
         "recaptcha_token": "03AFcWeA…",
     },
-    answer={"message": "Bug report created successfully", "bug": _BUG},
+    answer={
+        "message": "Bug report created successfully",
+        "bug": {**_BUG, "reporter_id": None, "reporter": None},
+        "receipt": {
+            "url": "https://bugs.example.com/api/v1/receipts/9NXH2MS0vkIUeYHBp3Sg1mXUpnrYIWzbGYVuTBYbh7E"
+        },
+    },
 )
 LIST = Example(answer={"bugs": [_ITEM], "pagination": {**_PAGE, "next_cursor": None}, "match": "all"})
 _SIMILAR = {

@@ -29,6 +29,12 @@ from bugrelay.domain.bugs.repository.comments import (
 from bugrelay.domain.bugs.repository.details import DetailRecord, find_detail
 from bugrelay.domain.bugs.repository.history import list_history
 from bugrelay.domain.bugs.repository.reassignment import lock_company_of_application, lock_misassigned
+from bugrelay.domain.bugs.repository.receipts import (
+    bug_of_receipt,
+    lock_receipt,
+    merge_chain_of,
+    official_responses,
+)
 from bugrelay.domain.bugs.repository.tags import list_tags
 from bugrelay.domain.bugs.repository.votes import aged_votes, lock_bugs_for_votes, vote_counts
 
@@ -38,6 +44,7 @@ __all__ = [
     "DetailRecord",
     "ItemRow",
     "aged_votes",
+    "bug_of_receipt",
     "bug_state",
     "comment_state",
     "correctable_fields",
@@ -58,6 +65,9 @@ __all__ = [
     "lock_bugs_for_votes",
     "lock_company_of_application",
     "lock_misassigned",
+    "lock_receipt",
+    "merge_chain_of",
+    "official_responses",
     "type_of_file",
     "visible_bug",
     "vote_counts",

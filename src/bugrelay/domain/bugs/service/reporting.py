@@ -28,6 +28,7 @@ from bugrelay.domain.bugs.schemas import (
     UpdateBug,
     UserRef,
 )
+from bugrelay.domain.bugs.service.receipts import receipt_secret
 from bugrelay.domain.companies.service import NamedApplication, ResolvedApplication, record_made
 from bugrelay.errors import AccountBanned, InvalidToken
 from bugrelay.infra.db.query import Query, Row
@@ -60,6 +61,7 @@ class _Report(Struct, kw_only=True):
     contact_email: str | None
     reporter_id: UUID | None
     captcha: str | None
+    receipt: str | None
     may_add_application: bool
     application: NamedApplication
 
@@ -94,6 +96,7 @@ async def report_bug(
     wanted: ReportBug,
     *,
     spent_captcha: str | None = None,
+    receipt_key: str | None = None,
     may_add_application: bool = True,
 ) -> BugWithTechnical:
     """Put a bug on the board, in one statement; its application and company are found or made.
@@ -103,6 +106,7 @@ async def report_bug(
         viewer: The reporter, or nobody.
         wanted: The report.
         spent_captcha: The identity of a captcha token that this report uses up.
+        receipt_key: What the receipt of an anonymous report is made under; None where nobody is given one.
         may_add_application: Whether it may be the first to name its application.
 
     Returns:
@@ -115,8 +119,9 @@ async def report_bug(
         UnknownApplication
     """
     named = NamedApplication.of(name=wanted.application_name, url=wanted.application_url)
+    bug_id = new_id()
     report = _Report(
-        id=new_id(),
+        id=bug_id,
         title=wanted.title,
         status=INITIAL_STATUS,
         priority=wanted.priority or "medium",
@@ -130,6 +135,9 @@ async def report_bug(
         contact_email=wanted.contact_email,
         reporter_id=viewer.user_id,
         captcha=hash_secret(spent_captcha).hex() if spent_captcha is not None else None,
+        receipt=hash_secret(receipt_secret(receipt_key, bug_id)).hex()
+        if receipt_key is not None and viewer.user_id is None
+        else None,
         may_add_application=may_add_application,
         application=named,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bugrelay.domain.bugs.schemas import ReportBug
 from bugrelay.errors import RateLimitExceeded
+from bugrelay.infra.mail.limits import MailLimits
 from bugrelay.infra.redis.rate_limits import Bucket, Limiter
 from bugrelay.infra.security.captcha import CaptchaVerifier, token_identity
 from bugrelay.infra.viewer import Viewer
@@ -41,3 +43,20 @@ async def charge_new_application(limiter: Limiter, budget: Bucket | None, *, cal
             "Too many new applications from this address today",
             headers={"Retry-After": str(decision.retry_after_seconds)},
         )
+
+
+async def may_mail_contact(
+    wanted: ReportBug, viewer: Viewer, *, caller: str, mail_limits: MailLimits
+) -> bool:
+    """Whether the address of an anonymous report may be mailed a link now. A report is not refused for that: its
+    receipt can ask again.
+
+    Args:
+        wanted: The report.
+        viewer: Who reports.
+        caller: What `limit_identity` gives.
+        mail_limits: Counts the mails that the caller has asked for.
+    """
+    if viewer.signed_in or wanted.contact_email is None:
+        return False
+    return not await mail_limits.take(None, caller=caller)

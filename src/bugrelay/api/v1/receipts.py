@@ -1,0 +1,86 @@
+"""`/api/v1/receipts`: what the owner of an anonymous report may do, by the link that they were given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from litestar import Controller, Response, get, post, put
+from litestar.params import JSONBody
+
+from bugrelay.api.v1.examples import receipts as examples
+from bugrelay.api.v1.responses import ReceiptResponse, ReceiptSubscriptionResponse, WithdrawnResponse
+from bugrelay.domain.bugs.schemas import FollowReport
+from bugrelay.domain.bugs.service import receipts
+from bugrelay.domain.notifications.service import contacts
+from bugrelay.http.request import ApiRequest
+from bugrelay.http.responses import json_response
+from bugrelay.http.routes import Route, anyone
+
+# The address is the credential: no cache keeps what stands behind it, and no page sends it on.
+PRIVATE = {"Cache-Control": "private, no-store", "Referrer-Policy": "no-referrer"}
+CONTACT = {
+    "confirmed": "Saved",
+    "unconfirmed": "Saved; notices begin once the address is confirmed. At most one link a day is mailed to an address",
+}
+
+
+@dataclass(frozen=True)
+class OwnReport:
+    """The bug that the secret of a path is the receipt of."""
+
+    bug_id: UUID
+    secret: str
+
+
+async def load_own_report(request: ApiRequest) -> OwnReport:
+    """
+    Raises:
+        ReceiptNotFound
+    """
+    secret = request.path_params["secret"]
+    return OwnReport(await receipts.owned_bug(request.platform.database, secret), secret)
+
+
+class ReceiptController(Controller):
+    path = "/api/v1/receipts/{secret:str}"
+    tags = ("Receipts",)
+
+    @get("/")
+    @Route(access=anyone(alike=True), loads=load_own_report, example=examples.RECEIPT)
+    async def get_receipt(self, request: ApiRequest, report: OwnReport) -> Response[ReceiptResponse]:
+        """Show what has become of my report."""
+        database = request.platform.database
+        receipt = await receipts.read_receipt(database, report.bug_id)
+        receipt.subscription = await contacts.subscription_of(database, report.bug_id)
+        return json_response(ReceiptResponse(receipt), headers=PRIVATE)
+
+    @put("/subscription")
+    @Route(access=anyone(alike=True), loads=load_own_report, limits=("mail",), example=examples.FOLLOW)
+    async def follow_report(
+        self, request: ApiRequest, report: OwnReport, data: JSONBody[FollowReport]
+    ) -> Response[ReceiptSubscriptionResponse]:
+        """Choose what I am told of my report by mail, and where.
+
+        A new address is mailed a link to confirm it.
+        """
+        platform = request.platform
+        if data.email is not None:
+            await contacts.check_addresses_of(report.bug_id, limiter=platform.limiter)
+        async with platform.work() as work:
+            chosen = await contacts.follow_report(
+                work, report.bug_id, data, secret=report.secret, jobs=platform.jobs
+            )
+        return json_response(ReceiptSubscriptionResponse(CONTACT[chosen.contact], chosen), headers=PRIVATE)
+
+    @post("/withdraw", status_code=200)
+    @Route(access=anyone(alike=True), loads=load_own_report, example=examples.WITHDRAW)
+    async def withdraw_report(self, request: ApiRequest, report: OwnReport) -> Response[WithdrawnResponse]:
+        """Take my report back.
+
+        The bug is removed while nobody else has voted, commented or merged. My address and this link go in any case.
+        """
+        async with request.platform.work() as work:
+            removed = await contacts.withdraw_report(work, report.bug_id, secret=report.secret)
+        message = "The bug is removed" if removed else "The bug is not yours alone any more, and stays"
+        return json_response(WithdrawnResponse(message, removed), headers=PRIVATE)

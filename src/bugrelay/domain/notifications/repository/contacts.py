@@ -1,0 +1,73 @@
+"""Addresses that are to be told of anonymous reports, confirmed or not."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import LargeBinary, bindparam, func, or_, select
+
+from bugrelay.domain.bugs.models import Bug
+from bugrelay.domain.bugs.schemas import Level
+from bugrelay.domain.bugs.visibility import LISTED
+from bugrelay.domain.notifications.models import ReportContact
+from bugrelay.infra.db.query import Query, Reader, Row
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+
+
+class AddressLevel(Row):
+    """An address, and what it is told."""
+
+    email: str
+    level: Level
+
+
+_address = select(ReportContact.email, ReportContact.level).where(ReportContact.bug_id == bindparam("bug_id"))
+_WAITING = Query(_address.where(ReportContact.confirmed_at.is_(None)), AddressLevel)
+_CONFIRMED = Query(_address.where(ReportContact.confirmed_at.is_not(None)), AddressLevel)
+_LOCKED_WAITING = Query(
+    select(ReportContact.email)
+    .join(Bug, Bug.id == ReportContact.bug_id)
+    .where(ReportContact.id == bindparam("contact_id"), ReportContact.confirmed_at.is_(None), LISTED)
+    .with_for_update(of=ReportContact),
+    str,
+)
+
+
+class LinkedContact(Row):
+    """What a mailed link confirms."""
+
+    id: UUID
+    bug_id: UUID
+    confirmed_at: datetime | None
+
+
+_LOCKED_BY_TOKEN = Query(
+    select(ReportContact.id, ReportContact.bug_id, ReportContact.confirmed_at)
+    .where(
+        ReportContact.token_hash == bindparam("token_hash", type_=LargeBinary),
+        or_(ReportContact.confirmed_at.is_not(None), ReportContact.expires_at > func.now()),
+    )
+    .with_for_update(),
+    LinkedContact,
+)
+
+
+async def waiting_address(reader: Reader, bug_id: UUID) -> AddressLevel | None:
+    """The one that is not confirmed yet."""
+    return await reader.row(_WAITING, {"bug_id": bug_id})
+
+
+async def confirmed_address(reader: Reader, bug_id: UUID) -> AddressLevel | None:
+    """The one that is confirmed."""
+    return await reader.row(_CONFIRMED, {"bug_id": bug_id})
+
+
+async def lock_waiting_address(work: UnitOfWork, contact_id: UUID) -> str | None:
+    """Of a bug that is listed; None where it is confirmed, replaced or gone."""
+    return await work.row(_LOCKED_WAITING, {"contact_id": contact_id})
+
+
+async def lock_linked_contact(work: UnitOfWork, token_hash: bytes) -> LinkedContact | None:
+    """None where the link is wrong, expired or replaced."""
+    return await work.row(_LOCKED_BY_TOKEN, {"token_hash": token_hash})

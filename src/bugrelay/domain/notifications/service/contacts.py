@@ -1,0 +1,203 @@
+"""Where the owner of an anonymous report is told what becomes of it: an address that they have confirmed.
+
+Anybody can type anybody's address. So nothing is mailed to one but a link to confirm it, at most once a day, in words
+that are ours alone; and what follows is mailed only once somebody has followed it and pressed the button.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, func, or_, update
+from sqlalchemy.dialects.postgresql import insert
+
+from bugrelay.domain.accounts.models import email_key
+from bugrelay.domain.bugs.errors import ReceiptNotFound
+from bugrelay.domain.bugs.models import BugText
+from bugrelay.domain.bugs.repository import lock_receipt, wait_for_tables
+from bugrelay.domain.bugs.schemas import FollowReport, Level, ReceiptSubscription
+from bugrelay.domain.bugs.service import receipts
+from bugrelay.domain.notifications.models import ContactMail, ReportContact
+from bugrelay.domain.notifications.repository import contacts as repository
+from bugrelay.errors import InvalidLinkToken, RateLimitExceeded, ValidationFailed
+from bugrelay.infra.db.query import Reader
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.jobs.queue import MAIL_QUEUE, JobQueue
+from bugrelay.infra.redis.rate_limits import Bucket, Limiter
+from bugrelay.infra.security.signed_links import link_token
+from bugrelay.infra.security.tokens import hash_secret
+from bugrelay.settings import Rate
+
+PURPOSE = "confirm_contact"
+MAIL_JOB = "notifications.mail_contact_link"
+LIFE = timedelta(hours=48)
+BETWEEN_MAILS = timedelta(days=1)
+ADDRESSES = Bucket("report_addresses", Rate(5, 86400))
+_UNSYNCHRONISED = {"synchronize_session": False}
+
+
+async def add_contact(
+    work: UnitOfWork, bug_id: UUID, *, email: str, level: Level, jobs: JobQueue | None
+) -> None:
+    """Keep an address until it is confirmed.
+
+    Args:
+        work: The change.
+        bug_id: The bug that it is told about.
+        email: The address.
+        level: What it is told.
+        jobs: Where a mail with a link is asked for; None sends none.
+    """
+    contact_id = new_id()
+    await work.session.execute(
+        insert(ReportContact).values(id=contact_id, bug_id=bug_id, email=email, level=level)
+    )
+    if jobs is not None:
+        await jobs.add(work.session, MAIL_JOB, queue=MAIL_QUEUE, contact_id=str(contact_id))
+
+
+async def subscription_of(reader: Reader, bug_id: UUID) -> ReceiptSubscription | None:
+    """What the owner is told. While a new address waits to be confirmed, the former is still told."""
+    waiting = await repository.waiting_address(reader, bug_id)
+    if waiting is not None:
+        return ReceiptSubscription(waiting.level, "unconfirmed")
+    following = await repository.confirmed_address(reader, bug_id)
+    return None if following is None else ReceiptSubscription(following.level, "confirmed")
+
+
+async def follow_report(
+    work: UnitOfWork, bug_id: UUID, wanted: FollowReport, *, secret: str, jobs: JobQueue
+) -> ReceiptSubscription:
+    """Choose what the owner of a report is told, and where.
+
+    Args:
+        work: The change.
+        bug_id: The bug.
+        wanted: The level, and an address where it is to be another one, or to be sent a new link.
+        secret: Of the receipt, which may have been used up meanwhile.
+        jobs: Where a mail is asked for.
+
+    Raises:
+        ReceiptNotFound
+        ValidationFailed: There is no address to tell.
+    """
+    if not await lock_receipt(work, bug_id, secret_hash=hash_secret(secret)):
+        raise ReceiptNotFound
+    following = await repository.confirmed_address(work, bug_id)
+    if wanted.email is None:
+        if following is None and await repository.waiting_address(work, bug_id) is None:
+            raise ValidationFailed.of("email", "is required: there is no address for this report")
+    else:
+        await _forget_waiting(work, bug_id)
+        if following is None or email_key(following.email) != email_key(wanted.email):
+            await add_contact(work, bug_id, email=wanted.email, level=wanted.level, jobs=jobs)
+            return ReceiptSubscription(wanted.level, "unconfirmed")
+    await work.session.execute(
+        update(ReportContact).where(ReportContact.bug_id == bug_id).values(level=wanted.level),
+        execution_options=_UNSYNCHRONISED,
+    )
+    chosen = await subscription_of(work, bug_id)
+    assert chosen is not None  # noqa: S101 - there is an address
+    return chosen
+
+
+async def check_addresses_of(bug_id: UUID, *, limiter: Limiter) -> None:
+    """Count an address that the owner of a report has typed: a receipt is no way to mail strangers.
+
+    Raises:
+        RateLimitExceeded
+    """
+    decision = await limiter.hit([(ADDRESSES, f"bug:{bug_id}")])
+    if not decision.allowed:
+        raise RateLimitExceeded(
+            "Too many addresses for this report today",
+            headers={"Retry-After": str(decision.retry_after_seconds)},
+        )
+
+
+async def make_contact_link(work: UnitOfWork, contact_id: UUID, *, key: str) -> tuple[str, str] | None:
+    """The address and the token of its link.
+
+    None where the address was replaced, confirmed or withdrawn meanwhile, the bug is not on the board any more, or
+    somebody has had a link mailed to this address within a day.
+    """
+    email = await repository.lock_waiting_address(work, contact_id)
+    if email is None or not await _may_be_mailed(work, contact_id, email=email):
+        return None
+    token = link_token(key, purpose=PURPOSE, link_id=contact_id)
+    await work.session.execute(
+        update(ReportContact)
+        .where(ReportContact.id == contact_id)
+        .values(token_hash=hash_secret(token), expires_at=datetime.now(UTC) + LIFE),
+        execution_options=_UNSYNCHRONISED,
+    )
+    return email, token
+
+
+async def _may_be_mailed(work: UnitOfWork, contact_id: UUID, *, email: str) -> bool:
+    """One link an address and day, whoever typed it; in the database, for it must not depend on Redis.
+
+    A job that is tried again asks for the same link.
+    """
+    values = {"contact_id": contact_id, "mailed_at": func.now()}
+    row = insert(ContactMail).values(address_hash=address_hash(email), **values)
+    row = row.on_conflict_do_update(
+        index_elements=["address_hash"],
+        set_=values,
+        where=or_(ContactMail.mailed_at <= func.now() - BETWEEN_MAILS, ContactMail.contact_id == contact_id),
+    )
+    mailed = row.returning(ContactMail.contact_id)
+    return await work.session.scalar(mailed, execution_options=_UNSYNCHRONISED) is not None
+
+
+def address_hash(email: str) -> bytes:
+    """One for all spellings of a mailbox: without case, and without what stands behind a `+` (RFC 5233)."""
+    user, _, domain = email.casefold().rpartition("@")
+    return hashlib.sha256(f"{user.partition('+')[0]}@{domain}".encode("utf-8", "replace")).digest()
+
+
+async def confirm_contact(work: UnitOfWork, token: str) -> None:
+    """The address is its owner's, and is told in place of any other; again without harm.
+
+    Raises:
+        InvalidLinkToken: Wrong, expired, or the address was replaced, withdrawn or unsubscribed.
+    """
+    contact = await repository.lock_linked_contact(work, hash_secret(token))
+    if contact is None:
+        raise InvalidLinkToken
+    if contact.confirmed_at is not None:
+        return
+    await work.session.execute(
+        delete(ReportContact).where(
+            ReportContact.bug_id == contact.bug_id, ReportContact.confirmed_at.is_not(None)
+        ),
+        execution_options=_UNSYNCHRONISED,
+    )
+    await work.session.execute(
+        update(ReportContact).where(ReportContact.id == contact.id).values(confirmed_at=func.now()),
+        execution_options=_UNSYNCHRONISED,
+    )
+
+
+async def withdraw_report(work: UnitOfWork, bug_id: UUID, *, secret: str) -> bool:
+    """Take a report back, and forget every address of its owner; gives whether the bug was removed.
+
+    Raises:
+        ReceiptNotFound
+    """
+    await wait_for_tables(work, BugText, ReportContact)
+    removed = await receipts.withdraw_report(work, bug_id, secret=secret)
+    await work.session.execute(
+        delete(ReportContact).where(ReportContact.bug_id == bug_id), execution_options=_UNSYNCHRONISED
+    )
+    return removed
+
+
+async def _forget_waiting(work: UnitOfWork, bug_id: UUID) -> None:
+    await work.session.execute(
+        delete(ReportContact).where(ReportContact.bug_id == bug_id, ReportContact.confirmed_at.is_(None)),
+        execution_options=_UNSYNCHRONISED,
+    )
