@@ -15,7 +15,7 @@ from bugrelay.domain.bugs.schemas import BugQuery, ReportBug
 from bugrelay.domain.bugs.search.service import BugPage, list_bugs
 from bugrelay.domain.bugs.search.some_words import SomeWords
 from bugrelay.domain.bugs.service.reporting import report_bug
-from bugrelay.domain.bugs.service.votes import vote
+from bugrelay.domain.bugs.service.votes import VoteRequest, vote
 from bugrelay.infra.db.query import Query, RowT, SnapshotReader, Values
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.viewer import ANONYMOUS
@@ -56,8 +56,7 @@ class Board:
     async def toggle_vote(self, bug_id: UUID, user_id: UUID) -> None:
         await vote(
             bug_id,
-            user_id=user_id,
-            action="toggle",
+            VoteRequest(user_id, "toggle"),
             database=self._platform.database,
             bus=self._platform.bus,
             coalescer=self._platform.coalescer,

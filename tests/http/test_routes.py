@@ -110,6 +110,23 @@ def test_a_handler_that_asks_for_what_nobody_reads_does_not_start(settings: Sett
     assert "asks for thing_id, which is not in /astray" in problem
 
 
+def test_a_route_that_its_change_checks_is_for_the_signed_in(settings: Settings) -> None:
+    class Unproven(Controller):
+        @get("/unproven")
+        @Route(access=anyone(), checked_by_change=True)
+        async def get_unproven(self) -> Response[None]:
+            return Response(None)
+
+    class Preloaded(Controller):
+        @get("/preloaded")
+        @Route(access=users(), loads=load_thing, checked_by_change=True)
+        async def get_preloaded(self, thing: Thing) -> Response[None]:
+            return Response(None)
+
+    assert "is checked by its change, and open to the anonymous" in problem_of(settings, Unproven)
+    assert "asks for thing: Thing, the route loads nothing" in problem_of(settings, Preloaded)
+
+
 def test_a_limit_that_is_turned_off_is_known_all_the_same(settings: Settings) -> None:
     buckets: Mapping[LimitName, Any] = dict.fromkeys(open_platform(settings).buckets)
 

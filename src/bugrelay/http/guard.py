@@ -26,6 +26,7 @@ from bugrelay.http.request import ApiRequest, has_body
 from bugrelay.http.routes import is_options, route_of
 from bugrelay.infra.client_address import parsed_address
 from bugrelay.infra.db.database import bulkhead
+from bugrelay.infra.ids import parse_id
 from bugrelay.infra.request_origin import Origin, origin
 from bugrelay.infra.viewer import ANONYMOUS, SignedInViewer, Viewer
 
@@ -38,9 +39,23 @@ async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: 
     if not isinstance(request, ApiRequest) or is_options(handler):
         return  # Litestar adds OPTIONS to every path, and it tells nothing
     route = route_of(handler)
-    access = route.access
     origin.set(Origin.of(request.client_address, request.headers.get("user-agent")))
     bulkhead.set(f"{request.method} {request.scope['path_template']}")
+    if route.checked_by_change and _names_ids(request):
+        request.scope["user"] = _named_by_token(request)
+    else:
+        await check_in_full(request)
+    if isinstance(handler, HTTPRouteHandler):
+        _check_body(request, handler)
+
+
+async def check_in_full(request: ApiRequest) -> None:
+    """All that the route's contract asks, each of whoever knows it, in the contract's order.
+
+    Of a route that is `checked_by_change` its handler asks for it, where the change was refused: it says why.
+    """
+    route = route_of(request.route_handler)
+    access = route.access
     viewer = await _viewer(request)
     request.scope["user"] = viewer
     if access.signed_in and not viewer.signed_in:
@@ -54,8 +69,22 @@ async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: 
         request.loaded = await route.loads(request)
     if access.verified and request.platform.settings.require_verified_email and not viewer.is_email_verified:
         raise EmailNotVerified
-    if isinstance(handler, HTTPRouteHandler):
-        _check_body(request, handler)
+
+
+def _names_ids(request: ApiRequest) -> bool:
+    """Whether all ids of the path are some; where one is not, who asks is told before it."""
+    return all(
+        parse_id(value) is not None for name, value in request.path_params.items() if name.endswith("_id")
+    )
+
+
+def _named_by_token(request: ApiRequest) -> SignedInViewer:
+    """Whom a token that is ours and not expired names, without any right of theirs."""
+    token = _token(request)
+    if token is None:
+        raise AuthRequired
+    claims = request.platform.tokens.read(token)
+    return SignedInViewer(claims.user_id, claims.session_id)
 
 
 def _from_admin_network(request: ApiRequest) -> bool:
@@ -68,24 +97,32 @@ def _from_admin_network(request: ApiRequest) -> bool:
 
 
 async def _viewer(request: ApiRequest) -> Viewer:
-    """Whoever the Authorization header names; a header that does not hold is an error, never anonymity.
+    """Whoever the Authorization header names, with the rights they have now.
 
     Outside ADMIN_ALLOWED_NETWORKS an admin is made a viewer like any other. It is decided here, once, so that no rule
     has to ask again.
     """
+    token = _token(request)
+    if token is None:
+        return ANONYMOUS
+    authenticate: Authenticate = request.app.state.authenticate
+    viewer = await authenticate(request, token)
+    if viewer.is_admin and not _from_admin_network(request):
+        return replace(viewer, is_admin=False)
+    return viewer
+
+
+def _token(request: ApiRequest) -> str | None:
+    """The token of the Authorization header; one that does not hold is an error, never anonymity."""
     sent = request.headers.getall("authorization", [])
     if not sent:
-        return ANONYMOUS
+        return None
     if len(sent) > 1:  # a proxy and we might each believe another one
         raise InvalidToken("Authorization must be sent once")
     scheme, _, token = sent[0].partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise InvalidToken
-    authenticate: Authenticate = request.app.state.authenticate
-    viewer = await authenticate(request, token.strip())
-    if viewer.is_admin and not _from_admin_network(request):
-        return replace(viewer, is_admin=False)
-    return viewer
+    return token.strip()
 
 
 def _check_body(request: ApiRequest, handler: HTTPRouteHandler) -> None:

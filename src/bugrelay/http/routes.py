@@ -85,6 +85,9 @@ class Route:
         access: Who may call it.
         loads: Looks up what the path names, before the body is read; raises where it is missing or not for this
             viewer. What it returns is a parameter of the handler, by its type.
+        checked_by_change: Whether the statement of the handler's change checks, as a condition of it, what the guard
+            checks elsewhere: session, account, what the path names. The guard then reads the token alone, so the viewer
+            has ids and no rights, and the handler asks the guard for the rest where the change was refused.
         limits: The rate limits that it falls under besides the general one.
         query: The parameters that it reads of the query string.
         idempotent: Whether it takes an Idempotency-Key.
@@ -97,6 +100,7 @@ class Route:
 
     access: Access
     loads: Loader | None = None
+    checked_by_change: bool = False
     limits: tuple[LimitName, ...] = ()
     query: type[msgspec.Struct] | None = None
     idempotent: bool = False
@@ -181,7 +185,9 @@ def _viewer_reading(route: Route, hint: Any) -> Reading:
 
 
 def _loaded_reading(route: Route, name: str, hint: Any) -> Reading:
-    loaded = None if route.loads is None else get_type_hints(route.loads).get("return")
+    loaded = (
+        None if route.loads is None or route.checked_by_change else get_type_hints(route.loads).get("return")
+    )
     if hint is None or hint != loaded:
         raise RouteError(f"asks for {name}: {_name(hint)}, the route loads {_name(loaded)}")
     return lambda request: request.loaded
@@ -247,4 +253,6 @@ def _problems(path: str, handler: HTTPRouteHandler, buckets: Mapping[LimitName, 
         for name, hint in hints.items()
         if hint in (UUID, str) and f"{{{name}:str}}" not in path
     ]
-    return [*contract.problems, *unlimited, *unnamed]
+    unproven = contract.route.checked_by_change and not contract.route.access.signed_in
+    late = ["is checked by its change, and open to the anonymous"] if unproven else []
+    return [*contract.problems, *unlimited, *unnamed, *late]

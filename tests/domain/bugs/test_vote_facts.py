@@ -14,7 +14,7 @@ import pytest
 from bugrelay.bootstrap import build
 from bugrelay.domain.bugs.errors import BugNotFound
 from bugrelay.domain.bugs.events import VoteCast, VoteWithdrawn
-from bugrelay.domain.bugs.service.votes import VoteAction, VoteOutcome, vote, vote_within
+from bugrelay.domain.bugs.service.votes import VoteAction, VoteOutcome, VoteRequest, vote, vote_within
 from bugrelay.errors import AccountBanned
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.platform import Platform
@@ -57,8 +57,7 @@ def voted(
     return asyncio.create_task(
         vote(
             bug_id,
-            user_id=user_id,
-            action=action,
+            VoteRequest(user_id, action),
             database=platform.database,
             bus=platform.bus,
             coalescer=platform.coalescer,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Interval, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Interval, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.accounts.models import (
@@ -23,6 +24,11 @@ from bugrelay.infra.db.query import Query, Reader, Row
 
 # An account that may be used: `policies.is_banned` in SQL.
 ACTIVE = and_(EXISTING, or_(User.banned_at.is_(None), User.banned_until <= func.now()))
+
+
+def holds(*, session_id: Any, user_id: Any) -> ColumnElement[bool]:
+    """That a session is the user's and has not ended, in a statement; whether the account may be used is `ACTIVE`."""
+    return and_(Session.id == session_id, Session.user_id == user_id, Session.ended_at.is_(None))
 
 
 class SessionState(Row):

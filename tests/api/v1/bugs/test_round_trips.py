@@ -66,3 +66,16 @@ async def test_a_budget_of_new_applications_costs_known_ones_nothing(
 ) -> None:
     async with start_app(new_applications_per_day=Rate(20, 86_400)) as client:
         assert await _reporting(client, work_counted) == 3
+
+
+async def test_a_vote_is_one_statement_whoever_votes(
+    client: httpx.AsyncClient, ada: Person, bug: dict[str, Any], work_counted: WorkCounted
+) -> None:
+    """It asks for the session and the bug as well."""
+    path = f"{BUGS}/{bug['id']}/vote"
+    for _ in range(WARM_UP):
+        await client.post(path, headers=ada.headers)
+    with work_counted() as work:
+        voted = await client.post(path, headers=ada.headers)
+    assert voted.status_code == 201
+    assert work.exchanges == 1

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psycopg
 
-from tests.conftest import SignUp
-from tests.factories import Person
+from tests.conftest import SignUp, StartApp
+from tests.factories import Person, merge_into, put_application, put_bug, register, remove
 from tests.responses import refused
 
 Bug = dict[str, Any]
@@ -147,3 +148,61 @@ async def test_a_voter_who_is_busy_elsewhere_is_waited_for_alone(
         (201, 3),
         (201, 2),
     ]
+
+
+async def test_of_votes_that_waited_together_only_those_count_whose_session_holds(
+    client: httpx.AsyncClient, sign_up: SignUp, bug: Bug, sql: psycopg.Connection[Any]
+) -> None:
+    people = [await sign_up(f"user{i}") for i in range(6)]
+    for left in people[1::2]:
+        assert (await client.post("/api/v1/auth/logout", headers=left.headers)).status_code == 200
+    with sql.transaction():
+        sql.execute("SELECT FROM bugs WHERE id = %s FOR UPDATE", (bug["id"],))
+        first = asyncio.create_task(client.put(vote_of(bug), headers=people[0].headers))
+        await asyncio.sleep(0.2)  # whichever of them go together, the answers are these
+        others = [asyncio.create_task(client.put(vote_of(bug), headers=one.headers)) for one in people[1:]]
+        await asyncio.sleep(0.2)
+    answers = await asyncio.gather(first, *others)
+    assert [answer.status_code for answer in answers] == [201, 401, 201, 401, 201, 401]
+    assert sorted(answer.json()["vote_count"] for answer in answers[::2]) == [1, 2, 3]
+    rows = sql.execute("SELECT user_id::text FROM bug_votes WHERE bug_id = %s", (bug["id"],)).fetchall()
+    assert {row[0] for row in rows} == {one.id for one in people[::2]}
+
+
+async def test_what_is_wrong_with_a_vote_is_told_in_the_order_of_the_contract(
+    start_app: StartApp, sql: psycopg.Connection[Any]
+) -> None:
+    """Who asks, the id, the bug, the right: a session that has ended hides all that follows."""
+    async with start_app(require_verified_email=True) as client:
+        ada, gone = await register(client, "ada"), await register(client, "gone")
+        await client.post("/api/v1/auth/logout", headers=gone.headers)
+        shown, removed, merged = (put_bug(sql, put_application(sql, f"Application {i}")) for i in range(3))
+        remove(sql, removed)
+        merge_into(sql, merged, shown)
+        for bug_id, status, code in (
+            ("no-id", 400, "INVALID_ID"),
+            (str(uuid4()), 404, "BUG_NOT_FOUND"),
+            (removed, 404, "BUG_NOT_FOUND"),
+            (merged, 308, "BUG_MERGED"),
+            (shown, 403, "EMAIL_NOT_VERIFIED"),
+        ):
+            path = f"/api/v1/bugs/{bug_id}/vote"
+            refused(await client.post(path), 401, "AUTH_REQUIRED")
+            refused(await client.post(path, headers=gone.headers), 401, "INVALID_TOKEN")
+            answer = await client.post(path, headers=ada.headers)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), bug_id
+        assert sql.execute("SELECT count(*) FROM bug_votes").fetchone() == (0,)
+        sql.execute("UPDATE users SET is_email_verified = true WHERE id = %s", (ada.id,))
+        assert (await client.post(f"/api/v1/bugs/{shown}/vote", headers=ada.headers)).status_code == 201
+
+
+async def test_a_ban_is_told_before_the_bug(
+    client: httpx.AsyncClient, ada: Person, bug: Bug, sql: psycopg.Connection[Any]
+) -> None:
+    """Also where the session has outlived it."""
+    sql.execute(
+        "UPDATE users SET banned_at = now(), banned_until = now() + interval '1 day' WHERE id = %s", (ada.id,)
+    )
+    for bug_id in (bug["id"], str(uuid4())):
+        refused(await client.put(f"/api/v1/bugs/{bug_id}/vote", headers=ada.headers), 403, "ACCOUNT_BANNED")
+    assert sql.execute("SELECT count(*) FROM bug_votes").fetchone() == (0,)

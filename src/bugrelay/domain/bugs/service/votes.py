@@ -1,6 +1,7 @@
 """Votes: one a user and bug, and a count that is true after any interleaving.
 
-The function `vote` of the database (migrations/sql/vote.sql) locks, moves the rows and counts, in one statement.
+The function `vote` of the database (migrations/sql/vote.sql) locks, moves the rows and counts, in one statement, which
+also asks whether the voter's session holds.
 A bug that everybody votes for takes the votes of a process together: its row is locked, and a COMMIT written to disk,
 once for all that came meanwhile.
 """
@@ -9,13 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import Text, Uuid, bindparam, func, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    Boolean,
+    Select,
+    Text,
+    Uuid,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
+from bugrelay.domain.accounts.models import Session, User
+from bugrelay.domain.accounts.repository import holds
 from bugrelay.domain.bugs.errors import BugNotFound
 from bugrelay.domain.bugs.events import VoteCast, VoteWithdrawn
 from bugrelay.errors import AccountBanned, BugRelayError, InvalidToken, ServiceUnavailable
@@ -28,11 +44,58 @@ from bugrelay.infra.events import EventBus
 VoteAction = Literal["cast", "withdraw", "toggle"]
 """My vote is there afterwards; it is gone; it is there if it was not."""
 
-_OUTCOME = func.vote(
-    bindparam("bug_id", type_=Uuid),
-    bindparam("voters", type_=ARRAY(Uuid)),
-    bindparam("wanted", type_=ARRAY(Text)),
-).table_valued("refused", "voted", "changed", "votes")
+_BUG_ID = bindparam("bug_id", type_=Uuid)
+_VOTERS = bindparam("voters", type_=ARRAY(Uuid))
+_WANTED = bindparam("wanted", type_=ARRAY(Text))
+_COLUMNS = ("refused", "voted", "changed", "votes")
+
+
+def _by_session() -> Select[Any]:
+    """The votes of those whose session holds; the others are refused, and nothing of theirs is done.
+
+    For nobody the function is not called, since it locks the bug. It is called once: PostgreSQL folds no CTE with a
+    volatile function into the statement around it.
+    """
+    asked = (
+        func.unnest(_VOTERS, _WANTED, bindparam("sessions", type_=ARRAY(Uuid)))
+        .table_valued("user_id", "action", "session_id", with_ordinality="place", name="asked")
+        .render_derived()
+    )
+    held = (
+        select(asked.c.place, asked.c.user_id, asked.c.action)
+        .add_columns(func.row_number().over(order_by=asked.c.place).label("number"))
+        .join(Session, holds(session_id=asked.c.session_id, user_id=asked.c.user_id))
+        .join(User, User.id == asked.c.user_id)
+        .where(or_(not_(bindparam("must_be_verified", type_=Boolean)), User.is_email_verified))
+        .cte("held")
+    )
+    batch = (
+        select(
+            func.array_agg(aggregate_order_by(held.c.user_id, held.c.number)).label("voters"),
+            func.array_agg(aggregate_order_by(held.c.action, held.c.number)).label("wanted"),
+        )
+        .having(func.count() > 0)
+        .subquery("batch")
+    )
+    outcome = (
+        func.vote(_BUG_ID, batch.c.voters, batch.c.wanted)
+        .table_valued(*_COLUMNS, with_ordinality="number", name="outcome")
+        .render_derived()
+        .lateral("outcome")
+    )
+    done = select(outcome).select_from(batch.join(outcome, true())).cte("done")
+    return (
+        select(
+            case((held.c.number.is_(None), "session"), else_=done.c.refused).label("refused"),
+            *(func.coalesce(done.c[name], literal_column(empty)).label(name) for name, empty in _NOTHING),
+        )
+        .select_from(asked.outerjoin(held, held.c.place == asked.c.place))
+        .outerjoin(done, done.c.number == held.c.number)
+        .order_by(asked.c.place)
+    )
+
+
+_NOTHING = (("voted", "false"), ("changed", "false"), ("votes", "0"))
 
 
 class _VoteRow(Row):
@@ -44,15 +107,23 @@ class _VoteRow(Row):
     votes: int
 
 
-_VOTE = Query(select(_OUTCOME), _VoteRow)
-_REFUSALS: dict[str, type[BugRelayError]] = {"account": InvalidToken, "banned": AccountBanned}
+_VOTE = Query(select(func.vote(_BUG_ID, _VOTERS, _WANTED).table_valued(*_COLUMNS)), _VoteRow)
+_VOTE_BY_SESSION = Query(_by_session(), _VoteRow)
+_REFUSALS: dict[str, type[BugRelayError]] = {
+    "account": InvalidToken,
+    "banned": AccountBanned,
+    "session": InvalidToken,
+}
 _NO_BUG = "BR404"  # the function's own error code
 
 
 @dataclass(frozen=True)
 class VoteRequest:
+    """A vote that somebody asks for; by `session_id`, unless whoever calls knows that they may."""
+
     user_id: UUID
     action: VoteAction
+    session_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -64,77 +135,93 @@ class VoteOutcome:
     vote_count: int
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """Votes for one bug that go together."""
+
+    bug_id: UUID
+    requests: Sequence[VoteRequest]
+    must_be_verified: bool = False
+
+    def of(self, request: VoteRequest) -> _Batch:
+        """One of them alone."""
+        return _Batch(self.bug_id, [request], self.must_be_verified)
+
+
 _Outcomes = Sequence[VoteOutcome | BugRelayError | None]
 """In the order of the requests; None for one of several that is to be asked again alone."""
 
 
 async def vote(
     bug_id: UUID,
+    wanted: VoteRequest,
     *,
-    user_id: UUID,
-    action: VoteAction,
+    must_be_verified: bool = False,
     database: Database,
     bus: EventBus,
     coalescer: Coalescer,
 ) -> VoteOutcome:
     """Vote in a transaction of its own, together with whoever votes for the bug meanwhile.
 
+    Args:
+        bug_id: The bug.
+        wanted: The vote.
+        must_be_verified: Whether who votes by a session needs a verified address.
+        database: Where it is cast.
+        bus: Who hears of it.
+        coalescer: Knows who else votes.
+
     Raises:
         BugNotFound, AccountBanned
-        InvalidToken: The account was erased meanwhile.
+        InvalidToken: The session has ended, the address is not verified, or the account was erased.
     """
     commit = _in_unit_of_work if bus.has_durable(VoteCast, VoteWithdrawn) else _in_one_statement
 
     async def run(requests: list[VoteRequest]) -> Sequence[VoteOutcome | BugRelayError]:
-        outcomes = await commit(bug_id, requests, database=database, bus=bus)
+        batch = _Batch(bug_id, requests, must_be_verified)
+        outcomes = await commit(batch, database=database, bus=bus)
         return [
-            await _alone(bug_id, request, commit, database=database, bus=bus) if outcome is None else outcome
+            await _alone(batch.of(request), commit, database=database, bus=bus)
+            if outcome is None
+            else outcome
             for request, outcome in zip(requests, outcomes, strict=True)
         ]
 
-    return _unless_refused(await coalescer.add(("vote", bug_id), VoteRequest(user_id, action), run))
+    return _unless_refused(await coalescer.add(("vote", bug_id), wanted, run))
 
 
 class _Commit(Protocol):
     """Does votes for one bug in a transaction, and lets the subscribers know."""
 
-    async def __call__(
-        self, bug_id: UUID, requests: Sequence[VoteRequest], *, database: Database, bus: EventBus
-    ) -> _Outcomes: ...
+    async def __call__(self, batch: _Batch, *, database: Database, bus: EventBus) -> _Outcomes: ...
 
 
-async def _in_one_statement(
-    bug_id: UUID, requests: Sequence[VoteRequest], *, database: Database, bus: EventBus
-) -> _Outcomes:
+async def _in_one_statement(batch: _Batch, *, database: Database, bus: EventBus) -> _Outcomes:
     """Without BEGIN and COMMIT, which are two round trips more: nobody is to hear of it inside the transaction."""
-    outcomes = await _voted(database.autocommit, bug_id, requests)
-    await bus.publish_afterwards(_facts(bug_id, requests, outcomes))
+    outcomes = await _voted(database.autocommit, batch)
+    await bus.publish_afterwards(_facts(batch, outcomes))
     return outcomes
 
 
-async def _in_unit_of_work(
-    bug_id: UUID, requests: Sequence[VoteRequest], *, database: Database, bus: EventBus
-) -> _Outcomes:
+async def _in_unit_of_work(batch: _Batch, *, database: Database, bus: EventBus) -> _Outcomes:
     async with UnitOfWork(database, bus) as work:
-        return await _recorded(work, bug_id, requests)
+        return await _recorded(work, batch)
 
 
-async def _recorded(work: UnitOfWork, bug_id: UUID, requests: Sequence[VoteRequest]) -> _Outcomes:
-    outcomes = await _voted(work, bug_id, requests)
-    for fact in _facts(bug_id, requests, outcomes):
+async def _recorded(work: UnitOfWork, batch: _Batch) -> _Outcomes:
+    outcomes = await _voted(work, batch)
+    for fact in _facts(batch, outcomes):
         work.record(fact)
     return outcomes
 
 
-def _facts(
-    bug_id: UUID, requests: Sequence[VoteRequest], outcomes: _Outcomes
-) -> list[VoteCast | VoteWithdrawn]:
+def _facts(batch: _Batch, outcomes: _Outcomes) -> list[VoteCast | VoteWithdrawn]:
     """What has happened: one for each vote that moved the count."""
     return [
         (VoteCast if outcome.voted else VoteWithdrawn)(
-            bug_id=bug_id, actor_id=request.user_id, vote_count=outcome.vote_count
+            bug_id=batch.bug_id, actor_id=request.user_id, vote_count=outcome.vote_count
         )
-        for request, outcome in zip(requests, outcomes, strict=True)
+        for request, outcome in zip(batch.requests, outcomes, strict=True)
         if isinstance(outcome, VoteOutcome) and outcome.changed
     ]
 
@@ -145,16 +232,16 @@ async def vote_within(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, action: 
     Raises:
         BugNotFound, AccountBanned, InvalidToken
     """
-    (outcome,) = await _recorded(work, bug_id, [VoteRequest(user_id, action)])
+    (outcome,) = await _recorded(work, _Batch(bug_id, [VoteRequest(user_id, action)]))
     return _unless_refused(outcome or ServiceUnavailable())
 
 
 async def _alone(
-    bug_id: UUID, request: VoteRequest, commit: _Commit, *, database: Database, bus: EventBus
+    batch: _Batch, commit: _Commit, *, database: Database, bus: EventBus
 ) -> VoteOutcome | BugRelayError:
     """One whose row was locked, by another change of theirs: it can be waited for by one who holds nothing."""
     try:
-        (outcome,) = await commit(bug_id, [request], database=database, bus=bus)
+        (outcome,) = await commit(batch, database=database, bus=bus)
     except BugRelayError as error:
         return error
     return outcome or ServiceUnavailable()
@@ -166,18 +253,23 @@ def _unless_refused(outcome: VoteOutcome | BugRelayError) -> VoteOutcome:
     return outcome
 
 
-async def _voted(where: Reader, bug_id: UUID, requests: Sequence[VoteRequest]) -> _Outcomes:
+async def _voted(where: Reader, batch: _Batch) -> _Outcomes:
     """
     Raises:
         BugNotFound
     """
-    values = {
-        "bug_id": bug_id,
+    requests = batch.requests
+    values: dict[str, Any] = {
+        "bug_id": batch.bug_id,
         "voters": [request.user_id for request in requests],
         "wanted": [request.action for request in requests],
     }
+    by_session = any(request.session_id is not None for request in requests)
+    if by_session:
+        values["sessions"] = [request.session_id for request in requests]
+        values["must_be_verified"] = batch.must_be_verified
     try:
-        rows = await where.rows(_VOTE, values)
+        rows = await where.rows(_VOTE_BY_SESSION if by_session else _VOTE, values)
     except psycopg.Error as error:
         if error.sqlstate == _NO_BUG:
             raise BugNotFound from error
