@@ -38,6 +38,7 @@ class Outside:
     zone: Zone
     receiver: Receiver
     platform: Platform
+    resolver_port: int
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ async def outside(settings: Settings, empty_board: None) -> AsyncIterator[Outsid
         zone.records[HOST, "A"] = ["127.0.0.1"]
         platform = replace(platform, egress=egress_to(resolver))
         await platform.start()
-        yield Outside(zone, receiver, platform)
+        yield Outside(zone, receiver, platform, resolver.port)
         await platform.close()
 
 

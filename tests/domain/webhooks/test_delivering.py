@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
@@ -16,6 +17,7 @@ from bugrelay.domain.webhooks.service import events
 from bugrelay.infra.jobs.tasks import Tasks
 from tests.domain.webhooks.conftest import Delivering, Hooks, Outside, Sql, due_now, tell
 from tests.domain.webhooks.receiver import HOST, Post, Receiver
+from tests.factories import Person, report
 from tests.infra.mail.postbox import Postbox, parts_of, working
 from tests.infra.redis.server import eventually
 
@@ -357,3 +359,38 @@ async def test_old_deliveries_are_forgotten_with_their_attempts(
     await tasks.forget_old_deliveries(outside.platform)
     assert count(sql) == 1
     assert sql.execute("SELECT count(*) FROM webhook_attempts").fetchone() == (1,)
+
+
+async def test_what_people_do_on_the_board_reaches_the_companys_receiver(
+    client: httpx.AsyncClient,
+    ada: Person,
+    boss: Person,
+    hooks: Hooks,
+    receiver: Receiver,
+    delivering: Delivering,
+    sql: Sql,
+) -> None:
+    """Through the API alone: a report, a comment, a response, a status; not the report of another application."""
+    await hooks.add()
+    await report(client, application_name="Elsewhere")
+    bug = await report(client, application_name="Paper", application_url="https://app.paper.example")
+    path = f"/api/v1/bugs/{bug['id']}"
+    for person, method, route, body in (
+        (ada, "POST", "comments", {"content": "Here as well"}),
+        (boss, "POST", "company-response", {"content": "We are looking into it"}),
+        (boss, "PATCH", "status", {"status": "fixed"}),
+    ):
+        response = await client.request(method, f"{path}/{route}", json=body, headers=person.headers)
+        assert response.is_success, response.text
+    async with delivering():
+        await eventually(lambda: count(sql, "state = 'delivered'") == 4)
+    posts = sorted((post.json for post in receiver.posts), key=lambda body: body["data"]["seq"])
+    assert [body["type"] for body in posts] == [
+        "bug.created",
+        "comment.created",
+        "response.created",
+        "status.changed",
+    ]
+    assert {body["data"]["bug_id"] for body in posts} == {bug["id"]}
+    texts = b" ".join(post.body for post in receiver.posts)
+    assert all(word not in texts for word in (b"Here as well", b"looking into", b"boss"))

@@ -18,7 +18,7 @@ from bugrelay.domain.webhooks.models import Webhook
 from bugrelay.domain.webhooks.schemas import AddWebhook, ChangeWebhook
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
-from bugrelay.infra.security.encryption import Encryption
+from bugrelay.infra.security.encryption import Encryption, SecretUnreadable
 
 MAX_WEBHOOKS = 20
 SECRET_BYTES = 32  # Standard Webhooks: 24 to 64
@@ -86,25 +86,33 @@ async def remove_webhook(work: UnitOfWork, company_id: UUID, *, actor_id: UUID, 
 async def rotate_secret(
     work: UnitOfWork, company_id: UUID, *, actor_id: UUID, webhook_id: UUID, encryption: Encryption
 ) -> str:
-    """Give the webhook a new secret, and tell it. The one before signs as well for 24 hours; older ones do no more.
+    """Give the webhook a new secret, and tell it. The one before signs as well for 24 hours; older ones do no more, nor
+    does one that no key reads.
 
     Raises:
         AccountBanned, NotMember, InsufficientPermissions, WebhookNotFound
-        SecretUnreadable: The keys of the settings do not read the former one.
     """
     await lock_as_admin(work, company_id, actor_id=actor_id)
     sealed = await repository.lock_secret(work, company_id=company_id, webhook_id=webhook_id)
     if sealed is None:
         raise WebhookNotFound
-    former = encryption.decrypt(sealed, purpose=PURPOSE, row_id=webhook_id)
     secret = secrets.token_bytes(SECRET_BYTES)
-    values = {
-        "secret": encryption.encrypt(secret, purpose=PURPOSE, row_id=webhook_id),
+    values = _former(sealed, encryption=encryption, webhook_id=webhook_id)
+    values["secret"] = encryption.encrypt(secret, purpose=PURPOSE, row_id=webhook_id)
+    await _update(work, company_id, webhook_id=webhook_id, values=values)
+    return secret_text(secret)
+
+
+def _former(sealed: bytes, *, encryption: Encryption, webhook_id: UUID) -> dict[str, Any]:
+    """The columns of the former secret, as the one that it has been so far."""
+    try:
+        former = encryption.decrypt(sealed, purpose=PURPOSE, row_id=webhook_id)
+    except SecretUnreadable:
+        return {"former_secret": null(), "former_secret_until": null()}
+    return {
         "former_secret": encryption.encrypt(former, purpose=FORMER_PURPOSE, row_id=webhook_id),
         "former_secret_until": func.now() + BOTH_SIGN_FOR,
     }
-    await _update(work, company_id, webhook_id=webhook_id, values=values)
-    return secret_text(secret)
 
 
 async def _update(work: UnitOfWork, company_id: UUID, *, webhook_id: UUID, values: dict[str, Any]) -> None:
