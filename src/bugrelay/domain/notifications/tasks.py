@@ -16,7 +16,7 @@ from bugrelay.domain.notifications.models import ContactMail, Notice, NoticeFanO
 from bugrelay.domain.notifications.repository import MailedNotice
 from bugrelay.domain.notifications.service import contacts, mails
 from bugrelay.domain.notifications.service.announcing import FAN_OUT_JOB
-from bugrelay.domain.notifications.service.fan_out import Step, tell_next
+from bugrelay.domain.notifications.service.fan_out import tell_next
 from bugrelay.domain.notifications.service.mails import SEND_JOB
 from bugrelay.domain.notifications.service.writing import write_mail
 from bugrelay.infra.jobs.queue import NOTICE_QUEUE
@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 
 async def fan_out(platform: Platform, *, fan_out_id: str) -> None:
-    """Tell everybody of an event, step by step; again without harm.
+    """Tell everybody of an event, step by step, and then ask for the mails to be sent; again without harm.
 
     Between two steps it rests as long as the last one took: readers of the board have at least half of the database.
     """
@@ -45,21 +45,20 @@ async def fan_out(platform: Platform, *, fan_out_id: str) -> None:
     finished = False
     while not finished and time.monotonic() < ends_at:
         began = time.monotonic()
-        finished = (await _tell_next(platform, UUID(fan_out_id))).finished
+        finished = await _tell_next(platform, UUID(fan_out_id))
         if not finished:
             await asyncio.sleep(min(time.monotonic() - began, MAX_PAUSE_SECONDS))
     if not finished:
         async with platform.work() as work:
             await platform.jobs.add(work.session, FAN_OUT_JOB, fan_out_id=fan_out_id)
+    await send_due(platform)
 
 
-async def _tell_next(platform: Platform, fan_out_id: UUID) -> Step:
+async def _tell_next(platform: Platform, fan_out_id: UUID) -> bool:
+    """Whether all have been told."""
     async with platform.work() as work:
         await work.set_timeouts(statement_seconds=STEP_SECONDS, lock_seconds=STEP_SECONDS)
-        step = await tell_next(work, fan_out_id)
-        if step.due:
-            await platform.jobs.add(work.session, SEND_JOB, queue=NOTICE_QUEUE)
-    return step
+        return (await tell_next(work, fan_out_id)).finished
 
 
 async def send_mails(platform: Platform) -> None:
