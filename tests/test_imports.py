@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+from bugrelay.infra.security.identity_providers.id_tokens import ALGORITHMS
+
 # What somebody else is for: servers answer HTTP and sum postings, image workers decode, `migrate` migrates.
 NOT_FOR_WORKERS = (
     "granian",
@@ -43,6 +45,12 @@ def test_the_first_process_of_a_server_loads_nothing_that_others_are_for() -> No
 
 def test_a_server_has_loaded_what_it_computes_with_before_its_first_request() -> None:
     assert loaded("import bugrelay.app", ("numpy", "cryptography")) == ["numpy", "cryptography"]
+
+
+def test_a_server_verifies_the_signatures_of_other_issuers() -> None:
+    """PyJWT decides at its import whether there are any but our own."""
+    program = "import bugrelay.app, jwt.algorithms\nprint(*jwt.algorithms.get_default_algorithms())"
+    assert set(output_of(program)) >= ALGORITHMS
 
 
 def test_a_server_does_not_load_the_decoders_of_pictures() -> None:

@@ -180,6 +180,7 @@ async def test_a_key_that_is_not_for_this_verifies_nothing(
         await sign_in(provider, issuer)
 
 
+@pytest.mark.filterwarnings("ignore:The RSA key")  # PyJWT warns whoever signs with it
 async def test_a_short_key_verifies_nothing(issuer: Issuer, provider: OpenIdConnect) -> None:
     issuer.signing_key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
     issuer.keys = {issuer.key_id: issuer.jwk(issuer.signing_key, kid=issuer.key_id)}

@@ -33,6 +33,15 @@ from bugrelay.infra.security.tokens import new_secret
 from bugrelay.infra.viewer import SignedInViewer
 
 TRIES = 4  # to make an account beside others that take its name or its address
+# RFC 6749, section 4.1.2.1; what else somebody writes into the address does not come into the log.
+_ERRORS = {
+    "invalid_request",
+    "unauthorized_client",
+    "unsupported_response_type",
+    "invalid_scope",
+    "server_error",
+    "temporarily_unavailable",
+}
 _BROWSER = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -203,7 +212,8 @@ async def _identify(
     if query.error == "access_denied":
         raise OAuthDenied
     if query.code is None:
-        raise failed(provider.name, "the provider answered with an error")
+        known = query.error if query.error in _ERRORS else "an error"
+        raise failed(provider.name, f"the provider answered with {known}")
     _, asked = _provider_request(request, provider, state=query.state or "", request_id=request_id)
     return await provider.identify(asked, AuthorizationResponse(code=query.code, issuer=query.iss))
 

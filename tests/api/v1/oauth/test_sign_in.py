@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -200,6 +200,21 @@ async def test_a_state_that_was_swapped_is_refused(
     assert response.json()["error"]["code"] in ("INVALID_OAUTH_STATE", "VALIDATION_ERROR")
 
 
+@pytest.mark.parametrize(
+    "cookie", ["bugrelay-oauth", "bugrelay-oauth=\xff", "=;;,\x01", "bugrelay-oauth=" + "x" * 5000]
+)
+async def test_a_cookie_that_is_none_is_no_browser(
+    client: httpx.AsyncClient, browser: Browser, cookie: str
+) -> None:
+    query = {"return_to": SITE, "code_challenge": browser.challenge}
+    headers = {"Cookie": cookie.encode("latin-1")}
+    started = await client.get(f"{OAUTH}/sso", params=query, headers=headers)  # type: ignore[arg-type]
+    assert started.status_code == 302
+    assert "xxx" not in started.headers["set-cookie"]
+    back = await client.get(f"{OAUTH}/callback/sso", params={"state": "x"}, headers=headers)  # type: ignore[arg-type]
+    refused(back, 400, "INVALID_OAUTH_STATE")
+
+
 async def test_a_state_is_good_once_and_for_ten_minutes(
     browser: Browser, providers: Providers, sql: Sql
 ) -> None:
@@ -246,16 +261,19 @@ async def test_the_same_subject_at_two_issuers_is_two_people(new_browser: NewBro
     [
         ({"error": "access_denied"}, "OAUTH_DENIED"),
         ({"error": "server_error"}, "OAUTH_FAILED"),
+        ({"error": "a secret"}, "OAUTH_FAILED"),
         ({}, "OAUTH_FAILED"),
         ({"code": "made up"}, "OAUTH_FAILED"),
     ],
 )
 async def test_what_a_provider_refuses_comes_back_as_an_error(
-    browser: Browser, query: dict[str, str], code: str
+    browser: Browser, query: dict[str, str], code: str, job_log: Sequence[Mapping[str, Any]]
 ) -> None:
     (state,) = parse_qs(urlsplit(await browser.start()).query)["state"]
     back = await browser.get(f"{OAUTH}/callback/sso", params={"state": state, **query})
     assert sent_on(back) == {"next": "/bugs", "error": code}
+    assert "secret" not in str(job_log)
+    assert state not in str(job_log)
 
 
 async def test_an_issuer_that_hangs_sends_the_browser_back_at_once(
