@@ -14,9 +14,12 @@ from bugrelay.bootstrap import build
 from bugrelay.domain.bugs.schemas import BugQuery, ReportBug
 from bugrelay.domain.bugs.search.service import BugPage, list_bugs
 from bugrelay.domain.bugs.search.some_words import SomeWords
+from bugrelay.domain.bugs.service.comments import write_comment
 from bugrelay.domain.bugs.service.reporting import report_bug
 from bugrelay.domain.bugs.service.votes import VoteRequest, vote
+from bugrelay.infra.db.connections import Connection
 from bugrelay.infra.db.query import Query, RowT, SnapshotReader, Values
+from bugrelay.infra.events import FollowUp
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.viewer import ANONYMOUS
 from bugrelay.settings import Settings
@@ -74,16 +77,31 @@ class Board:
         async with self._platform.work() as work:
             return (await report_bug(work, ANONYMOUS, wanted)).id
 
+    async def comment(self, bug_id: UUID, user_id: UUID, content: str) -> UUID:
+        async with self._platform.work() as work:
+            return await write_comment(work, bug_id, user_id=user_id, content=content)
+
 
 @asynccontextmanager
-async def opened_board(settings: Settings, *, connections: int = 12) -> AsyncIterator[Board]:
-    """The board for the length of the block. One kind of call gets a third of the connections."""
+async def opened_board(
+    settings: Settings, *, connections: int = 12, is_logged: bool = True
+) -> AsyncIterator[Board]:
+    """The board for the length of the block. One kind of call gets a third of the connections.
+
+    `is_logged`: whether its event log is written, as it always is otherwise.
+    """
     platform = build(replace(settings, database_pool=3 * connections))
+    if not is_logged:
+        platform.bus.subscribe_last(_write_nothing)  # for no type of facts
     await platform.start()
     try:
         yield Board(platform)
     finally:
         await platform.close()
+
+
+async def _write_nothing(_connection: Connection, _facts: Sequence[Any]) -> FollowUp:
+    raise NotImplementedError
 
 
 class HeldSnapshot(SnapshotReader):

@@ -15,7 +15,16 @@ from typing import Any
 import psycopg
 import uvloop
 
-from benchmarks import http_bars, memory, picture, search_bars, similar_bars, totals_bar, write_bars
+from benchmarks import (
+    event_bars,
+    http_bars,
+    memory,
+    picture,
+    search_bars,
+    similar_bars,
+    totals_bar,
+    write_bars,
+)
 from benchmarks.bars import LARGE, SMALL, Measured, table
 from benchmarks.board import take_off
 from benchmarks.generate import say
@@ -64,12 +73,19 @@ def _measure(home: Home, rounds: int) -> tuple[dict[str, Measured], dict[str, An
     searches, words = uvloop.run(search_bars.measure(home, rounds))
     exact_total = uvloop.run(totals_bar.measure(home))
     writes, rates = uvloop.run(write_bars.measure(home, rounds, WRITE_SECONDS))
+    logged, logged_rates = uvloop.run(event_bars.measure(home, rounds, WRITE_SECONDS))
     similar, raw_similar = similar_bars.measure(
         home, rounds, WRITE_SECONDS, scratch=home.directory / "servers"
     )
     sizes, processes = memory.measure()
-    measured = {**http, **searches, "exact_total": exact_total, **writes, **similar, **sizes}
-    return measured, {"http": stretches, **words, "writes": rates, **raw_similar, "memory_mb": processes}
+    measured = {**http, **searches, "exact_total": exact_total, **writes, **similar, **logged, **sizes}
+    return measured, {
+        "http": stretches,
+        **words,
+        "writes": {**rates, **logged_rates},
+        **raw_similar,
+        "memory_mb": processes,
+    }
 
 
 def _places(home: Home) -> tuple[Path, Path]:

@@ -14,6 +14,7 @@ import pytest
 from bugrelay.domain.bugs.events import BugRemoved, CommentAdded
 from bugrelay.domain.events.repository import events_after
 from bugrelay.domain.events.schemas import SHARED_STREAMS
+from bugrelay.infra.db.database import driver_connection
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.platform import Platform
 from tests.domain.events.conftest import Sql, heads, logged
@@ -112,9 +113,8 @@ async def test_a_later_number_is_committed_later(platform: Platform, sql: Sql) -
     async def hold() -> None:
         async with platform.work() as work:
             work.record(said(stream))
-            await platform.bus.publish_last(
-                work.session, [said(stream)]
-            )  # its number is taken, not committed
+            connection = await driver_connection(work.session)
+            await platform.bus.publish_last(connection, [said(stream)])  # its number is taken, not committed
             held.set()
             await go_on.wait()
 

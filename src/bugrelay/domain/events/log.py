@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from bugrelay.domain.events.schemas import LogEntry, LogTable
-from bugrelay.infra.db.database import Query, Row, driver_connection
-from bugrelay.infra.events import EventBus, cause
+from bugrelay.domain.events.schemas import LogTable
+from bugrelay.infra.db.connections import Connection
+from bugrelay.infra.db.query import Query, Row
+from bugrelay.infra.events import EventBus, FollowUp, cause
 from bugrelay.infra.redis.client import RedisClient
 
 CHANNEL = "bugrelay:events:"  # and the stream; the message is the number of its newest event
@@ -48,30 +47,22 @@ class EventLog:
         """Write down from now on what the tables name."""
         bus.subscribe_last(self.write, *self._table)
 
-    async def write(self, session: AsyncSession, facts: Sequence[Any]) -> Callable[[], None]:
+    async def write(self, connection: Connection, facts: Sequence[Any]) -> FollowUp:
         """Write the facts at the ends of their streams; gives what wakes their readers, for behind the COMMIT.
 
         The function `log_events` (migrations/sql/log_events.sql) locks the streams until then, which orders numbers as
         COMMITs are: nothing that locks may come after it.
         """
-        entries = [entry for fact in facts for entry in self._table[type(fact)](fact)]
-        heads = await write_entries(session, entries)
-        return lambda: self._wake(heads)
+        because = {"kind": cause.get(), "chain": ()}
+        entries = [
+            {**vars(entry), "cause": because} for fact in facts for entry in self._table[type(fact)](fact)
+        ]
+        cursor = await connection.execute(
+            _LOG.sql, {"entries": msgspec.json.encode(entries).decode()}, prepare=True
+        )
 
-    def _wake(self, heads: Sequence[_Head]) -> None:
-        for head in heads:
-            self._redis.notify("PUBLISH", f"{CHANNEL}{head.stream}", head.last_seq)
+        async def wake() -> None:
+            for head in _LOG.read(cursor, await cursor.fetchall()):
+                self._redis.notify("PUBLISH", f"{CHANNEL}{head.stream}", head.last_seq)
 
-
-async def write_entries(session: AsyncSession, entries: Sequence[LogEntry]) -> Sequence[_Head]:
-    """Write entries in their order; gives the streams that they went to."""
-    if not entries:
-        return ()
-    because = {"kind": cause.get(), "chain": ()}
-    rows = msgspec.json.encode([_row(entry, because) for entry in entries]).decode()
-    connection = await driver_connection(session)
-    return await connection.rows(_LOG, {"entries": rows})
-
-
-def _row(entry: LogEntry, because: Mapping[str, Any]) -> dict[str, Any]:
-    return {**asdict(entry), "cause": because}
+        return wake

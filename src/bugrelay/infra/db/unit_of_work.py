@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -33,7 +33,6 @@ class UnitOfWork(Reader):
         self._database = database
         self._bus = bus
         self._facts: list[Any] = []
-        self._behind_commit: Callable[[], None] | None = None
         self._with_own_timeouts: Connection | None = None
         self.may_be_committed = False
         self.session: AsyncSession = database.session()
@@ -73,7 +72,6 @@ class UnitOfWork(Reader):
         try:
             await self.session.flush()
             await self._bus.publish_durable(self.session, self._facts)
-            self._behind_commit = await self._bus.publish_last(self.session, self._facts)
         except BaseException as failure:
             await self._release()
             _raise_unavailable(failure)
@@ -83,15 +81,27 @@ class UnitOfWork(Reader):
 
     async def _complete(self) -> None:
         try:
-            await self.session.commit()
+            await self._commit()
         except Exception as failure:
             _raise_unavailable(failure)
             raise
         finally:
             await self._release()
-        if self._behind_commit is not None:
-            self._behind_commit()
         await self._bus.publish_afterwards(self._facts)
+
+    async def _commit(self) -> None:
+        """The last durable subscriber's statement and the COMMIT go to the server together.
+
+        So whoever waits for what it locks does not wait for the way to us and back, and it costs no round trip. When it
+        fails, the server skips the COMMIT.
+        """
+        if self._bus.has_last_for(self._facts):
+            connection = await driver_connection(self.session)
+            async with connection.pipeline():
+                follow_up = await self._bus.publish_last(connection, self._facts)
+                await connection.execute("COMMIT")
+            await follow_up()
+        await self.session.commit()  # which has nothing left to send, where it was sent already
 
     async def _release(self) -> None:
         """Roll back what was not committed, and give the connection and the place back, whatever happens."""
