@@ -199,7 +199,7 @@ class _Finder:
         self, texts: Mapping[int, float], pending: Mapping[str, PendingText]
     ) -> Sequence[Candidate]:
         values = {
-            "numbers": list(texts),
+            "numbers": f"{{{','.join(map(str, texts))}}}",  # as text: hundreds of numbers cost more as a list
             "pending": list(pending),
             "until": self._question.until,
             "title": self._question.title,
@@ -269,35 +269,38 @@ class _Ranked:
         """The best of each family, best first; without the family of the question itself."""
         known = {term.id for term in self.terms}
         by_word = {term.word: weight for term, weight in self.weights.items()}
-        scored = [(self._score(candidate, known, by_word), candidate) for candidate in self.candidates]
-        scored.sort(key=lambda pair: (-pair[0], pair[1].bug_id))
+        scored = [
+            (-self._score(one, *self._text_and_cover(one, known, by_word)), one.bug_id, one)
+            for one in self.candidates
+        ]
+        scored.sort()  # ids differ, so no candidate is compared
         families: dict[str, tuple[float, Candidate]] = {}
-        for score, candidate in scored:
-            families.setdefault(candidate.shown_id, (score, candidate))
+        for score, _, candidate in scored:
+            families.setdefault(candidate.shown_id, (-score, candidate))
         families.pop(str(self.question.bug_id), None)
         return list(families.values())
 
-    def _score(self, candidate: Candidate, known: set[int | None], by_word: Mapping[str, float]) -> float:
-        text, cover = self._text_and_cover(candidate, known, by_word)
-        days = abs((self.question.at - candidate.created_at).total_seconds()) / _DAY_SECONDS
+    def _score(self, candidate: Candidate, text: float, cover: float) -> float:
+        weights, question = self.ranking, self.question
+        days = abs((question.at - candidate.created_at).total_seconds()) / _DAY_SECONDS
         return (
-            self.ranking.text * text
-            - self.ranking.age * log1p(days)
-            + self.ranking.cover * cover
-            + self.ranking.trigrams * candidate.title_similarity
-            + self.ranking.same_application * self.same_application(candidate)
+            weights.text * text
+            - weights.age * log1p(days)
+            + weights.cover * cover
+            + weights.trigrams * candidate.title_similarity
+            + weights.same_application * (candidate.application_id in question.application_ids)
         )
 
     def _text_and_cover(
         self, candidate: Candidate, known: set[int | None], by_word: Mapping[str, float]
     ) -> tuple[float, float]:
-        if candidate.number is None:
-            found = self.pending[candidate.bug_id]
-            pairs = zip(found.words, found.weights, strict=True)
-            return sum(by_word[word] * weight for word, weight in pairs), found.cover
-        title_words = candidate.title_words or ()
-        cover = len(known.intersection(title_words)) / max(len(title_words), 1)
-        return self.texts[candidate.number], cover
+        if candidate.number is not None:
+            words = candidate.title_words
+            cover = len(known.intersection(words)) / len(words) if words else 0.0
+            return self.texts[candidate.number], cover
+        found = self.pending[candidate.bug_id]
+        pairs = zip(found.words, found.weights, strict=True)
+        return sum(by_word[word] * weight for word, weight in pairs), found.cover
 
     def same_application(self, candidate: Candidate) -> bool:
         return candidate.application_id in self.question.application_ids
