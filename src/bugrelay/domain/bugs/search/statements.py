@@ -49,7 +49,7 @@ from bugrelay.infra.db.query import Query, Row
 from bugrelay.infra.incremental_counts import Counted
 
 NEWEST_MONTHS = 3
-MAX_NUMBERS = 300
+MAX_NUMBERS = 200
 CACHED_STATEMENTS = 512
 
 

@@ -27,7 +27,9 @@ MAX_CANDIDATES = 300  # the best by text and age, which are ranked again
 MAX_PENDING = 128  # bugs that are scored one by one; of a longer queue, the likeliest
 NEWEST_PENDING = 32
 RAREST_WORDS = 8  # at most, by which a longer queue is searched, or what a filter leaves
-MAX_FILTERED = 5000  # bugs that have one of the rarest words, about, when a filter is applied to them
+MAX_FILTERED = (
+    5000  # bugs that have one of the rarest words, about, when a filter is applied to them; not to more
+)
 MAX_TITLE_BYTES, MAX_DESCRIPTION_BYTES = (
     765,
     5000,
@@ -168,7 +170,7 @@ class _Finder:
         """The best documents of the index, with the scores of their texts."""
         by_id = {term.id: weight for term, weight in weights.items() if term.id is not None}
         wanted: Sequence[int] = ()
-        if within is not None:
+        if within is not None and min(term.documents for term in weights) <= MAX_FILTERED:
             rarest = " | ".join(_rarest(weights, most=MAX_FILTERED))
             wanted = await self._reader.rows(within.numbers, {**within.values, "rarest": rarest})
         blocks = await self._reader.rows(statements.BLOCKS, {"words": list(by_id)})
