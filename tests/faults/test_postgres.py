@@ -14,6 +14,7 @@ from tests.faults.conftest import StartBoard
 from tests.faults.load import Outcome, Record, load, reading
 from tests.faults.proxy import FaultProxy
 from tests.faults.servers import Board, Postgres
+from tests.pace import patient
 
 RESPONSE_SECONDS = 6
 NORMAL_SECONDS = 2  # after it is back; the contract says 5
@@ -45,7 +46,7 @@ def assert_refused_in_time(outcomes: list[Outcome]) -> None:
     """503 with Retry-After, never anything else but a success, and nobody waited too long."""
     assert {outcome.status for outcome in outcomes} <= {200, 201, 503}
     assert all(outcome.retry_after for outcome in outcomes if outcome.status == 503)
-    assert max(outcome.seconds for outcome in outcomes) < RESPONSE_SECONDS
+    assert max(outcome.seconds for outcome in outcomes) < patient(RESPONSE_SECONDS)
 
 
 def refused_between(record: Record, away: float, back: float) -> bool:
@@ -56,7 +57,7 @@ def refused_between(record: Record, away: float, back: float) -> bool:
 
 def assert_all_is_well(outcomes: list[Outcome]) -> None:
     good = [outcome for outcome in outcomes if outcome.status in (200, 201)]
-    assert len(outcomes) > 50
+    assert len(outcomes) > 20
     assert len(good) >= 0.99 * len(outcomes)
 
 
@@ -156,7 +157,7 @@ async def test_a_locked_table_starves_no_other_route(
             for page in range(2, 12):
                 began = time.monotonic()
                 assert (await visitor.get(f"/api/v1/bugs?page={page}")).status_code == 200
-                assert time.monotonic() - began < 0.5
+                assert time.monotonic() - began < patient(0.5)
                 assert (await visitor.post("/api/v1/bugs", json=a_report())).status_code == 201
             async with asyncio.timeout(30):
                 while not any(outcome.status == 503 for outcome in record.outcomes):
@@ -179,5 +180,5 @@ async def test_ready_says_so_within_two_seconds(start_board: StartBoard, postgre
         postgres.thaw()
         assert (answer.status_code, health.status_code) == (503, 200)
         assert answer.json()["checks"]["postgres"] == "down"
-        assert seconds < 2.5
+        assert seconds < patient(2.5)
         assert (await visitor.get("/ready")).json()["checks"]["postgres"] == "ok"

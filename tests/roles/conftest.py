@@ -21,6 +21,7 @@ def roles_app(servers: Servers, database_url: str, tmp_path_factory: pytest.Temp
         "DATABASE_URL": database_url,
         "REDIS_URL": servers.redis_url,
         "BUGRELAY_HOME": str(tmp_path_factory.mktemp("roles")),
+        "ACCESS_TOKEN_MINUTES": "600",  # the world is built once for all tests of this folder
         "OAUTH_GITHUB_CLIENT_ID": "the board",
         "OAUTH_GITHUB_CLIENT_SECRET": "the secret",
     }

@@ -97,7 +97,7 @@ async def test_ten_kills_lose_no_mail_and_double_none(
         left = jobs_left(sql)
         with worker_process(settings, log) as process:
             # It is killed while it works: once it has begun with what was left for it.
-            await comes_true(lambda left=left: jobs_left(sql) < left, seconds=30)
+            await comes_true(lambda left=left: jobs_left(sql) < left, seconds=120)
             await asyncio.sleep(random.uniform(0, 0.1))
             process.send_signal(signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL
@@ -119,9 +119,9 @@ async def test_sigterm_lets_a_job_finish_and_exits_0(
     log = tmp_path / "worker.log"
     await ask_for_mails(platform, put_people(sql, 1))
     with worker_process(settings, log, MAIL_URL=mail_server.url) as process:
-        await comes_true(lambda: mail_server.attempts == 1, seconds=30)
+        await comes_true(lambda: mail_server.attempts == 1, seconds=120)
         process.send_signal(signal.SIGTERM)
-        await asyncio.to_thread(process.wait, 20)
+        await asyncio.to_thread(process.wait, 60)
         assert process.returncode == 0, log.read_text()
     assert len(mail_server.received) == 1
     assert jobs_left(sql) == 0
@@ -131,10 +131,10 @@ async def test_sigterm_lets_a_job_finish_and_exits_0(
 async def test_sighup_stops_nothing(settings: Settings, tmp_path: Path) -> None:
     log = tmp_path / "worker.log"
     with worker_process(settings, log) as process:
-        await comes_true(lambda: "worker_started" in log.read_text(), seconds=30)
+        await comes_true(lambda: "worker_started" in log.read_text(), seconds=120)
         process.send_signal(signal.SIGHUP)  # delivered before SIGTERM, whose number is higher
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(process.wait, 20) == 0, log.read_text()
+        assert await asyncio.to_thread(process.wait, 60) == 0, log.read_text()
 
 
 async def test_sigterm_while_idle_waits_for_nothing(
@@ -143,7 +143,7 @@ async def test_sigterm_while_idle_waits_for_nothing(
     log = tmp_path / "worker.log"
     await ask_for_mails(platform, put_people(sql, 1))
     with worker_process(settings, log, program=PATIENT_WORKER) as process:
-        await comes_true(lambda: jobs_left(sql) == 0, seconds=30)
+        await comes_true(lambda: jobs_left(sql) == 0, seconds=120)
         process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(process.wait, 120) == 0, log.read_text()
     assert len(postbox.mails()) == 1
@@ -167,7 +167,7 @@ async def test_a_worker_waits_for_a_database_that_is_away(
             await comes_true(lambda: proxy.connections > 1, seconds=60)
             assert process.poll() is None
             process.send_signal(signal.SIGTERM)
-            await asyncio.to_thread(process.wait, 20)
+            await asyncio.to_thread(process.wait, 60)
             assert process.returncode == 0, log.read_text()
         asked = proxy.connections
         with worker_process(settings, log, **away) as process:
@@ -190,7 +190,7 @@ async def test_a_restart_of_postgresql_is_survived(
             for mails in (2, 4):
                 with psycopg.connect(postgres.url, autocommit=True) as sql:
                     await ask_for_mails(platform, put_people(sql, 2, after=mails))
-                    await comes_true(lambda mails=mails: len(postbox.mails()) == mails, seconds=30)
+                    await comes_true(lambda mails=mails: len(postbox.mails()) == mails, seconds=120)
                 postgres.stop()
                 postgres.start()
             assert process.poll() is None
