@@ -1,7 +1,8 @@
 -- One step of telling everybody of an event: the next followers of its bug, at most so many, and the mails to them.
 --
 -- The position moves with the notices, so a step that is cut off leaves nothing, and the next one goes on behind the
--- last that was whole. Gives how many were told, how many mails are due at once, and whether all have been told.
+-- last that was whole. Confirmed addresses of anonymous reports are told with the first step. Gives how many were told,
+-- how many mails are due at once, and whether all have been told.
 CREATE OR REPLACE FUNCTION notice_fan_out(the_fan_out uuid, most integer)
 RETURNS TABLE (told bigint, due bigint, finished boolean) LANGUAGE plpgsql AS $$
 DECLARE
@@ -75,6 +76,10 @@ BEGIN
                 chosen.level, reported.user_id IS NOT NULL, commented.user_id IS NOT NULL, voted.user_id IS NOT NULL,
                 n.default_level
             ) = ANY (event.levels)
+        UNION ALL
+        SELECT NULL, k.id, k.id, 'each'
+        FROM merged m JOIN report_contacts k ON k.bug_id = m.id AND k.confirmed_at IS NOT NULL
+        WHERE event.position IS NULL AND k.level = ANY (event.levels)
     ),
     -- More than five an hour become one digest; while one is open, everything goes into it.
     recipients AS MATERIALIZED (

@@ -74,5 +74,4 @@ def upgrade() -> None:
         "bug_survivor",
         "merged_bugs",
         "bug_subscription",
-        "notice_fan_out",
     )

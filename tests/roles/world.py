@@ -239,7 +239,7 @@ def _mailed_links(world: World) -> None:
             (link_id, reporter.id, purpose, reporter.email, hash_secret(token)),
         )
         world.links[purpose] = token
-    link = UnsubscribeLink(UUID(reporter.id), UUID(world.ids["bug"]))
+    link = UnsubscribeLink(user_id=UUID(reporter.id), bug_id=UUID(world.ids["bug"]))
     world.links["unsubscribe"] = unsubscribe_token(TEST_ENVIRONMENT["SECRET_KEY"], link)
 
 

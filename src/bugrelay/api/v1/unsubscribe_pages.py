@@ -29,7 +29,12 @@ class UnsubscribePageController(Controller):
         except BugRelayError as error:
             return page(request, "problem", error=error, message=error.message)
         title = await unsubscribe_links.described(request.platform.database, link)
-        return page(request, "unsubscribe", all_mails=link.bug_id is None, bug_title=title)
+        return page(
+            request,
+            "unsubscribe",
+            all_mails=link.user_id is not None and link.bug_id is None,
+            bug_title=title,
+        )
 
     @post("/", status_code=200)
     @Route(access=anyone())

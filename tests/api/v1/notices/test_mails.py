@@ -31,7 +31,7 @@ from tests.api.v1.notices.conftest import (
 )
 from tests.api.v1.notices.test_subscriptions import follow, followed, unfollow
 from tests.conftest import SignUp
-from tests.factories import PASSWORD, Person, report
+from tests.factories import PASSWORD, Person, a_report, report
 from tests.infra.mail.postbox import comes_true, parts_of
 from tests.infra.mail.server import MailServer
 
@@ -317,3 +317,44 @@ async def test_neither_a_job_nor_a_row_holds_a_link(
         assert found.fetchone() == (0,), table
     assert token not in str(job_log)
     assert reader.email not in str(job_log)
+
+
+async def test_a_confirmed_address_of_an_anonymous_report_is_told(
+    client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, sign_up: SignUp, admin: Person,
+    sql: Sql, told: Told,
+) -> None:  # fmt: skip
+    owner = Person("", "", "owner@people.example", "", "")
+    response = await client.post("/api/v1/bugs", json=a_report(contact_email=owner.email))
+    bug, receipt = response.json()["bug"], urlsplit(response.json()["receipt"]["url"]).path
+    bob = await sign_up("bob")
+    await commented(client, bob, bug["id"], "Before the address is confirmed")
+    await comes_true(lambda: [one for one in mail_server.received if one[1] == [owner.email]])
+    await told()
+    ((_, _, text),) = [one for one in mail_server.received if one[1] == [owner.email]]
+    found = re.search(
+        r"confirm\?token=(\S+)", parts_of(email.message_from_string(text, policy=email.policy.default))[0]
+    )  # type: ignore[arg-type]
+    assert found
+    assert (await client.post("/contact/confirm", data={"token": found[1]})).status_code == 200
+    other = await report(client, bob)
+    await Moderator(client, admin).merge(bug["id"], other["id"])
+    await commented(client, admin, other["id"], "Seen by the owner")
+    await told()
+    first, second = mails_to(mail_server, owner)
+    assert first["References"] == second["References"]
+    assert "> Seen by the owner" in parts_of(first)[0] + parts_of(second)[0]
+    assert "you reported this bug" in parts_of(first)[0]
+    level = {"level": "resolved"}
+    assert (await client.put(f"{receipt}/subscription", json=level)).status_code == 200
+    await commented(client, admin, other["id"], "Not at this level")
+    await status_set(client, admin, other["id"], "fixed")
+    await told()
+    assert ["fixed" in parts_of(mail)[0] for mail in mails_to(mail_server, owner)[2:]] == [True]
+    assert (await client.get(link_of(second))).status_code == 200
+    for _ in range(2):
+        assert (await client.post(link_of(second))).status_code == 200
+    assert (await client.get(receipt)).json()["receipt"]["subscription"] is None
+    await status_set(client, admin, other["id"], "wont_fix")
+    await told()
+    assert len(mails_to(mail_server, owner)) == 3
+    assert sql.execute("SELECT count(*) FROM report_contacts").fetchone() == (0,)

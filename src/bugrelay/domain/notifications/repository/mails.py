@@ -37,15 +37,17 @@ async def is_mail_due(reader: Reader) -> bool:
 class MailedNotice(Row):
     """One notice of a mail, as its recipient may see it at this moment.
 
+    The recipient is a user, or the confirmed address of an anonymous report.
+
     `actor` is null for the anonymous; `content` and what follows are a comment's, null for other events; `company` is
     in whose name a response was written.
     """
 
     mail_id: UUID
     kind: str
-    user_id: UUID
+    user_id: UUID | None
+    contact_id: UUID | None
     email: str
-    username: str
     stream: UUID
     seq: int
     type: str
@@ -70,12 +72,14 @@ class MailedNotice(Row):
 # withdrawn, the account banned or erased, its address changed, its owner may have unsubscribed.
 _MAILED = Query(
     text("""
-    SELECT m.id AS mail_id, m.kind, u.id AS user_id, u.email, u.username, f.stream, f.seq, f.type, f.from_status,
-        f.to_status, b.id AS bug_id, b.title, b.status, s.reason, a.username AS actor, c.content, c.content_html,
+    SELECT m.id AS mail_id, m.kind, u.id AS user_id, k.id AS contact_id, coalesce(u.email, k.email) AS email,
+        f.stream, f.seq, f.type, f.from_status, f.to_status, b.id AS bug_id, b.title, b.status,
+        coalesce(s.reason, 'reported') AS reason, a.username AS actor, c.content, c.content_html,
         o.name AS company, n.is_cut
     FROM notice_mails m
-    JOIN users u ON u.id = m.user_id AND u.is_email_verified AND u.erased_at IS NULL
+    LEFT JOIN users u ON u.id = m.user_id AND u.is_email_verified AND u.erased_at IS NULL
         AND (u.banned_at IS NULL OR u.banned_until <= now())
+    LEFT JOIN report_contacts k ON k.id = m.contact_id AND k.confirmed_at IS NOT NULL
     LEFT JOIN notice_settings t ON t.user_id = u.id
     CROSS JOIN LATERAL (
         SELECT x.id, x.fan_out_id, count(*) OVER () > :most AS is_cut FROM (
@@ -85,11 +89,11 @@ _MAILED = Query(
     ) n
     JOIN notice_fan_outs f ON f.id = n.fan_out_id
     JOIN bugs b ON b.id = bug_survivor(f.bug_id)
-    CROSS JOIN LATERAL bug_subscription(b.id, u.id) s
+    LEFT JOIN LATERAL bug_subscription(b.id, u.id) s ON u.id IS NOT NULL
     LEFT JOIN comments c ON c.id = f.comment_id AND c.removed_at IS NULL
     LEFT JOIN companies o ON o.id = c.company_id AND c.is_company_response
     LEFT JOIN users a ON a.id = f.actor_id
-    WHERE m.id = ANY (:ids) AND coalesce(t.mail, 'each') <> 'none' AND s.level = ANY (f.levels)
+    WHERE m.id = ANY (:ids) AND coalesce(t.mail, 'each') <> 'none' AND coalesce(s.level, k.level) = ANY (f.levels)
         AND (f.comment_id IS NULL OR c.id IS NOT NULL)
     ORDER BY m.id, n.id
     """),

@@ -182,6 +182,13 @@ async def confirm_contact(work: UnitOfWork, token: str) -> None:
     )
 
 
+async def forget_contact(work: UnitOfWork, contact_id: UUID) -> None:
+    """The address is told no more, by the link in its mails; again without harm."""
+    await work.session.execute(
+        delete(ReportContact).where(ReportContact.id == contact_id), execution_options=_UNSYNCHRONISED
+    )
+
+
 async def withdraw_report(work: UnitOfWork, bug_id: UUID, *, secret: str) -> bool:
     """Take a report back, and forget every address of its owner; gives whether the bug was removed.
 

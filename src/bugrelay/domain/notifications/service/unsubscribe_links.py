@@ -15,25 +15,39 @@ from uuid import UUID
 from bugrelay.domain.accounts.repository import lock_user
 from bugrelay.domain.notifications import repository
 from bugrelay.domain.notifications.service import subscriptions
+from bugrelay.domain.notifications.service.contacts import forget_contact
 from bugrelay.errors import InvalidLinkToken
 from bugrelay.infra.db.query import Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 _ID_BYTES, _MAC_BYTES = 16, 16
+_BUG, _ALL, _CONTACT = b"b", b"a", b"c"  # what a token ends
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UnsubscribeLink:
-    """Whose mails it ends: those of one bug, or all of them."""
+    """Whose mails it ends: a user's of one bug, all of a user's, or those to the address of an anonymous report."""
 
-    user_id: UUID
-    bug_id: UUID | None
+    user_id: UUID | None = None
+    bug_id: UUID | None = None
+    contact_id: UUID | None = None
 
 
 def unsubscribe_token(key: str, link: UnsubscribeLink) -> str:
     """URL-safe text; with 128 bits that only the key's holder can make."""
-    payload = link.user_id.bytes + (link.bug_id.bytes if link.bug_id else b"")
-    return base64.urlsafe_b64encode(payload + _mac(key, payload)).rstrip(b"=").decode()
+    payload = _payload(link)
+    return _encoded(payload + _mac(key, payload))
+
+
+def _encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def _payload(link: UnsubscribeLink) -> bytes:
+    if link.contact_id is not None:
+        return _CONTACT + link.contact_id.bytes
+    assert link.user_id is not None  # noqa: S101 - a link is to end somebody's mails
+    return _ALL + link.user_id.bytes if link.bug_id is None else _BUG + link.user_id.bytes + link.bug_id.bytes
 
 
 def read_unsubscribe_token(key: str, token: str) -> UnsubscribeLink:
@@ -46,10 +60,12 @@ def read_unsubscribe_token(key: str, token: str) -> UnsubscribeLink:
     except (UnicodeError, binascii.Error) as error:
         raise InvalidLinkToken from error
     payload, mac = content[:-_MAC_BYTES], content[-_MAC_BYTES:]
-    if len(payload) not in (_ID_BYTES, 2 * _ID_BYTES) or not hmac.compare_digest(mac, _mac(key, payload)):
+    if not hmac.compare_digest(mac, _mac(key, payload)) or _encoded(content) != token:
         raise InvalidLinkToken
-    bug = payload[_ID_BYTES:]
-    return UnsubscribeLink(UUID(bytes=payload[:_ID_BYTES]), UUID(bytes=bug) if bug else None)
+    kind, first, second = payload[:1], UUID(bytes=payload[1 : 1 + _ID_BYTES]), payload[1 + _ID_BYTES :]
+    if kind == _CONTACT:
+        return UnsubscribeLink(contact_id=first)
+    return UnsubscribeLink(user_id=first, bug_id=UUID(bytes=second) if kind == _BUG else None)
 
 
 def _mac(key: str, payload: bytes) -> bytes:
@@ -67,7 +83,10 @@ async def use_unsubscribe_link(work: UnitOfWork, link: UnsubscribeLink) -> None:
     Raises:
         InvalidLinkToken: The account was erased.
     """
-    if await lock_user(work.session, link.user_id) is None:
+    if link.contact_id is not None:
+        await forget_contact(work, link.contact_id)
+        return
+    if link.user_id is None or await lock_user(work.session, link.user_id) is None:
         raise InvalidLinkToken
     if link.bug_id is None:
         await subscriptions.end_mails(work, link.user_id)

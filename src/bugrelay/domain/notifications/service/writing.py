@@ -33,10 +33,10 @@ def write_mail(mailer: Mailer, notices: Sequence[MailedNotice], *, key: str, pub
     first = notices[0]
     if first.kind == DIGEST_MAIL:
         return _digest(mailer, notices, key=key, public_url=public_url)
-    link = UnsubscribeLink(first.user_id, first.bug_id)
+    link = UnsubscribeLink(user_id=first.user_id, bug_id=first.bug_id, contact_id=first.contact_id)
     return mailer.write(
         "notice",
-        mail_id=mail_id("notice", first.event_id, first.user_id),
+        mail_id=mail_id("notice", first.event_id, first.user_id or first.contact_id),
         to=first.email,
         thread=mail_id("bug", first.bug_id),
         unsubscribe_url=f"{public_url}/unsubscribe/{unsubscribe_token(key, link)}",
@@ -51,7 +51,7 @@ def write_mail(mailer: Mailer, notices: Sequence[MailedNotice], *, key: str, pub
 
 def _digest(mailer: Mailer, notices: Sequence[MailedNotice], *, key: str, public_url: str) -> Mail:
     first = notices[0]
-    link = UnsubscribeLink(first.user_id, None)
+    link = UnsubscribeLink(user_id=first.user_id, contact_id=first.contact_id)
     by_bug = groupby(sorted(notices, key=lambda one: one.bug_id), key=lambda one: one.bug_id)
     return mailer.write(
         "notice_digest",
