@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bugrelay.domain.bugs.similar.query import Ranking
 from bugrelay.domain.bugs.similar.statements import Block
 
 _POSTING = np.dtype([("no", ">u4"), ("day", ">u2"), ("weight", "u1")])  # as similar_post writes it
+_SAMPLED = 8  # one of so many
 
 
 def best_documents(
@@ -42,11 +45,30 @@ def best_documents(
     first = int(numbers.min())
     numbers -= first
     texts = np.bincount(numbers, weights=postings["weight"] * factors)
-    days = np.zeros(len(texts), np.int64)
+    days = np.zeros(len(texts), np.uint16)
     days[numbers] = postings["day"]
-    found = np.flatnonzero((texts > 0) & (days <= last_day))
-    scores = ranking.text * texts[found] - ranking.age * np.log1p(np.abs(day - days[found]))
-    best = found[np.argpartition(-scores, limit)[:limit]] if len(found) > limit else found
+    found = np.flatnonzero(texts > 0)
+    scores = ranking.text * texts[found]
+    scores -= _age_costs(ranking.age, int(days.max()) + 1, day=day, last_day=last_day)[days[found]]
+    best = found[_highest(scores, limit)]
     if wanted and len(found) > limit:
-        best = np.union1d(best, np.intersect1d(found, np.array(wanted, np.int64) - first))
+        best = np.union1d(best, np.intersect1d(found[scores > -np.inf], np.array(wanted, np.int64) - first))
     return {int(number) + first: float(texts[number]) for number in best}
+
+
+def _age_costs(age: float, days: int, *, day: int, last_day: int) -> NDArray[np.floating[Any]]:
+    """What each of so many days costs a report of it, as days are fewer than documents; one left out costs all."""
+    costs: NDArray[np.floating[Any]] = age * np.log1p(np.abs(day - np.arange(days)))
+    costs[max(last_day + 1, 0) :] = np.inf
+    return costs
+
+
+def _highest(scores: NDArray[np.floating[Any]], limit: int) -> NDArray[np.intp]:
+    """Where the highest scores are, without those of minus infinity.
+
+    No score of them is below the `limit` highest of a sample: with these the others need not be sorted.
+    """
+    sample = scores[::_SAMPLED]
+    least = np.partition(sample, -limit)[-limit] if len(sample) > limit else -np.inf
+    high = np.flatnonzero((scores >= least) & (scores > -np.inf))
+    return high[np.argpartition(scores[high], -limit)[-limit:]] if len(high) > limit else high
