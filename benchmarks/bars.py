@@ -72,7 +72,7 @@ BARS = (
     Bar("similar_title", "similar to a title, p95 over HTTP", 50, 25, at_most=True, bugs=LARGE, unit=" ms"),
     Bar("similar_bug", "similar to a bug, p95 over HTTP", 50, 25, at_most=True, bugs=LARGE, unit=" ms"),
     Bar("create_similar", "create with ÷ without the index of similar bugs", 0.9, 0.95),
-    Bar("fold", "folding a report, CPU of PostgreSQL", 1.2, 0.8, at_most=True, unit=" ms"),
+    Bar("fold", "folding a report, CPU of PostgreSQL", 2, 1, at_most=True, unit=" ms"),
     Bar(
         "server_memory", "memory of a server process after start and demo", 150, 135, at_most=True, unit=" MB"
     ),
