@@ -48,7 +48,8 @@ def path_values(world: World, thing: str, role: str) -> dict[str, str]:
         "no company": {"company_id": NOBODYS_ID},
         "no application": {"application_id": NOBODYS_ID},
     }
-    return things[thing]
+    values = things[thing]
+    return values | {"file": f"{values['bug_id']}.atom"} if "bug_id" in values else values
 
 
 def arguments(world: World, route: str, role: str) -> dict[str, Any]:

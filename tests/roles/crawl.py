@@ -31,6 +31,8 @@ def _get_paths(app: Litestar) -> list[str]:
 
 def _ids(world: World, name: str) -> list[str]:
     """All that could stand at this place of a path."""
+    if name == "file":
+        return [f"{bug_id}.atom" for bug_id in _ids(world, "bug_id")]
     kind = {"name": "file"}.get(name, name.removesuffix("_id"))
     if kind == "user":
         return [*(person.id for person in world.people.values()), str(uuid4())]

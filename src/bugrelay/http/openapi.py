@@ -94,10 +94,11 @@ _PATH_PARAMETERS = {
     "webhook_id": "The webhook.",
     "delivery_id": "The delivery, by the id that the webhook's `deliveries` give.",
     "name": "The file, by the name in the picture's `file_url`.",
+    "file": "The bug's id, and `.atom` behind it.",
     "secret": "What stands in the `receipt.url` that `POST /api/v1/bugs` has answered.",
 }
 _PICTURE = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
-_IDS = _PATH_PARAMETERS.keys() - {"name", "provider", "secret"}
+_IDS = _PATH_PARAMETERS.keys() - {"name", "provider", "file", "secret"}
 _TAGS = {
     "Accounts": "Registering, signing in, one's own account; other users' profiles.",
     "Attachments": "Pictures of a bug.",

@@ -6,7 +6,6 @@ import re
 from typing import Any
 from xml.etree import ElementTree as ET
 
-import feedparser
 import httpx
 import psycopg
 import pytest
@@ -15,6 +14,7 @@ from bugrelay.domain.bugs.schemas import BugQuery
 from bugrelay.domain.feeds.schemas import FeedQuery
 from bugrelay.infra.pagination import CursorQuery
 from bugrelay.settings import Rate
+from tests.api.feeds.reader import parsed
 from tests.conftest import StartApp
 from tests.factories import Person, put_bugs, report
 from tests.responses import bad_fields, ids_of, refused
@@ -27,17 +27,6 @@ HOSTILE = (
     '"><img src=x onerror=alert(1)> \u202e turned',
     "&lt;b&gt; typed as it is, &#0; and &bogus;",
 )
-
-
-def parsed(response: httpx.Response) -> Any:
-    """What an independent feed reader makes of it; it must have nothing to complain of."""
-    assert response.status_code == 200, response.text[:500]
-    assert response.headers["content-type"] == "application/atom+xml; charset=utf-8"
-    headers = {"content-type": response.headers["content-type"], "content-location": "http://board.example"}
-    feed = feedparser.parse(response.content, response_headers=headers, sanitize_html=False)
-    assert not feed.bozo, feed.bozo_exception
-    assert feed.version == "atom10"
-    return feed
 
 
 def bug_ids(response: httpx.Response) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from litestar import Controller
 
-from bugrelay.api.feeds.bugs import BugFeedController
+from bugrelay.api.feeds.bugs import BugsFeedController
+from bugrelay.api.feeds.events import BugFeedController
 
-CONTROLLERS: tuple[type[Controller], ...] = (BugFeedController,)
+CONTROLLERS: tuple[type[Controller], ...] = (BugsFeedController, BugFeedController)

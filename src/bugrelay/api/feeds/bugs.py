@@ -27,7 +27,7 @@ BUGS = "/api/v1/bugs"
 NOBODY = "anonymous"  # a feed must name an author (RFC 4287, section 4.1.1)
 
 
-class BugFeedController(Controller):
+class BugsFeedController(Controller):
     path = "/feeds"
     tags = ("Feeds",)
 
