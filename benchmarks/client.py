@@ -25,17 +25,22 @@ PATIENCE_SECONDS = 60  # for answers that are under way when the time is up
 
 @dataclass(frozen=True)
 class Request:
-    """A GET, or a POST of JSON; `kind` names what it asks for in the latencies by kind."""
+    """A GET, or a POST, of JSON where there is a body; `kind` names what it asks for in the latencies by kind."""
 
     kind: str
     path: str
     body: Any = None
+    method: str = ""  # by default as there is a body
+    token: str = ""
 
     def encoded(self) -> bytes:
+        method = self.method or ("GET" if self.body is None else "POST")
+        head = f"{method} {self.path} HTTP/1.1\r\nHost: bench.example\r\n"
+        if self.token:
+            head += f"Authorization: Bearer {self.token}\r\n"
         if self.body is None:
-            return f"GET {self.path} HTTP/1.1\r\nHost: bench.example\r\n\r\n".encode()
+            return f"{head}\r\n".encode() if method == "GET" else f"{head}Content-Length: 0\r\n\r\n".encode()
         body = json.dumps(self.body).encode()
-        head = f"POST {self.path} HTTP/1.1\r\nHost: bench.example\r\n"
         return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
@@ -49,7 +54,7 @@ class Load:
 
     @property
     def count(self) -> int:
-        """Answers with status 200."""
+        """Answers with status 200 or 201."""
         return sum(map(len, self.latencies.values()))
 
     @property
@@ -130,7 +135,7 @@ class _Connection(asyncio.Protocol):
             if head is None:
                 self._head = data
                 return
-            self._good = head[1] == b"200"
+            self._good = head[1] in (b"200", b"201")
             self._left = int(head[2]) - (len(data) - head.end())
         if not self._left:
             self._answered()

@@ -17,6 +17,7 @@ import uvloop
 
 from benchmarks import (
     event_bars,
+    hot_path_bars,
     http_bars,
     memory,
     picture,
@@ -77,13 +78,26 @@ def _measure(home: Home, rounds: int) -> tuple[dict[str, Measured], dict[str, An
     similar, raw_similar = similar_bars.measure(
         home, rounds, WRITE_SECONDS, scratch=home.directory / "servers"
     )
+    hot_paths, raw_hot_paths = hot_path_bars.measure(
+        home, rounds, WRITE_SECONDS, scratch=home.directory / "servers"
+    )
     sizes, processes = memory.measure()
-    measured = {**http, **searches, "exact_total": exact_total, **writes, **similar, **logged, **sizes}
+    measured = {
+        **http,
+        **hot_paths,
+        **searches,
+        "exact_total": exact_total,
+        **writes,
+        **similar,
+        **logged,
+        **sizes,
+    }
     return measured, {
         "http": stretches,
         **words,
         "writes": {**rates, **logged_rates},
         **raw_similar,
+        "hot_paths": raw_hot_paths,
         "memory_mb": processes,
     }
 

@@ -72,7 +72,7 @@ def started(
     Raises:
         ServerError
     """
-    port = _free_port()
+    port = free_port()
     env = {**os.environ, **environment, "PORT": str(port)}
     with log.open("wb") as output:
         argv = [sys.executable, "-m", *module]
@@ -84,7 +84,7 @@ def started(
         stop(process, signal.SIGTERM, seconds=STOP_SECONDS)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -93,14 +93,14 @@ def _free_port() -> int:
 
 def _wait_for(name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not _answers(port):
+    while not answers(port):
         if process.poll() is not None or time.monotonic() > deadline:
             last = log.read_text(errors="replace").strip().rpartition("\n")[2]
             raise ServerError(f"{name} did not start: {last[:200]} (see {log})")
         time.sleep(0.1)
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
     with (
         suppress(OSError, HTTPException),
         closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection,
