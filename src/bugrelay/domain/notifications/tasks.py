@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -19,6 +19,7 @@ from bugrelay.domain.notifications.service.announcing import FAN_OUT_JOB
 from bugrelay.domain.notifications.service.fan_out import tell_next
 from bugrelay.domain.notifications.service.mails import SEND_JOB
 from bugrelay.domain.notifications.service.writing import write_mail
+from bugrelay.infra.ids import lowest_id_of
 from bugrelay.infra.jobs.queue import NOTICE_QUEUE
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
 from bugrelay.infra.mail.message import mail_id
@@ -107,18 +108,33 @@ async def send_due(platform: Platform) -> None:
 
 
 async def clean_up(platform: Platform) -> None:
-    """Forget notices, and what is known of their events and mails."""
-    before = func.now() - KEPT_FOR
-    for table, is_old in (
-        (Notice, Notice.created_at < before),
-        (NoticeMail, NoticeMail.made_at < before),
-        (NoticeFanOut, NoticeFanOut.at < before),
+    """Forget notices, and what is known of their events and mails.
+
+    Ids tell how old they are, so the old ones are found by the primary key. An event outlives its notices, so that it
+    never takes many of them along.
+    """
+    before = datetime.now(UTC) - KEPT_FOR
+    for table, cutoff in (
+        (Notice, before),
+        (NoticeMail, before),
+        (NoticeFanOut, before - timedelta(days=1)),
     ):
+        await _delete_before(platform, table, cutoff)
+
+
+async def _delete_before(
+    platform: Platform, table: type[Notice | NoticeMail | NoticeFanOut], cutoff: datetime
+) -> None:
+    """A batch a transaction, the oldest first."""
+    deleted = AT_ONCE
+    while deleted == AT_ONCE:
         async with platform.work() as work:
-            old = select(table.id).where(is_old).limit(AT_ONCE)
-            await work.session.execute(
-                delete(table).where(table.id.in_(old)), execution_options={"synchronize_session": False}
+            old = select(table.id).where(table.id < lowest_id_of(cutoff)).order_by(table.id).limit(AT_ONCE)
+            outcome = await work.session.execute(
+                delete(table).where(table.id.in_(old)).returning(table.id),
+                execution_options={"synchronize_session": False},
             )
+            deleted = len(outcome.all())
 
 
 async def mail_contact_link(platform: Platform, *, contact_id: str) -> None:
