@@ -17,9 +17,8 @@ from bugrelay.domain.bugs.search.some_words import SomeWords
 from bugrelay.domain.bugs.service.comments import write_comment
 from bugrelay.domain.bugs.service.reporting import report_bug
 from bugrelay.domain.bugs.service.votes import VoteRequest, vote
-from bugrelay.infra.db.connections import Connection
 from bugrelay.infra.db.query import Query, RowT, SnapshotReader, Values
-from bugrelay.infra.events import FollowUp
+from bugrelay.infra.events import LastStatement
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.viewer import ANONYMOUS
 from bugrelay.settings import Settings
@@ -100,7 +99,7 @@ async def opened_board(
         await platform.close()
 
 
-async def _write_nothing(_connection: Connection, _facts: Sequence[Any]) -> FollowUp:
+def _write_nothing(_facts: Sequence[Any]) -> LastStatement:
     raise NotImplementedError
 
 

@@ -29,7 +29,9 @@ BEGIN
                 (entry ->> 'actor_id')::uuid, (entry ->> 'bug_id')::uuid, (entry ->> 'ticket_id')::uuid,
                 (entry ->> 'project_id')::uuid, (entry ->> 'version')::integer, entry ->> 'visibility',
                 entry -> 'data', entry -> 'cause');
-        RETURN QUERY VALUES (target, number);
+        stream := target;
+        last_seq := number;
+        RETURN NEXT;
         RETURN;
     END IF;
     RETURN QUERY

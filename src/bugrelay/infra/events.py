@@ -18,15 +18,22 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 import structlog
+from psycopg.sql import Composed
 from sqlalchemy.ext.asyncio import AsyncSession
-
-from bugrelay.infra.db.connections import Connection
 
 Durable = Callable[[AsyncSession, Sequence[Any]], Awaitable[Sequence[Any] | None]]
 """Gives facts that follow from these, or None."""
-FollowUp = Callable[[], Awaitable[None]]
-Last = Callable[[Connection, Sequence[Any]], Awaitable[FollowUp]]
-"""Sends its statement without waiting for what it gives; that is read by what is to be called behind the COMMIT."""
+
+
+@dataclass(frozen=True)
+class LastStatement:
+    """A statement with its values in it, and what is told behind the COMMIT of the rows that it gave."""
+
+    sql: Composed
+    then: Callable[[Sequence[tuple[Any, ...]]], None]
+
+
+Last = Callable[[Sequence[Any]], LastStatement]
 Afterwards = Callable[[Sequence[Any]], Awaitable[None]]
 
 cause: ContextVar[Literal["user", "system"]] = ContextVar("cause", default="user")
@@ -77,14 +84,11 @@ class EventBus:
                 if heard := subscription.of(new):
                     facts.extend(await subscription.handler(session, heard) or ())
 
-    def has_last_for(self, facts: Sequence[Any]) -> bool:
-        """Whether the last durable subscriber hears one of these."""
-        return self._last is not None and any(type(fact) in self._last.events for fact in facts)
-
-    async def publish_last(self, connection: Connection, facts: Sequence[Any]) -> FollowUp:
-        """Belongs before the COMMIT, in one pipeline with it; gives what is to be called behind it."""
-        assert self._last is not None  # noqa: S101 - see has_last_for
-        return await self._last.handler(connection, self._last.of(facts))
+    def last_statement(self, facts: Sequence[Any]) -> LastStatement | None:
+        """What belongs before the COMMIT, in one message with it."""
+        if self._last is None or not (heard := self._last.of(facts)):
+            return None
+        return self._last.handler(heard)
 
     async def publish_afterwards(self, facts: Sequence[Any]) -> None:
         """Belongs behind the COMMIT; never raises for a subscriber."""

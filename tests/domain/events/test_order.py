@@ -114,7 +114,9 @@ async def test_a_later_number_is_committed_later(platform: Platform, sql: Sql) -
         async with platform.work() as work:
             work.record(said(stream))
             connection = await driver_connection(work.session)
-            await platform.bus.publish_last(connection, [said(stream)])  # its number is taken, not committed
+            last = platform.bus.last_statement([said(stream)])
+            assert last is not None
+            await connection.execute(last.sql)  # its number is taken, not committed
             held.set()
             await go_on.wait()
 

@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 import msgspec
-from sqlalchemy import bindparam, func, select
-from sqlalchemy.dialects.postgresql import JSONB
+from psycopg.sql import SQL
 
 from bugrelay.domain.events.schemas import LogTable
-from bugrelay.infra.db.connections import Connection
-from bugrelay.infra.db.query import Query, Row
-from bugrelay.infra.events import EventBus, FollowUp, cause
+from bugrelay.infra.events import EventBus, LastStatement, cause
 from bugrelay.infra.redis.client import RedisClient
 
 CHANNEL = "bugrelay:events:"  # and the stream; the message is the number of its newest event
 
 
-class _Head(Row):
-    """A stream that was written to, and the number of its newest event."""
-
-    stream: UUID
-    last_seq: int
-
-
-_LOG = Query(
-    select(func.log_events(bindparam("entries", type_=JSONB)).table_valued("stream", "last_seq")), _Head
-)
+_LOG = SQL("SELECT stream, last_seq FROM log_events({})")
 
 
 class EventLog:
@@ -47,8 +34,8 @@ class EventLog:
         """Write down from now on what the tables name."""
         bus.subscribe_last(self.write, *self._table)
 
-    async def write(self, connection: Connection, facts: Sequence[Any]) -> FollowUp:
-        """Write the facts at the ends of their streams; gives what wakes their readers, for behind the COMMIT.
+    def write(self, facts: Sequence[Any]) -> LastStatement:
+        """The statement that writes the facts at the ends of their streams; behind the COMMIT, their readers are woken.
 
         The function `log_events` (migrations/sql/log_events.sql) locks the streams until then, which orders numbers as
         COMMITs are: nothing that locks may come after it.
@@ -57,12 +44,8 @@ class EventLog:
         entries = [
             {**vars(entry), "cause": because} for fact in facts for entry in self._table[type(fact)](fact)
         ]
-        cursor = await connection.execute(
-            _LOG.sql, {"entries": msgspec.json.encode(entries).decode()}, prepare=True
-        )
+        return LastStatement(_LOG.format(msgspec.json.encode(entries).decode()), self._wake)
 
-        async def wake() -> None:
-            for head in _LOG.read(cursor, await cursor.fetchall()):
-                self._redis.notify("PUBLISH", f"{CHANNEL}{head.stream}", head.last_seq)
-
-        return wake
+    def _wake(self, heads: Sequence[tuple[Any, ...]]) -> None:
+        for stream, last_seq in heads:
+            self._redis.notify("PUBLISH", f"{CHANNEL}{stream}", last_seq)

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 import psycopg
+from psycopg.sql import SQL
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -33,14 +34,21 @@ class UnitOfWork(Reader):
         self._database = database
         self._bus = bus
         self._facts: list[Any] = []
+        self._driver: Connection | None = None
         self._with_own_timeouts: Connection | None = None
         self.may_be_committed = False
         self.session: AsyncSession = database.session()
 
     async def rows(self, query: Query[RowT], values: Values | None = None) -> Sequence[RowT]:
         await self.session.flush()
-        connection = await driver_connection(self.session)
+        connection = await self._connection()
         return await connection.rows(query, values, prepare=None)
+
+    async def _connection(self) -> Connection:
+        """The one of this transaction; to ask the session for it costs as much as a small query."""
+        if self._driver is None:
+            self._driver = await driver_connection(self.session)
+        return self._driver
 
     def record(self, fact: Any) -> None:
         """Remember what has happened, for the subscribers to its type."""
@@ -90,18 +98,20 @@ class UnitOfWork(Reader):
         await self._bus.publish_afterwards(self._facts)
 
     async def _commit(self) -> None:
-        """The last durable subscriber's statement and the COMMIT go to the server together.
+        """The last durable subscriber's statement and the COMMIT go to the server in one message.
 
         So whoever waits for what it locks does not wait for the way to us and back, and it costs no round trip. When it
-        fails, the server skips the COMMIT.
+        fails, the server does not come to the COMMIT.
         """
-        if self._bus.has_last_for(self._facts):
-            connection = await driver_connection(self.session)
-            async with connection.pipeline():
-                follow_up = await self._bus.publish_last(connection, self._facts)
-                await connection.execute("COMMIT")
-            await follow_up()
-        await self.session.commit()  # which has nothing left to send, where it was sent already
+        last = self._bus.last_statement(self._facts)
+        if last is None:
+            await self.session.commit()
+            return
+        connection = await self._connection()
+        cursor = await connection.execute(SQL("{}; COMMIT").format(last.sql), prepare=False)
+        rows = await cursor.fetchall()
+        await self.session.commit()  # which has nothing left to send
+        last.then(rows)
 
     async def _release(self) -> None:
         """Roll back what was not committed, and give the connection and the place back, whatever happens."""
