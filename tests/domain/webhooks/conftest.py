@@ -10,12 +10,13 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import msgspec
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from bugrelay.bootstrap import build
 from bugrelay.domain.events.consumers import start_consumers
-from bugrelay.domain.events.log import write_entries
 from bugrelay.domain.events.schemas import LogEntry
 from bugrelay.domain.webhooks import dispatcher
 from bugrelay.domain.webhooks.tasks import deliver
@@ -138,8 +139,10 @@ async def tell(platform: Platform, company_id: UUID, *types: str, **changes: Any
         LogEntry(stream=company_id, type=kind, bug_id=new_id(), **{"data": {"status": "open"}, **changes})
         for kind in types
     ]
+    because = {"kind": "user", "chain": ()}
+    rows = msgspec.json.encode([{**vars(entry), "cause": because} for entry in entries]).decode()
     async with platform.work() as work:
-        await write_entries(work.session, entries)
+        await work.session.execute(text("SELECT FROM log_events(CAST(:rows AS jsonb))"), {"rows": rows})
 
 
 def due_now(sql: Sql) -> None:
