@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -43,6 +44,20 @@ _SENTENCES = {
 _STATUS = {"open": "open", "reviewing": "in review", "fixed": "fixed", "wont_fix": "not going to be fixed"}
 
 
+@dataclass(frozen=True)
+class _BugAndEvents:
+    """What a feed tells.
+
+    Attributes:
+        events: Newest first.
+        last_at: When the last event was, shown or not: that of the newest entry would go back with it.
+    """
+
+    bug: BugItem
+    events: Sequence[BugEvent]
+    last_at: datetime | None
+
+
 class BugFeedController(Controller):
     path = "/feeds/bugs"
     tags = ("Feeds",)
@@ -53,16 +68,16 @@ class BugFeedController(Controller):
         """Follow one bug: its fifty latest events, but for votes."""
         bug_id, platform = _bug_named(file), request.platform
 
+        async def read(reader: Reader, _primary: Reader | None) -> _BugAndEvents:
+            return _BugAndEvents(
+                await _listed_bug(reader, bug_id),
+                await repository.bug_events(reader, bug_id, limit=MAX_ENTRIES),
+                await repository.last_event_at(reader, bug_id),
+            )
+
         async def load() -> bytes:
-            tag = await feed_tag(platform)
-
-            async def read(reader: Reader, _primary: Reader | None) -> bytes:
-                bug = await _listed_bug(reader, bug_id)
-                events = await repository.bug_events(reader, bug_id, limit=MAX_ENTRIES)
-                last_at = await repository.last_event_at(reader, bug_id)
-                return atom(_feed_of(bug, events, last_at=last_at, tag=tag, settings=platform.settings))
-
-            return await platform.database.read_preferring_replica(read)
+            found = await platform.database.read_preferring_replica(read)
+            return atom(_feed_of(found, tag=await feed_tag(platform), settings=platform.settings))
 
         if viewer.signed_in:
             return Response(await load(), media_type=MEDIA_TYPE)
@@ -101,24 +116,20 @@ async def _listed_bug(reader: Reader, bug_id: UUID) -> BugItem:
     return record.bug
 
 
-def _feed_of(
-    bug: BugItem, events: Sequence[BugEvent], *, last_at: datetime | None, tag: FeedTag, settings: Settings
-) -> Feed:
+def _feed_of(found: _BugAndEvents, *, tag: FeedTag, settings: Settings) -> Feed:
     """
     Args:
-        bug: The bug.
-        events: Newest first.
-        last_at: When the last event was, shown or not: that of the newest entry would go back with it.
+        found: The bug and its events.
         tag: Of the board.
         settings: Name and address of the site.
     """
-    site = settings.public_url
-    entries = [_entry_of(event, tag=tag, bug_url=f"{site}{BUGS}/{bug.id}") for event in events]
+    bug, site = found.bug, settings.public_url
+    entries = [_entry_of(event, tag=tag, bug_url=f"{site}{BUGS}/{bug.id}") for event in found.events]
     return Feed(
         id=tag(f"bugs/{bug.id}/events"),
         title=f"{settings.site_name}: {bug.title}",
         author=settings.site_name,
-        updated=max([last_at or bug.created_at, *(entry.updated for entry in entries)]),
+        updated=max([found.last_at or bug.created_at, *(entry.updated for entry in entries)]),
         links=(
             Link(rel="self", href=f"{site}/feeds/bugs/{bug.id}{_SUFFIX}", media_type="application/atom+xml"),
             Link(rel="alternate", href=f"{site}{BUGS}/{bug.id}"),
