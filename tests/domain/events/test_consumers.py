@@ -75,6 +75,29 @@ async def test_one_that_fails_stops_its_own_stream_and_goes_on_when_it_is_mended
         assert cursor() == (5, False, False, False)
 
 
+async def test_one_that_has_failed_for_weeks_is_tried_again_every_five_minutes(
+    platform: Platform, sql: Sql, notes: Any
+) -> None:
+    stream, consumer = new_id(), Notes(fails_at=lambda _event: True)
+    await started(platform, consumer)
+    async with platform.work() as work:
+        work.record(said(stream))
+    sql.execute(
+        "INSERT INTO event_cursors (consumer, stream, attempts, error) VALUES ('notes', %s, 5000, 'before')",
+        (stream,),
+    )
+
+    def counted() -> Any:
+        return sql.execute(
+            "SELECT attempts, retry_at - now() BETWEEN interval '1 minute' AND interval '6.25 minutes'"
+            " FROM event_cursors WHERE consumer = 'notes' AND stream = %s",
+            (stream,),
+        ).fetchone()
+
+    async with following(platform, consumer.consumer):
+        await eventually(lambda: counted() == (5001, True), seconds=30)
+
+
 async def test_a_new_consumer_begins_at_the_end_of_what_is_there(
     platform: Platform, sql: Sql, notes: Any
 ) -> None:

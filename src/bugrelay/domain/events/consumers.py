@@ -28,6 +28,7 @@ BATCH = 500  # events a transaction
 BATCH_SECONDS = 60.0
 AT_ONCE = 4  # streams of one worker
 MAX_PAUSE_SECONDS = 300
+DOUBLINGS = 9  # of a pause of a second, until it is longer than that: more of them would overflow one day
 POLL_SECONDS = 1.0
 FOUND_AT_ONCE = 100
 
@@ -177,7 +178,8 @@ async def _move_cursor(work: UnitOfWork, behind: Behind, *, seq: int) -> None:
 
 async def _count_failure(work: UnitOfWork, behind: Behind, cause: str) -> int:
     """Note that the next event failed once more, and when it is tried again; gives how often it has."""
-    pause = func.least(func.power(2, EventCursor.attempts), MAX_PAUSE_SECONDS) * (1 + func.random() / 4)
+    doublings = func.least(EventCursor.attempts, DOUBLINGS)
+    pause = func.least(func.power(2, doublings), MAX_PAUSE_SECONDS) * (1 + func.random() / 4)
     failing = (
         upsert(EventCursor)
         .values(consumer=behind.consumer, stream=behind.stream, attempts=1, error=cause, retry_at=func.now())
