@@ -15,9 +15,10 @@ from bugrelay.domain.webhooks.payload import MAX_BYTES
 from bugrelay.domain.webhooks.service import delivering as rules
 from bugrelay.domain.webhooks.service import events
 from bugrelay.infra.jobs.tasks import Tasks
+from tests.conftest import SignUp
 from tests.domain.webhooks.conftest import Delivering, Hooks, Outside, Sql, due_now, tell
 from tests.domain.webhooks.receiver import HOST, Post, Receiver
-from tests.factories import Person, report
+from tests.factories import Person, make_member, report
 from tests.infra.mail.postbox import Postbox, parts_of, working
 from tests.infra.redis.server import eventually
 
@@ -303,15 +304,69 @@ async def test_receivers_that_hang_delay_no_other(
     await tell(outside.platform, company, *["bug.edited"] * 3)
     receiver.held = True
     async with delivering():
-        await eventually(lambda: sum(receiver.at_once.values()) == dispatcher.AT_ONCE_FAILING)
+        await eventually(lambda: sum(receiver.at_once.values()) == dispatcher.AT_ONCE_LIMITED)
         receiver.held = False  # those that came before still wait
         await hooks.add("/well")
         await tell(outside.platform, company, *["status.changed"] * 5)
         await eventually(lambda: len(receiver.ids("/well")) == 5)
         waiting = sum(receiver.at_once.values())
         receiver.release()
-    assert waiting >= dispatcher.AT_ONCE_FAILING - 1
+    assert waiting >= dispatcher.AT_ONCE_LIMITED - 1
     assert max(most for path, most in receiver.most_at_once.items() if path != "/well") == 1
+
+
+async def test_receivers_that_answer_well_but_slowly_have_one_post_at_a_time(
+    outside: Outside,
+    company: UUID,
+    hooks: Hooks,
+    receiver: Receiver,
+    delivering: Delivering,
+    sql: Sql,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dispatcher, "SLOW_MS", 0, raising=False)
+    webhook_id, _ = await hooks.add()
+    async with delivering():
+        await hooks.call("POST", f"/{webhook_id}/test")
+        await eventually(lambda: count(sql, "state = 'delivered'") == 1)
+        await tell(outside.platform, company, *["bug.edited"] * 10)
+        await eventually(lambda: count(sql, "state = 'delivered'") == 11)
+    assert receiver.most_at_once["/"] == 1
+    assert (await hooks.webhook(webhook_id))["failing_since"] is None
+
+
+async def test_one_companys_receivers_leave_places_to_those_of_others(
+    client: httpx.AsyncClient,
+    outside: Outside,
+    company: UUID,
+    hooks: Hooks,
+    receiver: Receiver,
+    delivering: Delivering,
+    sql: Sql,
+    sign_up: SignUp,
+) -> None:
+    """Eight that have never failed would fill a worker with four posts each."""
+    (ink,) = (
+        sql.execute(
+            "INSERT INTO companies (id, name, domain, verified)"
+            " VALUES (gen_random_uuid(), 'Ink', 'ink.example', true) RETURNING id"
+        ).fetchone()
+        or ()
+    )
+    inker = await sign_up("inker", email="inker@ink.example")
+    make_member(sql, inker, str(ink), role="admin")
+    for number in range(8):
+        await hooks.add(f"/hangs/{number}")
+    await Hooks(client, ink, inker, receiver).add("/well")
+    receiver.held = True
+    await tell(outside.platform, company, *["bug.edited"] * 5)
+    async with delivering():
+        await eventually(lambda: sum(receiver.at_once.values()) == 15)
+        receiver.held = False  # those that came before still wait
+        await tell(outside.platform, ink, *["bug.edited"] * 5)
+        await eventually(lambda: len(receiver.ids("/well")) == 5)
+        assert sum(receiver.at_once.values()) == 15
+        receiver.release()
 
 
 async def test_an_outcome_that_comes_after_the_lease_has_run_out_changes_nothing(

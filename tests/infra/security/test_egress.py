@@ -163,6 +163,15 @@ async def test_a_body_is_posted_to_the_checked_address_under_its_own_name() -> N
         assert b"\r\nwebhook-id: evt_1\r\n" in request
 
 
+async def test_a_name_may_end_with_the_dot_of_the_root() -> None:
+    async with name_service() as (zone, resolver), site() as web:
+        zone.records["paper.example", "A"] = ["127.0.0.1"]
+        web.holds(b"hello")
+        url = f"https://paper.example.:{web.port}/"
+        assert (await egress_to(resolver).post(url, content=b"{}", headers={})).text == "hello"
+        assert f"\r\nHost: paper.example:{web.port}\r\n".encode() in web.requests[0]
+
+
 async def test_a_name_that_changes_its_address_is_connected_to_where_it_was_checked_and_refused_the_next_time() -> (
     None
 ):

@@ -1,22 +1,24 @@
 """Sends what is due: each worker runs one, for as long as it lives.
 
-At most 20 attempts are under way in a worker, and 4 a webhook over all workers, for those are counted in the database.
-A webhook whose last attempt failed has one at a time, and all of those together half of the places: receivers that
-hang cost the others nothing but the first 15 seconds.
+At most 20 attempts are under way in a worker, 15 of them of one company, and 4 a webhook over all workers, for those
+are counted in the database. A webhook whose last attempt failed or was slow has one at a time, and all of those
+together half of the places: receivers that hang cost the others nothing but the first 15 seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from uuid import UUID
 
 import structlog
 
 from bugrelay.domain.webhooks import signing
 from bugrelay.domain.webhooks.schemas import ClaimedDelivery, event_id_of
-from bugrelay.domain.webhooks.service.delivering import Outcome, claim_due, record_outcome
+from bugrelay.domain.webhooks.service.delivering import Outcome, Places, claim_due, record_outcome
 from bugrelay.domain.webhooks.service.webhooks import FORMER_PURPOSE, PURPOSE
 from bugrelay.infra.db.database import bulkhead
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -27,7 +29,10 @@ from bugrelay.infra.security.encryption import Encryption, SecretUnreadable
 log = structlog.get_logger()
 
 AT_ONCE = 20
-AT_ONCE_FAILING = AT_ONCE // 2
+AT_ONCE_LIMITED = AT_ONCE // 2  # of webhooks that fail or are slow
+AT_ONCE_PER_COMPANY = 15
+SLOW_MS = 3000
+SLOW_REMEMBERED = 10_000  # webhooks
 RECORDED_AT_ONCE = 3  # connections that writing down outcomes may hold
 POLL_SECONDS = 1.0
 STOP_SECONDS = 10.0
@@ -56,6 +61,7 @@ class Dispatcher:
         self._encryption = encryption
         self._jobs = jobs
         self._under_way: dict[asyncio.Task[None], ClaimedDelivery] = {}
+        self._slow: OrderedDict[UUID, None] = OrderedDict()  # webhooks whose last attempt here was slow
         self._recording = asyncio.Semaphore(RECORDED_AT_ONCE)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -94,18 +100,31 @@ class Dispatcher:
         free = AT_ONCE - len(self._under_way)
         if free <= 0:
             return ()
-        failing = sum(delivery.failing for delivery in self._under_way.values())
         async with self._work() as work:
-            claimed = list(await claim_due(work, failing=False, limit=free))
-            left = min(free - len(claimed), AT_ONCE_FAILING - failing)
+            claimed = list(await claim_due(work, self._places(()), limited=False, limit=free))
+            limited = sum(d.failing or d.webhook_id in self._slow for d in self._under_way.values())
+            left = min(free - len(claimed), AT_ONCE_LIMITED - limited)
             if left > 0:
-                claimed += await claim_due(work, failing=True, limit=left)
+                claimed += await claim_due(work, self._places(claimed), limited=True, limit=left)
         return claimed
+
+    def _places(self, claimed: Sequence[ClaimedDelivery]) -> Places:
+        """What is taken of this worker's places, with what was claimed just now."""
+        held = Counter(delivery.company_id for delivery in (*self._under_way.values(), *claimed))
+        return Places(slow=tuple(self._slow), held=held, per_company=AT_ONCE_PER_COMPANY)
+
+    def _note_pace(self, webhook_id: UUID, *, ms: int) -> None:
+        self._slow.pop(webhook_id, None)
+        if ms >= SLOW_MS:
+            self._slow[webhook_id] = None
+        if len(self._slow) > SLOW_REMEMBERED:
+            self._slow.popitem(last=False)
 
     async def _attempt(self, delivery: ClaimedDelivery) -> None:
         """One attempt, written down; where that cannot be, the delivery is due again when its lease has run out."""
         try:
             outcome = await self._post(delivery)
+            self._note_pace(delivery.webhook_id, ms=outcome.ms)
             async with self._recording, self._work() as work:
                 await record_outcome(work, delivery, outcome, jobs=self._jobs)
         except Exception:

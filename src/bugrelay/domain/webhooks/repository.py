@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Boolean, Integer, String, Uuid, any_, bindparam, func, or_, select
+from sqlalchemy import Boolean, Integer, String, Uuid, all_, any_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from bugrelay.domain.accounts.models import User
@@ -195,13 +195,25 @@ async def _with_attempts(reader: Reader, rows: Sequence[_DeliveryRow]) -> list[D
 # --- what is due ----------------------------------------------------------------------------------------------------
 
 _DUE = (WebhookDelivery.state == PENDING) & (WebhookDelivery.next_at <= func.now())
+_has_room = (
+    select(func.count() < bindparam("each", type_=Integer))
+    .where(
+        WebhookDelivery.webhook_id == Webhook.id,
+        WebhookDelivery.lease_id.is_not(None),
+        WebhookDelivery.leased_until > func.now(),
+    )
+    .scalar_subquery()
+)
 _WITH_DUE = Query(
     select(Webhook.id)
     .join(Company, Company.id == Webhook.company_id)
     .where(
         Webhook.enabled,
         Company.verified,
-        Webhook.failing_since.is_not(None) == bindparam("failing", type_=Boolean),
+        Company.id != all_(bindparam("full", type_=ARRAY(Uuid))),
+        or_(Webhook.failing_since.is_not(None), Webhook.id == any_(bindparam("slow", type_=ARRAY(Uuid))))
+        == bindparam("limited", type_=Boolean),
+        _has_room,
         select(WebhookDelivery.id).where(WebhookDelivery.webhook_id == Webhook.id, _DUE).exists(),
     )
     .order_by(func.random())
@@ -211,9 +223,21 @@ _WITH_DUE = Query(
 )
 
 
-async def lock_webhooks_with_due(reader: Reader, *, failing: bool, limit: int) -> Sequence[UUID]:
-    """Webhooks for which something is due, kept from other workers until the transaction ends."""
-    return await reader.rows(_WITH_DUE, {"failing": failing, "limit": limit})
+async def lock_webhooks_with_due(
+    reader: Reader, *, limited: bool, slow: Sequence[UUID], full: Sequence[UUID], each: int, limit: int
+) -> Sequence[UUID]:
+    """Webhooks for which something is due, kept from other workers until the transaction ends.
+
+    Args:
+        reader: The change.
+        limited: Whether those whose last attempt failed or that are among `slow`, or all others.
+        slow: Webhooks whose last attempt was slow.
+        full: Companies that have enough under way.
+        each: How many attempts of a webhook may be under way.
+        limit: How many webhooks at most.
+    """
+    values = {"limited": limited, "slow": list(slow), "full": list(full), "each": each, "limit": limit}
+    return await reader.rows(_WITH_DUE, values)
 
 
 # --- events ---------------------------------------------------------------------------------------------------------

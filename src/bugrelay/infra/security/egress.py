@@ -197,7 +197,7 @@ class Egress:
         if not is_callable(url):
             raise EgressFailed("only https URLs of a host by its name are called")
         target = httpx.URL(url)
-        host = target.raw_host.decode()
+        host = target.raw_host.decode().removesuffix(".")  # certificates name no root
         address = await self._checked_address(host)
         transport = httpx.AsyncHTTPTransport(verify=self._trusted, trust_env=False)
         async with (
@@ -207,7 +207,7 @@ class Egress:
                 target.copy_with(host=str(address), port=target.port or self._port),
                 content=content,
                 headers={
-                    "Host": target.netloc.decode(),
+                    "Host": host if target.port is None else f"{host}:{target.port}",
                     "Accept-Encoding": "identity",
                     "User-Agent": "BugRelay",
                     **(headers or {}),

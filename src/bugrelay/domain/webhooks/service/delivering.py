@@ -6,10 +6,11 @@ a delivery that is due again when its lease has run out, and a worker that comes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from sqlalchemy import func, null, text, update
@@ -35,7 +36,7 @@ from bugrelay.infra.jobs.queue import MAIL_QUEUE, JobQueue
 log = structlog.get_logger()
 
 AT_ONCE_PER_WEBHOOK = 4
-AT_ONCE_WHILE_FAILING = 1
+AT_ONCE_WHILE_LIMITED = 1
 LEASE = timedelta(seconds=40)  # longer than an attempt with the writing down of its outcome
 DISABLED_AFTER = timedelta(days=7)
 PAUSES = tuple(
@@ -51,19 +52,26 @@ _CLAIM = Query(
 UPDATE webhook_deliveries AS d
 SET lease_id = gen_random_uuid(), leased_until = now() + :lease, next_at = now() + :lease, attempts = d.attempts + 1
 FROM webhooks AS w, (
-    SELECT due.id
-    FROM unnest(CAST(:webhook_ids AS uuid[])) AS hook (id)
-    CROSS JOIN LATERAL (
-        SELECT one.id, row_number() OVER (ORDER BY one.next_at, one.id) AS turn
-        FROM webhook_deliveries AS one
-        WHERE one.webhook_id = hook.id AND one.state = 'pending' AND one.next_at <= now()
-        ORDER BY one.next_at, one.id
-        LIMIT greatest(0, :each - (
-            SELECT count(*) FROM webhook_deliveries AS other
-            WHERE other.webhook_id = hook.id AND other.lease_id IS NOT NULL AND other.leased_until > now()
-        ))
-    ) AS due
-    ORDER BY due.turn
+    SELECT turns.id
+    FROM (
+        SELECT due.id, due.turn, hook.company_id,
+            row_number() OVER (PARTITION BY hook.company_id ORDER BY due.turn) AS turn_of_company
+        FROM webhooks AS hook
+        CROSS JOIN LATERAL (
+            SELECT one.id, row_number() OVER (ORDER BY one.next_at, one.id) AS turn
+            FROM webhook_deliveries AS one
+            WHERE one.webhook_id = hook.id AND one.state = 'pending' AND one.next_at <= now()
+            ORDER BY one.next_at, one.id
+            LIMIT greatest(0, :each - (
+                SELECT count(*) FROM webhook_deliveries AS other
+                WHERE other.webhook_id = hook.id AND other.lease_id IS NOT NULL AND other.leased_until > now()
+            ))
+        ) AS due
+        WHERE hook.id = ANY(CAST(:webhook_ids AS uuid[]))
+    ) AS turns
+    LEFT JOIN unnest(CAST(:holders AS uuid[]), CAST(:held AS bigint[])) AS taken (company_id, places) USING (company_id)
+    WHERE turns.turn_of_company <= :per_company - coalesce(taken.places, 0)
+    ORDER BY turns.turn
     LIMIT :limit
 ) AS claimed
 WHERE d.id = claimed.id AND w.id = d.webhook_id
@@ -90,19 +98,48 @@ class Outcome:
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110, section 15.3
 
 
-async def claim_due(work: UnitOfWork, *, failing: bool, limit: int) -> Sequence[ClaimedDelivery]:
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """What a worker knows of its attempts.
+
+    Attributes:
+        slow: Webhooks whose last attempt was slow.
+        held: How many are under way, by company.
+        per_company: How many may be.
+    """
+
+    slow: Sequence[UUID]
+    held: Mapping[UUID, int]
+    per_company: int
+
+
+async def claim_due(
+    work: UnitOfWork, places: Places, *, limited: bool, limit: int
+) -> Sequence[ClaimedDelivery]:
     """Take deliveries that are due, in turns over their webhooks, each for one attempt.
 
     Args:
         work: The change.
-        failing: Whether of webhooks whose last attempt failed, or of all others.
+        places: Of the worker.
+        limited: Whether of webhooks whose last attempt failed or was slow, or of all others.
         limit: How many at most.
     """
-    webhook_ids = await repository.lock_webhooks_with_due(work, failing=failing, limit=limit)
+    each = AT_ONCE_WHILE_LIMITED if limited else AT_ONCE_PER_WEBHOOK
+    full = [company_id for company_id, held in places.held.items() if held >= places.per_company]
+    webhook_ids = await repository.lock_webhooks_with_due(
+        work, limited=limited, slow=places.slow, full=full, each=each, limit=limit
+    )
     if not webhook_ids:
         return ()
-    each = AT_ONCE_WHILE_FAILING if failing else AT_ONCE_PER_WEBHOOK
-    values = {"webhook_ids": list(webhook_ids), "each": each, "limit": limit, "lease": LEASE}
+    values = {
+        "webhook_ids": list(webhook_ids),
+        "holders": list(places.held),
+        "held": list(places.held.values()),
+        "per_company": places.per_company,
+        "each": each,
+        "limit": limit,
+        "lease": LEASE,
+    }
     return await work.rows(_CLAIM, values)
 
 
