@@ -55,3 +55,25 @@ def test_a_proxy_lets_the_largest_picture_through_and_leaves_first(file: str, bo
     assert int(megabytes) > load_settings({}).max_upload_mb
     (seconds,) = re.findall(idle, text)
     assert int(seconds) * 1000 < HEADER_MILLISECONDS
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/api/v1/receipts/SECRET",
+        "/api/v1/receipts/SECRET/withdraw",
+        "/unsubscribe/SECRET",
+        "/contact/confirm?token=SECRET",
+        "/api/v1/auth/verify-email?token=SECRET",
+        "/account/reset-password?token=SECRET",
+    ],
+)
+def test_no_proxy_logs_a_link_that_opens_something(address: str) -> None:
+    """Neither requests nor errors: while BugRelay does not answer, a log of errors repeats the request."""
+    nginx, caddy = (OPS / "nginx.conf").read_text(), (OPS / "Caddyfile").read_text()
+    ((pattern, content),) = re.findall(r"location ~ (\S+) \{([^}]*)\}", nginx)
+    assert re.search(pattern, address.partition("?")[0])
+    assert {"access_log off;", "error_log /dev/null crit;"} <= set(map(str.strip, content.splitlines()))
+    assert nginx.index("access_log off;") < nginx.index("return 308")
+    ((pattern, replacement),) = re.findall(r'request>uri regexp "(\S+)" "(\S+)"', caddy)
+    assert "SECRET" not in re.sub(pattern, replacement, address)
