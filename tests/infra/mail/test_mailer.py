@@ -11,6 +11,7 @@ import pytest
 
 from bugrelay.infra.mail.mailer import Mailer
 from bugrelay.infra.mail.message import Mail, message_of
+from bugrelay.infra.mail.transport import MailUndelivered
 from bugrelay.settings import SettingError, Settings
 from tests.infra.mail.mails import TO, written
 from tests.infra.mail.postbox import Postbox, parts_of
@@ -55,6 +56,12 @@ async def test_international_addresses_are_mailed(
     assert len(postbox.mails()) == 1
 
 
+async def test_an_address_that_no_message_can_name_is_not_delivered_to(settings: Settings) -> None:
+    mailer = Mailer(settings)
+    with pytest.raises(MailUndelivered):
+        await mailer.send(written(mailer, to="ada@" + "é" * 80 + ".example"))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -78,6 +85,9 @@ def test_settings_that_no_mail_can_be_sent_with(settings: Settings, changes: dic
         "a" * 100 + " é",
         "Bcc: a@b.example “Ünï” " + "長い" * 100,
         "=?utf-8?q?x?= as typed",
+        "=?utf-8?q?x?=",
+        "[Bugs] =?utf-8?q?x=0ABcc:_eve@evil.example?=",
+        "[Bugs] =?utf-8?q?x=0A=0Abody?=",
     ],
 )
 def test_a_subject_is_read_as_it_was_written(subject: str) -> None:

@@ -6,6 +6,7 @@ one that is delivered a second time, after a crash, is the same mail.
 
 from __future__ import annotations
 
+from email.errors import MessageError
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -14,7 +15,7 @@ from bugrelay.infra.mail.mail_templates import MailTemplates
 from bugrelay.infra.mail.message import Mail, message_of, sender_from
 from bugrelay.infra.mail.smtp import SMTP_SECONDS, SmtpTransport
 from bugrelay.infra.mail.spool import SpoolTransport
-from bugrelay.infra.mail.transport import Transport
+from bugrelay.infra.mail.transport import MailUndelivered, Transport
 from bugrelay.settings import SettingError, Settings
 
 
@@ -63,10 +64,16 @@ class Mailer:
     async def send(self, mail: Mail) -> None:
         """
         Raises:
-            MailUndelivered
+            MailUndelivered: The mail server did not take it, or no message can be made of it.
         """
-        message = message_of(mail, sender=self._sender, public_url=self._public_url)
-        await self._transport.deliver(message, name=mail.id)
+        try:
+            message = message_of(mail, sender=self._sender, public_url=self._public_url)
+            await self._transport.deliver(message, name=mail.id)
+        except (
+            MessageError,
+            ValueError,
+        ) as error:  # of this mail alone; it must not keep others from being sent
+            raise MailUndelivered(type(error).__name__) from None
 
 
 def _transport_from(url: str, smtp_seconds: float) -> Transport:

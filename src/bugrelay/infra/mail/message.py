@@ -77,9 +77,17 @@ class _UnfoldedHeader(UniqueUnstructuredHeader):
 
 
 class _SubjectHeader(UniqueUnstructuredHeader):
-    """Text of people, encoded as a whole: folding it, the library loses a space between two words that it encodes."""
+    """Text of people, encoded as a whole: folding it, the library loses a space between two words that it encodes.
+
+    What looks like an encoded word is text as well. The library would decode it, line breaks and all.
+    """
 
     name: str  # of BaseHeader, which the registry adds
+
+    @classmethod
+    def parse(cls, value: str, kwds: dict[str, Any]) -> None:
+        kwds["parse_tree"] = cls.value_parser("")
+        kwds["decoded"] = value
 
     def fold(self, *, policy: Policy[Any]) -> str:
         text = str(self)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class MailUndelivered(Exception):
-    """The mail server did not take the mail; the job is tried again."""
+    """The mail server did not take the mail, or it could not be written; the job is tried again."""
 
 
 class Transport(Protocol):

@@ -105,11 +105,18 @@ async def test_a_mail_client_reads_a_notice(
     assert "The status is now “fixed”; it was “open”." in parts_of(second)[0]
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Bcc: eve@evil.example <b>“Ünï”</b> " + "長い" * 100,
+        "<b> =?utf-8?q?x=0ABcc:_eve@evil.example?=",
+        "<b> =?utf-8?q?x=0A=0AThe_body?=",
+    ],
+)
 async def test_a_hostile_title_stays_in_its_header(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, reader: Person, sign_up: SignUp,
-    told: Told,
+    told: Told, title: str,
 ) -> None:  # fmt: skip
-    title = "Bcc: eve@evil.example <b>“Ünï”</b> " + "長い" * 100
     bug = await report(client, reader, title=title)
     await commented(client, await sign_up("bob"), bug["id"])
     await told()
