@@ -403,6 +403,22 @@ async def test_nothing_is_mailed_of_a_bug_that_was_removed_meanwhile(
     assert postbox.mails(OWNER) == []
 
 
+async def test_an_address_for_a_merged_report_is_mailed_a_link(
+    client: httpx.AsyncClient, admin: Person, run_jobs: RunJobs, postbox: Postbox
+) -> None:
+    answer, survivor = await reported(client), await reported(client)
+    await merge(client, admin, answer, survivor)
+    assert (await follow(client, answer, level="all", email=OWNER)).status_code == 200
+    await run_jobs()
+    await confirm(client, token_in(await postbox.next(OWNER)))
+    receipt = await receipt_of(client, answer)
+    assert (receipt["state"], receipt["subscription"]["contact"]) == ("merged", "confirmed")
+    await act(client, admin, "DELETE", f"bugs/{survivor['bug']['id']}")
+    assert (await follow(client, answer, level="all", email="new@people.example")).status_code == 200
+    await run_jobs()
+    assert postbox.mails("new@people.example") == []
+
+
 async def test_the_address_is_told_to_nobody_else(
     client: httpx.AsyncClient, ada: Person, run_jobs: RunJobs, postbox: Postbox
 ) -> None:

@@ -7,9 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import LargeBinary, bindparam, func, or_, select
 
-from bugrelay.domain.bugs.models import Bug
 from bugrelay.domain.bugs.schemas import Level
-from bugrelay.domain.bugs.visibility import LISTED
 from bugrelay.domain.notifications.models import ReportContact
 from bugrelay.infra.db.query import Query, Reader, Row
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -27,9 +25,12 @@ _WAITING = Query(_address.where(ReportContact.confirmed_at.is_(None)), AddressLe
 _CONFIRMED = Query(_address.where(ReportContact.confirmed_at.is_not(None)), AddressLevel)
 _LOCKED_WAITING = Query(
     select(ReportContact.email)
-    .join(Bug, Bug.id == ReportContact.bug_id)
-    .where(ReportContact.id == bindparam("contact_id"), ReportContact.confirmed_at.is_(None), LISTED)
-    .with_for_update(of=ReportContact),
+    .where(
+        ReportContact.id == bindparam("contact_id"),
+        ReportContact.confirmed_at.is_(None),
+        func.bug_survivor(ReportContact.bug_id).is_not(None),
+    )
+    .with_for_update(),
     str,
 )
 
@@ -64,7 +65,7 @@ async def confirmed_address(reader: Reader, bug_id: UUID) -> AddressLevel | None
 
 
 async def lock_waiting_address(work: UnitOfWork, contact_id: UUID) -> str | None:
-    """Of a bug that is listed; None where it is confirmed, replaced or gone."""
+    """Of a bug that is listed, or lives on as one that is; None where it is confirmed, replaced or gone."""
     return await work.row(_LOCKED_WAITING, {"contact_id": contact_id})
 
 
