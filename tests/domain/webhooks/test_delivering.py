@@ -15,7 +15,7 @@ from bugrelay.domain.webhooks.payload import MAX_BYTES
 from bugrelay.domain.webhooks.service import delivering as rules
 from bugrelay.domain.webhooks.service import events
 from bugrelay.infra.jobs.tasks import Tasks
-from tests.conftest import SignUp
+from tests.conftest import RunJobs, SignUp
 from tests.domain.webhooks.conftest import Delivering, Hooks, Outside, Sql, due_now, tell
 from tests.domain.webhooks.receiver import HOST, Post, Receiver
 from tests.factories import Person, make_member, report
@@ -324,14 +324,19 @@ async def test_receivers_that_answer_well_but_slowly_have_one_post_at_a_time(
     sql: Sql,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dispatcher, "SLOW_MS", 0, raising=False)
-    webhook_id, _ = await hooks.add()
+    monkeypatch.setattr(dispatcher, "SLOW_MS", 0)
+    webhook_id, _ = await hooks.add("/slow")
     async with delivering():
         await hooks.call("POST", f"/{webhook_id}/test")
         await eventually(lambda: count(sql, "state = 'delivered'") == 1)
+        receiver.held = True
         await tell(outside.platform, company, *["bug.edited"] * 10)
-        await eventually(lambda: count(sql, "state = 'delivered'") == 11)
-    assert receiver.most_at_once["/"] == 1
+        await eventually(lambda: receiver.at_once["/slow"] > 0)
+        await hooks.add("/well")
+        await tell(outside.platform, company, *["bug.edited"] * 5)
+        await eventually(lambda: receiver.at_once.get("/well", 0) == rules.AT_ONCE_PER_WEBHOOK)
+        assert receiver.at_once["/slow"] == 1
+        receiver.release()
     assert (await hooks.webhook(webhook_id))["failing_since"] is None
 
 
@@ -397,6 +402,25 @@ async def test_a_webhook_can_be_removed_while_a_post_is_under_way(
         await hooks.call("DELETE", f"/{webhook_id}")
         receiver.release()
     assert count(sql) == 0
+
+
+async def test_a_webhook_with_many_deliveries_is_removed_at_once_and_they_in_steps(
+    outside: Outside, company: UUID, hooks: Hooks, sql: Sql, settings: Any, run_jobs: RunJobs
+) -> None:
+    webhook_id, _ = await hooks.add()
+    kept, _ = await hooks.add()
+    sql.execute(
+        "INSERT INTO webhook_deliveries (id, webhook_id, stream, seq, type, state)"
+        " SELECT gen_random_uuid(), hook, %s, n, 'bug.edited', 'delivered'"
+        " FROM generate_series(1, 2500) n, unnest(%s::uuid[]) hook",
+        (company, [webhook_id, kept]),
+    )
+    await hooks.call("DELETE", f"/{webhook_id}")
+    assert count(sql) == 4000
+    assert len((await hooks.call("GET"))["webhooks"]) == 1
+    for _ in range(2):
+        await run_jobs()
+    assert count(sql) == count(sql, f"webhook_id = '{kept}'") == 2500
 
 
 async def test_old_deliveries_are_forgotten_with_their_attempts(

@@ -51,6 +51,8 @@ class Webhook(Base):
 class WebhookDelivery(Base):
     """One event for one webhook. A test has no event.
 
+    No foreign key holds it to the webhook: that one is removed at once, its deliveries in steps (service/removal.py).
+
     `attempts` counts those since it was queued, the one under way included. While one is under way, `lease_id` names
     it and `leased_until` is when it counts as lost: `next_at` is the same, so that a worker that was killed is followed
     by another.
@@ -71,7 +73,7 @@ class WebhookDelivery(Base):
     )
 
     id: Mapped[Id]
-    webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    webhook_id: Mapped[UUID]
     stream: Mapped[UUID | None] = mapped_column(Uuid)
     seq: Mapped[int | None] = mapped_column(BigInteger)
     type: Mapped[str]

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.companies.events import CompanyClaimed
 from bugrelay.domain.events.consumers import Consumer
-from bugrelay.domain.webhooks.models import Webhook
 from bugrelay.domain.webhooks.service.events import queue_events
+from bugrelay.domain.webhooks.service.removal import remove_webhooks_of
 from bugrelay.domain.webhooks.tasks import TASKS
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.plugin import DomainPlugin
 
 
-async def forget_webhooks_of_former_teams(session: AsyncSession, claimed: Sequence[CompanyClaimed]) -> None:
-    """A team that starts anew is told nothing of where the former one was told of events, nor tells them any more."""
-    new = [claim.company_id for claim in claimed if claim.starts_new_team]
-    if new:
-        await session.execute(delete(Webhook).where(Webhook.company_id.in_(new)))
-
-
 def subscribe(platform: Platform) -> None:
+    async def forget_webhooks_of_former_teams(
+        session: AsyncSession, claimed: Sequence[CompanyClaimed]
+    ) -> None:
+        """A team that starts anew is told nothing of where the former one was told of events, nor tells them any
+        more."""
+        new = [claim.company_id for claim in claimed if claim.starts_new_team]
+        if new:
+            await remove_webhooks_of(session, new, jobs=platform.jobs)
+
     platform.bus.subscribe_durable(forget_webhooks_of_former_teams, CompanyClaimed)
 
 

@@ -19,6 +19,7 @@ from bugrelay.domain.webhooks.repository import Secrets
 from bugrelay.domain.webhooks.schemas import ClaimedDelivery
 from bugrelay.domain.webhooks.service.delivering import MAIL_JOB
 from bugrelay.domain.webhooks.service.events import REPLAY_JOB, replay_some
+from bugrelay.domain.webhooks.service.removal import FORGET_JOB, forget_some_deliveries
 from bugrelay.domain.webhooks.service.webhooks import FORMER_PURPOSE, PURPOSE
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
@@ -118,8 +119,14 @@ async def replay(platform: Platform, *, webhook_id: str) -> None:
         await replay_some(work, UUID(webhook_id), jobs=platform.jobs)
 
 
+async def forget_deliveries(platform: Platform, *, webhook_id: str) -> None:
+    """Delete some of the deliveries of a webhook that was removed."""
+    async with platform.work() as work:
+        await forget_some_deliveries(work.session, UUID(webhook_id), jobs=platform.jobs)
+
+
 TASKS = Tasks(
-    by_name={MAIL_JOB: mail_disabled, REPLAY_JOB: replay},
+    by_name={MAIL_JOB: mail_disabled, REPLAY_JOB: replay, FORGET_JOB: forget_deliveries},
     periodic={
         "webhooks.forget_old_deliveries": Periodic("37 * * * *", forget_old_deliveries),
         "webhooks.encrypt_anew": Periodic("7 * * * *", encrypt_anew),

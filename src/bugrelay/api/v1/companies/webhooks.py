@@ -28,7 +28,7 @@ from bugrelay.domain.webhooks.schemas import (
     ReplayEvents,
     WebhookOut,
 )
-from bugrelay.domain.webhooks.service import queueing, webhooks
+from bugrelay.domain.webhooks.service import queueing, removal, webhooks
 from bugrelay.domain.webhooks.service.events import request_replay
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import Message, json_response
@@ -93,9 +93,14 @@ class WebhookController(Controller):
         self, request: ApiRequest, viewer: SignedInViewer, webhook: WebhookOut
     ) -> Response[Message]:
         """Remove a webhook with its deliveries."""
-        async with request.platform.work() as work:
-            await webhooks.remove_webhook(
-                work, webhook.company_id, actor_id=viewer.user_id, webhook_id=webhook.id
+        platform = request.platform
+        async with platform.work() as work:
+            await removal.remove_webhook(
+                work,
+                webhook.company_id,
+                actor_id=viewer.user_id,
+                webhook_id=webhook.id,
+                jobs=platform.jobs,
             )
         return json_response(Message("Webhook removed"))
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import UNSET
-from sqlalchemy import delete, func, null, update
+from sqlalchemy import func, null, update
 
 from bugrelay.domain.companies.service.team import lock_as_admin
 from bugrelay.domain.webhooks import repository
@@ -69,18 +69,6 @@ async def change_webhook(
     if wanted.get("enabled") or "url" in wanted:
         wanted["failing_since"] = null()
     await _update(work, company_id, webhook_id=webhook_id, values=wanted)
-
-
-async def remove_webhook(work: UnitOfWork, company_id: UUID, *, actor_id: UUID, webhook_id: UUID) -> None:
-    """Remove a webhook with its deliveries; what is on its way arrives.
-
-    Raises:
-        AccountBanned, NotMember, InsufficientPermissions, WebhookNotFound
-    """
-    await lock_as_admin(work, company_id, actor_id=actor_id)
-    removing = delete(Webhook).where(Webhook.id == webhook_id, Webhook.company_id == company_id)
-    if (await work.session.execute(removing.returning(Webhook.id))).first() is None:
-        raise WebhookNotFound
 
 
 async def rotate_secret(
