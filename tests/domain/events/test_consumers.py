@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import httpx
 
-from bugrelay.domain.events.consumers import BATCH, start_consumers
+from bugrelay.domain.events.consumers import BATCH, Consumer, start_consumers
 from bugrelay.domain.events.log import CHANNEL
+from bugrelay.domain.events.schemas import Event
+from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.redis.subscription import Subscription
@@ -73,6 +77,37 @@ async def test_one_that_fails_stops_its_own_stream_and_goes_on_when_it_is_mended
         consumer.fails_at = lambda _event: False
         await eventually(lambda: noted(sql) == everything, seconds=60)
         assert cursor() == (5, False, False, False)
+
+
+async def test_one_that_hangs_holds_up_no_other_stream_and_no_other_consumer(
+    platform: Platform, sql: Sql, notes: Any
+) -> None:
+    slow, swift = new_id(), new_id()
+    consumer, other, hung = Notes(), Notes("other"), asyncio.Event()
+
+    async def hang(work: UnitOfWork, events: Sequence[Event]) -> None:
+        if events[0].stream == slow:
+            hung.set()
+            await asyncio.Event().wait()  # until the worker is stopped
+        await consumer.consumer.handle(work, events)
+
+    await started(platform, consumer, other)
+    async with following(platform, Consumer("notes", hang), other.consumer):
+        await say(platform, slow)
+        await hung.wait()
+        await say(platform, swift)
+        await eventually(lambda: noted(sql) == {swift: [1]}, seconds=30)
+        await say(platform, swift)
+        await say(platform, slow)
+        await eventually(lambda: noted(sql) == {swift: [1, 2]}, seconds=30)
+        await eventually(lambda: noted(sql, "other") == {slow: [1, 2], swift: [1, 2]}, seconds=30)
+    async with following(platform, consumer.consumer):
+        await eventually(lambda: noted(sql) == {slow: [1, 2], swift: [1, 2]}, seconds=30)
+
+
+async def say(platform: Platform, stream: UUID) -> None:
+    async with platform.work() as work:
+        work.record(said(stream))
 
 
 async def test_one_that_has_failed_for_weeks_is_tried_again_every_five_minutes(

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from uuid import UUID
 
 import structlog
 from sqlalchemy import func, insert, literal, select, update
@@ -26,13 +28,14 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 BATCH = 500  # events a transaction
 BATCH_SECONDS = 60.0
-AT_ONCE = 4  # streams of one worker
+AT_ONCE = 3  # streams of one consumer in one worker
 MAX_PAUSE_SECONDS = 300
 DOUBLINGS = 9  # of a pause of a second, until it is longer than that: more of them would overflow one day
 POLL_SECONDS = 1.0
 FOUND_AT_ONCE = 100
 
 Work = Callable[[], UnitOfWork]
+_Place = tuple[str, UUID]  # a consumer, and a stream
 
 log = structlog.get_logger()
 
@@ -73,53 +76,93 @@ async def follow(
         woken: Set when there may be news; without it they are found within a second.
     """
     bulkhead.set("consumers")
-    reading = _Reading({consumer.name: consumer for consumer in consumers}, work=work, database=database)
+    reading = _Reading(
+        {consumer.name: consumer for consumer in consumers}, work=work, database=database, woken=woken
+    )
     told = ""
-    while True:
-        woken.clear()
-        try:
-            has_read, told = await reading.catch_up(), ""
-        except Exception as error:  # noqa: BLE001 - the database may be away; trying goes on
-            has_read, cause = False, repr(error.__cause__ or error)[:300]
-            if cause != told:  # once, not each second of an outage
-                log.warning("consumers_interrupted", cause=cause)
-            told = cause
-        if not has_read:
+    try:
+        while True:
+            woken.clear()
+            try:
+                await reading.begin()
+                told = ""
+            except Exception as error:  # noqa: BLE001 - the database may be away; trying goes on
+                cause = repr(error.__cause__ or error)[:300]
+                if cause != told:  # once, not each second of an outage
+                    log.warning("consumers_interrupted", cause=cause)
+                told = cause
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await woken.wait()
+    finally:
+        await reading.cancel()
 
 
 class _Reading:
-    """The consumers of one worker, and what they read for."""
+    """The consumers of one worker, and what they read for. Each stream is a task: a slow one delays no other."""
 
-    def __init__(self, consumers: Mapping[str, Consumer], *, work: Work, database: Database) -> None:
+    def __init__(
+        self,
+        consumers: Mapping[str, Consumer],
+        *,
+        work: Work,
+        database: Database,
+        woken: asyncio.Event,
+    ) -> None:
         self._consumers = consumers
         self._work = work
         self._database = database
+        self._woken = woken
         self._started = False
+        self._places = {name: asyncio.Semaphore(AT_ONCE) for name in consumers}
+        self._tasks: dict[_Place, asyncio.Task[bool]] = {}
+        self._error: BaseException | None = None
 
-    async def catch_up(self) -> bool:
-        """Read a batch of each stream that has news; whether there was any that nobody else reads."""
+    async def begin(self) -> None:
+        """Begin to read what is behind.
+
+        Raises:
+            Exception: What interrupted a task since the last call.
+        """
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
         if not self._started:
             async with self._work() as work:
                 await start_consumers(work, list(self._consumers))
             self._started = True
-        behind = await repository.streams_behind(self._database, list(self._consumers), limit=FOUND_AT_ONCE)
-        places = asyncio.Semaphore(AT_ONCE)
+        idle = [name for name in self._consumers if self._is_idle(name)]
+        for behind in await repository.streams_behind(self._database, idle, limit=FOUND_AT_ONCE):
+            place = behind.consumer, behind.stream
+            if place not in self._tasks:
+                self._tasks[place] = asyncio.create_task(self._read_in_turn(behind))
+                self._tasks[place].add_done_callback(partial(self._end, place))
 
-        async def read(stream: Behind) -> bool:
-            async with places:
-                return await self._read(stream)
+    async def cancel(self) -> None:
+        """Cut off what has begun."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-        outcomes = await asyncio.gather(*map(read, behind), return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return any(outcomes)
+    def _is_idle(self, name: str) -> bool:
+        """Whether some of the consumer's places are free, so that it is worth asking for more."""
+        return sum(consumer == name for consumer, _ in self._tasks) < AT_ONCE
+
+    def _end(self, place: _Place, task: asyncio.Task[bool]) -> None:
+        del self._tasks[place]
+        if task.cancelled():
+            return
+        self._error = task.exception() or self._error
+        if task.exception() is None and task.result() and self._is_idle(place[0]):
+            self._woken.set()
+
+    async def _read_in_turn(self, behind: Behind) -> bool:
+        async with self._places[behind.consumer]:
+            return await self._read(behind)
 
     async def _read(self, behind: Behind) -> bool:
-        """A batch. When one of its events fails, those before it have their effects, one by one."""
+        """A batch; whether there may be more. When an event fails, those before it have their effects, one by one."""
         try:
             return await self._read_batch(behind, limit=BATCH) > 0
         except Exception:  # noqa: BLE001 - what it was is told of the event that it is about

@@ -67,6 +67,8 @@ _LAG = Query(
         EventRow,
         (EventRow.stream == EventStream.stream) & (EventRow.seq == func.coalesce(EventCursor.seq, 0) + 1),
     )
+    # Read streams are left out before their events are looked for, as they are nearly all.
+    .where(EventStream.last_seq > func.coalesce(EventCursor.seq, 0))
     .where(EventRow.cause.has_key("recorded_later").is_(False)),
     float,
 )
