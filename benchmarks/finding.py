@@ -40,7 +40,7 @@ from bugrelay.domain.accounts.service import create_user
 from bugrelay.domain.bugs.search.service import BugPage
 from bugrelay.domain.bugs.search.some_words import SomeWords
 from bugrelay.domain.bugs.similar.finder import find_matches
-from bugrelay.domain.bugs.similar.query import RANKING, Question, Ranking
+from bugrelay.domain.bugs.similar.query import RANKING, SEARCH_RANKING, Question, Ranking
 from bugrelay.domain.bugs.similar.rebuild import rebuild
 from bugrelay.domain.bugs.similar.tasks import fold_similar
 from bugrelay.domain.importing import Lines, Summary, import_bugs
@@ -99,12 +99,10 @@ Searched = dict[str, list[UUID]]
 
 # How a search may rank the bugs with some of the words; it has no description and no application.
 SEARCHES = {
-    "search": RANKING,
-    **{
-        f"search, {name}": ranking
-        for name, ranking in INGREDIENTS.items()
-        if name not in ("without description", "without application")
-    },
+    "search": SEARCH_RANKING,
+    "search, without age": replace(SEARCH_RANKING, age=0),
+    "search, without trigrams": replace(SEARCH_RANKING, trigrams=0),
+    "search, words alone": replace(SEARCH_RANKING, age=0, trigrams=0),
 }
 ALL_WORDS = "search, all words alone"
 

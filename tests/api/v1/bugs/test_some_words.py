@@ -147,7 +147,7 @@ async def test_filters_apply_to_what_is_shown(
 ) -> None:
     from bugrelay.domain.bugs.similar import finder
 
-    monkeypatch.setattr(finder, "MAX_CANDIDATES", 2)
+    monkeypatch.setattr(finder, "MAX_SEARCHED", 2)
     low = await put(client, "Galaxy map", priority="low", tags=["maps"], application_name="Starfinder")
     merged = await put(client, "Galaxy map of dust", priority="low", application_name="Starfinder")
     high = await put(

@@ -139,7 +139,7 @@ async def _with_some_words(
 ) -> BugPage:
     """A page whose rest, or all of it, are bugs with some of the words."""
     begin = position or Position(some_words.at or datetime.now(UTC))
-    ranked = await some_words.ranked(reader, wanted, hits=found.total, at=begin.at)
+    ranked = await some_words.ranked(reader, wanted, hits=found.total, shown=found.ids, at=begin.at)
     if wanted.spec.is_ranked:
         shown = _next_ranked(query, ranked, begin, found=found)
     else:

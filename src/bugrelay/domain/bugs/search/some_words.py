@@ -16,7 +16,7 @@ from bugrelay.domain.bugs.search.parser import SearchQuery
 from bugrelay.domain.bugs.search.planner import BoundQuery
 from bugrelay.domain.bugs.search.statements import all_words_query, listed_query, numbers_query
 from bugrelay.domain.bugs.similar.finder import Filter, Ranked, find_ranked
-from bugrelay.domain.bugs.similar.query import RANKING, Question, Ranking
+from bugrelay.domain.bugs.similar.query import SEARCH_RANKING, Question, Ranking
 from bugrelay.errors import ValidationFailed
 from bugrelay.infra.db.query import SnapshotReader
 from bugrelay.infra.pagination import NO_CURSOR, decoded_cursor, encoded_cursor
@@ -39,11 +39,11 @@ class SomeWords:
     """
 
     threads: BoundedThreads
-    ranking: Ranking = RANKING
+    ranking: Ranking = SEARCH_RANKING
     at: datetime | None = None
 
     async def ranked(
-        self, reader: SnapshotReader, wanted: BoundQuery, *, hits: int, at: datetime
+        self, reader: SnapshotReader, wanted: BoundQuery, *, hits: int, shown: Sequence[str], at: datetime
     ) -> list[Ranked]:
         """The bugs with some of the words, best first, without those that have all.
 
@@ -51,6 +51,7 @@ class SomeWords:
             reader: Where bugs are read.
             wanted: The search.
             hits: How many bugs have all words.
+            shown: Those of them that are on the page: where these are all, no statement asks for them.
             at: As above.
         """
         assert wanted.search is not None  # noqa: S101 - of a list without a search nothing is asked
@@ -60,7 +61,9 @@ class SomeWords:
             question = _question(wanted.search, at)
             found = await find_ranked(reader, self.threads, question, within=within, ranking=self.ranking)
             found = await _listed(reader, wanted, found)
-            with_all = await _with_all_words(reader, wanted) if hits else frozenset()
+            with_all = frozenset(shown)
+            if hits > len(with_all):
+                with_all = await _with_all_words(reader, wanted)
         return [one for one in found if one.bug_id not in with_all][: max(0, MAX_LISTED - hits)]
 
 

@@ -11,19 +11,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import log1p
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec import structs
 
 from bugrelay.domain.bugs.search.parser import quoted
 from bugrelay.domain.bugs.similar import statements
-from bugrelay.domain.bugs.similar.query import RANKING, Question, Ranking, Term, Totals, weighed
+from bugrelay.domain.bugs.similar.query import (
+    RANKING,
+    SEARCH_RANKING,
+    Question,
+    Ranking,
+    Term,
+    Totals,
+    weighed,
+)
 from bugrelay.domain.bugs.similar.scoring import best_documents
-from bugrelay.domain.bugs.similar.statements import Block, Candidate, PendingText
+from bugrelay.domain.bugs.similar.statements import Candidate, Found, PendingText
 from bugrelay.infra.db.query import Query, Reader, Values
 from bugrelay.infra.threads import BoundedThreads
 
 MAX_CANDIDATES = 300  # the best by text and age, which are ranked again
+MAX_SEARCHED = 220  # the same for a search, which shows up to 200
+MAX_COMPARED = 60  # of a search without filters, whose titles are compared: the first by text and age
 MAX_PENDING = 128  # bugs that are scored one by one; of a longer queue, the likeliest
 NEWEST_PENDING = 32
 RAREST_WORDS = 8  # at most, by which a longer queue is searched, or what a filter leaves
@@ -35,6 +45,8 @@ MAX_TITLE_BYTES, MAX_DESCRIPTION_BYTES = (
     5000,
 )  # that are looked at; more would cost, and find nothing better
 MIN_STEM = 4  # characters, of which the last may be another one than in the word
+
+FoundT = TypeVar("FoundT", bound=Found)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WORD = re.compile(r"\w+")
@@ -90,19 +102,18 @@ async def find_ranked(
     question: Question,
     *,
     within: Filter | None,
-    ranking: Ranking = RANKING,
+    ranking: Ranking = SEARCH_RANKING,
 ) -> list[Ranked]:
-    """The bugs that the ranking knows best, best first, one of each family; none that is not visible to everybody.
+    """What a search shows by the ranking, best first, one of each family; none that is not visible to everybody.
 
     Args:
         reader: Of one snapshot.
         threads: Where sums are done.
         question: What was typed.
         within: Looks for more bugs of this list; those of others are not left out.
-        ranking: The weights.
+        ranking: The weights; cover and application count for nothing.
     """
-    ranked = await _Finder(reader, threads, question, ranking).ranked(within)
-    return [Ranked(score, candidate.shown_id) for score, candidate in ranked.families()] if ranked else []
+    return await _Finder(reader, threads, question, ranking).ranked(within)
 
 
 async def find_matches(
@@ -134,11 +145,23 @@ class _Finder:
         self._ranking = ranking
 
     async def matches(self, limit: int) -> list[Match]:
-        ranked = await self.ranked(None)
-        return await self._explained(ranked.families()[:limit], ranked) if ranked else []
+        asked = await self._asked(None, most=MAX_CANDIDATES)
+        if asked is None:
+            return []
+        candidates = await self._read(statements.CANDIDATES, asked, compared=MAX_CANDIDATES)
+        best = asked.families(candidates, asked.covers(candidates))
+        return await self._explained(best[:limit], asked)
 
-    async def ranked(self, within: Filter | None) -> _Ranked | None:
-        """The candidates with all that ranks them; None when nothing of the question is known."""
+    async def ranked(self, within: Filter | None) -> list[Ranked]:
+        asked = await self._asked(within, most=MAX_SEARCHED)
+        if asked is None:
+            return []
+        compared = MAX_COMPARED if within is None else len(asked.texts)  # those of the list stand behind
+        found = await self._read(statements.FOUND, asked, compared=compared)
+        return [Ranked(score, one.shown_id) for score, one in asked.families(found)]
+
+    async def _asked(self, within: Filter | None, *, most: int) -> _Asked | None:
+        """The words and the texts that have them; None when nothing of the question is known."""
         (totals,) = await self._reader.rows(statements.TOTALS, {"most": MAX_PENDING})
         terms = await self._terms()
         documents = float(totals.documents + totals.pending)
@@ -147,10 +170,9 @@ class _Finder:
         weights = weighed(terms, documents, self._ranking)
         if not weights:
             return None
-        texts = await self._indexed(weights, within)
+        texts = await self._indexed(weights, within, most=most)
         pending = await self._pending(weights, terms, totals)
-        candidates = await self._candidates(texts, pending)
-        return _Ranked(self._question, self._ranking, terms, weights, texts, pending, candidates)
+        return _Asked(self._question, self._ranking, terms, weights, texts, pending)
 
     async def _terms(self) -> Sequence[Term]:
         values = {"title": self._question.title, "description": self._question.description}
@@ -166,15 +188,26 @@ class _Finder:
             for term in terms
         ]
 
-    async def _indexed(self, weights: Mapping[Term, float], within: Filter | None) -> dict[int, float]:
-        """The best documents of the index, with the scores of their texts."""
+    async def _indexed(
+        self, weights: Mapping[Term, float], within: Filter | None, *, most: int
+    ) -> dict[int, float]:
+        """The best documents of the index by text and age, best first, with the scores of their texts."""
         by_id = {term.id: weight for term, weight in weights.items() if term.id is not None}
         wanted: Sequence[int] = ()
         if within is not None and min(term.documents for term in weights) <= MAX_FILTERED:
             rarest = " | ".join(_rarest(weights, most=MAX_FILTERED))
             wanted = await self._reader.rows(within.numbers, {**within.values, "rarest": rarest})
         blocks = await self._reader.rows(statements.BLOCKS, {"words": list(by_id)})
-        return await self._threads.run(_best_documents, blocks, by_id, self._question, self._ranking, wanted)
+        return await self._threads.run(
+            best_documents,
+            blocks,
+            by_id,
+            ranking=self._ranking,
+            day=(self._question.at - _EPOCH).days,
+            last_day=(self._question.until - _EPOCH).days,
+            limit=most,
+            wanted=wanted,
+        )
 
     async def _pending(
         self, weights: Mapping[Term, float], terms: Sequence[Term], totals: Totals
@@ -197,18 +230,19 @@ class _Finder:
             values |= {"newest": NEWEST_PENDING, "rarest": rarest, "each": MAX_PENDING // len(rarest)}
         return {row.bug_id: row for row in await self._reader.rows(query, values)}
 
-    async def _candidates(
-        self, texts: Mapping[int, float], pending: Mapping[str, PendingText]
-    ) -> Sequence[Candidate]:
+    async def _read(self, query: Query[FoundT], asked: _Asked, *, compared: int) -> Sequence[FoundT]:
+        """The bugs of the texts; of so many, and of what is pending, the titles are compared."""
+        numbers = list(map(str, asked.texts))
         values = {
-            "numbers": f"{{{','.join(map(str, texts))}}}",  # as text: hundreds of numbers cost more as a list
-            "pending": list(pending),
+            "numbers": f"{{{','.join(numbers)}}}",  # as text: hundreds of numbers cost more as a list
+            "compared": f"{{{','.join(numbers[:compared])}}}",
+            "pending": list(asked.pending),
             "until": self._question.until,
             "title": self._question.title,
         }
-        return await self._reader.rows(statements.CANDIDATES, values)
+        return await self._reader.rows(query, values)
 
-    async def _explained(self, best: Sequence[tuple[float, Candidate]], ranked: _Ranked) -> list[Match]:
+    async def _explained(self, best: Sequence[tuple[float, Candidate]], asked: _Asked) -> list[Match]:
         numbers = [candidate.number for _, candidate in best if candidate.number is not None]
         rows = await self._reader.rows(statements.WORDS, {"numbers": numbers})
         indexed = {row.no: set(row.words) for row in rows}
@@ -221,10 +255,10 @@ class _Finder:
                 score=score,
                 words=tuple(
                     dict.fromkeys(
-                        typed.of(term.word) for term in ranked.weights if ranked.has(candidate, term, indexed)
+                        typed.of(term.word) for term in asked.weights if asked.has(candidate, term, indexed)
                     )
                 ),
-                same_application=ranked.same_application(candidate),
+                same_application=asked.same_application(candidate),
                 title_similarity=candidate.title_similarity,
             )
             for score, candidate in best
@@ -236,28 +270,9 @@ def _beginning(typed: str, most_bytes: int) -> str:
     return typed.encode()[:most_bytes].decode(errors="ignore")
 
 
-def _best_documents(
-    blocks: Sequence[Block],
-    weights: Mapping[int, float],
-    question: Question,
-    ranking: Ranking,
-    wanted: Sequence[int],
-) -> dict[int, float]:
-    """The arithmetic, in a thread."""
-    return best_documents(
-        blocks,
-        weights,
-        ranking=ranking,
-        day=(question.at - _EPOCH).days,
-        last_day=(question.until - _EPOCH).days,
-        limit=MAX_CANDIDATES,
-        wanted=wanted,
-    )
-
-
 @dataclass(frozen=True)
-class _Ranked:
-    """The candidates, and what the second ranking knows beside them."""
+class _Asked:
+    """The words of a question and the texts that have them, with what else ranks."""
 
     question: Question
     ranking: Ranking
@@ -265,44 +280,56 @@ class _Ranked:
     weights: Mapping[Term, float]
     texts: Mapping[int, float]
     pending: Mapping[str, PendingText]
-    candidates: Sequence[Candidate]
 
-    def families(self) -> list[tuple[float, Candidate]]:
-        """The best of each family, best first; without the family of the question itself."""
-        known = {term.id for term in self.terms}
+    def families(
+        self, found: Sequence[FoundT], more: Mapping[str, float] | None = None
+    ) -> list[tuple[float, FoundT]]:
+        """The best of each family, best first; without the family of the question itself.
+
+        Args:
+            found: The bugs of the texts.
+            more: What is added to the score of each, by its id.
+        """
         by_word = {term.word: weight for term, weight in self.weights.items()}
-        scored = [
-            (-self._score(one, *self._text_and_cover(one, known, by_word)), one.bug_id, one)
-            for one in self.candidates
-        ]
-        scored.sort()  # ids differ, so no candidate is compared
-        families: dict[str, tuple[float, Candidate]] = {}
-        for score, _, candidate in scored:
-            families.setdefault(candidate.shown_id, (-score, candidate))
+        more = more or {}
+        scored = [(-self._score(one, by_word) - more.get(one.bug_id, 0.0), one.bug_id, one) for one in found]
+        scored.sort()  # ids differ, so no bug is compared
+        families: dict[str, tuple[float, FoundT]] = {}
+        for score, _, one in scored:
+            families.setdefault(one.shown_id, (-score, one))
         families.pop(str(self.question.bug_id), None)
         return list(families.values())
 
-    def _score(self, candidate: Candidate, text: float, cover: float) -> float:
-        weights, question = self.ranking, self.question
-        days = abs((question.at - candidate.created_at).total_seconds()) / _DAY_SECONDS
+    def covers(self, candidates: Sequence[Candidate]) -> dict[str, float]:
+        """What cover and application add to the score, by the id of the candidate."""
+        known, ranking = {term.id for term in self.terms}, self.ranking
+        return {
+            one.bug_id: ranking.cover * self._cover(one, known)
+            + ranking.same_application * self.same_application(one)
+            for one in candidates
+        }
+
+    def _score(self, found: Found, by_word: Mapping[str, float]) -> float:
+        """By text, age and title."""
+        ranking = self.ranking
+        days = abs((self.question.at - found.created_at).total_seconds()) / _DAY_SECONDS
         return (
-            weights.text * text
-            - weights.age * log1p(days)
-            + weights.cover * cover
-            + weights.trigrams * candidate.title_similarity
-            + weights.same_application * (candidate.application_id in question.application_ids)
+            ranking.text * self._text(found, by_word)
+            - ranking.age * log1p(days)
+            + ranking.trigrams * found.title_similarity
         )
 
-    def _text_and_cover(
-        self, candidate: Candidate, known: set[int | None], by_word: Mapping[str, float]
-    ) -> tuple[float, float]:
-        if candidate.number is not None:
-            words = candidate.title_words
-            cover = len(known.intersection(words)) / len(words) if words else 0.0
-            return self.texts[candidate.number], cover
-        found = self.pending[candidate.bug_id]
-        pairs = zip(found.words, found.weights, strict=True)
-        return sum(by_word[word] * weight for word, weight in pairs), found.cover
+    def _text(self, found: Found, by_word: Mapping[str, float]) -> float:
+        if found.number is not None:
+            return self.texts[found.number]
+        text = self.pending[found.bug_id]
+        return sum(by_word[word] * weight for word, weight in zip(text.words, text.weights, strict=True))
+
+    def _cover(self, candidate: Candidate, known: set[int | None]) -> float:
+        if candidate.number is None:
+            return self.pending[candidate.bug_id].cover
+        words = candidate.title_words
+        return len(known.intersection(words)) / len(words) if words else 0.0
 
     def same_application(self, candidate: Candidate) -> bool:
         return candidate.application_id in self.question.application_ids

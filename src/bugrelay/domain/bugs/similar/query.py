@@ -39,6 +39,7 @@ class Ranking:
 
 
 RANKING = Ranking()
+SEARCH_RANKING = Ranking(cover=0.0, same_application=0.0)  # a search has no application
 
 
 @dataclass(frozen=True)

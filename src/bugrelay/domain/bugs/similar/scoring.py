@@ -25,7 +25,7 @@ def best_documents(
     limit: int,
     wanted: Sequence[int] = (),
 ) -> dict[int, float]:
-    """The documents that score best by text and age, as number to score of the text.
+    """The documents that score best by text and age, best first, as number to score of the text.
 
     Args:
         blocks: Of the words that are asked for.
@@ -34,7 +34,7 @@ def best_documents(
         day: From which ages are counted, in days since 1970.
         last_day: Younger documents are left out.
         limit: How many.
-        wanted: Documents that are given beside these, those of them that have a word.
+        wanted: Documents that are given behind these, those of them that have a word.
     """
     if not blocks:
         return {}
@@ -52,8 +52,9 @@ def best_documents(
     scores -= _age_costs(ranking.age, int(days.max()) + 1, day=day, last_day=last_day)[days[found]]
     best = found[_highest(scores, limit)]
     if wanted and len(found) > limit:
-        best = np.union1d(best, np.intersect1d(found[scores > -np.inf], np.array(wanted, np.int64) - first))
-    return {int(number) + first: float(texts[number]) for number in best}
+        also = np.intersect1d(found[scores > -np.inf], np.array(wanted, np.int64) - first)
+        best = np.concatenate((best, np.setdiff1d(also, best)))
+    return dict(zip((best + first).tolist(), texts[best].tolist(), strict=True))
 
 
 def _age_costs(age: float, days: int, *, day: int, last_day: int) -> NDArray[np.floating[Any]]:
@@ -64,11 +65,13 @@ def _age_costs(age: float, days: int, *, day: int, last_day: int) -> NDArray[np.
 
 
 def _highest(scores: NDArray[np.floating[Any]], limit: int) -> NDArray[np.intp]:
-    """Where the highest scores are, without those of minus infinity.
+    """Where the highest scores are, the highest first, without those of minus infinity.
 
     No score of them is below the `limit` highest of a sample: with these the others need not be sorted.
     """
     sample = scores[::_SAMPLED]
     least = np.partition(sample, -limit)[-limit] if len(sample) > limit else -np.inf
     high = np.flatnonzero((scores >= least) & (scores > -np.inf))
-    return high[np.argpartition(scores[high], -limit)[-limit:]] if len(high) > limit else high
+    if len(high) > limit:
+        high = high[np.argpartition(scores[high], -limit)[-limit:]]
+    return high[np.argsort(-scores[high], kind="stable")]

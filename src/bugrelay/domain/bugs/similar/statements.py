@@ -123,25 +123,28 @@ PENDING = _pending(_ALL_PENDING)
 LIKELY_PENDING = _pending(_LIKELY_PENDING)
 
 
-class Candidate(Row):
-    """A bug that was found. `number` and `title_words` are those of its document, null for one that is pending."""
+class Found(Row):
+    """A bug that was found. `number` is that of its document, null for one that is pending."""
 
     bug_id: str
     number: int | None
-    title_words: list[int] | None
-    title: str
-    application_id: str
     created_at: datetime
     title_similarity: float
     shown_id: str
 
 
+class Candidate(Found):
+    """The same with what a report is compared with. `title_words` is null for a bug that is pending."""
+
+    title_words: list[int] | None
+    title: str
+    application_id: str
+
+
 # What ranks candidates again, and the bug that each is shown as: itself, or the one it is merged into, by way of
 # others if need be. A candidate that nobody may see, by itself or by its family, has no row; a document whose bug is
 # pending is out of date. OFFSET 0 keeps the planner from reading all bugs rather than some hundred by their keys.
-CANDIDATES = Query(
-    text(
-        """
+_CANDIDATES = """
         WITH RECURSIVE candidate AS MATERIALIZED (
             SELECT b.*, d.no, d.title_words
             FROM similar_docs d CROSS JOIN LATERAL (
@@ -162,13 +165,16 @@ CANDIDATES = Query(
             SELECT a.bug_id, a.id FROM above a CROSS JOIN LATERAL (
                 SELECT FROM bugs WHERE id = a.id AND removed_at IS NULL AND merged_into_id IS NULL OFFSET 0) AS b
         )
-        SELECT c.id::text AS bug_id, c.no AS number, c.title_words, c.title,
-               c.application_id::text AS application_id, c.created_at,
-               similarity(c.title, :title) AS title_similarity, coalesce(s.id, c.id)::text AS shown_id
+        SELECT c.id::text AS bug_id, c.no AS number, c.created_at,
+               CASE WHEN c.no IS NULL OR c.no = ANY(CAST(:compared AS int[]))
+                    THEN similarity(c.title, :title) ELSE 0 END AS title_similarity,
+               coalesce(s.id, c.id)::text AS shown_id{columns}
         FROM candidate c LEFT JOIN survivor s ON s.bug_id = c.id
         WHERE c.merged_into_id IS NULL OR s.id IS NOT NULL
-        """
-    ),
+"""
+FOUND = Query(text(_CANDIDATES.format(columns="")), Found)
+CANDIDATES = Query(
+    text(_CANDIDATES.format(columns=", c.title_words, c.title, c.application_id::text AS application_id")),
     Candidate,
 )
 
