@@ -75,14 +75,17 @@ class EventBus:
         """Whether somebody hears one of these inside the transaction."""
         return any(not one.events.isdisjoint(events) for one in self._durable)
 
-    async def publish_durable(self, session: AsyncSession, facts: list[Any]) -> None:
-        """Belongs inside the transaction: an error here refuses the whole change. Adds the facts that follow."""
+    async def publish_durable(self, session: Callable[[], AsyncSession], facts: list[Any]) -> None:
+        """Belongs inside the transaction: an error here refuses the whole change. Adds the facts that follow.
+
+        The session is asked for only where somebody hears.
+        """
         published = 0
         while published < len(facts):
             new, published = facts[published:], len(facts)
             for subscription in self._durable:
                 if heard := subscription.of(new):
-                    facts.extend(await subscription.handler(session, heard) or ())
+                    facts.extend(await subscription.handler(session(), heard) or ())
 
     def last_statement(self, facts: Sequence[Any]) -> LastStatement | None:
         """What belongs before the COMMIT, in one message with it."""

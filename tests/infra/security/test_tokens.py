@@ -1,5 +1,6 @@
 """Access tokens: what is read back, and every kind of forgery refused."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -39,6 +40,23 @@ def signed(key: str = KEY, algorithm: str = "HS256", **changes: object) -> str:
 
 def b64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+async def test_a_token_that_was_read_expires_nevertheless() -> None:
+    token = signed(exp=datetime.now(UTC) + timedelta(seconds=2))
+    read = TOKENS.read(token)
+    await asyncio.sleep((read.expires_at - datetime.now(UTC)).total_seconds())
+    with pytest.raises(InvalidToken):
+        TOKENS.read(token)
+
+
+def test_a_token_that_was_read_holds_for_its_own_key_alone() -> None:
+    token = signed()
+    TOKENS.read(token)
+    with pytest.raises(InvalidToken):
+        AccessTokens("n" * 64, ISSUER, minutes=15).read(token)
+    with pytest.raises(InvalidToken):
+        TOKENS.read(token[:-1] + ("A" if token[-1] != "A" else "Q"))
 
 
 def test_a_token_says_whose_it_is_and_until_when() -> None:

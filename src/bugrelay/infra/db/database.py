@@ -9,10 +9,11 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import event, text
+from sqlalchemy import Connection as SyncConnection
+from sqlalchemy import PoolProxiedConnection, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from bugrelay.errors import ServiceUnavailable
 from bugrelay.infra.db.connections import (
@@ -66,9 +67,14 @@ class Database(Reader):
         self._per_route = max(2, size // 3)
         self._bulkheads: dict[tuple[str, str], asyncio.Semaphore] = {}
 
-    def session(self) -> AsyncSession:
-        """A session that holds no connection until its first statement."""
-        return AsyncSession(self._write, expire_on_commit=False)
+    async def take_for_writing(self) -> PoolProxiedConnection:
+        """A connection for a transaction; whoever takes it closes it, which gives it back."""
+        return await self._write.raw_connection()
+
+    def session_on(self, taken: PoolProxiedConnection) -> AsyncSession:
+        """A session in the transaction of a connection that was taken for writing."""
+        connection = SyncConnection(self._write.sync_engine, taken)
+        return AsyncSession(AsyncConnection(self._write, connection), expire_on_commit=False)
 
     def slot(self, kind: str) -> AbstractAsyncContextManager[None]:
         """Wait for one of the places that the current route has among the connections for `read` or `write`.

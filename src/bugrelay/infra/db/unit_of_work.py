@@ -13,8 +13,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.util import greenlet_spawn
 
-from bugrelay.infra.db.database import Connection, Database, driver_connection, translated
+from bugrelay.infra.db.database import Connection, Database, translated
 from bugrelay.infra.db.query import Query, Reader, RowT, Values
 from bugrelay.infra.events import EventBus
 
@@ -34,21 +35,23 @@ class UnitOfWork(Reader):
         self._database = database
         self._bus = bus
         self._facts: list[Any] = []
-        self._driver: Connection | None = None
-        self._with_own_timeouts: Connection | None = None
+        self._session: AsyncSession | None = None
         self.may_be_committed = False
-        self.session: AsyncSession = database.session()
+
+    @property
+    def session(self) -> AsyncSession:
+        """The ORM in this transaction; made when it is first asked for, since it costs more than a small change."""
+        if self._session is None:
+            self._session = self._database.session_on(self._pooled)
+        return self._session
 
     async def rows(self, query: Query[RowT], values: Values | None = None) -> Sequence[RowT]:
-        await self.session.flush()
-        connection = await self._connection()
-        return await connection.rows(query, values, prepare=None)
+        await self._flush()
+        return await self._connection.rows(query, values, prepare=None)
 
-    async def _connection(self) -> Connection:
-        """The one of this transaction; to ask the session for it costs as much as a small query."""
-        if self._driver is None:
-            self._driver = await driver_connection(self.session)
-        return self._driver
+    async def _flush(self) -> None:
+        if self._session is not None:
+            await self._session.flush()
 
     def record(self, fact: Any) -> None:
         """Remember what has happened, for the subscribers to its type."""
@@ -56,18 +59,23 @@ class UnitOfWork(Reader):
 
     async def set_timeouts(self, *, statement_seconds: int, lock_seconds: int) -> None:
         """For work that nobody waits for at the other end of a request: longer deadlines until the end of it."""
-        connection = await driver_connection(self.session)
-        connection.exchange_seconds = statement_seconds + 1
+        self._connection.exchange_seconds = statement_seconds + 1
         await self.session.execute(
             text(
                 f"SET LOCAL statement_timeout = '{statement_seconds:d}s'; SET LOCAL lock_timeout = '{lock_seconds:d}s'"
             )
         )
-        self._with_own_timeouts = connection
 
     async def __aenter__(self) -> UnitOfWork:
         self._slot = self._database.slot("write")
         await self._slot.__aenter__()
+        try:
+            self._pooled = await self._database.take_for_writing()
+        except BaseException as error:
+            await self._slot.__aexit__(None, None, None)
+            _raise_unavailable(error)
+            raise
+        self._connection: Connection = self._pooled.driver_connection  # type: ignore[assignment]
         return self
 
     async def __aexit__(
@@ -78,8 +86,8 @@ class UnitOfWork(Reader):
             _raise_unavailable(error)
             return
         try:
-            await self.session.flush()
-            await self._bus.publish_durable(self.session, self._facts)
+            await self._flush()
+            await self._bus.publish_durable(lambda: self.session, self._facts)
         except BaseException as failure:
             await self._release()
             _raise_unavailable(failure)
@@ -104,29 +112,36 @@ class UnitOfWork(Reader):
         fails, the server does not come to the COMMIT.
         """
         last = self._bus.last_statement(self._facts)
-        if last is None:
-            await self.session.commit()
-            return
-        connection = await self._connection()
-        cursor = await connection.execute(SQL("{}; COMMIT").format(last.sql), prepare=False)
-        rows = await cursor.fetchall()
-        await self.session.commit()  # which has nothing left to send
-        last.then(rows)
+        if last is not None:
+            cursor = await self._connection.execute(SQL("{}; COMMIT").format(last.sql), prepare=False)
+            rows = await cursor.fetchall()
+        if self._session is not None:
+            await self._session.commit()
+        await self._connection.commit()  # sends nothing where there is nothing left to commit
+        if last is not None:
+            last.then(rows)
 
     async def _release(self) -> None:
         """Roll back what was not committed, and give the connection and the place back, whatever happens."""
         try:
-            await self.session.close()
+            await self._roll_back()
         except BaseException as error:
-            await (
-                self.session.invalidate()
-            )  # the rollback did not get through, so nobody may use this connection
+            if self._pooled.is_valid:  # the rollback did not get through, so nobody may use this connection
+                await greenlet_spawn(self._pooled.invalidate)
             if not isinstance(error, DBAPIError | psycopg.Error):
                 raise
         finally:
-            if self._with_own_timeouts is not None:
-                self._with_own_timeouts.exchange_seconds = Connection.exchange_seconds
-            await self._slot.__aexit__(None, None, None)
+            self._connection.exchange_seconds = Connection.exchange_seconds
+            try:
+                if self._pooled.is_valid:
+                    await greenlet_spawn(self._pooled.close)
+            finally:
+                await self._slot.__aexit__(None, None, None)
+
+    async def _roll_back(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+        await self._connection.rollback()  # sends nothing outside a transaction
 
 
 def _raise_unavailable(error: BaseException) -> None:

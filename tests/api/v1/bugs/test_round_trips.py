@@ -51,21 +51,21 @@ async def _reporting(client: httpx.AsyncClient, counted: WorkCounted, *, person:
 
 
 async def test_a_report_is_one_statement(client: httpx.AsyncClient, work_counted: WorkCounted) -> None:
-    """Beside it stand the event log's, and the COMMIT; the answer reads nothing."""
-    assert await _reporting(client, work_counted) == 3
+    """Beside it stands the event log's, in one message with the COMMIT; the answer reads nothing."""
+    assert await _reporting(client, work_counted) == 2
 
 
 async def test_a_report_of_the_signed_in_asks_who_they_are_besides(
     client: httpx.AsyncClient, ada: Person, work_counted: WorkCounted
 ) -> None:
-    assert await _reporting(client, work_counted, person=ada) == 4
+    assert await _reporting(client, work_counted, person=ada) == 3
 
 
 async def test_a_budget_of_new_applications_costs_known_ones_nothing(
     start_app: StartApp, work_counted: WorkCounted
 ) -> None:
     async with start_app(new_applications_per_day=Rate(20, 86_400)) as client:
-        assert await _reporting(client, work_counted) == 3
+        assert await _reporting(client, work_counted) == 2
 
 
 async def test_a_vote_is_one_statement_whoever_votes(
