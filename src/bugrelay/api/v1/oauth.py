@@ -72,10 +72,10 @@ class OAuthController(Controller):
         request_id, wanted = _provider_request(request, provider, state=state)
         try:
             url = await provider.authorization_url(wanted)
+            async with request.platform.work() as work:
+                await oauth.keep_request(work, beginning, request_id=request_id, state=state, browser=browser)
         except BugRelayError as error:
             return _redirect(oauth.return_address(beginning.return_to, error=error.code))
-        async with request.platform.work() as work:
-            await oauth.keep_request(work, beginning, request_id=request_id, state=state, browser=browser)
         return _redirect(url, cookie=_cookie(request, browser))
 
     @get("/callback/{provider:str}", status_code=302)
@@ -223,6 +223,7 @@ async def _code(request: ApiRequest, beginning: oauth.Beginning, proven: ProvenI
 
     Raises:
         EmailAlreadyExists, UsernameTaken, OAuthEmailMissing, ProviderAlreadyLinked, AccountBanned
+        InvalidOAuthState: The session that is to link was deleted meanwhile.
     """
     platform = request.platform
     if beginning.session_id is not None:

@@ -14,10 +14,10 @@ from bugrelay.infra.ids import new_id
 from bugrelay.infra.security.signed_links import link_token
 from bugrelay.infra.security.tokens import hash_secret
 from tests.api.v1.accounts.conftest import works
-from tests.api.v1.oauth.conftest import OAUTH, SITE, Browser, Providers, signed_in
+from tests.api.v1.oauth.conftest import OAUTH, SITE, Browser, Providers, sent_on, signed_in
 from tests.conftest import TEST_ENVIRONMENT, SignUp, StartApp
 from tests.factories import PASSWORD, Person
-from tests.infra.security.provider import somebody
+from tests.infra.security.provider import Call, somebody
 from tests.responses import bad_fields, refused
 
 Sql = psycopg.Connection[Any]
@@ -262,6 +262,41 @@ async def test_an_exchange_that_waits_for_a_reset_opens_nothing(
         shutting_out.execute("UPDATE sessions SET ended_at = now()")
     refused(await exchanging, 400, "INVALID_OAUTH_CODE")
     assert sql.execute("SELECT count(*) FROM sessions WHERE ended_at IS NULL").fetchone() == (0,)
+    assert sql.execute("SELECT count(*) FROM user_identities").fetchone() == (0,)
+
+
+async def test_a_sign_in_that_waits_for_an_unlinking_is_the_first_of_its_identity(
+    browser: Browser, ada: Person, sql: Sql, database_url: str
+) -> None:
+    await browser.link(ada, somebody())
+    back = browser.providers.sso.authorize(await browser.start(), somebody())
+    with psycopg.connect(database_url) as unlinking:
+        unlinking.execute("DELETE FROM user_identities")
+        coming_back = asyncio.create_task(browser.come_back(back))
+        await waits_for_a_lock(sql)
+    code = (await coming_back)["code"]
+    assert signed_in(await browser.exchange(code)).id != ada.id
+
+
+async def test_an_account_that_is_erased_while_the_provider_is_asked_is_linked_nothing(
+    browser: Browser, client: httpx.AsyncClient, ada: Person, providers: Providers, sql: Sql
+) -> None:
+    def erase_first(call: Call) -> Any:
+        sql.execute("DELETE FROM sessions")  # as an erasure does
+        return answer(call)
+
+    for path in ("/.well-known/openid-configuration", "/token"):
+        answer = providers.sso.server.answers[path]
+        providers.sso.server.answers[path] = erase_first
+        url = (await browser.start_linking(ada)).json()["authorization_url"]
+        started = await browser.get(url)
+        if path == "/token":
+            back = providers.sso.authorize(started.headers["location"], somebody())
+            started = await browser.get(back)
+        assert sent_on(started)["error"] == "INVALID_OAUTH_STATE"
+        providers.sso.server.answers[path] = answer
+        login = await client.post("/api/v1/auth/login", json={"email": ada.email, "password": PASSWORD})
+        ada = signed_in(login)
     assert sql.execute("SELECT count(*) FROM user_identities").fetchone() == (0,)
 
 

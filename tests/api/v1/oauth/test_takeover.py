@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.api.v1.oauth.conftest import Browser, Providers
+from tests.conftest import SignUp
 from tests.factories import PASSWORD, Person, register
 from tests.infra.security.provider import somebody
 from tests.responses import refused
@@ -45,6 +46,19 @@ async def test_an_address_that_both_have_proven_links_the_identity(
     login = await client.post("/api/v1/auth/login", json={"email": ADDRESS, "password": PASSWORD})
     assert login.status_code == 200  # the password stays
     assert (await browser.sign_in(somebody(email="elsewhere@people.example"))).id == ada.id
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("skar@people.example", "\u017fkar@people.example"), ("a-ss@x.example", "a-ß@x.example")],
+)
+async def test_an_address_in_letters_that_only_fold_to_the_same_is_another_mailbox(
+    browser: Browser, sign_up: SignUp, sql: Sql, ours: str, theirs: str
+) -> None:
+    """A provider that proves "ſkar" has proven nothing of "skar", which has its case folded alike."""
+    verify(sql, await sign_up("skar", email=ours))
+    assert (await browser.agree(somebody("mallory", email=theirs)))["error"] == "EMAIL_ALREADY_EXISTS"
+    assert sql.execute("SELECT count(*) FROM user_identities").fetchone() == (0,)
 
 
 async def test_two_identities_of_one_provider_with_one_address_do_not_share_an_account(

@@ -28,7 +28,7 @@ from bugrelay.domain.accounts.errors import (
     UsernameTaken,
 )
 from bugrelay.domain.accounts.events import IdentityLinked, IdentityUnlinked
-from bugrelay.domain.accounts.models import Identity, User, email_key
+from bugrelay.domain.accounts.models import Identity, User
 from bugrelay.domain.accounts.policies import is_banned
 from bugrelay.domain.accounts.schemas import ProviderProfile
 from bugrelay.domain.accounts.service.registration import create_user_of_provider
@@ -71,13 +71,24 @@ async def open_account(
         UsernameTaken, IdentityAlreadyLinked: Another sign-in was faster.
     """
     known = await repository.identity(work, issuer=proven.issuer, subject=proven.subject)
-    if known is None:
-        return await _first_sign_in(work, proven, provider=provider, is_first_try=is_first_try)
-    if is_banned(known.banned_at, known.banned_until, now=datetime.now(UTC)):
-        raise AccountBanned
-    using = update(Identity).where(Identity.id == known.id)
-    await work.session.execute(using.values(last_used_at=func.now(), email=proven_email(proven)))
-    return OpenedAccount(known.user_id, known.id)
+    if known is not None:
+        if is_banned(known.banned_at, known.banned_until, now=datetime.now(UTC)):
+            raise AccountBanned
+        if await _use(work, known.id, proven):
+            return OpenedAccount(known.user_id, known.id)
+    return await _first_sign_in(work, proven, provider=provider, is_first_try=is_first_try)
+
+
+async def _use(work: UnitOfWork, identity_id: UUID, proven: ProvenIdentity) -> bool:
+    """Whether the identity is still linked; its row is then kept to this transaction."""
+    using = (
+        update(Identity)
+        .where(Identity.id == identity_id)
+        .values(last_used_at=func.now(), email=proven_email(proven))
+        .returning(Identity.id)
+        .execution_options(synchronize_session=False)
+    )
+    return await work.session.scalar(using) is not None
 
 
 async def _first_sign_in(
@@ -114,7 +125,7 @@ async def _proven_by_both(
     if not (proven.is_email_proven and account.is_email_verified):
         raise EmailAlreadyExists
     user = await repository.lock_user(work.session, account.id)
-    if user is None or not user.is_email_verified or user.email_key != email_key(email):
+    if user is None or not user.is_email_verified or not is_same_address(user.email, email):
         raise EmailAlreadyExists
     if is_banned(user.banned_at, user.banned_until, now=datetime.now(UTC)):
         raise AccountBanned
@@ -180,13 +191,22 @@ async def unlink(work: UnitOfWork, user_id: UUID, *, provider: str, usable: Cont
 async def unlink_other_addresses(work: UnitOfWork, user: User) -> None:
     """Unlink what has not proven the account's own address; the caller holds the user's row."""
     for identity in await repository.identities_of(work.session, user.id):
-        if identity.email is None or email_key(identity.email) != user.email_key:
+        if identity.email is None or not is_same_address(identity.email, user.email):
             await _remove(work, identity)
 
 
 async def _remove(work: UnitOfWork, identity: Identity) -> None:
     await work.session.delete(identity)
     work.record(IdentityUnlinked(user_id=identity.user_id, provider=identity.provider))
+
+
+def is_same_address(one: str, other: str) -> bool:
+    """Whether two addresses are one mailbox: without the case of ASCII letters alone.
+
+    `email_key` folds all letters, and so takes some of other scripts ("ſ", "ß") for ASCII ones: enough to keep two
+    accounts apart, but not to tell who owns one.
+    """
+    return one.encode().lower() == other.encode().lower()
 
 
 def proven_email(proven: ProvenIdentity) -> str | None:

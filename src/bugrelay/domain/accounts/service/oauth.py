@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 from sqlalchemy import delete, func
+from sqlalchemy.exc import IntegrityError
 
 from bugrelay.domain.accounts import repository
 from bugrelay.domain.accounts.errors import InvalidOAuthCode, InvalidOAuthState
@@ -20,6 +21,7 @@ from bugrelay.domain.accounts.models import OAuthCode, OAuthRequest
 from bugrelay.domain.accounts.service.identities import add_identity, proven_email
 from bugrelay.domain.accounts.service.sessions import lock_active_user
 from bugrelay.errors import ValidationFailed
+from bugrelay.infra.db.database import violated_constraint
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.security.identity_providers.openid_connect import s256
@@ -31,6 +33,7 @@ REQUEST_LIFE = timedelta(minutes=10)
 TICKET_LIFE = timedelta(seconds=60)
 CODE_LIFE = timedelta(seconds=60)
 CALLBACK = "/api/v1/auth/oauth/callback/"
+_OF_SESSIONS = {"fk_oauth_codes_session_id_sessions", "fk_oauth_requests_session_id_sessions"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _OURS = {"code", "error"}  # what we add to a return address
 
@@ -95,16 +98,20 @@ def new_request(
 async def keep_request(
     work: UnitOfWork, beginning: Beginning, *, request_id: UUID, state: str, browser: str
 ) -> None:
-    """Remember a sign-in that goes to its provider."""
+    """Remember a sign-in that goes to its provider.
+
+    Raises:
+        InvalidOAuthState: The session that is to link was deleted meanwhile.
+    """
     _add(work, beginning, request_id=request_id, state=state, browser=browser, life=REQUEST_LIFE)
-    await work.session.flush()
+    await _flush(work)
 
 
 async def issue_ticket(work: UnitOfWork, beginning: Beginning) -> str:
     """A ticket that takes a browser to the provider, once: a page's script can send no cookie along with its call."""
     ticket = new_secret()
     _add(work, beginning, request_id=new_id(), state=ticket, browser=None, life=TICKET_LIFE)
-    await work.session.flush()
+    await _flush(work)
     return ticket
 
 
@@ -177,7 +184,11 @@ async def issue_code(
     identity_id: UUID | None = None,
     to_link: ProvenIdentity | None = None,
 ) -> str:
-    """The code that the client exchanges: for the account of an identity, or to link one."""
+    """The code that the client exchanges: for the account of an identity, or to link one.
+
+    Raises:
+        InvalidOAuthState: The session that is to link was deleted meanwhile.
+    """
     code = new_secret()
     work.session.add(
         OAuthCode(
@@ -193,8 +204,21 @@ async def issue_code(
             expires_at=datetime.now(UTC) + CODE_LIFE,
         )
     )
-    await work.session.flush()
+    await _flush(work)
     return code
+
+
+async def _flush(work: UnitOfWork) -> None:
+    """
+    Raises:
+        InvalidOAuthState: The session that is to link was deleted meanwhile, with its account.
+    """
+    try:
+        await work.session.flush()
+    except IntegrityError as error:
+        if violated_constraint(error) not in _OF_SESSIONS:
+            raise
+        raise InvalidOAuthState from error
 
 
 async def use_code(work: UnitOfWork, code: str, *, verifier: str) -> UUID:

@@ -171,7 +171,8 @@ class OpenIdConnect:
         more = await self._client.get(endpoint, dict[str, Any], token=access_token)
         if more.get("sub") != claims["sub"]:
             raise failed(self.name, "the userinfo is of another subject")
-        return more | claims
+        # The address and the word on it come from one place: the token's `email_verified` is not of this address.
+        return more | claims | {name: more.get(name) for name in ("email", "email_verified")}
 
     def _identity(self, claims: dict[str, Any]) -> ProvenIdentity:
         return ProvenIdentity(
@@ -191,7 +192,9 @@ def s256(code_verifier: str) -> str:
 
 
 def is_usable_address(url: str, scheme: str) -> bool:
-    """Whether the URL can be called, and is as safe as the issuer's own."""
+    """Whether the URL can be called and stand in a header, and is as safe as the issuer's own."""
+    if "#" in url or not all("!" <= character <= "~" for character in url):
+        return False
     try:
         parts = urlsplit(url)
         host, user = parts.hostname, parts.username
