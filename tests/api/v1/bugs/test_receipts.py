@@ -370,6 +370,19 @@ async def test_a_link_that_is_wrong_expired_or_replaced_confirms_nothing(
     assert (await client.post("/contact/confirm", json={"token": newer})).status_code == 415
 
 
+async def test_an_address_that_is_unsubscribed_at_the_same_moment_is_told_no_more(
+    client: httpx.AsyncClient, sql: Sql, database_url: str
+) -> None:
+    answer = await reported(client, contact_email=OWNER)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(database_url) as unsubscribing:
+        unsubscribing.execute("DELETE FROM report_contacts")
+        following = asyncio.create_task(follow(client, answer, level="official"))
+        while sql.execute(waiting).fetchone() == (0,):
+            await asyncio.sleep(0.01)
+    assert bad_fields(await following) == ["email"]
+
+
 async def test_the_level_changes_alone_and_another_address_must_be_confirmed_anew(
     client: httpx.AsyncClient, run_jobs: RunJobs, postbox: Postbox
 ) -> None:

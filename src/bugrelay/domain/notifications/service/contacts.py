@@ -87,10 +87,7 @@ async def follow_report(
     if not await lock_receipt(work, bug_id, secret_hash=hash_secret(secret)):
         raise ReceiptNotFound
     following = await repository.confirmed_address(work, bug_id)
-    if wanted.email is None:
-        if following is None and await repository.waiting_address(work, bug_id) is None:
-            raise ValidationFailed.of("email", "is required: there is no address for this report")
-    else:
+    if wanted.email is not None:
         await _forget_waiting(work, bug_id)
         if following is None or email_key(following.email) != email_key(wanted.email):
             await add_contact(work, bug_id, email=wanted.email, level=wanted.level, jobs=jobs)
@@ -100,7 +97,8 @@ async def follow_report(
         execution_options=_UNSYNCHRONISED,
     )
     chosen = await subscription_of(work, bug_id)
-    assert chosen is not None  # noqa: S101 - there is an address
+    if chosen is None:
+        raise ValidationFailed.of("email", "is required: there is no address for this report")
     return chosen
 
 
