@@ -167,11 +167,11 @@ class ExchangeCode(Struct, kw_only=True):
 
     Attributes:
         code: The `code` that the browser came back with.
-        verifier: What the `code_challenge` was made of.
+        verifier: What the `code_challenge` was made of; long enough that nobody guesses it from there (RFC 7636).
     """
 
     code: Secret
-    verifier: Annotated[str, Verbatim, Meta(max_length=128)]
+    verifier: Annotated[str, Verbatim, Meta(min_length=43, max_length=128)]
 
 
 class ProviderProfile(Struct, kw_only=True):

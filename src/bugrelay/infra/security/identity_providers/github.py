@@ -77,7 +77,7 @@ class GitHub:
             token = await self._redeem(request, code=response.code)
             user, emails = await asyncio.gather(
                 self._client.get(f"{self._api}/user", _User, token=token),
-                self._client.get(f"{self._api}/user/emails", list[_Email], token=token),
+                self._client.get(f"{self._api}/user/emails?per_page=100", list[_Email], token=token),
             )
         primary = next((email for email in emails if email.primary), None)
         return ProvenIdentity(
