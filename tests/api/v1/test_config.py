@@ -46,7 +46,8 @@ async def test_the_process_lives_and_is_ready(client: httpx.AsyncClient) -> None
     assert (health.status_code, health.json()) == (200, {"status": "ok"})
     ready = await client.get("/ready")
     assert ready.status_code == 200
-    assert ready.json() == {"status": "ok", "checks": {"postgres": "ok", "redis": "ok"}}
+    checks = {"postgres": "ok", "redis": "ok"}
+    assert ready.json() == {"status": "ok", "checks": checks, "events": {"lag_seconds": 0.0}}
     assert "no-store" in health.headers["cache-control"]
     assert "no-store" in ready.headers["cache-control"]
 
