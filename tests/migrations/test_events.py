@@ -85,7 +85,7 @@ class Story:
         ).fetchall()
         for one, following in pairwise(rows):
             assert one[4] != following[4] or one[2] <= following[2]
-        return sorted(rows, key=lambda row: (row[2], row[0], row[1] == self.second))
+        return sorted(rows, key=lambda row: (row[2], row[0], str(row[1]) == self.second))
 
 
 @pytest.fixture
