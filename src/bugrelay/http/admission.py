@@ -14,7 +14,7 @@ from bugrelay.http.load import OVERLOADED, Load
 from bugrelay.http.raw_responses import send_error
 from bugrelay.http.request_timeout import RequestTimeout
 from bugrelay.http.routes import route_of
-from bugrelay.infra.client_address import client_address, limit_identity, peer_address
+from bugrelay.infra.client_address import client_address, limit_identity
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.redis.rate_limits import Bucket, Decision, LimitName
 
@@ -115,14 +115,11 @@ class Admission:
             raise ValidationFailed.of("Host", "is not a name of this site")
 
     def _client_address(self, scope: Any) -> str:
-        peer = scope["client"][0] if scope.get("client") else None
-        trusted = self._platform.settings.trusted_proxies
-        if not trusted:
-            return peer_address(peer)
         forwarded = [
             value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"
         ]
-        return client_address(peer, forwarded, trusted)
+        peer = scope["client"][0] if scope.get("client") else None
+        return client_address(peer, forwarded, self._platform.settings.trusted_proxies)
 
     def _buckets_of(self, scope: Any) -> list[Bucket]:
         of_api = scope["path"].startswith("/api/v1")

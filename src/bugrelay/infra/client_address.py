@@ -28,7 +28,7 @@ def client_address(peer: str | None, forwarded_for: list[str], trusted: tuple[IP
     """
     client = parsed_address(peer or "")
     if client is None or not trusted:
-        return peer_address(peer)
+        return _peer_address(peer)
     entries = ",".join(forwarded_for).split(",")
     while entries and any(client in network for network in trusted):
         entry = parsed_address(entries.pop())
@@ -40,7 +40,7 @@ def client_address(peer: str | None, forwarded_for: list[str], trusted: tuple[IP
 
 
 @lru_cache(maxsize=8192)
-def peer_address(peer: str | None) -> str:
+def _peer_address(peer: str | None) -> str:
     """The socket's peer in its canonical form, which is the client where no proxy is trusted."""
     address = parsed_address(peer or "")
     return LOCAL if address is None else str(address)

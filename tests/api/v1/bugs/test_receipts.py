@@ -16,6 +16,7 @@ from bugrelay.settings import Rate, Settings
 from tests.conftest import RunJobs, StartApp
 from tests.factories import Person, a_report, make_member
 from tests.infra.mail.postbox import Postbox, parts_of, token_in
+from tests.locks import until_somebody_waits_for_a_lock
 from tests.responses import bad_fields, refused
 
 BUGS = "/api/v1/bugs"
@@ -374,12 +375,10 @@ async def test_an_address_that_is_unsubscribed_at_the_same_moment_is_told_no_mor
     client: httpx.AsyncClient, sql: Sql, database_url: str
 ) -> None:
     answer = await reported(client, contact_email=OWNER)
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with psycopg.connect(database_url) as unsubscribing:
         unsubscribing.execute("DELETE FROM report_contacts")
         following = asyncio.create_task(follow(client, answer, level="official"))
-        while sql.execute(waiting).fetchone() == (0,):
-            await asyncio.sleep(0.01)
+        await until_somebody_waits_for_a_lock(sql)
     assert bad_fields(await following) == ["email"]
 
 

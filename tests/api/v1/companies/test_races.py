@@ -20,6 +20,7 @@ from bugrelay.settings import Settings
 from tests.api.v1.companies.conftest import Sql
 from tests.conftest import SignUp
 from tests.factories import Person, make_member, report
+from tests.locks import until_somebody_waits_for_a_lock
 
 ROUNDS = 20
 
@@ -256,10 +257,3 @@ async def test_a_response_is_corrected_before_its_author_leaves_or_not_at_all(
     assert {(await change).status_code for change in changes} == {403}
     (comment,) = (await client.get(f"/api/v1/bugs/{bug['id']}/comments")).json()["comments"]
     assert comment["content"] == "We look into it"
-
-
-async def until_somebody_waits_for_a_lock(sql: Sql) -> None:
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    async with asyncio.timeout(20):
-        while sql.execute(waiting).fetchone() == (0,):
-            await asyncio.sleep(0.01)

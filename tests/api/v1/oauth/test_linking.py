@@ -18,6 +18,7 @@ from tests.api.v1.oauth.conftest import OAUTH, SITE, Browser, Providers, sent_on
 from tests.conftest import TEST_ENVIRONMENT, SignUp, StartApp
 from tests.factories import PASSWORD, Person
 from tests.infra.security.provider import Call, somebody
+from tests.locks import until_somebody_waits_for_a_lock
 from tests.responses import bad_fields, refused
 
 Sql = psycopg.Connection[Any]
@@ -257,7 +258,7 @@ async def test_an_exchange_that_waits_for_a_reset_opens_nothing(
     with psycopg.connect(database_url) as shutting_out:
         shutting_out.execute("SELECT FROM users FOR NO KEY UPDATE")
         exchanging = asyncio.create_task(browser.exchange(back["code"]))
-        await waits_for_a_lock(sql)
+        await until_somebody_waits_for_a_lock(sql)
         shutting_out.execute("DELETE FROM user_identities")
         shutting_out.execute("UPDATE sessions SET ended_at = now()")
     refused(await exchanging, 400, "INVALID_OAUTH_CODE")
@@ -273,7 +274,7 @@ async def test_a_sign_in_that_waits_for_an_unlinking_is_the_first_of_its_identit
     with psycopg.connect(database_url) as unlinking:
         unlinking.execute("DELETE FROM user_identities")
         coming_back = asyncio.create_task(browser.come_back(back))
-        await waits_for_a_lock(sql)
+        await until_somebody_waits_for_a_lock(sql)
     code = (await coming_back)["code"]
     assert signed_in(await browser.exchange(code)).id != ada.id
 
@@ -298,12 +299,6 @@ async def test_an_account_that_is_erased_while_the_provider_is_asked_is_linked_n
         login = await client.post("/api/v1/auth/login", json={"email": ada.email, "password": PASSWORD})
         ada = signed_in(login)
     assert sql.execute("SELECT count(*) FROM user_identities").fetchone() == (0,)
-
-
-async def waits_for_a_lock(sql: Sql) -> None:
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    while sql.execute(waiting).fetchone() == (0,):
-        await asyncio.sleep(0.01)
 
 
 async def test_identities_are_exported_and_nobody_elses_are(
