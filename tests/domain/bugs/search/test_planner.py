@@ -22,7 +22,7 @@ from bugrelay.domain.bugs.search.planner import (
     is_deep,
     plans,
 )
-from bugrelay.domain.bugs.search.ranking import BEST_OUTSIDE, SCORES, TIERS
+from bugrelay.infra.search.ranking import BEST_OUTSIDE, SCORES, TIERS
 
 FEW, MANY, VERY_MANY = MAX_SORTED, MAX_SORTED + 1, MAX_WHOLE_TIER + 1
 LIST = QuerySpec(("status",), "popular")

@@ -1,1 +1,1 @@
-"""Lists and searches of bugs: parser, statements, service."""
+"""Lists and searches of bugs: planner, statements, service."""

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 import msgspec
 from sqlalchemy import text
 
-from bugrelay.domain.bugs.search.parser import quoted
 from bugrelay.domain.bugs.search.planner import BoundQuery, QuerySpec
 from bugrelay.domain.bugs.search.statements import total_query
 from bugrelay.domain.bugs.search.totals import READ_KEPT, TABLE
@@ -22,6 +21,7 @@ from bugrelay.infra.db.database import Connection, libpq_url
 from bugrelay.infra.db.query import Query
 from bugrelay.infra.db.statistics import Common, read_common
 from bugrelay.infra.incremental_counts import Counted, IncrementalCounts
+from bugrelay.infra.search.parser import quoted
 
 MAX_COMMON = 300  # totals that are kept whether anybody asks or not
 STATEMENT_SECONDS = 90  # for one count; nobody waits for it any more

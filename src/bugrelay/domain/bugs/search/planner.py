@@ -17,8 +17,8 @@ from uuid import UUID
 
 import msgspec
 
-from bugrelay.domain.bugs.search.parser import SearchQuery
-from bugrelay.domain.bugs.search.ranking import BEST_OUTSIDE, TIERS
+from bugrelay.infra.search.parser import SearchQuery
+from bugrelay.infra.search.ranking import BEST_OUTSIDE, TIERS
 
 MAX_SORTED = 3000  # bugs; up to here finding all and sorting them is as fast as anything
 MAX_WHOLE_TIER = 100_000  # bugs that match, up to which tiers are small enough to be read whole

@@ -1,7 +1,7 @@
 """Lists and searches of bugs: one story, from a query to a page with an exact total.
 
-What was typed is parsed (parser.py) and bound to a query spec; the total (totals.py) decides which plans are tried
-(planner.py); their SQL (statements.py) gives the keys of the page's rows, and these what is shown of them.
+What was typed is parsed (infra/search/parser.py) and bound to a query spec; the total (totals.py) decides which plans
+are tried (planner.py); their SQL (statements.py) gives the keys of the page's rows, and these what is shown of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from bugrelay.domain.bugs.repository import listed_bugs
 from bugrelay.domain.bugs.schemas import BugItem, BugQuery
-from bugrelay.domain.bugs.search.parser import parse_search, tsqueries
 from bugrelay.domain.bugs.search.planner import (
     KEY_TYPES,
     BoundQuery,
@@ -38,6 +37,7 @@ from bugrelay.infra.db.like import contains
 from bugrelay.infra.db.query import Query, Reader, SnapshotReader
 from bugrelay.infra.incremental_counts import IncrementalCounts
 from bugrelay.infra.pagination import CursorPagination, decoded_cursor, encoded_cursor
+from bugrelay.infra.search.parser import parse_search, tsqueries
 from bugrelay.infra.text.names import name_key
 
 

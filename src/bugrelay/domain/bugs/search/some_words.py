@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from bugrelay.domain.bugs.search.parser import SearchQuery
 from bugrelay.domain.bugs.search.planner import BoundQuery
 from bugrelay.domain.bugs.search.statements import all_words_query, listed_query, numbers_query
 from bugrelay.domain.bugs.similar.finder import Filter, Ranked, find_ranked
@@ -20,6 +19,7 @@ from bugrelay.domain.bugs.similar.query import SEARCH_RANKING, Question, Ranking
 from bugrelay.errors import ValidationFailed
 from bugrelay.infra.db.query import SnapshotReader
 from bugrelay.infra.pagination import NO_CURSOR, decoded_cursor, encoded_cursor
+from bugrelay.infra.search.parser import SearchQuery
 from bugrelay.infra.threads import BoundedThreads
 
 MAX_LISTED = 200  # bugs of a search, those with all words among them

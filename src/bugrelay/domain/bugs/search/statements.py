@@ -41,12 +41,12 @@ from sqlalchemy.types import UserDefinedType
 
 from bugrelay.domain.bugs.models import Bug, BugSearch, bug_search_changes
 from bugrelay.domain.bugs.search.planner import Plan, QuerySpec
-from bugrelay.domain.bugs.search.ranking import BEST_OUTSIDE, TIERS, WEIGHTS
 from bugrelay.domain.bugs.similar.models import SimilarDocument
 from bugrelay.domain.bugs.visibility import LISTED
 from bugrelay.domain.companies.models import Application, Company
 from bugrelay.infra.db.query import Query, Row
 from bugrelay.infra.incremental_counts import Counted
+from bugrelay.infra.search.ranking import BEST_OUTSIDE, TIERS, WEIGHTS
 
 NEWEST_MONTHS = 3
 MAX_NUMBERS = 200

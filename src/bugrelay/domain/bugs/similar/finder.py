@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from msgspec import structs
 
-from bugrelay.domain.bugs.search.parser import quoted
 from bugrelay.domain.bugs.similar import statements
 from bugrelay.domain.bugs.similar.query import (
     RANKING,
@@ -29,6 +28,7 @@ from bugrelay.domain.bugs.similar.query import (
 from bugrelay.domain.bugs.similar.scoring import best_documents
 from bugrelay.domain.bugs.similar.statements import Candidate, Found, PendingText
 from bugrelay.infra.db.query import Query, Reader, Values
+from bugrelay.infra.search.parser import quoted
 from bugrelay.infra.threads import BoundedThreads
 
 MAX_CANDIDATES = 300  # the best by text and age, which are ranked again

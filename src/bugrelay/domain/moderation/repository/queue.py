@@ -30,7 +30,6 @@ from bugrelay.domain.accounts.models import User
 from bugrelay.domain.bugs.models import Bug, BugSearch, BugText, Comment
 from bugrelay.domain.bugs.repository import ITEM_COLUMNS, ItemRow, item_of, joined
 from bugrelay.domain.bugs.schemas import UserRef
-from bugrelay.domain.bugs.search.parser import parse_search
 from bugrelay.domain.bugs.search.statements import document_matches
 from bugrelay.domain.bugs.visibility import COMMENT_SHOWN, LISTED
 from bugrelay.domain.moderation.models import Flag
@@ -41,6 +40,7 @@ from bugrelay.domain.moderation.schemas import (
 )
 from bugrelay.infra.db.like import contains
 from bugrelay.infra.db.query import Query, Reader, Row
+from bugrelay.infra.search.parser import parse_search
 
 FLAGS_SHOWN = 50  # of one bug, in the queue
 _limit, _offset = bindparam("limit", type_=Integer), bindparam("offset", type_=Integer)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bugrelay.domain.bugs.search.parser import (
+from bugrelay.infra.search.parser import (
     MAX_RANKED_WORDS,
     SearchQuery,
     any_of,

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Text, bindparam, cast, func, select
 
-from bugrelay.domain.bugs.search.ranking import TIERS, WEIGHTS
 from bugrelay.infra.db.query import Query, Reader, Row
+from bugrelay.infra.search.ranking import TIERS, WEIGHTS
 
 MAX_RANKED_WORDS = 32
 MAX_PARSED = 2048

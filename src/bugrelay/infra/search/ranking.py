@@ -1,4 +1,4 @@
-"""How well a word ranks in a bug's document: the weights of fields, and the tiers that follow from them.
+"""How well a word ranks in a document: the weights of fields, and the tiers that follow from them.
 
 migrations/sql/search_layers.sql writes tiers into documents by the same numbers; a test compares the two.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from itertools import combinations
 
-# By label: title, application's name, description; ten times the relevance. Weights are additive: a word counts once
-# for each field that has it, so a title always stands above an application's name, and that above a description.
+# By label: title, name (of a bug's application; a ticket's key), description; ten times the relevance. Weights are
+# additive: a word counts once for each field that has it, so a title always stands above a name, and that above a
+# description.
 WEIGHTS = {"A": 10, "B": 4, "D": 1}
 
 # The least score of a word in each tier, the best first. A tier holds those before it.

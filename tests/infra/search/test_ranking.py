@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from bugrelay.domain.bugs.search.ranking import TIERS, WEIGHTS
+from bugrelay.infra.search.ranking import TIERS, WEIGHTS
 
 FIELDS = [found for n in range(1, 4) for found in combinations(WEIGHTS, n)]
 DOCUMENT = "SELECT tsvector_to_array(search_layers(%s::tsvector))"
