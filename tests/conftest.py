@@ -33,6 +33,7 @@ from tests.commands.runner import Commands
 from tests.factories import Person, make_admin, make_member, register, report
 from tests.infra.mail.postbox import Postbox
 from tests.infra.mail.server import MailServer
+from tests.infra.storage.s3_server import S3Server
 
 # Plain lines: the default for a terminal draws every traceback with all its variables, which takes seconds.
 structlog.configure(
@@ -364,6 +365,15 @@ def commands(settings: Settings, empty_board: None) -> Commands:
             "BUGRELAY_HOME": str(settings.bugrelay_home),
         }
     )
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A real one, for the tests that ask for it."""
+    server = S3Server()
+    server.start()
+    yield server
+    server.remove()
 
 
 RunJobs = Callable[[], Awaitable[list[str]]]

@@ -1,4 +1,4 @@
-"""A bucket, and each of the stores."""
+"""A bucket that can be ill, a real S3 server, and each of the stores."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def bucket() -> Iterator[Bucket]:
     server.server_close()
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "folder":
         return storage_from(f"file://{tmp_path}/new/uploads")
-    return storage_from(request.getfixturevalue("bucket").url)
+    return storage_from(request.getfixturevalue("s3_server").new_upload_url())

@@ -19,6 +19,14 @@ async def test_the_bucket_gets_prefix_and_content_type(bucket: Bucket) -> None:
     assert bucket.files == {f"board/live/{KEY}": (LARGE * 3, "image/png")}
 
 
+async def test_a_listing_has_all_pages(bucket: Bucket) -> None:
+    store = storage_from(bucket.url)
+    names = [f"bugs/{index}.png" for index in range(5)]
+    for name in names:
+        await store.put(name, b"x", content_type="image/png")
+    assert await keys_of(store) == names
+
+
 @pytest.mark.parametrize("status", [403, 500, 503])
 async def test_an_ill_bucket_is_507_for_writing_and_503_for_the_rest(bucket: Bucket, status: int) -> None:
     store = storage_from(bucket.url)

@@ -73,5 +73,25 @@ async def test_a_key_of_another_shape_names_nothing(store: Storage, key: str) ->
     with pytest.raises(FileMissing):
         await store.get(key)
     await store.delete(key)
+    with pytest.raises(FileMissing):
+        await store.size_of(key)
+    with pytest.raises(FileMissing):
+        await store.copy(key, KEY)
     with pytest.raises(ValueError, match="not a storage key"):
         await store.put(key, b"x", content_type="image/png")
+    with pytest.raises(ValueError, match="not a storage key"):
+        await store.copy(KEY, key)
+
+
+async def test_a_copy_is_what_the_file_was_and_stays_so(store: Storage) -> None:
+    await store.put("incoming/a", LARGE, content_type="image/png")
+    assert await store.size_of("incoming/a") == len(LARGE)
+    await store.copy("incoming/a", KEY)
+    await store.put("incoming/a", b"another", content_type="image/png")
+    assert await (await store.get(KEY)).read() == LARGE
+    await store.delete("incoming/a")
+    assert await keys_of(store) == [KEY]
+    for missing in (store.copy("incoming/a", "bugs/other.png"), store.size_of("incoming/a")):
+        with pytest.raises(FileMissing):
+            await missing
+    assert await keys_of(store) == [KEY]

@@ -1,7 +1,8 @@
 """The port that files are stored by.
 
 A file is whole or absent: the folder gets it by rename after fsync, the bucket by one PUT. Keys are our own
-(`bugs/<random>.png`), so a key of another shape names nothing.
+(`bugs/<random>.png`), so a key of another shape names nothing. Somebody outside can be let put one file under one key:
+into a bucket by a URL that is signed for it, into a folder through us.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import errno
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Protocol, runtime_checkable
 
 import structlog
 
@@ -34,6 +35,10 @@ class StorageUnavailable(BugRelayError):
 
 class FileMissing(KeyError):
     """No file has this key."""
+
+
+class WrongSize(Exception):
+    """What was sent has more bytes than announced, or fewer; nothing of it is left."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,49 @@ class Storage(Protocol):
 
         Raises:
             ServiceUnavailable: The store does not answer.
+        """
+
+    async def size_of(self, key: str) -> int:
+        """The bytes of the file with this key.
+
+        Raises:
+            FileMissing: There is none, or no file can have such a key.
+            ServiceUnavailable: The store does not answer.
+        """
+
+    async def copy(self, key: str, to: str) -> None:
+        """Store what the file `key` is now as the file `to`, durably; what is put under `key` later changes nothing.
+
+        Raises:
+            FileMissing: There is no file `key`.
+            StorageUnavailable: Nothing was stored.
+            ValueError: `to` is no key.
+        """
+
+    async def presigned_put(self, key: str, *, expires_in: timedelta) -> str | None:
+        """A URL at which whoever has it may PUT this one file; of any size, for the signature does not say one.
+
+        None where the store has no address of its own: then it is a `ReceivingStorage`.
+
+        Raises:
+            ServiceUnavailable: The store's credentials cannot be had.
+        """
+
+    async def drop_drafts(self) -> None:
+        """Take away what processes that were killed had written half."""
+
+
+@runtime_checkable
+class ReceivingStorage(Storage, Protocol):
+    """A store without an address of its own, so that what others may put into it passes through us."""
+
+    async def put_chunks(self, key: str, chunks: AsyncIterator[bytes], *, size_bytes: int) -> None:
+        """Store a file that comes in chunks, durably, with no more of it in memory than a piece.
+
+        Raises:
+            WrongSize: The chunks have more bytes than `size_bytes`, which ends the reading, or fewer.
+            StorageUnavailable: Nothing was stored.
+            ValueError: The key is not of the shape that this module's callers make.
         """
 
 
