@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +16,12 @@ import psycopg
 import uvloop
 
 from benchmarks.bars import LARGE, Measured, table
-from benchmarks.board import Board, opened_board, take_off
+from benchmarks.board import opened_board, take_off
 from benchmarks.client import Request, drive
 from benchmarks.generate import say
 from benchmarks.home import Home, opened
 from benchmarks.servers import Server, cpu_seconds, parent_of, serving
-from benchmarks.write_bars import REPORTERS, TEXTS, per_second
+from benchmarks.write_bars import REPORTERS, report_rates
 
 ASKED = 400  # bugs of the board, spread over it, whose texts are asked with
 WARM_SECONDS = 5.0
@@ -115,39 +114,20 @@ def _failures(figures: dict[str, float]) -> str:
 
 async def _written(home: Home, rounds: int, seconds: float) -> tuple[dict[str, Measured], dict[str, Any]]:
     """Reports with the row for the index, and with the triggers off that write it; then what is pending is folded."""
+    say(f"reports by {REPORTERS} at once, with and without the index of similar bugs")
     try:
         async with opened_board(home.settings) as board:
-            rates = await _rates(home, board, rounds, seconds)
+            whole, rest = await report_rates(home, board, rounds, seconds, without=_without_index)
         folded, fold_ms = _folded(home)
     finally:
         _switch(home.url, "ENABLE")
         take_off(home.url)
         _folded(home)
-    mine, other = median(rates["reports with similar"]), median(rates["reports without similar"])
+    mine, other = median(whole), median(rest)
     return {
         "create_similar": Measured(mine / other, note=f"{mine:.0f} ÷ {other:.0f} a second"),
         "fold": Measured(fold_ms, note=f"{folded:,} reports, {FOLD_BATCH} a transaction"),
-    }, rates
-
-
-async def _rates(home: Home, board: Board, rounds: int, seconds: float) -> dict[str, list[float]]:
-    say(f"reports by {REPORTERS} at once, with and without the index of similar bugs")
-    with psycopg.connect(home.url) as connection:
-        texts = itertools.cycle(connection.execute(TEXTS).fetchall())
-
-    async def report() -> None:
-        title, description, application, tags = next(texts)
-        await board.report(title=title, description=description, application_name=application, tags=tags)
-
-    rates: dict[str, list[float]] = {"reports with similar": [], "reports without similar": []}
-    await per_second(report, at_once=REPORTERS, seconds=seconds / 2)
-    for _ in range(rounds):
-        rates["reports with similar"].append(await per_second(report, at_once=REPORTERS, seconds=seconds))
-        with _without_index(home.url):
-            rates["reports without similar"].append(
-                await per_second(report, at_once=REPORTERS, seconds=seconds)
-            )
-    return rates
+    }, {"reports with similar": whole, "reports without similar": rest}
 
 
 @contextmanager

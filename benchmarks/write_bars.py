@@ -7,7 +7,7 @@ import itertools
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from statistics import median
 from typing import Any
 from uuid import UUID
@@ -183,9 +183,19 @@ JOIN applications a ON a.id = b.application_id WHERE length(t.description) >= 10
 """
 
 
-async def _creates(home: Home, board: Board, rounds: int, seconds: float) -> tuple[Measured, dict[str, Any]]:
-    """Reports with the search document, its index and its log, and with the triggers switched off that make them."""
-    say(f"reports by {REPORTERS} at once")
+async def report_rates(
+    home: Home,
+    board: Board,
+    rounds: int,
+    seconds: float,
+    *,
+    without: Callable[[str], AbstractContextManager[None]],
+) -> tuple[list[float], list[float]]:
+    """Reports a second in each round: as they are, and with a part of what a report makes switched off.
+
+    Args:
+        without: Switches that part off for a block, in the database of this URL.
+    """
     with psycopg.connect(home.url) as connection:
         texts = itertools.cycle(connection.execute(TEXTS).fetchall())
 
@@ -193,15 +203,22 @@ async def _creates(home: Home, board: Board, rounds: int, seconds: float) -> tup
         title, description, application, tags = next(texts)
         await board.report(title=title, description=description, application_name=application, tags=tags)
 
-    rates: dict[str, list[float]] = {"reports": [], "reports without search": []}
+    whole: list[float] = []
+    rest: list[float] = []
     await per_second(report, at_once=REPORTERS, seconds=seconds / 2)
     for _ in range(rounds):
-        rates["reports"].append(await per_second(report, at_once=REPORTERS, seconds=seconds))
-        with _without_search(home.url):
-            rates["reports without search"].append(
-                await per_second(report, at_once=REPORTERS, seconds=seconds)
-            )
-    mine, other = median(rates["reports"]), median(rates["reports without search"])
+        whole.append(await per_second(report, at_once=REPORTERS, seconds=seconds))
+        with without(home.url):
+            rest.append(await per_second(report, at_once=REPORTERS, seconds=seconds))
+    return whole, rest
+
+
+async def _creates(home: Home, board: Board, rounds: int, seconds: float) -> tuple[Measured, dict[str, Any]]:
+    """Reports with the search document, its index and its log, and with the triggers switched off that make them."""
+    say(f"reports by {REPORTERS} at once")
+    whole, rest = await report_rates(home, board, rounds, seconds, without=_without_search)
+    mine, other = median(whole), median(rest)
+    rates = {"reports": whole, "reports without search": rest}
     return Measured(mine / other, note=f"{mine:.0f} ÷ {other:.0f} a second"), rates
 
 
