@@ -19,6 +19,7 @@ from bugrelay.infra.platform import open_platform
 from bugrelay.infra.redis.rate_limits import LimitName
 from bugrelay.infra.viewer import SignedInViewer, Viewer
 from bugrelay.settings import Settings
+from tests.conftest import StartApp
 
 
 @dataclass
@@ -138,6 +139,12 @@ def test_a_limit_that_is_turned_off_is_known_all_the_same(settings: Settings) ->
 
     app = Litestar([Limited], request_class=ApiRequest, openapi_config=None, logging_config=None)
     check_routes(routes_of(app), buckets)
+
+
+async def test_applications_of_one_process_share_their_routes_and_nothing_else(start_app: StartApp) -> None:
+    async with start_app(site_name="One") as one, start_app(site_name="Two") as two:
+        names = [(await visitor.get("/api/v1/config")).json()["site_name"] for visitor in (one, two, one)]
+    assert names == ["One", "Two", "One"]
 
 
 # --- OPTIONS --------------------------------------------------------------------------------------------------------

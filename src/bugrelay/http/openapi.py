@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, get_args, get_origin
 
-from litestar import Controller, Litestar, Response
+from litestar import Response
 from litestar.handlers.http_handlers import HTTPRouteHandler
 
 from bugrelay import __version__
 from bugrelay.http.openapi_schemas import field_schemas, schemas_of
-from bugrelay.http.request import ApiRequest
-from bugrelay.http.routes import Example, Route, route_of, routes_of
+from bugrelay.http.routes import Example, Route, route_of
 
 # Status: what it means, and the error of the example.
 _ERRORS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -164,10 +163,9 @@ _ERROR_SCHEMA = {
 }
 
 
-def openapi_document(controllers: Sequence[type[Controller]]) -> dict[str, Any]:
-    """The whole document."""
-    app = Litestar(list(controllers), request_class=ApiRequest, openapi_config=None, logging_config=None)
-    shown = [(path, handler) for path, handler in routes_of(app) if handler.resolve_include_in_schema()]
+def openapi_document(routes: Sequence[tuple[str, HTTPRouteHandler]]) -> dict[str, Any]:
+    """The whole document, of all handlers with their paths."""
+    shown = [(path, handler) for path, handler in routes if handler.resolve_include_in_schema()]
     bodies = {handler: _body_type(handler) for _, handler in shown}
     answers = {handler: _answer_type(handler) for _, handler in shown}
     schemas, components = schemas_of(

@@ -13,7 +13,7 @@ path its value (a UUID for an id), and what remains is what `Route.loads` has lo
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, get_type_hints
@@ -25,7 +25,7 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.handlers.http_handlers import HTTPRouteHandler
 
 from bugrelay.http.request import ApiRequest
-from bugrelay.infra.redis.rate_limits import Bucket, LimitName
+from bugrelay.infra.redis.rate_limits import LimitName
 from bugrelay.infra.viewer import SignedInViewer, Viewer
 
 Loader = Callable[[ApiRequest], Awaitable[Any]]
@@ -130,15 +130,16 @@ class Route:
             "request": ApiRequest,
             **{name: hint for name, hint in hints.items() if name in ("data", "return")},
         }
-        handle.contract = _Contract(self, problems)  # type: ignore[attr-defined]
+        handle.contract = _Contract(self, hints, problems)  # type: ignore[attr-defined]
         return handle
 
 
 @dataclass(frozen=True)
 class _Contract:
-    """A route, and what is wrong with its handler's parameters."""
+    """A route, the types of its handler's parameters, and what is wrong with them."""
 
     route: Route
+    hints: Mapping[str, Any]
     problems: tuple[str, ...]
 
 
@@ -223,34 +224,31 @@ def is_options(handler: BaseRouteHandler) -> bool:
     return isinstance(handler, HTTPRouteHandler) and handler.http_methods == {"OPTIONS"}
 
 
-def check_routes(
-    routes: Iterable[tuple[str, HTTPRouteHandler]], buckets: Mapping[LimitName, Bucket | None]
-) -> None:
+def check_routes(routes: Iterable[tuple[str, HTTPRouteHandler]], limits: Collection[LimitName]) -> None:
     """Refuse to start with a route that promises what it cannot keep.
 
     Args:
         routes: All handlers with their paths.
-        buckets: The rate limits that there are.
+        limits: The rate limits that there are.
 
     Raises:
         RouteError: Names every such route.
     """
     problems = [
-        f"{handler}: {problem}" for path, handler in routes for problem in _problems(path, handler, buckets)
+        f"{handler}: {problem}" for path, handler in routes for problem in _problems(path, handler, limits)
     ]
     if problems:
         raise RouteError("; ".join(problems))
 
 
-def _problems(path: str, handler: HTTPRouteHandler, buckets: Mapping[LimitName, Bucket | None]) -> list[str]:
+def _problems(path: str, handler: HTTPRouteHandler, limits: Collection[LimitName]) -> list[str]:
     contract: _Contract | None = getattr(handler.fn, "contract", None)
     if contract is None:
         return ["has no Route, and so no access rule"]
-    unlimited = [f"there is no rate limit {name}" for name in contract.route.limits if name not in buckets]
-    hints = get_type_hints(inspect.unwrap(handler.fn))
+    unlimited = [f"there is no rate limit {name}" for name in contract.route.limits if name not in limits]
     unnamed = [
         f"asks for {name}, which is not in {path}"
-        for name, hint in hints.items()
+        for name, hint in contract.hints.items()
         if hint in (UUID, str) and f"{{{name}:str}}" not in path
     ]
     unproven = contract.route.checked_by_change and not contract.route.access.signed_in

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from bugrelay.infra.redis.client import RedisClient, RedisUnavailable, Script
 from bugrelay.settings import Rate
@@ -62,6 +62,7 @@ LimitName = Literal[
     "new_applications",
 ]
 """The limits that there are; what each counts is in docs/settings.md."""
+LIMIT_NAMES: frozenset[LimitName] = frozenset(get_args(LimitName))
 
 
 @dataclass(frozen=True)
