@@ -12,11 +12,15 @@ WAITING = (
 )
 
 
-async def until_somebody_waits_for_a_lock(sql: psycopg.Connection[Any]) -> None:
+async def until_somebody_waits_for_a_lock(sql: psycopg.Connection[Any], *, number: int = 1) -> None:
     """
+    Args:
+        sql: A connection that commits each statement.
+        number: How many have to wait.
+
     Raises:
-        TimeoutError: Nobody has within twenty seconds.
+        TimeoutError: Fewer have within twenty seconds.
     """
     async with asyncio.timeout(20):
-        while sql.execute(WAITING).fetchone() == (0,):
+        while (sql.execute(WAITING).fetchone() or (0,))[0] < number:
             await asyncio.sleep(0.01)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Boolean, Integer, String, Uuid, all_, any_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.accounts.models import User
 from bugrelay.domain.accounts.repository import ACTIVE
@@ -73,6 +74,12 @@ _LOCK = Query(select(Webhook.id).where(_OF_ID).with_for_update(key_share=True), 
 async def lock_webhook(reader: Reader, webhook_id: UUID) -> None:
     """Keep the webhook's row to this transaction, before rows of its deliveries."""
     await reader.row(_LOCK, {"webhook_id": webhook_id})
+
+
+async def lock_webhooks_of(session: AsyncSession, company_ids: Sequence[UUID]) -> Sequence[UUID]:
+    """All webhooks of these companies, kept to this transaction in the order of their ids."""
+    of_companies = select(Webhook.id).where(Webhook.company_id.in_(company_ids))
+    return (await session.scalars(of_companies.order_by(Webhook.id).with_for_update())).all()
 
 
 async def lock_secret(reader: Reader, *, company_id: UUID, webhook_id: UUID) -> bytes | None:
@@ -253,7 +260,7 @@ class Recipient(Row):
     verified_at: datetime
 
 
-_RECIPIENTS = Query(
+_recipients = (
     select(
         Webhook.id,
         Webhook.events,
@@ -262,15 +269,25 @@ _RECIPIENTS = Query(
         func.coalesce(Company.verified_at, Company.created_at).label("verified_at"),
     )
     .join(Company, Company.id == Webhook.company_id)
-    .where(Webhook.company_id == bindparam("company_id"), Webhook.enabled, Company.verified)
-    .with_for_update(of=Webhook, read=True, key_share=True),
-    Recipient,
+    .where(Webhook.enabled, Company.verified)
+    .order_by(Webhook.id)
+    .with_for_update(of=Webhook, read=True, key_share=True)
 )
+_RECIPIENTS = Query(_recipients.where(Webhook.company_id == bindparam("company_id")), Recipient)
+_RECIPIENT = Query(_recipients.where(_OF_ID), Recipient)
 
 
 async def lock_recipients(reader: Reader, company_id: UUID) -> Sequence[Recipient]:
-    """A company's webhooks that are told of events now, kept from being removed until the transaction ends."""
+    """A company's webhooks that are told of events now, kept from being removed until the transaction ends.
+
+    They are locked in the order of their ids, as whoever removes all of a company's does.
+    """
     return await reader.rows(_RECIPIENTS, {"company_id": company_id})
+
+
+async def lock_recipient(reader: Reader, webhook_id: UUID) -> Recipient | None:
+    """The same of one webhook; None where it is told of nothing now."""
+    return await reader.row(_RECIPIENT, {"webhook_id": webhook_id})
 
 
 _OF_STREAM = EventRow.stream == bindparam("stream")

@@ -31,6 +31,7 @@ from bugrelay.domain.bugs.repository.history import list_history
 from bugrelay.domain.bugs.repository.reassignment import lock_company_of_application, lock_misassigned
 from bugrelay.domain.bugs.repository.receipts import (
     bug_of_receipt,
+    lock_owner,
     lock_receipt,
     merge_chain_of,
     official_responses,
@@ -65,6 +66,7 @@ __all__ = [
     "lock_bugs_for_votes",
     "lock_company_of_application",
     "lock_misassigned",
+    "lock_owner",
     "lock_receipt",
     "merge_chain_of",
     "official_responses",

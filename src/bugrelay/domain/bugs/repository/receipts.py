@@ -22,6 +22,9 @@ _BUG_OF_RECEIPT = Query(select(BugText.bug_id).where(_hash), UUID)
 _LOCKED_RECEIPT = Query(
     select(BugText.bug_id).where(_hash, BugText.bug_id == bindparam("bug_id")).with_for_update(), UUID
 )
+_LOCKED_TEXT = Query(
+    select(BugText.bug_id).where(BugText.bug_id == bindparam("bug_id")).with_for_update(), UUID
+)
 
 
 async def bug_of_receipt(reader: Reader, secret_hash: bytes) -> UUID | None:
@@ -32,6 +35,11 @@ async def bug_of_receipt(reader: Reader, secret_hash: bytes) -> UUID | None:
 async def lock_receipt(work: UnitOfWork, bug_id: UUID, *, secret_hash: bytes) -> bool:
     """Keep the receipt of the bug from being used up until the transaction ends; False where it is."""
     return await work.row(_LOCKED_RECEIPT, {"bug_id": bug_id, "secret_hash": secret_hash}) is not None
+
+
+async def lock_owner(work: UnitOfWork, bug_id: UUID) -> None:
+    """The same lock, of a receipt that may be used up: whoever changes the owner's addresses takes it before them."""
+    await work.row(_LOCKED_TEXT, {"bug_id": bug_id})
 
 
 class ChainedBug(Row):

@@ -43,10 +43,12 @@ class LinkedContact(Row):
     confirmed_at: datetime | None
 
 
+_OF_TOKEN = ReportContact.token_hash == bindparam("token_hash", type_=LargeBinary)
+_BUG_OF_LINK = Query(select(ReportContact.bug_id).where(_OF_TOKEN), UUID)
 _LOCKED_BY_TOKEN = Query(
     select(ReportContact.id, ReportContact.bug_id, ReportContact.confirmed_at)
     .where(
-        ReportContact.token_hash == bindparam("token_hash", type_=LargeBinary),
+        _OF_TOKEN,
         or_(ReportContact.confirmed_at.is_not(None), ReportContact.expires_at > func.now()),
     )
     .with_for_update(),
@@ -67,6 +69,11 @@ async def confirmed_address(reader: Reader, bug_id: UUID) -> AddressLevel | None
 async def lock_waiting_address(work: UnitOfWork, contact_id: UUID) -> str | None:
     """Of a bug that is listed, or lives on as one that is; None where it is confirmed, replaced or gone."""
     return await work.row(_LOCKED_WAITING, {"contact_id": contact_id})
+
+
+async def bug_of_link(reader: Reader, token_hash: bytes) -> UUID | None:
+    """Of a link whatever its state; None where it is wrong or replaced."""
+    return await reader.row(_BUG_OF_LINK, {"token_hash": token_hash})
 
 
 async def lock_linked_contact(work: UnitOfWork, token_hash: bytes) -> LinkedContact | None:

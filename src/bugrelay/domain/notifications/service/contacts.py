@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bugrelay.domain.accounts.models import email_key
 from bugrelay.domain.bugs.errors import ReceiptNotFound
 from bugrelay.domain.bugs.models import BugText
-from bugrelay.domain.bugs.repository import lock_receipt, wait_for_tables
+from bugrelay.domain.bugs.repository import lock_owner, lock_receipt, wait_for_tables
 from bugrelay.domain.bugs.schemas import FollowReport, Level, ReceiptSubscription
 from bugrelay.domain.bugs.service import receipts
 from bugrelay.domain.notifications.models import ContactMail, ReportContact
@@ -160,10 +160,18 @@ def address_hash(email: str) -> bytes:
 async def confirm_contact(work: UnitOfWork, token: str) -> None:
     """The address is its owner's, and is told in place of any other; again without harm.
 
+    The receipt is locked before its addresses, as by whoever follows or withdraws the report: else two of them at once
+    are a deadlock.
+
     Raises:
         InvalidLinkToken: Wrong, expired, or the address was replaced, withdrawn or unsubscribed.
     """
-    contact = await repository.lock_linked_contact(work, hash_secret(token))
+    token_hash = hash_secret(token)
+    bug_id = await repository.bug_of_link(work, token_hash)
+    if bug_id is None:
+        raise InvalidLinkToken
+    await lock_owner(work, bug_id)
+    contact = await repository.lock_linked_contact(work, token_hash)
     if contact is None:
         raise InvalidLinkToken
     if contact.confirmed_at is not None:

@@ -112,8 +112,7 @@ async def replay_some(work: UnitOfWork, webhook_id: UUID, *, jobs: JobQueue) -> 
     replay = await repository.lock_replay(work, webhook_id)
     if replay is None:
         return
-    recipients = await repository.lock_recipients(work, replay.company_id)
-    recipient = next((one for one in recipients if one.id == webhook_id), None)
+    recipient = await repository.lock_recipient(work, webhook_id)
     events = await events_after(work, replay.company_id, replay.next_seq - 1, limit=REPLAYED_AT_ONCE)
     due = [event for event in events if event.seq <= replay.last_seq]
     is_over = recipient is None or not due or due[-1].seq == replay.last_seq

@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.companies.service.team import lock_as_admin
+from bugrelay.domain.webhooks import repository
 from bugrelay.domain.webhooks.errors import WebhookNotFound
 from bugrelay.domain.webhooks.models import Webhook, WebhookDelivery
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -38,8 +39,9 @@ async def remove_webhook(
 
 async def remove_webhooks_of(session: AsyncSession, company_ids: list[UUID], *, jobs: JobQueue) -> None:
     """Remove all webhooks of these companies."""
-    removing = delete(Webhook).where(Webhook.company_id.in_(company_ids)).returning(Webhook.id)
-    for webhook_id in (await session.scalars(removing)).all():
+    webhook_ids = await repository.lock_webhooks_of(session, company_ids)
+    await session.execute(delete(Webhook).where(Webhook.id.in_(webhook_ids)))
+    for webhook_id in webhook_ids:
         await jobs.add(session, FORGET_JOB, webhook_id=str(webhook_id))
 
 
