@@ -1,8 +1,9 @@
 -- One step of telling everybody of an event: the next followers of its bug, at most so many, and the mails to them.
 --
 -- The position moves with the notices, so a step that is cut off leaves nothing, and the next one goes on behind the
--- last that was whole. Confirmed addresses of anonymous reports are told with the first step. Gives how many were told,
--- how many mails are due at once, and whether all have been told.
+-- last that was whole. Confirmed addresses of anonymous reports are told with the first step; one that was given for
+-- several reports is one recipient, under the id of the row that was confirmed first. Gives how many were told, how many
+-- mails are due at once, and whether all have been told.
 CREATE OR REPLACE FUNCTION notice_fan_out(the_fan_out uuid, most integer)
 RETURNS TABLE (told bigint, due bigint, finished boolean) LANGUAGE plpgsql AS $$
 DECLARE
@@ -60,7 +61,7 @@ BEGIN
         ) s
         ORDER BY s.user_id LIMIT most
     ),
-    people AS MATERIALIZED (
+    users_told AS MATERIALIZED (
         SELECT u.id AS user_id, NULL::uuid AS contact_id, u.id AS recipient_id,
             CASE WHEN u.is_email_verified THEN coalesce(n.mail, 'each') ELSE 'none' END AS mode
         FROM step s
@@ -76,14 +77,27 @@ BEGIN
                 chosen.level, reported.user_id IS NOT NULL, commented.user_id IS NOT NULL, voted.user_id IS NOT NULL,
                 n.default_level
             ) = ANY (event.levels)
-        UNION ALL
-        SELECT NULL, k.id, k.id, 'each'
-        FROM merged m JOIN report_contacts k ON k.bug_id = m.id AND k.confirmed_at IS NOT NULL
+    ),
+    addresses_told AS MATERIALIZED (
+        SELECT DISTINCT ON (one.id) k.id AS contact_id, one.id AS recipient_id
+        FROM merged m
+        JOIN report_contacts k ON k.bug_id = m.id AND k.confirmed_at IS NOT NULL
+        CROSS JOIN LATERAL (
+            SELECT c.id FROM report_contacts c
+            WHERE c.confirmed_at IS NOT NULL AND (c.id = k.id OR c.address_key = k.address_key)
+            ORDER BY c.confirmed_at, c.id LIMIT 1
+        ) one
         WHERE event.position IS NULL AND k.level = ANY (event.levels)
+        ORDER BY one.id, k.bug_id <> survivor, k.id
+    ),
+    people AS MATERIALIZED (
+        SELECT * FROM users_told
+        UNION ALL
+        SELECT NULL, a.contact_id, a.recipient_id, 'each' FROM addresses_told a
     ),
     -- More than five an hour become one digest; while one is open, everything goes into it.
     recipients AS MATERIALIZED (
-        SELECT p.*, uuid7() AS notice_id,
+        SELECT p.*, CASE WHEN p.user_id IS NULL THEN p.recipient_id END AS address_id, uuid7() AS notice_id,
             CASE
                 WHEN p.mode = 'none' THEN NULL
                 WHEN p.mode = 'digest'
@@ -102,11 +116,11 @@ BEGIN
     ),
     single AS (
         INSERT INTO notice_mails (id, user_id, contact_id, kind, due_at, sealed_at)
-        SELECT r.notice_id, r.user_id, r.contact_id, 'notice', now(), now() FROM recipients r WHERE r.kind = 'notice'
+        SELECT r.notice_id, r.user_id, r.address_id, 'notice', now(), now() FROM recipients r WHERE r.kind = 'notice'
     ),
     digest AS (
         INSERT INTO notice_mails AS open (id, user_id, contact_id, kind, due_at)
-        SELECT uuid7(), r.user_id, r.contact_id, 'digest',
+        SELECT uuid7(), r.user_id, r.address_id, 'digest',
             now() + CASE r.mode WHEN 'digest' THEN interval '1 day' ELSE interval '1 hour' END
         FROM recipients r WHERE r.kind = 'digest'
         -- Locks the row: nobody seals it before this notice is in it.

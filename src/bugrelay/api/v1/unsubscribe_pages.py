@@ -33,6 +33,7 @@ class UnsubscribePageController(Controller):
             request,
             "unsubscribe",
             all_mails=link.user_id is not None and link.bug_id is None,
+            all_reports=link.address_key is not None,
             bug_title=title,
         )
 

@@ -49,7 +49,8 @@ class Subscription(Base):
 class ReportContact(Base):
     """An address that the owner of an anonymous report gave to be told of it. Nothing is, before `confirmed_at` is set.
 
-    A report has at most one that is confirmed, and one that waits to take its place.
+    A report has at most one that is confirmed, and one that waits to take its place. `address_key` is the same for all
+    spellings of a mailbox, whatever reports it was given for: mails are counted by it.
     """
 
     __tablename__ = "report_contacts"
@@ -65,12 +66,18 @@ class ReportContact(Base):
             postgresql_where=text("confirmed_at IS NOT NULL"),
         ),
         Index("uq_report_contacts_token_hash", "token_hash", unique=True),
+        Index(
+            "ix_report_contacts_address_key",
+            "address_key",
+            postgresql_where=text("confirmed_at IS NOT NULL"),
+        ),
         Index("ix_report_contacts_created_at", "created_at", postgresql_where=text("confirmed_at IS NULL")),
     )
 
     id: Mapped[Id]
     bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"))
     email: Mapped[str]
+    address_key: Mapped[UUID | None]
     level: Mapped[str]
     token_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[CreatedAt]
@@ -138,7 +145,7 @@ class NoticeMail(Base):
 
     A digest takes notices in until it is sealed; a recipient has one open at a time. `due_at` moves on at each attempt,
     so that a worker that was killed loses none and two never send the same at once. `contact_id` is a confirmed address
-    without an account.
+    without an account: of those that are spelt alike, the one that was confirmed first.
     """
 
     __tablename__ = "notice_mails"

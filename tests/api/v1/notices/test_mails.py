@@ -222,6 +222,37 @@ async def _pass(sql: Sql, platform: Platform) -> None:
     await comes_true(lambda: sql.execute(unsent).fetchone() == (0,), seconds=60)
 
 
+async def test_an_address_of_several_anonymous_reports_gets_the_mails_of_one(
+    client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, admin: Person, sign_up: SignUp,
+    sql: Sql, told: Told,
+) -> None:  # fmt: skip
+    """Counted for the mailbox, however it is spelt: five mails an hour, and one digest, whose link ends all of them."""
+    spellings = ["owner@people.example", "Owner+board@people.example", "owner@people.example"]
+    bob, bugs = await sign_up("bob"), []
+    for spelling in spellings:
+        response = await client.post("/api/v1/bugs", json=a_report(contact_email=spelling))
+        bugs.append(response.json()["bug"]["id"])
+    sql.execute("UPDATE report_contacts SET confirmed_at = created_at")
+    await Moderator(client, admin).merge(bugs[2], bugs[0])
+    await told()
+    for bug_id in [*bugs[:2]] * 4:
+        await commented(client, bob, bug_id)
+    await told()
+    owner = [Person("", "", spelling, "", "") for spelling in spellings[:2]]
+    assert sum(len(mails_to(mail_server, one)) for one in owner) == 5
+    await _pass(sql, mailing)
+    ((digest, *_),) = [
+        found
+        for one in owner
+        if (found := [mail for mail in mails_to(mail_server, one) if "notices" in mail["Subject"]])
+    ]
+    assert parts_of(digest)[0].count("- bob commented.") == 4
+    assert "any of the bugs that you reported" in (await client.get(link_of(digest))).text
+    for _ in range(2):
+        assert (await client.post(link_of(digest))).status_code == 200
+    assert sql.execute("SELECT count(*) FROM report_contacts").fetchone() == (0,)
+
+
 async def test_a_digest_a_day_for_who_wants_that(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, reader: Person, sign_up: SignUp,
     sql: Sql, told: Told,

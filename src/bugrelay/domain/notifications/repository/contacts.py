@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -43,6 +44,13 @@ class LinkedContact(Row):
     confirmed_at: datetime | None
 
 
+_LOCKED_OF_ADDRESS = Query(
+    select(ReportContact.id)
+    .where(ReportContact.address_key == bindparam("address_key"), ReportContact.confirmed_at.is_not(None))
+    .order_by(ReportContact.id)
+    .with_for_update(),
+    UUID,
+)
 _OF_TOKEN = ReportContact.token_hash == bindparam("token_hash", type_=LargeBinary)
 _BUG_OF_LINK = Query(select(ReportContact.bug_id).where(_OF_TOKEN), UUID)
 _LOCKED_BY_TOKEN = Query(
@@ -69,6 +77,11 @@ async def confirmed_address(reader: Reader, bug_id: UUID) -> AddressLevel | None
 async def lock_waiting_address(work: UnitOfWork, contact_id: UUID) -> str | None:
     """Of a bug that is listed, or lives on as one that is; None where it is confirmed, replaced or gone."""
     return await work.row(_LOCKED_WAITING, {"contact_id": contact_id})
+
+
+async def lock_confirmed_of(work: UnitOfWork, address_key: UUID) -> Sequence[UUID]:
+    """All confirmed ones of an address, in the order of their ids."""
+    return await work.rows(_LOCKED_OF_ADDRESS, {"address_key": address_key})
 
 
 async def bug_of_link(reader: Reader, token_hash: bytes) -> UUID | None:

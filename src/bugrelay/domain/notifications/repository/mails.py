@@ -37,7 +37,8 @@ async def is_mail_due(reader: Reader) -> bool:
 class MailedNotice(Row):
     """One notice of a mail, as its recipient may see it at this moment.
 
-    The recipient is a user, or the confirmed address of an anonymous report.
+    The recipient is a user, or the confirmed address of an anonymous report. `address_key` is the same for all
+    spellings of it; a digest may tell it of several reports, of which each has a `contact_id` of its own.
 
     `actor` is null for the anonymous; `content` and what follows are a comment's, null for other events; `company` is
     in whose name a response was written.
@@ -47,6 +48,7 @@ class MailedNotice(Row):
     kind: str
     user_id: UUID | None
     contact_id: UUID | None
+    address_key: UUID | None
     email: str
     stream: UUID
     seq: int
@@ -72,21 +74,22 @@ class MailedNotice(Row):
 # withdrawn, the account banned or erased, its address changed, its owner may have unsubscribed.
 _MAILED = Query(
     text("""
-    SELECT m.id AS mail_id, m.kind, u.id AS user_id, k.id AS contact_id, coalesce(u.email, k.email) AS email,
-        f.stream, f.seq, f.type, f.from_status, f.to_status, b.id AS bug_id, b.title, b.status,
+    SELECT m.id AS mail_id, m.kind, u.id AS user_id, k.id AS contact_id, k.address_key,
+        coalesce(u.email, k.email) AS email, f.stream, f.seq, f.type, f.from_status, f.to_status, b.id AS bug_id,
+        b.title, b.status,
         coalesce(s.reason, 'reported') AS reason, a.username AS actor, c.content, c.content_html,
         o.name AS company, n.is_cut
     FROM notice_mails m
     LEFT JOIN users u ON u.id = m.user_id AND u.is_email_verified AND u.erased_at IS NULL
         AND (u.banned_at IS NULL OR u.banned_until <= now())
-    LEFT JOIN report_contacts k ON k.id = m.contact_id AND k.confirmed_at IS NOT NULL
     LEFT JOIN notice_settings t ON t.user_id = u.id
     CROSS JOIN LATERAL (
-        SELECT x.id, x.fan_out_id, count(*) OVER () > :most AS is_cut FROM (
-            SELECT id, fan_out_id FROM notices WHERE mail_id = m.id ORDER BY id LIMIT :most + 1
+        SELECT x.id, x.fan_out_id, x.contact_id, count(*) OVER () > :most AS is_cut FROM (
+            SELECT id, fan_out_id, contact_id FROM notices WHERE mail_id = m.id ORDER BY id LIMIT :most + 1
         ) x
         ORDER BY x.id LIMIT :most
     ) n
+    LEFT JOIN report_contacts k ON k.id = n.contact_id AND k.confirmed_at IS NOT NULL
     JOIN notice_fan_outs f ON f.id = n.fan_out_id
     JOIN bugs b ON b.id = bug_survivor(f.bug_id)
     LEFT JOIN LATERAL bug_subscription(b.id, u.id) s ON u.id IS NOT NULL

@@ -53,7 +53,9 @@ async def add_contact(
     """
     contact_id = new_id()
     await work.session.execute(
-        insert(ReportContact).values(id=contact_id, bug_id=bug_id, email=email, level=level)
+        insert(ReportContact).values(
+            id=contact_id, bug_id=bug_id, email=email, address_key=address_key(email), level=level
+        )
     )
     if jobs is not None:
         await jobs.add(work.session, MAIL_JOB, queue=MAIL_QUEUE, contact_id=str(contact_id))
@@ -157,6 +159,11 @@ def address_hash(email: str) -> bytes:
     return hashlib.sha256(f"{user.partition('+')[0]}@{domain}".encode("utf-8", "replace")).digest()
 
 
+def address_key(email: str) -> UUID:
+    """The first 128 bits of the hash: what an address is counted by."""
+    return UUID(bytes=address_hash(email)[:16])
+
+
 async def confirm_contact(work: UnitOfWork, token: str) -> None:
     """The address is its owner's, and is told in place of any other; again without harm.
 
@@ -192,6 +199,14 @@ async def forget_contact(work: UnitOfWork, contact_id: UUID) -> None:
     """The address is told no more, by the link in its mails; again without harm."""
     await work.session.execute(
         delete(ReportContact).where(ReportContact.id == contact_id), execution_options=_UNSYNCHRONISED
+    )
+
+
+async def forget_address(work: UnitOfWork, key: UUID) -> None:
+    """The address is told no more of any report, by the link in a digest; again without harm."""
+    contact_ids = await repository.lock_confirmed_of(work, key)
+    await work.session.execute(
+        delete(ReportContact).where(ReportContact.id.in_(contact_ids)), execution_options=_UNSYNCHRONISED
     )
 
 

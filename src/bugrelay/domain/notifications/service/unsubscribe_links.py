@@ -15,22 +15,24 @@ from uuid import UUID
 from bugrelay.domain.accounts.repository import lock_user
 from bugrelay.domain.notifications import repository
 from bugrelay.domain.notifications.service import subscriptions
-from bugrelay.domain.notifications.service.contacts import forget_contact
+from bugrelay.domain.notifications.service.contacts import forget_address, forget_contact
 from bugrelay.errors import InvalidLinkToken
 from bugrelay.infra.db.query import Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 _ID_BYTES, _MAC_BYTES = 16, 16
-_BUG, _ALL, _CONTACT = b"b", b"a", b"c"  # what a token ends
+_BUG, _ALL, _CONTACT, _ADDRESS = b"b", b"a", b"c", b"d"  # what a token ends
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnsubscribeLink:
-    """Whose mails it ends: a user's of one bug, all of a user's, or those to the address of an anonymous report."""
+    """Whose mails it ends: a user's of one bug, all of a user's, those to the address of an anonymous report, or those
+    of all reports of an address."""
 
     user_id: UUID | None = None
     bug_id: UUID | None = None
     contact_id: UUID | None = None
+    address_key: UUID | None = None
 
 
 def unsubscribe_token(key: str, link: UnsubscribeLink) -> str:
@@ -46,6 +48,8 @@ def _encoded(content: bytes) -> str:
 def _payload(link: UnsubscribeLink) -> bytes:
     if link.contact_id is not None:
         return _CONTACT + link.contact_id.bytes
+    if link.address_key is not None:
+        return _ADDRESS + link.address_key.bytes
     assert link.user_id is not None  # noqa: S101 - a link is to end somebody's mails
     return _ALL + link.user_id.bytes if link.bug_id is None else _BUG + link.user_id.bytes + link.bug_id.bytes
 
@@ -65,6 +69,8 @@ def read_unsubscribe_token(key: str, token: str) -> UnsubscribeLink:
     kind, first, second = payload[:1], UUID(bytes=payload[1 : 1 + _ID_BYTES]), payload[1 + _ID_BYTES :]
     if kind == _CONTACT:
         return UnsubscribeLink(contact_id=first)
+    if kind == _ADDRESS:
+        return UnsubscribeLink(address_key=first)
     return UnsubscribeLink(user_id=first, bug_id=UUID(bytes=second) if kind == _BUG else None)
 
 
@@ -85,6 +91,9 @@ async def use_unsubscribe_link(work: UnitOfWork, link: UnsubscribeLink) -> None:
     """
     if link.contact_id is not None:
         await forget_contact(work, link.contact_id)
+        return
+    if link.address_key is not None:
+        await forget_address(work, link.address_key)
         return
     if link.user_id is None or await lock_user(work.session, link.user_id) is None:
         raise InvalidLinkToken

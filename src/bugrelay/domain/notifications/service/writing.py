@@ -51,7 +51,11 @@ def write_mail(mailer: Mailer, notices: Sequence[MailedNotice], *, key: str, pub
 
 def _digest(mailer: Mailer, notices: Sequence[MailedNotice], *, key: str, public_url: str) -> Mail:
     first = notices[0]
-    link = UnsubscribeLink(user_id=first.user_id, contact_id=first.contact_id)
+    link = UnsubscribeLink(
+        user_id=first.user_id,
+        address_key=first.address_key,
+        contact_id=first.contact_id if first.address_key is None else None,
+    )
     by_bug = groupby(sorted(notices, key=lambda one: one.bug_id), key=lambda one: one.bug_id)
     return mailer.write(
         "notice_digest",
