@@ -198,6 +198,36 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
     WHERE (s.id, s.bug_id, s.user_id, s.from_status, s.to_status, s.company_id) IS DISTINCT FROM
           (e.id, e.bug_id, e.actor_id, e.data ->> 'from', e.data ->> 'to', (e.data ->> 'company_id')::uuid)
     """,
+    """
+    SELECT format('fan-out %s of notices: %s', f.id, CASE
+        WHEN e.seq IS NULL THEN format('evt_%s_%s is not in the event log', f.stream, f.seq)
+        WHEN e.bug_id IS DISTINCT FROM f.bug_id THEN 'its event is of another bug'
+        WHEN b.id IS NULL THEN format('there is no bug %s', f.bug_id)
+        WHEN f.comment_id IS NOT NULL AND c.id IS NULL THEN format('there is no comment %s', f.comment_id)
+        ELSE format('there is no user %s', f.actor_id) END)
+    FROM notice_fan_outs f
+    LEFT JOIN events e ON e.stream = f.stream AND e.seq = f.seq
+    LEFT JOIN bugs b ON b.id = f.bug_id
+    LEFT JOIN comments c ON c.id = f.comment_id
+    LEFT JOIN users u ON u.id = f.actor_id
+    WHERE e.seq IS NULL OR e.bug_id IS DISTINCT FROM f.bug_id OR b.id IS NULL
+        OR f.comment_id IS NOT NULL AND c.id IS NULL OR f.actor_id IS NOT NULL AND u.id IS NULL
+    """,
+    """
+    SELECT format('notice %s: is in mail %s, which goes to somebody else', n.id, m.id)
+    FROM notices n JOIN notice_mails m ON m.id = n.mail_id
+    LEFT JOIN report_contacts k ON k.id = n.contact_id
+    LEFT JOIN report_contacts o ON o.id = m.contact_id
+    WHERE n.user_id IS DISTINCT FROM m.user_id
+        OR n.contact_id <> m.contact_id AND o.id IS NOT NULL AND k.address_key IS DISTINCT FROM o.address_key
+    """,
+    """
+    SELECT format('bug %s: %s', t.bug_id, CASE
+        WHEN t.receipt_hash IS NULL THEN format('its receipt is gone, but address %s of its owner is not', k.id)
+        ELSE 'has a receipt, but was reported with an account' END)
+    FROM bug_texts t JOIN bugs b ON b.id = t.bug_id LEFT JOIN report_contacts k ON k.bug_id = t.bug_id
+    WHERE t.receipt_hash IS NULL AND k.id IS NOT NULL OR t.receipt_hash IS NOT NULL AND b.reporter_id IS NOT NULL
+    """,
 )
 
 _REFERENCES: Final = """

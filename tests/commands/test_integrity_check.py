@@ -107,6 +107,7 @@ LIES = {
     "does not tell of its change of status": "UPDATE status_changes SET id = gen_random_uuid();"
     " UPDATE events SET type = 'other' WHERE type = 'status.changed'",
     "that it did not have": "DELETE FROM status_changes",
+    "has a receipt, but was reported with an account": "UPDATE bug_texts SET receipt_hash = 'x'",
     f"its file {KEY} has 12 bytes, not 13": "UPDATE attachments SET file_size = 13",
     "its file bugs/nowhere.png is missing": (
         "INSERT INTO attachments (id, bug_id, filename, storage_key, file_size, mime_type)"
@@ -124,6 +125,54 @@ async def test_each_planted_lie_is_found(
     (problem,) = await _found(platform)
     assert sentence in problem
     assert problem.startswith(("bug ", "vote of user ", "attachment ", "comments.", "stream ", "consumer "))
+
+
+FAN_OUTS = """
+INSERT INTO notice_fan_outs (id, type, at, levels, stream, seq, bug_id, comment_id, actor_id)
+SELECT gen_random_uuid(), 'x', now(), '{all}', e.stream, lie.seq, lie.bug_id, lie.comment_id, lie.actor_id
+FROM (SELECT DISTINCT stream, bug_id FROM events) e, LATERAL (VALUES
+    (1000, e.bug_id, NULL::uuid, NULL::uuid),
+    (1, gen_random_uuid(), NULL, NULL),
+    (2, '00000000-0000-4000-8000-000000000000', NULL, NULL),
+    (3, e.bug_id, gen_random_uuid(), NULL),
+    (4, e.bug_id, NULL, gen_random_uuid())
+) lie (seq, bug_id, comment_id, actor_id)
+"""
+NOBODYS = """
+UPDATE events SET bug_id = '00000000-0000-4000-8000-000000000000' WHERE seq = 2;
+INSERT INTO notice_mails (id, user_id, kind, due_at)
+SELECT gen_random_uuid(), id, 'digest', now() FROM users WHERE username = 'ada';
+INSERT INTO notices (id, fan_out_id, user_id, mail_id)
+SELECT gen_random_uuid(), f.id, u.id, m.id
+FROM notice_fan_outs f, notice_mails m, users u WHERE f.seq = 1 AND u.username = 'grace';
+INSERT INTO notices (id, fan_out_id, contact_id)
+SELECT gen_random_uuid(), id, gen_random_uuid() FROM notice_fan_outs WHERE seq = 1;
+INSERT INTO bug_subscriptions (bug_id, user_id, level) SELECT id, gen_random_uuid(), 'all' FROM bugs;
+INSERT INTO report_contacts (id, bug_id, email, level)
+SELECT gen_random_uuid(), id, 'owner@people.example', 'all' FROM bugs;
+"""
+NOBODYS_PROBLEMS = (
+    "_1000 is not in the event log",
+    "its event is of another bug",
+    "there is no bug 00000000-0000-4000-8000-000000000000",
+    "there is no comment ",
+    "there is no user ",
+    "which goes to somebody else",
+    "notices.contact_id ",
+    "bug_subscriptions.user_id ",
+    "its receipt is gone, but address ",
+)
+
+
+async def test_notices_subscriptions_and_addresses_of_what_is_not_there_are_problems(
+    bug_id: str, platform: Platform, without_triggers: psycopg.Connection[Any]
+) -> None:
+    without_triggers.execute(FAN_OUTS)
+    without_triggers.execute(NOBODYS)
+    found = await _found(platform)
+    for sentence in NOBODYS_PROBLEMS:
+        assert len([problem for problem in found if sentence in problem]) == 1, (sentence, found)
+    assert len(found) == len(NOBODYS_PROBLEMS)
 
 
 async def test_a_file_that_no_row_names_is_a_problem_once_it_is_an_hour_old(

@@ -177,13 +177,14 @@ class Notice(Base):
         CheckConstraint(_ONE_RECIPIENT, name="one_recipient"),
         UniqueConstraint("fan_out_id", "recipient_id", name="uq_notices_fan_out_id_recipient_id"),
         Index("ix_notices_user_id", "user_id", "id"),
+        Index("ix_notices_contact_id", "contact_id", postgresql_where=text("contact_id IS NOT NULL")),
         Index("ix_notices_mail_id", "mail_id", postgresql_where=text("mail_id IS NOT NULL")),
     )
 
     id: Mapped[Id]
     fan_out_id: Mapped[UUID] = mapped_column(ForeignKey("notice_fan_outs.id", ondelete="CASCADE"))
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    contact_id: Mapped[UUID | None]
+    contact_id: Mapped[UUID | None] = mapped_column(ForeignKey("report_contacts.id", ondelete="CASCADE"))
     recipient_id: Mapped[UUID | None] = mapped_column(Computed(_RECIPIENT, persisted=True))
     mail_id: Mapped[UUID | None] = mapped_column(ForeignKey("notice_mails.id", ondelete="SET NULL"))
     created_at: Mapped[CreatedAt]
