@@ -149,6 +149,41 @@ async def test_410_disables_the_webhook_and_its_admins_are_mailed(
     assert receiver.url() in parts_of(mail)[0]
 
 
+async def test_410_of_the_address_that_it_had_before_says_nothing_of_the_new_one(
+    outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    webhook_id, _ = await hooks.add("/old")
+    receiver.held = True
+    receiver.answer = lambda post: 410 if post.path == "/old" else 204
+    await tell(outside.platform, company, "bug.edited")
+    async with delivering():
+        await eventually(lambda: len(receiver.posts) == 1)
+        await hooks.call("PATCH", f"/{webhook_id}", {"url": receiver.url("/new")})
+        receiver.release()
+        await eventually(lambda: count(sql, "state = 'delivered'") == 1)
+    assert [post.path for post in receiver.posts] == ["/old", "/new"]
+    shown = await hooks.webhook(webhook_id)
+    assert (shown["enabled"], shown["failing_since"]) == (True, None)
+    ((delivery),) = await hooks.deliveries(webhook_id)
+    assert [attempt["status"] for attempt in delivery["attempts"]] == [410, 204]
+
+
+async def test_internal_events_that_wait_are_not_sent_once_they_are_no_longer_wanted(
+    outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    webhook_id, _ = await hooks.add(include_internal=True)
+    receiver.answer = lambda _post: 503
+    await tell(outside.platform, company, "bug.edited", visibility="internal")
+    async with delivering():
+        await eventually(lambda: count(sql, "attempts = 1 AND lease_id IS NULL") == 1)
+        await hooks.call("PATCH", f"/{webhook_id}", {"include_internal": False})
+        due_now(sql)
+        await eventually(lambda: count(sql, "state = 'failed'") == 1)
+    assert len(receiver.posts) == 1
+    (delivery,) = await hooks.deliveries(webhook_id)
+    assert delivery["attempts"][1]["error"] == "internal events are not sent to this webhook any more"
+
+
 async def test_seven_days_without_a_success_disable_and_what_waits_goes_on_when_it_is_enabled(
     outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
 ) -> None:
@@ -438,6 +473,25 @@ async def test_old_deliveries_are_forgotten_with_their_attempts(
     await tasks.forget_old_deliveries(outside.platform)
     assert count(sql) == 1
     assert sql.execute("SELECT count(*) FROM webhook_attempts").fetchone() == (1,)
+
+
+async def test_what_was_asked_for_again_on_its_last_day_is_kept_until_it_was_tried(
+    outside: Outside, hooks: Hooks, delivering: Delivering, sql: Sql
+) -> None:
+    webhook_id, _ = await hooks.add()
+    async with delivering():
+        await hooks.call("POST", f"/{webhook_id}/test")
+        await eventually(lambda: count(sql, "state = 'delivered'") == 1)
+    sql.execute("UPDATE webhook_deliveries SET created_at = now() - interval '29 days 23 hours'")
+    (delivery,) = await hooks.deliveries(webhook_id)
+    await hooks.call("POST", f"/{webhook_id}/deliveries/{delivery['id']}/redeliver")
+    for days, kept in ((30, 1), (33, 1), (35, 0)):
+        sql.execute(
+            "UPDATE webhook_deliveries SET created_at = now() - make_interval(days => %s, hours => 1)",
+            (days,),
+        )
+        await tasks.forget_old_deliveries(outside.platform)
+        assert count(sql) == kept, days
 
 
 async def test_what_people_do_on_the_board_reaches_the_companys_receiver(

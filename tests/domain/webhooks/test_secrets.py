@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import UUID
 
 from bugrelay.domain.webhooks.tasks import encrypt_anew
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.security.encryption import Encryption
-from tests.domain.webhooks.conftest import Delivering, Hooks, Outside, Sql
+from tests.domain.webhooks.conftest import Delivering, Hooks, Outside, Sql, due_now, tell
 from tests.domain.webhooks.receiver import Receiver
 from tests.domain.webhooks.test_delivering import count, is_valid
 from tests.infra.jobs.log_task import JobLog
@@ -58,6 +59,28 @@ async def test_a_secret_that_no_key_reads_stops_its_webhook_alone(
     await encrypt_anew(with_keys(outside.platform, NEW, outside.platform.settings.signing_key))
     (line,) = [line for line in job_log if line["event"] == "secrets_encrypted_anew"]
     assert (line["changed"], line["remain"]) == (1, 1)
+
+
+async def test_a_key_that_is_missing_for_days_is_no_fault_of_the_receiver(
+    outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    """More attempts than a receiver has, over more days: nothing is given up, and nothing disabled."""
+    webhook_id, _ = await hooks.add()
+    sql.execute("UPDATE webhooks SET former_secret = secret, former_secret_until = now(), secret = 'lost'")
+    await tell(outside.platform, company, "bug.edited")
+    async with delivering():
+        for attempt in range(1, 13):
+            rows = "SELECT count(*) FROM webhook_attempts"
+            await eventually(lambda: sql.execute(rows).fetchone() == (attempt,))  # noqa: B023 - awaited at once
+            shown = await hooks.webhook(webhook_id)
+            assert (shown["enabled"], shown["failing_since"] is None) == (True, attempt <= 11)
+            if attempt == 11:
+                sql.execute("UPDATE webhooks SET failing_since = now() - interval '8 days'")
+            due_now(sql)
+        sql.execute("UPDATE webhooks SET secret = former_secret")
+        due_now(sql)
+        await eventually(lambda: count(sql, "state = 'delivered'") == 1)
+    assert len(receiver.posts) == 1
 
 
 async def test_a_webhook_whose_secret_is_lost_gets_a_new_one(hooks: Hooks, sql: Sql) -> None:

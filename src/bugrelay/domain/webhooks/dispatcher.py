@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 
 from bugrelay.domain.webhooks import signing
+from bugrelay.domain.webhooks.errors import NotToBeSent
 from bugrelay.domain.webhooks.schemas import ClaimedDelivery, event_id_of
 from bugrelay.domain.webhooks.service.delivering import Outcome, Places, claim_due, record_outcome
 from bugrelay.domain.webhooks.service.webhooks import FORMER_PURPOSE, PURPOSE
@@ -38,7 +39,7 @@ POLL_SECONDS = 1.0
 STOP_SECONDS = 10.0
 
 Work = Callable[[], UnitOfWork]
-LoadBody = Callable[[ClaimedDelivery], Awaitable[bytes | None]]
+LoadBody = Callable[[ClaimedDelivery], Awaitable[bytes]]
 
 
 class Dispatcher:
@@ -46,7 +47,7 @@ class Dispatcher:
 
     Args:
         work: Begins a change of the database.
-        load_body: What is posted for a delivery; None where its event is gone.
+        load_body: What is posted for a delivery; raises `NotToBeSent`.
         egress: What posts it.
         encryption: What reads the secrets of webhooks.
         jobs: Has mails sent.
@@ -149,13 +150,14 @@ class Dispatcher:
         try:
             secrets = self._secrets(delivery)
             body = await self._load_body(delivery)
-            if body is None:
-                return Outcome(at=at, ms=elapsed_ms(), error="the event is no longer there")
             event_id = event_id_of(delivery.id, stream=delivery.stream, seq=delivery.seq)
             headers = signing.signed_headers(event_id, body, timestamp=int(at.timestamp()), secrets=secrets)
             response = await self._egress.post(delivery.url, content=body, headers=headers)
         except SecretUnreadable:
-            return Outcome(at=at, ms=elapsed_ms(), error="the secret cannot be read; ask the operator")
+            error = "the secret cannot be read; ask the operator"
+            return Outcome(at=at, ms=elapsed_ms(), error=error, unsent="ours")
+        except NotToBeSent as reason:
+            return Outcome(at=at, ms=elapsed_ms(), error=str(reason), unsent="never")
         except EgressFailed as failure:
             return Outcome(at=at, ms=elapsed_ms(), error=str(failure))
         return Outcome(at=at, ms=elapsed_ms(), status=response.status, response=_storable(response.text))

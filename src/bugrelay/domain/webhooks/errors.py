@@ -5,6 +5,10 @@ from __future__ import annotations
 from bugrelay.errors import BugRelayError
 
 
+class NotToBeSent(Exception):
+    """A delivery that was queued is not to be sent any more; says why."""
+
+
 class WebhookNotFound(BugRelayError):
     code = "WEBHOOK_NOT_FOUND"
     status = 404

@@ -68,12 +68,12 @@ async def find_webhook(reader: Reader, *, company_id: UUID, webhook_id: UUID) ->
     return await reader.row(_WEBHOOK, {"company_id": company_id, "webhook_id": webhook_id})
 
 
-_LOCK = Query(select(Webhook.id).where(_OF_ID).with_for_update(key_share=True), UUID)
+_LOCK_URL = Query(select(Webhook.url).where(_OF_ID).with_for_update(key_share=True), str)
 
 
-async def lock_webhook(reader: Reader, webhook_id: UUID) -> None:
-    """Keep the webhook's row to this transaction, before rows of its deliveries."""
-    await reader.row(_LOCK, {"webhook_id": webhook_id})
+async def lock_url(reader: Reader, webhook_id: UUID) -> str | None:
+    """Where it posts to, and the webhook's row kept to this transaction; None where it is gone."""
+    return await reader.row(_LOCK_URL, {"webhook_id": webhook_id})
 
 
 async def lock_webhooks_of(session: AsyncSession, company_ids: Sequence[UUID]) -> Sequence[UUID]:

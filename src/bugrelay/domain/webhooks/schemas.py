@@ -179,7 +179,8 @@ class DeliveryOut(Struct):
 
 
 class ClaimedDelivery(Row):
-    """A delivery that is kept to one attempt, and where it goes; `former_secret` is null once its time is over."""
+    """A delivery that is kept to one attempt, and where it goes, as the webhook says now; `former_secret` is null once
+    its time is over."""
 
     id: UUID
     webhook_id: UUID
@@ -194,6 +195,7 @@ class ClaimedDelivery(Row):
     secret: bytes
     former_secret: bytes | None
     failing: bool
+    include_internal: bool
 
 
 def event_id_of(delivery_id: UUID, *, stream: UUID | None, seq: int | None) -> str:

@@ -9,12 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 
 from bugrelay.domain.events.repository import events_after
 from bugrelay.domain.webhooks import payload, repository
 from bugrelay.domain.webhooks.dispatcher import Dispatcher
-from bugrelay.domain.webhooks.models import Webhook, WebhookDelivery
+from bugrelay.domain.webhooks.errors import NotToBeSent
+from bugrelay.domain.webhooks.models import PENDING, Webhook, WebhookDelivery
 from bugrelay.domain.webhooks.repository import Secrets
 from bugrelay.domain.webhooks.schemas import ClaimedDelivery
 from bugrelay.domain.webhooks.service.delivering import MAIL_JOB
@@ -30,6 +31,9 @@ from bugrelay.infra.security.encryption import Encryption, SecretUnreadable
 log = structlog.get_logger()
 
 KEPT_FOR = timedelta(days=30)
+WAITING_KEPT_FOR = timedelta(
+    days=34
+)  # one that was asked for again on its last day is tried for more than three
 AT_ONCE = 5000  # rows, so that each statement ends within its deadline
 WEBHOOKS_AT_ONCE = 200
 FIRST_ID = UUID(int=0)
@@ -38,11 +42,15 @@ FIRST_ID = UUID(int=0)
 async def deliver(platform: Platform, stopping: asyncio.Event) -> None:
     """Send what is due, until the worker stops."""
 
-    async def load_body(delivery: ClaimedDelivery) -> bytes | None:
+    async def load_body(delivery: ClaimedDelivery) -> bytes:
         if delivery.stream is None or delivery.seq is None:
             return payload.test_body(delivery)
         found = await events_after(platform.database, delivery.stream, delivery.seq - 1, limit=1)
-        return payload.event_body(found[0]) if found and found[0].seq == delivery.seq else None
+        if not found or found[0].seq != delivery.seq:
+            raise NotToBeSent("the event is no longer there")
+        if found[0].visibility == "internal" and not delivery.include_internal:
+            raise NotToBeSent("internal events are not sent to this webhook any more")
+        return payload.event_body(found[0])
 
     dispatcher = Dispatcher(
         platform.work,
@@ -74,8 +82,14 @@ async def mail_disabled(platform: Platform, *, webhook_id: str, user_id: str, oc
 
 
 async def forget_old_deliveries(platform: Platform) -> None:
-    """Delete deliveries that were queued 30 days ago, with their attempts."""
-    old = select(WebhookDelivery.id).where(WebhookDelivery.created_at < func.now() - KEPT_FOR).limit(AT_ONCE)
+    """Delete deliveries that were queued 30 days ago, with their attempts; what waits is given its time."""
+    queued = WebhookDelivery.created_at
+    is_old = or_(
+        and_(queued < func.now() - KEPT_FOR, WebhookDelivery.state != PENDING),
+        queued < func.now() - WAITING_KEPT_FOR,
+    )
+    # What is being asked for again at this moment is left alone.
+    old = select(WebhookDelivery.id).where(is_old).limit(AT_ONCE).with_for_update(skip_locked=True)
     deleted = AT_ONCE
     while deleted == AT_ONCE:
         async with platform.work() as work:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import structlog
@@ -77,21 +77,31 @@ FROM webhooks AS w, (
 WHERE d.id = claimed.id AND w.id = d.webhook_id
 RETURNING d.id, d.webhook_id, w.company_id, d.stream, d.seq, d.type, d.attempts, d.created_at, d.lease_id, w.url,
     w.secret, CASE WHEN w.former_secret_until > now() THEN w.former_secret END AS former_secret,
-    w.failing_since IS NOT NULL AS failing
+    w.failing_since IS NOT NULL AS failing, w.include_internal
 """),
     ClaimedDelivery,
 )
 
 
+UNSENT_PAUSES = PAUSES[:3]
+"""Behind attempts that failed on our side; they go on with the last one, for as long as the delivery is kept."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of an attempt: a status with the head of the answer, or the reason why there was none."""
+    """What came of an attempt: a status with the head of the answer, or the reason why there was none.
+
+    Attributes:
+        unsent: `ours`: nothing could be sent, by no fault of the receiver, and is tried again; `never`: it is not to be
+            sent any more. Neither says anything of the receiver.
+    """
 
     at: datetime
     ms: int
     status: int | None = None
     response: str | None = None
     error: str | None = None
+    unsent: Literal["ours", "never"] | None = None
 
     @property
     def is_success(self) -> bool:
@@ -146,12 +156,15 @@ async def claim_due(
 async def record_outcome(
     work: UnitOfWork, delivery: ClaimedDelivery, outcome: Outcome, *, jobs: JobQueue
 ) -> None:
-    """Write down an attempt and what follows: delivered, tried again, given up, the webhook disabled."""
+    """Write down an attempt and what follows: delivered, tried again, given up, the webhook disabled.
+
+    What an address answered that the webhook had before says nothing of the one that it has now.
+    """
+    has_moved = False
     if delivery.failing or not outcome.is_success:
-        await repository.lock_webhook(
-            work, delivery.webhook_id
-        )  # before its delivery, as whoever removes it does
-    if not await _end_lease(work, delivery, outcome):
+        # Before its delivery, as whoever removes it does.
+        has_moved = await repository.lock_url(work, delivery.webhook_id) != delivery.url
+    if not await _end_lease(work, delivery, _next_state(delivery, outcome, has_moved=has_moved)):
         log.info(
             "webhook_lease_lost", delivery_id=str(delivery.id)
         )  # removed meanwhile, or another worker's by now
@@ -167,6 +180,8 @@ async def record_outcome(
             error=outcome.error,
         )
     )
+    if has_moved or outcome.unsent is not None:
+        return
     if outcome.is_success:
         await _forget_failures(work, delivery)
     elif await _count_failure(work, delivery, outcome):
@@ -181,23 +196,30 @@ async def record_outcome(
             )
 
 
-async def _end_lease(work: UnitOfWork, delivery: ClaimedDelivery, outcome: Outcome) -> bool:
+async def _end_lease(work: UnitOfWork, delivery: ClaimedDelivery, next_state: Mapping[str, Any]) -> bool:
     """Whether the attempt was still ours to end."""
     ending = (
         update(WebhookDelivery)
         .where(WebhookDelivery.id == delivery.id, WebhookDelivery.lease_id == delivery.lease_id)
-        .values(lease_id=null(), leased_until=null(), **_next_state(delivery, outcome))
+        .values(lease_id=null(), leased_until=null(), **next_state)
         .returning(WebhookDelivery.id)
         .execution_options(synchronize_session=False)
     )
     return (await work.session.execute(ending)).first() is not None
 
 
-def _next_state(delivery: ClaimedDelivery, outcome: Outcome) -> dict[str, Any]:
+def _next_state(delivery: ClaimedDelivery, outcome: Outcome, *, has_moved: bool) -> dict[str, Any]:
     """A test is tried once: somebody looks at what comes of it."""
     if outcome.is_success:
         return {"state": DELIVERED, "next_at": null()}
-    if delivery.type == TEST or outcome.status == STATUS_GONE or delivery.attempts > len(PAUSES):
+    if delivery.type == TEST or outcome.unsent == "never":
+        return {"state": FAILED, "next_at": null()}
+    if has_moved:
+        return {"state": PENDING, "attempts": 0, "next_at": func.now()}
+    if outcome.unsent == "ours":
+        attempts = min(delivery.attempts, len(UNSENT_PAUSES))
+        return {"state": PENDING, "attempts": attempts, "next_at": func.now() + UNSENT_PAUSES[attempts - 1]}
+    if outcome.status == STATUS_GONE or delivery.attempts > len(PAUSES):
         return {"state": FAILED, "next_at": null()}
     return {"state": PENDING, "next_at": func.now() + PAUSES[delivery.attempts - 1]}
 
@@ -230,10 +252,9 @@ async def _disable(work: UnitOfWork, delivery: ClaimedDelivery, reason: str, *co
 async def _update_webhook(
     work: UnitOfWork, delivery: ClaimedDelivery, *conditions: Any, **values: Any
 ) -> bool:
-    """Change the webhook, unless it has got another URL meanwhile, of which this attempt tells nothing."""
     changing = (
         update(Webhook)
-        .where(Webhook.id == delivery.webhook_id, Webhook.url == delivery.url, *conditions)
+        .where(Webhook.id == delivery.webhook_id, *conditions)
         .values(**values)
         .returning(Webhook.id)
         .execution_options(synchronize_session=False)
