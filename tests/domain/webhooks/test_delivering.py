@@ -143,6 +143,8 @@ async def test_410_disables_the_webhook_and_its_admins_are_mailed(
         await eventually(lambda: count(sql, "state = 'failed'") == 1)
     shown = await hooks.webhook(webhook_id)
     assert (shown["enabled"], shown["disabled_reason"]) == (False, "gone")
+    audited = "SELECT resource_id::text, user_id FROM audit_logs WHERE action = 'webhook_disable'"
+    assert sql.execute(audited).fetchall() == [(webhook_id, None)]
     async with working(settings, JOBS):
         mail = await postbox.next("boss@paper.example", subject="is disabled")
     assert "410 Gone" in parts_of(mail)[0]

@@ -12,6 +12,7 @@ import pytest
 
 from bugrelay.domain.events.schemas import Event
 from bugrelay.domain.webhooks.service import events, removal
+from bugrelay.infra.ids import new_id
 from bugrelay.infra.platform import Platform
 from tests.domain.webhooks.conftest import Outside, Sql
 from tests.locks import until_somebody_waits_for_a_lock
@@ -36,7 +37,7 @@ async def queue(platform: Platform, company_id: UUID) -> None:
 
 async def remove(platform: Platform, company_id: UUID) -> None:
     async with platform.work() as work:
-        await removal.remove_webhooks_of(work.session, [company_id], jobs=platform.jobs)
+        await removal.remove_webhooks_of(work.session, {company_id: new_id()}, jobs=platform.jobs)
 
 
 @pytest.mark.parametrize("act", [queue, remove])

@@ -31,8 +31,13 @@ Action = Literal[
     "bug_respond",
     "attachment_add",
     "attachment_remove",
+    "webhook_add",
+    "webhook_change",
+    "webhook_rotate",
+    "webhook_remove",
+    "webhook_disable",
 ]
-Resource = Literal["bug", "comment", "attachment", "user", "company", "application"]
+Resource = Literal["bug", "comment", "attachment", "user", "company", "application", "webhook"]
 
 
 class Flag(Base):

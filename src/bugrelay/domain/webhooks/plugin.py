@@ -8,6 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.companies.events import CompanyClaimed
 from bugrelay.domain.events.consumers import Consumer
+from bugrelay.domain.webhooks.events import WebhookRemoved
+from bugrelay.domain.webhooks.service.audit import AUDITED, audit_acts
 from bugrelay.domain.webhooks.service.events import queue_events
 from bugrelay.domain.webhooks.service.removal import remove_webhooks_of
 from bugrelay.domain.webhooks.tasks import TASKS
@@ -18,14 +20,14 @@ from bugrelay.infra.plugin import DomainPlugin
 def subscribe(platform: Platform) -> None:
     async def forget_webhooks_of_former_teams(
         session: AsyncSession, claimed: Sequence[CompanyClaimed]
-    ) -> None:
+    ) -> Sequence[WebhookRemoved]:
         """A team that starts anew is told nothing of where the former one was told of events, nor tells them any
         more."""
-        new = [claim.company_id for claim in claimed if claim.starts_new_team]
-        if new:
-            await remove_webhooks_of(session, new, jobs=platform.jobs)
+        new = {claim.company_id: claim.actor_id for claim in claimed if claim.starts_new_team}
+        return await remove_webhooks_of(session, new, jobs=platform.jobs) if new else ()
 
     platform.bus.subscribe_durable(forget_webhooks_of_former_teams, CompanyClaimed)
+    platform.bus.subscribe_durable(audit_acts, *AUDITED)
 
 
 def consumers(_platform: Platform) -> Sequence[Consumer]:

@@ -43,6 +43,7 @@ _PAGE = Query(
 _COUNT = Query(select(func.count()).where(Webhook.company_id == bindparam("company_id")), int)
 _OF_ID = Webhook.id == bindparam("webhook_id")
 _WEBHOOK = Query(_WEBHOOKS.where(_OF_ID), WebhookOut)
+_LOCKED = Query(_WEBHOOKS.where(_OF_ID).with_for_update(key_share=True), WebhookOut)
 _SECRET = Query(
     select(Webhook.secret)
     .where(Webhook.company_id == bindparam("company_id"), _OF_ID)
@@ -68,6 +69,11 @@ async def find_webhook(reader: Reader, *, company_id: UUID, webhook_id: UUID) ->
     return await reader.row(_WEBHOOK, {"company_id": company_id, "webhook_id": webhook_id})
 
 
+async def lock_webhook(reader: Reader, *, company_id: UUID, webhook_id: UUID) -> WebhookOut | None:
+    """The same, and its row kept to this transaction."""
+    return await reader.row(_LOCKED, {"company_id": company_id, "webhook_id": webhook_id})
+
+
 _LOCK_URL = Query(select(Webhook.url).where(_OF_ID).with_for_update(key_share=True), str)
 
 
@@ -76,9 +82,9 @@ async def lock_url(reader: Reader, webhook_id: UUID) -> str | None:
     return await reader.row(_LOCK_URL, {"webhook_id": webhook_id})
 
 
-async def lock_webhooks_of(session: AsyncSession, company_ids: Sequence[UUID]) -> Sequence[UUID]:
+async def lock_webhooks_of(session: AsyncSession, company_ids: Sequence[UUID]) -> Sequence[Webhook]:
     """All webhooks of these companies, kept to this transaction in the order of their ids."""
-    of_companies = select(Webhook.id).where(Webhook.company_id.in_(company_ids))
+    of_companies = select(Webhook).where(Webhook.company_id.in_(company_ids))
     return (await session.scalars(of_companies.order_by(Webhook.id).with_for_update())).all()
 
 

@@ -234,3 +234,52 @@ async def test_erased_and_left_admins_leave_the_companys_webhooks(
     sql.execute("DELETE FROM company_members WHERE user_id <> %s", (second.id,))
     listed = await Webhooks(client, company, second).done("GET")
     assert listed["pagination"]["total"] == 1
+
+
+async def test_what_admins_do_is_in_the_audit_log_without_what_urls_and_secrets_hold(
+    client: httpx.AsyncClient, webhooks: Webhooks, boss: Person, company: str, root: Person, sql: Sql
+) -> None:
+    secret_url = "https://hooks.paper.example:8443/services/canary-path?token=canary-query"
+    added = await webhooks.add(url=secret_url, events=["bug.created"])
+    path = f"/{added['webhook']['id']}"
+    for change in ({"include_internal": True, "enabled": False}, {"enabled": False}, {}):
+        await webhooks.done("PATCH", path, change)
+    moved = {"url": "https://paper.example/canary-path", "events": ["*"]}
+    await webhooks.done("PATCH", path, moved)
+    rotated = await webhooks.done("POST", f"{path}/rotate")
+    await webhooks.done("DELETE", path)
+    response = await client.get(
+        "/api/v1/admin/audit-logs", params={"resource": "webhook"}, headers=root.headers
+    )
+    logs = response.json()["logs"]
+    origin = "https://hooks.paper.example:8443"
+    assert [(log["action"], log["before"], log["after"]) for log in reversed(logs)] == [
+        (action, before and {"company_id": company, **before}, after and {"company_id": company, **after})
+        for action, before, after in (
+            (
+                "webhook_add",
+                None,
+                {"url": origin, "events": ["bug.created"], "include_internal": False, "enabled": True},
+            ),
+            (
+                "webhook_change",
+                {"include_internal": False, "enabled": True},
+                {"include_internal": True, "enabled": False},
+            ),
+            (
+                "webhook_change",
+                {"url": origin, "events": ["bug.created"]},
+                {"url": "https://paper.example", "events": ["*"]},
+            ),
+            ("webhook_rotate", None, {"company_id": company}),
+            ("webhook_remove", {"url": "https://paper.example"}, None),
+        )
+    ]
+    assert {(log["resource_id"], log["user"]["id"]) for log in logs} == {(added["webhook"]["id"], boss.id)}
+    stored = str(sql.execute("SELECT a::text FROM audit_logs a").fetchall())
+    for canary in (
+        "canary",
+        added["secret"].removeprefix("whsec_"),
+        rotated["secret"].removeprefix("whsec_"),
+    ):
+        assert canary not in stored

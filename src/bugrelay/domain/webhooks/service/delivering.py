@@ -17,6 +17,7 @@ from sqlalchemy import func, null, text, update
 
 from bugrelay.domain.companies.repository import admins_of
 from bugrelay.domain.webhooks import repository
+from bugrelay.domain.webhooks.events import WebhookDisabled
 from bugrelay.domain.webhooks.models import (
     DELIVERED,
     FAILED,
@@ -246,6 +247,9 @@ async def _disable(work: UnitOfWork, delivery: ClaimedDelivery, reason: str, *co
     disabled = await _update_webhook(work, delivery, Webhook.enabled, *conditions, **values)
     if disabled:
         log.info("webhook_disabled", webhook_id=str(delivery.webhook_id), reason=reason)
+        work.record(
+            WebhookDisabled(webhook_id=delivery.webhook_id, company_id=delivery.company_id, reason=reason)
+        )
     return disabled
 
 

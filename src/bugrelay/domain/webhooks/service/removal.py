@@ -6,6 +6,7 @@ whoever claims the company's domain anew waits for them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import delete, select
@@ -14,7 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bugrelay.domain.companies.service.team import lock_as_admin
 from bugrelay.domain.webhooks import repository
 from bugrelay.domain.webhooks.errors import WebhookNotFound
+from bugrelay.domain.webhooks.events import WebhookRemoved
 from bugrelay.domain.webhooks.models import Webhook, WebhookDelivery
+from bugrelay.domain.webhooks.service.audit import told_of
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.jobs.queue import JobQueue
 
@@ -32,17 +35,36 @@ async def remove_webhook(
     """
     await lock_as_admin(work, company_id, actor_id=actor_id)
     removing = delete(Webhook).where(Webhook.id == webhook_id, Webhook.company_id == company_id)
-    if (await work.session.execute(removing.returning(Webhook.id))).first() is None:
+    url = await work.session.scalar(removing.returning(Webhook.url))
+    if url is None:
         raise WebhookNotFound
+    work.record(_removed(webhook_id, url, company_id=company_id, actor_id=actor_id))
     await forget_some_deliveries(work.session, webhook_id, jobs=jobs)
 
 
-async def remove_webhooks_of(session: AsyncSession, company_ids: list[UUID], *, jobs: JobQueue) -> None:
-    """Remove all webhooks of these companies."""
-    webhook_ids = await repository.lock_webhooks_of(session, company_ids)
-    await session.execute(delete(Webhook).where(Webhook.id.in_(webhook_ids)))
-    for webhook_id in webhook_ids:
-        await jobs.add(session, FORGET_JOB, webhook_id=str(webhook_id))
+async def remove_webhooks_of(
+    session: AsyncSession, actors: Mapping[UUID, UUID], *, jobs: JobQueue
+) -> Sequence[WebhookRemoved]:
+    """Remove all webhooks of these companies.
+
+    Args:
+        session: The transaction.
+        actors: Who removes them, by company.
+        jobs: Where the removal of their deliveries is asked for.
+    """
+    webhooks = await repository.lock_webhooks_of(session, list(actors))
+    for webhook in webhooks:
+        await session.delete(webhook)
+        await jobs.add(session, FORGET_JOB, webhook_id=str(webhook.id))
+    return [
+        _removed(one.id, one.url, company_id=one.company_id, actor_id=actors[one.company_id])
+        for one in webhooks
+    ]
+
+
+def _removed(webhook_id: UUID, url: str, *, company_id: UUID, actor_id: UUID) -> WebhookRemoved:
+    former = told_of({"url": url})
+    return WebhookRemoved(webhook_id=webhook_id, company_id=company_id, former=former, actor_id=actor_id)
 
 
 async def forget_some_deliveries(session: AsyncSession, webhook_id: UUID, *, jobs: JobQueue) -> None:

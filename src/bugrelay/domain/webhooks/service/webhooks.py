@@ -14,8 +14,10 @@ from sqlalchemy import func, null, update
 from bugrelay.domain.companies.service.team import lock_as_admin
 from bugrelay.domain.webhooks import repository
 from bugrelay.domain.webhooks.errors import TooManyWebhooks, WebhookNotFound
+from bugrelay.domain.webhooks.events import WebhookAdded, WebhookChanged, WebhookSecretRotated
 from bugrelay.domain.webhooks.models import Webhook
 from bugrelay.domain.webhooks.schemas import AddWebhook, ChangeWebhook
+from bugrelay.domain.webhooks.service.audit import told_of
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.security.encryption import Encryption, SecretUnreadable
@@ -50,6 +52,8 @@ async def add_webhook(
             secret=encryption.encrypt(secret, purpose=PURPOSE, row_id=webhook_id),
         )
     )
+    values = told_of({name: getattr(new, name) for name in AddWebhook.__struct_fields__})
+    work.record(WebhookAdded(webhook_id=webhook_id, company_id=company_id, values=values, actor_id=actor_id))
     return webhook_id, secret_text(secret)
 
 
@@ -62,8 +66,22 @@ async def change_webhook(
         AccountBanned, NotMember, InsufficientPermissions, WebhookNotFound
     """
     await lock_as_admin(work, company_id, actor_id=actor_id)
+    stored = await repository.lock_webhook(work, company_id=company_id, webhook_id=webhook_id)
+    if stored is None:
+        raise WebhookNotFound
     wishes = {name: getattr(change, name) for name in ChangeWebhook.__struct_fields__}
     wanted: dict[str, Any] = {name: value for name, value in wishes.items() if value is not UNSET}
+    changed = [name for name, value in wanted.items() if value != getattr(stored, name)]
+    if changed:
+        work.record(
+            WebhookChanged(
+                webhook_id=webhook_id,
+                company_id=company_id,
+                former=told_of({name: getattr(stored, name) for name in changed}),
+                values=told_of({name: wanted[name] for name in changed}),
+                actor_id=actor_id,
+            )
+        )
     if wanted.get("enabled") is not None:
         wanted["disabled_reason"] = null()
     if wanted.get("enabled") or "url" in wanted:
@@ -88,6 +106,7 @@ async def rotate_secret(
     values = _former(sealed, encryption=encryption, webhook_id=webhook_id)
     values["secret"] = encryption.encrypt(secret, purpose=PURPOSE, row_id=webhook_id)
     await _update(work, company_id, webhook_id=webhook_id, values=values)
+    work.record(WebhookSecretRotated(webhook_id=webhook_id, company_id=company_id, actor_id=actor_id))
     return secret_text(secret)
 
 
