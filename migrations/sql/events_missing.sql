@@ -61,14 +61,15 @@ UNION ALL
         (m.target_bug_id, jsonb_build_object('source_id', m.source_bug_id))) AS place (bug_id, data)
     WHERE m.id >= since AND NOT EXISTS (
         SELECT FROM events e
-        WHERE e.bug_id = place.bug_id AND e.type = 'bug.' || m.kind || 'd' AND e.data = place.data
+        WHERE e.bug_id = place.bug_id AND e.type = 'bug.' || m.kind || 'd' AND e.type <> 'bug.voted'
+          AND e.data = place.data
           AND e.at BETWEEN m.at AND m.at + interval '1 minute')
 UNION ALL
     SELECT a.created_at, replace(a.action, '_', '.') || 'd', a.user_id, a.resource_id, '{}'::jsonb
     FROM audit_logs a
     WHERE a.id >= since AND a.action IN ('bug_remove', 'bug_restore') AND NOT EXISTS (
         SELECT FROM events e
-        WHERE e.bug_id = a.resource_id AND e.type = replace(a.action, '_', '.') || 'd'
+        WHERE e.bug_id = a.resource_id AND e.type = replace(a.action, '_', '.') || 'd' AND e.type <> 'bug.voted'
           AND e.at BETWEEN a.created_at AND a.created_at + interval '1 minute')
 UNION ALL
     SELECT a.created_at, act.type, a.user_id, coalesce(c.origin_bug_id, c.bug_id),

@@ -7,11 +7,13 @@ from xml.etree import ElementTree as ET
 
 import httpx
 import psycopg
+from psycopg.rows import scalar_row
 
+from bugrelay.domain.feeds.repository import BUG_EVENTS
 from tests.api.feeds.reader import parsed
 from tests.conftest import SignUp
 from tests.factories import Person, make_member, report
-from tests.responses import refused
+from tests.responses import bad_fields, refused
 
 BUGS = "/api/v1/bugs"
 ATOM = {"atom": "http://www.w3.org/2005/Atom"}
@@ -167,3 +169,37 @@ async def test_it_has_the_fifty_latest(client: httpx.AsyncClient, ada: Person, b
         await comment(client, ada, bug["id"], f"number {i}")
     entries = parsed(await client.get(feed_path(bug["id"]))).entries
     assert [entry.content[0].value for entry in entries] == [f"<p>number {i}</p>" for i in range(51, 1, -1)]
+
+
+async def test_a_parameter_is_refused_for_it_would_be_taken_for_a_filter(
+    client: httpx.AsyncClient, bug: dict[str, Any]
+) -> None:
+    path = feed_path(bug["id"])
+    assert (await client.get(path)).status_code == 200
+    assert bad_fields(await client.get(f"{path}?type=status.changed&limit=5")) == ["limit", "type"]
+
+
+async def test_votes_are_not_passed_over_one_by_one(
+    client: httpx.AsyncClient, ada: Person, bug: dict[str, Any], sql: psycopg.Connection[Any]
+) -> None:
+    """Of a bug that thousands vote for, the statement reads the events that it shows, and no other."""
+    await comment(client, ada, bug["id"], "Here, too")
+    sql.execute(
+        "INSERT INTO events (stream, seq, type, at, bug_id, visibility, data, cause)"
+        " SELECT stream, seq + n, 'bug.voted', now() + n * interval '1 minute', bug_id, 'public',"
+        "  '{\"vote_count\": 1}', cause FROM events, generate_series(1, 10000) n WHERE type = 'comment.created'"
+    )
+    sql.execute("ANALYZE events")
+    with sql.cursor(row_factory=scalar_row) as cursor:
+        explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {BUG_EVENTS.sql}"
+        cursor.execute(explain, {"bug_id": bug["id"], "limit": 50})  # type: ignore[arg-type]
+        (plan,) = cursor.fetchone() or ()
+    assert 2 <= sum(scanned(plan["Plan"], "events")) <= 10
+    assert await titles(client, bug["id"]) == ["ada commented.", "Somebody reported this bug."]
+
+
+def scanned(plan: dict[str, Any], table: str) -> list[float]:
+    """How many rows each scan of the table has looked at."""
+    own = plan.get("Actual Rows", 0) + plan.get("Rows Removed by Filter", 0)
+    below = [rows for child in plan.get("Plans", ()) for rows in scanned(child, table)]
+    return below + ([own] if plan.get("Relation Name") == table else [])

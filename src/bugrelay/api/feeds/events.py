@@ -20,7 +20,7 @@ from bugrelay.domain.bugs.schemas import BugItem
 from bugrelay.domain.feeds import repository
 from bugrelay.domain.feeds.cache import bug_key
 from bugrelay.domain.feeds.repository import BugEvent
-from bugrelay.domain.feeds.schemas import FeedTag
+from bugrelay.domain.feeds.schemas import BugFeedQuery, FeedTag
 from bugrelay.domain.feeds.service import MAX_ENTRIES
 from bugrelay.errors import InvalidId, RouteNotFound
 from bugrelay.http.request import ApiRequest
@@ -67,6 +67,7 @@ class BugFeedController(Controller):
     async def get_bug_feed(self, request: ApiRequest, viewer: Viewer, file: str) -> Response[Any]:
         """Follow one bug: its fifty latest events, but for votes."""
         bug_id, platform = _bug_named(file), request.platform
+        request.read_query(BugFeedQuery)
 
         async def read(reader: Reader, _primary: Reader | None) -> _BugAndEvents:
             return _BugAndEvents(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Uuid, bindparam, select, text
+from sqlalchemy import Integer, Uuid, bindparam, literal_column, select, text
 
 from bugrelay.domain.events.models import EventRow
 from bugrelay.domain.feeds.models import FeedIdentity
@@ -45,7 +45,7 @@ class BugEvent(Row):
 
 
 # Votes would leave no room for anything else. What was removed is shown no more, and neither is that it was.
-_EVENTS = Query(
+BUG_EVENTS = Query(
     text("""
     SELECT e.stream, e.seq, e.type, e.at, e.data, a.username AS actor, c.edited_at,
         coalesce(c.content_html, t.description_html) AS content_html, o.name AS company
@@ -54,7 +54,7 @@ _EVENTS = Query(
     LEFT JOIN comments c ON c.id = (e.data->>'comment_id')::uuid AND c.bug_id = e.bug_id AND c.removed_at IS NULL
     LEFT JOIN companies o ON o.id = c.company_id AND c.is_company_response
     LEFT JOIN bug_texts t ON t.bug_id = e.bug_id AND e.type = 'bug.created'
-    WHERE e.bug_id = :bug_id AND e.visibility = 'public' AND (
+    WHERE e.bug_id = :bug_id AND e.type <> 'bug.voted' AND e.visibility = 'public' AND (
         e.type IN ('bug.created', 'bug.edited', 'bug.merged', 'bug.unmerged', 'status.changed')
         OR e.type IN ('comment.created', 'response.created') AND c.id IS NOT NULL AND NOT e.data ? 'restored'
     )
@@ -63,16 +63,19 @@ _EVENTS = Query(
     BugEvent,
 )
 _LAST_EVENT = Query(
-    select(EventRow.at).where(EventRow.bug_id == bindparam("bug_id")).order_by(EventRow.at.desc()).limit(1),
+    select(EventRow.at)
+    .where(EventRow.bug_id == bindparam("bug_id"), EventRow.type != literal_column("'bug.voted'"))
+    .order_by(EventRow.at.desc())
+    .limit(1),
     datetime,
 )
 
 
 async def bug_events(reader: Reader, bug_id: UUID, *, limit: int) -> Sequence[BugEvent]:
     """The newest events of a bug that everybody may see, newest first."""
-    return await reader.rows(_EVENTS, {"bug_id": bug_id, "limit": limit})
+    return await reader.rows(BUG_EVENTS, {"bug_id": bug_id, "limit": limit})
 
 
 async def last_event_at(reader: Reader, bug_id: UUID) -> datetime | None:
-    """Of all events of the bug, those that are not shown included."""
+    """Of all events of the bug but its votes, those that are not shown included."""
     return await reader.row(_LAST_EVENT, {"bug_id": bug_id})

@@ -51,6 +51,10 @@ class FeedQuery(Struct, kw_only=True, forbid_unknown_fields=True):
         return urlencode(self.wanted)
 
 
+class BugFeedQuery(Struct, forbid_unknown_fields=True):
+    """`GET /feeds/bugs/{id}.atom`: no parameter. One that is ignored would be taken for a filter."""
+
+
 class FeedTag(Row):
     """What the ids of this board's feeds begin with."""
 
