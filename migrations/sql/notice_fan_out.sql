@@ -15,7 +15,7 @@ DECLARE
 BEGIN
     -- One step at a time, of whichever event: so the mails of the last hour are counted exactly, and two steps never
     -- lock the digests of the same people in another order.
-    PERFORM pg_advisory_xact_lock(7203476);
+    PERFORM pg_advisory_xact_lock(7203477);
     SELECT * INTO event FROM notice_fan_outs f WHERE f.id = the_fan_out AND f.finished_at IS NULL FOR UPDATE;
     IF NOT FOUND THEN
         RETURN QUERY SELECT 0::bigint, 0::bigint, true;
