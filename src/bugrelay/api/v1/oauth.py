@@ -142,7 +142,7 @@ class OAuthController(Controller):
         self, request: ApiRequest, viewer: SignedInViewer, provider: str
     ) -> Response[Message]:
         """Unlink my identity of a provider, unless nothing else opens my account."""
-        usable = request.platform.identity_providers
+        usable = {known.issuer for known in request.platform.identity_providers.values()}
         async with request.platform.work() as work:
             await identities.unlink(work, viewer.user_id, provider=provider, usable=usable)
         return json_response(Message("Identity unlinked"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -209,6 +210,22 @@ async def test_a_provider_that_is_configured_no_more_counts_for_nothing_and_can_
     async with start_app(**kept) as client:
         refused(await unlink(client, person), 409, "LAST_SIGN_IN")
         assert (await unlink(client, ada, "other")).status_code == 200
+
+
+async def test_what_counts_is_the_issuer_whatever_it_is_called_today(
+    browser: Browser, start_app: StartApp, providers: Providers
+) -> None:
+    """`other` names another issuer by now, which does not open the account; and then the former one has a new name."""
+    person = await browser.sign_in(somebody("s-1"))
+    await browser.link(person, somebody("s-2"), "other")
+    settings = providers.settings()
+    sso, other = settings["oauth_issuers"]
+    moved = replace(other, issuer="https://login.elsewhere.example")
+    async with start_app(**{**settings, "oauth_issuers": (sso, moved)}) as client:
+        refused(await unlink(client, person), 409, "LAST_SIGN_IN")
+    renamed = replace(other, name="renamed")
+    async with start_app(**{**settings, "oauth_issuers": (sso, moved, renamed)}) as client:
+        assert (await unlink(client, person)).status_code == 200
 
 
 async def test_without_a_password_it_is_set_by_mail_before_it_is_asked_for(

@@ -168,7 +168,8 @@ async def unlink(work: UnitOfWork, user_id: UUID, *, provider: str, usable: Cont
         work: Its change.
         user_id: Whose.
         provider: The provider's name.
-        usable: The providers that can be signed in with today: an identity of any other opens nothing.
+        usable: The issuers that can be signed in with today, whatever their names: an identity of any other opens
+            nothing.
 
     Raises:
         IdentityNotFound
@@ -183,7 +184,7 @@ async def unlink(work: UnitOfWork, user_id: UUID, *, provider: str, usable: Cont
     identity = linked.pop(provider, None)
     if identity is None:
         raise IdentityNotFound
-    if user.password_hash is None and not any(name in usable for name in linked):
+    if user.password_hash is None and not any(other.issuer in usable for other in linked.values()):
         raise LastSignIn
     await _remove(work, identity)
 

@@ -56,6 +56,10 @@ class GitHub:
     def name(self) -> str:
         return "github"
 
+    @property
+    def issuer(self) -> str:
+        return self._url
+
     async def authorization_url(self, request: AuthorizationRequest) -> str:
         parameters = {
             "response_type": "code",
@@ -81,7 +85,7 @@ class GitHub:
             )
         primary = next((email for email in emails if email.primary), None)
         return ProvenIdentity(
-            issuer=self._url,
+            issuer=self.issuer,
             subject=str(user.id),  # a login can be given up and taken by somebody else
             email=primary.email if primary else None,
             is_email_proven=primary is not None and primary.verified,

@@ -67,6 +67,10 @@ class OpenIdConnect:
     def name(self) -> str:
         return self._issuer.name
 
+    @property
+    def issuer(self) -> str:
+        return self._issuer.issuer
+
     async def authorization_url(self, request: AuthorizationRequest) -> str:
         async with self._client.within_deadline():
             metadata = await self._discover()
@@ -176,7 +180,7 @@ class OpenIdConnect:
 
     def _identity(self, claims: dict[str, Any]) -> ProvenIdentity:
         return ProvenIdentity(
-            issuer=self._issuer.issuer,
+            issuer=self.issuer,
             subject=claims["sub"],
             email=_text(claims.get("email")),
             is_email_proven=self._issuer.trust_email and _is_true(claims.get("email_verified")),

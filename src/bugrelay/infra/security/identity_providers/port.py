@@ -78,10 +78,13 @@ class ProvenIdentity:
 
 
 class IdentityProvider(Protocol):
-    """Knows who somebody is. `name` is its name in addresses and settings."""
+    """Knows who somebody is. `name` is its name in addresses and settings, `issuer` that of the identities it proves."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def issuer(self) -> str: ...
 
     async def authorization_url(self, request: AuthorizationRequest) -> str:
         """Where the browser goes to be asked.
