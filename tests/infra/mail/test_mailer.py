@@ -56,6 +56,16 @@ async def test_international_addresses_are_mailed(
     assert len(postbox.mails()) == 1
 
 
+async def test_no_name_turns_around_what_stands_behind_it(settings: Settings, postbox: Postbox) -> None:
+    """Overrides and the like go; the marks that right-to-left text needs stay."""
+    sender = "\u202esdrow\u202c Board <board@people.example>"
+    mailer = Mailer(replace(settings, site_name="\u202eexe.\u2066fdp \u200fשלום", mail_from=sender))
+    await mailer.send(written(mailer))
+    (message,) = postbox.mails()
+    assert message["Subject"] == "Verify your address for exe.fdp \u200fשלום"
+    assert message["From"] == "sdrow Board <board@people.example>"
+
+
 async def test_an_address_that_no_message_can_name_is_not_delivered_to(settings: Settings) -> None:
     mailer = Mailer(settings)
     with pytest.raises(MailUndelivered):

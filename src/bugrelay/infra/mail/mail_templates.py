@@ -7,6 +7,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from bugrelay.infra.text.direction import without_reordering
+
 FOLDER = Path(__file__).parent / "templates"
 
 
@@ -26,7 +28,8 @@ class MailTemplates:
         """Subject, text and HTML."""
         subject, _, text = self._rendered(f"{template}.txt", facts).partition("\n")
         # The name of the site may hold whatever an environment holds; a header may not.
-        return " ".join(subject.split()), text.strip() + "\n", self._rendered(f"{template}.html", facts)
+        subject = without_reordering(" ".join(subject.split()))
+        return subject, text.strip() + "\n", self._rendered(f"{template}.html", facts)
 
     def _rendered(self, name: str, facts: dict[str, Any]) -> str:
         return _encodable(self._environment.get_template(name).render(self._facts | facts))

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import idna
 
+from bugrelay.infra.text.direction import without_reordering
 from bugrelay.settings import SettingError
 
 MAX_LINE_LENGTH = 990  # RFC 5322, section 2.1.1
@@ -116,7 +117,7 @@ def sender_from(text: str) -> Address:
     """
     try:
         ((name, address),) = getaddresses([text])
-        sender = Address(name, addr_spec=_ascii_domain(address))
+        sender = Address(without_reordering(name), addr_spec=_ascii_domain(address))
     except (ValueError, IndexError, MessageError) as error:
         raise SettingError("MAIL_FROM must be one e-mail address, as in Name <name@host>") from error
     if not (sender.username and sender.domain):

@@ -128,6 +128,20 @@ async def test_a_hostile_title_stays_in_its_header(
     assert recipients == [reader.email]
 
 
+async def test_a_title_turns_nothing_around(
+    client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, reader: Person, sign_up: SignUp,
+    told: Told,
+) -> None:  # fmt: skip
+    bug = await report(client, reader, title="Crash in \u202eexe.fdp\u2067")
+    await commented(client, await sign_up("bob"), bug["id"])
+    await told()
+    (mail,) = mails_to(mail_server, reader)
+    assert mail["Subject"] == "[BugRelay] Crash in exe.fdp"
+    text, html = parts_of(mail)
+    assert "<strong>Crash in exe.fdp</strong>" in html
+    assert "\u202e" not in text
+
+
 @pytest.mark.parametrize("body", ["form", "multipart", "nothing"])
 async def test_one_click_ends_it_and_a_scanner_does_not(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, reader: Person, sign_up: SignUp,

@@ -11,6 +11,7 @@ from bugrelay.domain.notifications.repository import MailedNotice
 from bugrelay.domain.notifications.service.unsubscribe_links import UnsubscribeLink, unsubscribe_token
 from bugrelay.infra.mail.mailer import Mailer
 from bugrelay.infra.mail.message import Mail, mail_id
+from bugrelay.infra.text.direction import without_reordering
 
 _STATUS = {"open": "open", "reviewing": "in review", "fixed": "fixed", "wont_fix": "not going to be fixed"}
 _BECAUSE = {
@@ -40,7 +41,7 @@ def write_mail(mailer: Mailer, notices: Sequence[MailedNotice], *, key: str, pub
         to=first.email,
         thread=mail_id("bug", first.bug_id),
         unsubscribe_url=f"{public_url}/unsubscribe/{unsubscribe_token(key, link)}",
-        title=first.title,
+        title=without_reordering(first.title),
         sentence=sentence_of(first),
         content=_quoted(first.content),
         content_html=first.content_html,
@@ -70,7 +71,7 @@ def _digest(mailer: Mailer, notices: Sequence[MailedNotice], *, key: str, public
 
 def _told(notices: Sequence[MailedNotice], public_url: str) -> dict[str, Any]:
     return {
-        "title": notices[0].title,
+        "title": without_reordering(notices[0].title),
         "url": _bug_url(public_url, notices[0]),
         "sentences": [sentence_of(one) for one in notices],
     }
@@ -82,7 +83,7 @@ def sentence_of(notice: MailedNotice) -> str:
     if notice.type == "comment.created":
         return f"{who} commented."
     if notice.type == "response.created":
-        return f"{notice.company or who} responded officially."
+        return f"{without_reordering(notice.company or who)} responded officially."
     if notice.type == "status.changed" and notice.from_status and notice.to_status:
         return f"The status is now “{_STATUS[notice.to_status]}”; it was “{_STATUS[notice.from_status]}”."
     return "Another report of the same bug was merged into this one."

@@ -78,7 +78,7 @@ class ProvenIdentity:
 
 
 class IdentityProvider(Protocol):
-    """Knows who somebody is. `name` is its name in addresses and settings, `issuer` that of the identities it proves."""
+    """Knows who somebody is. `name` is its name in addresses and settings, `issuer` that of what it proves."""
 
     @property
     def name(self) -> str: ...
