@@ -1,9 +1,10 @@
 -- Write the oldest of what was listed (list_missing_events) at the ends of their streams: those of the companies that the
 -- bugs are assigned to today. At most so many; by one session at a time. Gives how many there were. As log_events, it
--- belongs before the COMMIT.
+-- belongs before the COMMIT. `at` is when it happened; `recorded_later` in `cause` is when it was written.
 CREATE OR REPLACE FUNCTION record_missing_events(most integer) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     taken bigint[];
+    recorded_at timestamptz := clock_timestamp();
 BEGIN
     PERFORM pg_advisory_xact_lock(7203476);
     SELECT array_agg(id) INTO taken FROM (SELECT id FROM missing_events ORDER BY id LIMIT most) AS oldest;
@@ -14,7 +15,7 @@ BEGIN
         'stream', coalesce(b.assigned_company_id::text, '00000000-0000-8000-8000-00000000000' || right(b.id::text, 1)),
         'type', m.type, 'at', m.at, 'actor_id', m.actor_id, 'bug_id', m.bug_id, 'visibility', 'public', 'data', m.data,
         'cause', jsonb_build_object('kind', CASE WHEN m.data ? 'external_id' THEN 'system' ELSE 'user' END,
-                                    'chain', '[]'::jsonb, 'recorded_later', true)
+                                    'chain', '[]'::jsonb, 'recorded_later', recorded_at)
     ) ORDER BY m.id))
     FROM missing_events m JOIN bugs b ON b.id = m.bug_id WHERE m.id = ANY (taken);
     DELETE FROM missing_events WHERE id = ANY (taken);

@@ -25,7 +25,5 @@ CREATE TRIGGER votes_log AFTER UPDATE OF vote_count ON bugs FOR EACH ROW
 
 def upgrade() -> None:
     op.execute(_TABLES)
-    create_functions(
-        "votes_log", "votes_told", "events_missing", "list_missing_events", "record_missing_events"
-    )
+    create_functions("votes_log", "votes_told", "events_missing", "list_missing_events")
     op.execute(_TRIGGER)

@@ -204,6 +204,21 @@ async def test_ready_tells_how_long_the_oldest_event_waits(
     assert await lag() == 0.0
 
 
+async def test_ready_tells_how_long_what_was_recorded_later_waits(
+    client: httpx.AsyncClient, platform: Platform, sql: Sql
+) -> None:
+    """Since it was written, and not since it happened; it hides nothing that waits behind it."""
+    await started(platform, Notes())
+    await report(client)
+    sql.execute("DELETE FROM event_streams; SET session_replication_role = replica; DELETE FROM events")
+    sql.execute("SET session_replication_role = origin")
+    sql.execute("SELECT list_missing_events('00000000-0000-0000-0000-000000000000')")
+    sql.execute("UPDATE missing_events SET at = at - interval '1 year'")
+    sql.execute("SELECT record_missing_events(10)")
+    first, second = [(await client.get("/ready")).json()["events"]["lag_seconds"] for _ in range(2)]
+    assert 0 < first <= second < 3600
+
+
 def heads_since(sql: Sql) -> dict[Any, list[int]]:
     """The numbers of the one stream in which something happened since a consumer began: that of the report."""
     bugs = "SELECT stream, seq FROM events WHERE type = 'bug.created'"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Float, Integer, any_, bindparam, func, or_, select
+from sqlalchemy import DateTime, Float, Integer, any_, bindparam, case, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 
 from bugrelay.domain.events.models import EventConsumer, EventCursor, EventRow, EventStream
@@ -58,8 +58,14 @@ async def streams_behind(reader: Reader, consumers: Sequence[str], *, limit: int
     return await reader.rows(_BEHIND, {"consumers": list(consumers), "limit": limit})
 
 
+# An event that was written later than it happened waits since then. Of those of before that was noted, nobody knows.
+_recorded_later = EventRow.cause["recorded_later"].astext
+_written_at = case(
+    (_recorded_later.is_(None), EventRow.at),
+    (_recorded_later != "true", _recorded_later.cast(DateTime(timezone=True))),
+)
 _LAG = Query(
-    select(func.coalesce(func.max(func.extract("epoch", func.now() - EventRow.at)), 0).cast(Float))
+    select(func.coalesce(func.max(func.extract("epoch", func.now() - _written_at)), 0).cast(Float))
     .select_from(EventConsumer)
     .join(EventStream, EventStream.last_seq > 0)
     .outerjoin(EventCursor, _OF_BOTH)
@@ -68,8 +74,7 @@ _LAG = Query(
         (EventRow.stream == EventStream.stream) & (EventRow.seq == func.coalesce(EventCursor.seq, 0) + 1),
     )
     # Read streams are left out before their events are looked for, as they are nearly all.
-    .where(EventStream.last_seq > func.coalesce(EventCursor.seq, 0))
-    .where(EventRow.cause.has_key("recorded_later").is_(False)),
+    .where(EventStream.last_seq > func.coalesce(EventCursor.seq, 0)),
     float,
 )
 

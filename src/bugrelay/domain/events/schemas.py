@@ -54,7 +54,7 @@ class Event(Row):
         visibility: Who may see it: everybody, the company's members, or those of them who see internal texts.
         data: Ids, names of fields, and values of up to 255 characters.
         cause: `kind` ("user", "rule", "github", "link" or "system"), and `chain`, the ids of the events it follows
-            from. `recorded_later` stands there for what happened before there was a log.
+            from. `recorded_later` stands there for what happened before there was a log: when it was written.
     """
 
     stream: UUID

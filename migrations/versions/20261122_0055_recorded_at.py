@@ -1,4 +1,4 @@
-"""What the log lacks of merges is looked for in the index without votes."""
+"""What is written into the log later than it happened says when it was."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ down_revision = "0031"
 
 
 def upgrade() -> None:
-    create_functions("events_missing")
+    create_functions("record_missing_events")
