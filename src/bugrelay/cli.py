@@ -190,6 +190,16 @@ def worker() -> None:
 
 
 @main.command()
+def health() -> None:
+    """Ask the server on HOST:PORT whether it lives; exit code 1 if it does not answer."""
+    from bugrelay.supervisor import answers
+
+    settings = settings_or_exit()
+    if not answers(settings):
+        raise click.ClickException(f"no answer from {settings.host}:{settings.port}")
+
+
+@main.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
     with databases():

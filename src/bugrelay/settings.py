@@ -422,7 +422,7 @@ SETTINGS = tuple(fields(Settings))
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings.
+    """Read the settings: each from NAME, or from the file that NAME_FILE names.
 
     Args:
         environ: Where to read from; by default the process environment over the `.env` of the working directory.
@@ -434,8 +434,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         environ = {**{k: v for k, v in dotenv_values(".env").items() if v is not None}, **os.environ}
     values: dict[str, Any] = {}
     for setting in SETTINGS:
-        name = setting.name.upper()
-        text = environ.get(name, "")
+        name, text = _given(environ, setting.name.upper())
         if text == "":
             continue
         try:
@@ -443,3 +442,27 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         except ValueError as error:
             raise SettingError(f"{name} {error}") from error
     return Settings(**values)
+
+
+def _given(environ: Mapping[str, str], name: str) -> tuple[str, str]:
+    """What a setting is set by, `NAME` or `NAME_FILE`, and its text; empty: not set."""
+    file_name = f"{name}_FILE"
+    text, path = environ.get(name, ""), environ.get(file_name, "")
+    if not path:
+        return name, text
+    if text:
+        raise SettingError(f"{name} and {file_name} are both set")
+    return file_name, _text_of_file(file_name, Path(path))
+
+
+def _text_of_file(name: str, path: Path) -> str:
+    """What the file holds, without the newline at its end that editors and shells leave."""
+    try:
+        text = path.read_text(encoding="utf-8").removesuffix("\n")
+    except OSError as error:
+        raise SettingError(f"{name} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{name} is not a text in UTF-8") from error
+    if not text:  # a secret that was never written is not meant to be none
+        raise SettingError(f"{name} is an empty file")
+    return text

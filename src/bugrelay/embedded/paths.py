@@ -132,9 +132,7 @@ def _can_reach(account: Account, path: Path) -> bool:
 def _site(package: str) -> Path:
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise EmbeddedError(
-            f"the package {package} is missing; install it, or set DATABASE_URL and REDIS_URL"
-        )
+        raise EmbeddedError(f"the package {package} is missing: install bugrelay[embedded]")
     return Path(spec.origin).resolve().parent.parent
 
 
