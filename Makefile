@@ -44,8 +44,9 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "BugRelay needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: $(VENV)/bin/python requirements/runtime.lock pyproject.toml
-	test -e $(VENV)/.dev || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+RUNTIME_LOCKS := requirements/build.lock requirements/runtime.lock requirements/embedded.lock
+$(VENV)/.runtime: $(VENV)/bin/python $(RUNTIME_LOCKS) pyproject.toml
+	test -e $(VENV)/.dev || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes $(RUNTIME_LOCKS:%=-r %)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
