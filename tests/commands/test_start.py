@@ -97,12 +97,13 @@ def test_health_says_whether_a_server_answers(commands: Commands) -> None:
     ended = commands.run("health", **own)
     assert (ended.code, ended.stdout) == (1, "")
     assert ended.stderr == f"Error: no answer from 0.0.0.0:{own['PORT']}\n"
-    with commands.start("serve", **own) as process:
-        try:
-            while commands.run("health", **own).code != 0:
-                assert process.poll() is None
-        finally:
-            process.terminate()
+    process = commands.start("serve", **own)
+    try:
+        while commands.run("health", **own).code != 0:
+            assert process.poll() is None
+    finally:
+        process.terminate()
+        process.communicate()
     assert process.returncode == 0
 
 
