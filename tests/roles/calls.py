@@ -6,7 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
+
 from tests.factories import PASSWORD, a_report
+from tests.roles.table import Row
 from tests.roles.world import World, a_picture
 
 NEW_PASSWORD = "a second long passphrase"
@@ -36,6 +39,7 @@ def path_values(world: World, thing: str, role: str) -> dict[str, str]:
         "the company's application": company | {"application_id": world.ids["application"]},
         "the application": {"application_id": world.ids["application"]},
         "the member": company | {"user_id": world.people["member"].id},
+        "oneself": {"user_id": world.people.get(role, world.people["bystander"]).id},
         "an unclaimed company": {"company_id": world.ids["unclaimed company"]},
         "a mail's link": {"token": world.links["unsubscribe"]},
         "the webhook": company | {"webhook_id": world.ids["webhook"], "delivery_id": world.ids["delivery"]},
@@ -52,9 +56,22 @@ def path_values(world: World, thing: str, role: str) -> dict[str, str]:
     return values | {"file": f"{values['bug_id']}.atom"} if "bug_id" in values else values
 
 
-def arguments(world: World, route: str, role: str) -> dict[str, Any]:
-    """What the request carries besides its path and its credential."""
-    make = _ARGUMENTS.get(route)
+async def call(world: World, row: Row, role: str) -> httpx.Response:
+    """The route of a row, called by this role."""
+    path = row.path.format_map(path_values(world, row.thing, role))
+    more = arguments(world, row, role)
+    headers = world.headers(role) | _tenant_header(world, row) | more.pop("headers", {})
+    return await world.client.request(row.method, path, headers=headers, **more)
+
+
+def _tenant_header(world: World, row: Row) -> dict[str, str]:
+    companies = {"the tenant": "company", "another tenant": "other company"}
+    return {} if row.tenant is None else {"X-Company-ID": world.ids[companies[row.tenant]]}
+
+
+def arguments(world: World, row: Row, role: str) -> dict[str, Any]:
+    """What the request carries besides its path and its credential: of this thing, else of the route."""
+    make = _ARGUMENTS.get(f"{row.route} on {row.thing}") or _ARGUMENTS.get(row.route)
     return make(world, role) if make else {}
 
 
@@ -132,6 +149,8 @@ _ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "POST /api/v1/companies/{company_id}/webhooks/{webhook_id}/replay": lambda _world, _role: {
         "json": {"since": datetime.now(UTC).isoformat()}
     },
+    "PUT /api/v1/users/{user_id}": _json(role="reporter", is_active=False),
+    "PUT /api/v1/users/{user_id} on oneself": _json(name="Somebody"),
     "PATCH /api/v1/comments/{comment_id}": _json(content="It happened twice"),
     "POST /api/v1/bugs/{bug_id}/flag": _json(reason="spam"),
     "POST /api/v1/comments/{comment_id}/flag": _json(reason="abuse"),

@@ -15,6 +15,7 @@ ROLES = (
     "anonymous",
     "user",
     "reporter",
+    "company reporter",
     "member",
     "company admin",
     "other company's admin",
@@ -25,13 +26,20 @@ _HEADER = ["route", "on", *ROLES]
 _ROUTE = re.compile(r"`([A-Z]+) (/\S*)`")
 
 
+TENANTS = ("the tenant", "another tenant")
+
+
 @dataclass(frozen=True)
 class Row:
-    """One route on one thing: `expected` is "ok" for 2xx, else the status, for each role."""
+    """One route on one thing: `expected` is "ok" for 2xx, else the status, for each role.
+
+    `tenant` is the one that the request names, by the end of the column "on": "the member, in another tenant".
+    """
 
     method: str
     path: str
     thing: str
+    tenant: str | None
     expected: dict[str, str]
 
     @property
@@ -39,7 +47,7 @@ class Row:
         return f"{self.method} {self.path}"
 
     def __str__(self) -> str:
-        return f"{self.route} on {self.thing}" if self.thing else self.route
+        return " on ".join(filter(None, (self.route, self.thing, self.tenant)))
 
 
 def documented_rows() -> list[Row]:
@@ -62,7 +70,14 @@ def _rows(lines: list[str]) -> Iterator[Row]:
             assert len(cells) == len(_HEADER), f"{len(cells)} cells: {line}"
             expected = dict(zip(ROLES, cells[2:], strict=True))
             assert all(re.fullmatch(r"ok|[34]\d\d", cell) for cell in expected.values()), line
-            yield Row(route[1], route[2], cells[1], expected)
+            yield Row(route[1], route[2], *_thing_and_tenant(cells[1]), expected)
+
+
+def _thing_and_tenant(on: str) -> tuple[str, str | None]:
+    if on in TENANTS:
+        return "", on
+    thing, _, tenant = on.rpartition(", in ")
+    return (thing, tenant) if tenant in TENANTS else (on, None)
 
 
 def served_routes(app: Litestar) -> dict[str, Any]:

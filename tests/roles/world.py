@@ -105,6 +105,7 @@ async def _people(world: World) -> None:
     names = {
         "user": "una@people.example",
         "reporter": "rita@people.example",
+        "company reporter": "cass@people.example",
         "member": f"mae@{COMPANY_DOMAIN}",
         "company admin": f"cora@{COMPANY_DOMAIN}",
         "other company's admin": "otto@ink.example",
@@ -135,6 +136,7 @@ async def _company_and_bug(world: World) -> None:
         "other company": other["assigned_company_id"],
         "unclaimed company": unclaimed["assigned_company_id"],
     }
+    make_member(world.sql, world.people["company reporter"], world.ids["company"], role="reporter")
     make_member(world.sql, world.people["member"], world.ids["company"])
     make_member(world.sql, world.people["company admin"], world.ids["company"], role="admin")
     make_member(world.sql, world.people["other company's admin"], world.ids["other company"], role="admin")

@@ -16,7 +16,14 @@ from bugrelay.errors import ValidationFailed
 from bugrelay.http.raw_responses import as_asgi, send_error
 
 METHODS: tuple[Method, ...] = ("GET", "POST", "PUT", "PATCH", "DELETE")
-ALLOWED_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-Request-ID"]
+ALLOWED_HEADERS = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "X-Company-ID",
+    "X-Request-ID",
+]
 EXPOSED_HEADERS = [
     "ETag",
     "Retry-After",

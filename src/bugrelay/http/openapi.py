@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin
 
 from litestar import Response
 from litestar.handlers.http_handlers import HTTPRouteHandler
+from msgspec import Struct
 
 from bugrelay import __version__
 from bugrelay.http.openapi_schemas import field_schemas, schemas_of
@@ -95,6 +96,18 @@ _PATH_PARAMETERS = {
     "name": "The file, by the name in the picture's `file_url`.",
     "file": "The bug's id, and `.atom` behind it.",
     "secret": "What stands in the `receipt.url` that `POST /api/v1/bugs` has answered.",
+}
+_COMPANY = {
+    "schema": {"type": "string"},
+    "description": "The tenant: a company by its id or domain. Who belongs to one only need not name it.",
+}
+_COMPANY_PARAMETER: dict[str, Any] = {"name": "company", "in": "query", **_COMPANY}
+_COMPANY_HEADER: dict[str, Any] = {"name": "X-Company-ID", "in": "header", **_COMPANY}
+_IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+    "description": "A repeat with the same key within 24 hours answers as the first did.",
 }
 _PICTURE = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
 _IDS = _PATH_PARAMETERS.keys() - {"name", "provider", "file", "secret"}
@@ -253,8 +266,16 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
 
 
 def _query_parameters(route: Route) -> list[dict[str, Any]]:
+    named = [_COMPANY_PARAMETER] if route.access.tenant else []
     if route.query is None:
-        return []
+        return named
+    return [
+        *named,
+        *_parameters_of(route.query),
+    ]
+
+
+def _parameters_of(query: type[Struct]) -> list[dict[str, Any]]:
     return [
         {
             "name": field.encode_name,
@@ -263,21 +284,13 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
             "schema": schema,
             "description": description,
         }
-        for field, schema, description in field_schemas(route.query)
+        for field, schema, description in field_schemas(query)
     ]
 
 
 def _header_parameters(route: Route) -> list[dict[str, Any]]:
-    if not route.idempotent:
-        return []
-    return [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 128},
-            "description": "A repeat with the same key within 24 hours answers as the first did.",
-        }
-    ]
+    sent = {_COMPANY_HEADER["name"]: route.access.tenant, _IDEMPOTENCY_KEY["name"]: route.idempotent}
+    return [parameter for parameter in (_COMPANY_HEADER, _IDEMPOTENCY_KEY) if sent[parameter["name"]]]
 
 
 def _success(route: Route, status: int, answer: dict[str, Any]) -> dict[str, Any]:
@@ -307,7 +320,7 @@ def _add_errors(operation: dict[str, Any], route: Route, *, writes: bool) -> Non
     statuses = {"400", "401", "429", "503"} | {str(status) for status in route.errors}
     statuses |= {"409"} if writes else set()
     statuses |= {"403"} if route.access.signed_in else set()
-    statuses |= {"404"} if named else set()
+    statuses |= {"404"} if named or route.access.tenant else set()
     statuses |= {"413", "415"} if body["content"] else set()
     statuses |= {"507"} if "multipart/form-data" in body["content"] else set()
     (success,) = responses.values()

@@ -108,6 +108,10 @@ class ApiRequest(Request[Viewer, None, State]):
         """The query parameters as a struct: unknown ones are ignored, empty ones absent, the last of equals counts."""
         return read_fields(query_values(self.scope["query_string"]), struct, strict=False)
 
+    def query_list(self, name: str) -> list[str]:
+        """All values of one query parameter, in the order that they were sent."""
+        return [value for key, value in _query_pairs(self.scope["query_string"]) if key == name]
+
 
 def request_id_of(given: bytes | None) -> str:
     """The id that a caller gave its request in `X-Request-ID`, or a new one; of several the last, which the nearest
@@ -156,8 +160,12 @@ def query_values(query: bytes) -> dict[str, str]:
     Raises:
         ValidationFailed: It is not UTF-8, or has more than a hundred parameters.
     """
+    return dict(_query_pairs(query))
+
+
+def _query_pairs(query: bytes) -> list[tuple[str, str]]:
     try:
-        pairs = parse_qsl(
+        return parse_qsl(
             query.decode(),
             keep_blank_values=False,
             errors="strict",
@@ -167,7 +175,6 @@ def query_values(query: bytes) -> dict[str, str]:
         raise ValidationFailed.of("query", "must be UTF-8, percent-encoded") from error
     except ValueError as error:
         raise ValidationFailed.of("query", f"must have at most {MAX_QUERY_PARAMETERS} parameters") from error
-    return dict(pairs)
 
 
 def has_body(scope: Any) -> bool:

@@ -47,6 +47,7 @@ class Access:
         admin: Whether all but system admins are refused.
         verified: Whether REQUIRE_VERIFIED_EMAIL asks for a verified address here.
         alike: Whether everybody is answered alike, so that nobody has a reason to send a credential.
+        tenant: Whether it is about a tenant, which X-Company-ID or `?company=` names (api/tenant.py).
     """
 
     role: str
@@ -54,15 +55,21 @@ class Access:
     admin: bool = False
     verified: bool = False
     alike: bool = False
+    tenant: bool = False
 
 
-def anyone(*, alike: bool = False) -> Access:
-    return Access(role="anyone", signed_in=False, alike=alike)
+def anyone(*, alike: bool = False, tenant: bool = False) -> Access:
+    return Access(role="anyone", signed_in=False, alike=alike, tenant=tenant)
 
 
 def users(role: str = "users", *, verified: bool = False) -> Access:
     """The signed-in; `role` says who of them, where the route's loader refuses the others."""
     return Access(role=role, verified=verified)
+
+
+def tenant_users(role: str = "a company's reporters, members and admins") -> Access:
+    """The signed-in who belong to a tenant; `role` says who of them. The route's loader finds it (api/tenant.py)."""
+    return Access(role=role, tenant=True)
 
 
 def admins() -> Access:

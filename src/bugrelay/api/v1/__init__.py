@@ -33,7 +33,7 @@ from bugrelay.api.v1.tags import TagController
 from bugrelay.api.v1.unsubscribe_pages import UnsubscribePageController
 from bugrelay.api.v1.users.me import MyController
 from bugrelay.api.v1.users.notices import MyNoticeController
-from bugrelay.api.v1.users.public import UserController
+from bugrelay.api.v1.users.tenant_users import UserController
 from bugrelay.api.v1.votes import VoteController
 
 CONTROLLERS: tuple[type[Controller], ...] = (

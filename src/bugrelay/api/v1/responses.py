@@ -21,11 +21,11 @@ from bugrelay.domain.bugs.schemas import (
     SubscriptionOut,
     TagCount,
 )
-from bugrelay.domain.companies.schemas import FormerColleague, OpenedClaim, TeamMember
+from bugrelay.domain.companies.schemas import FormerColleague, OpenedClaim, Role, RoleName, TeamMember
 from bugrelay.domain.dashboards.schemas import ApplicationOut, CompanyItem, CompanyOut
 from bugrelay.domain.moderation.schemas import AuditEntry, ModeratedBug, Stats
 from bugrelay.domain.notifications.schemas import MySubscription, NoticeOut, NoticeSettingsOut
-from bugrelay.domain.profiles.schemas import MyComment, MyVote, Profile, PublicProfile
+from bugrelay.domain.profiles.schemas import MyComment, MyVote, Profile, UserProfile
 from bugrelay.domain.webhooks.schemas import DeliveryOut, WebhookOut
 from bugrelay.http.responses import Message
 from bugrelay.infra.pagination import CursorPagination, Pagination
@@ -88,10 +88,56 @@ class ProfileChangedResponse(Message):
     user: Profile
 
 
-class PublicProfileResponse(Struct):
-    """A public profile."""
+class UserProfileResponse(Struct):
+    """A user's profile."""
 
-    user: PublicProfile
+    user: UserProfile
+
+
+class UserProfileChangedResponse(Message):
+    """A user's profile that was changed."""
+
+    user: UserProfile
+
+
+class TenantUserOut(Struct, kw_only=True):
+    """A user of a tenant.
+
+    Attributes:
+        id: The user's id.
+        email: The address.
+        name: The name to show; the username where they have given none.
+        username: The public name.
+        role: What they may do in the tenant, by the name in the API that the request has named a role of, else in the
+            ticket API.
+        company_role: The same, by our name.
+        avatar_url: The address of a picture.
+        is_active: Whether they have rights in the tenant.
+        created_at: When they registered.
+        updated_at: When they last changed their account.
+    """
+
+    id: UUID
+    email: str
+    name: str
+    username: str
+    role: RoleName
+    company_role: Role
+    avatar_url: str | None
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class TenantUserList(Struct):
+    """The users of a tenant.
+
+    Attributes:
+        users: Those of this page.
+    """
+
+    users: list[TenantUserOut]
+    pagination: Pagination
 
 
 class MyVoteList(Struct):

@@ -11,6 +11,12 @@ class CompanyNotFound(BugRelayError):
     message = "There is no such company"
 
 
+class CompanyRequired(BugRelayError):
+    code = "COMPANY_REQUIRED"
+    status = 400
+    message = "You belong to several companies; name one in X-Company-ID or ?company="
+
+
 class ApplicationNotFound(BugRelayError):
     code = "APPLICATION_NOT_FOUND"
     status = 404

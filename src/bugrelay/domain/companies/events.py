@@ -83,7 +83,7 @@ class MemberAdded:
 
 @dataclass(frozen=True, kw_only=True)
 class MemberRoleChanged:
-    """A member is an admin, or an admin a member."""
+    """Somebody of the company has this role now."""
 
     company_id: UUID
     user_id: UUID
@@ -92,8 +92,19 @@ class MemberRoleChanged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MemberActivityChanged:
+    """A place in the company is set aside, and gives no rights; or it counts again."""
+
+    company_id: UUID
+    user_id: UUID
+    role: str
+    is_active: bool
+    actor_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class MemberLeft:
-    """A user is off the team: by their own doing, an admin's, or because a new claim began a new team.
+    """A user has no place in the company any more: by their own doing, an admin's, or because a claim began a new team.
 
     Whose account is erased leaves every team with it, and `AccountErased` alone tells of that.
     """
@@ -137,9 +148,6 @@ WRITES_NO_EVENT: tuple[type, ...] = (
     CompanyClaimed,
     CompanyVerified,
     CompanyUnverified,
-    MemberAdded,
-    MemberRoleChanged,
-    MemberLeft,
     ApplicationAdded,
     ApplicationAssigned,
 )

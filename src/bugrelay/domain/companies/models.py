@@ -9,7 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from bugrelay.infra.db.models import Base, CreatedAt, Id, Moment
 
-ADMIN, MEMBER = ROLES = ("admin", "member")
+ADMIN, MEMBER = TEAM_ROLES = ("admin", "member")
+REPORTER = "reporter"
+ROLES = (*TEAM_ROLES, REPORTER)
 CLAIM_METHODS = ("mail", "dns", "file")
 
 
@@ -37,7 +39,9 @@ class Company(Base):
 
 
 class Member(Base):
-    """A user's place in a company. Rights count only while the company is verified.
+    """A user's place in a company. Rights count only while the company is verified, and the place is active.
+
+    Admins and members are the company's team. A reporter reports tickets to the company, and has no right on the board.
 
     `email_key` is the address that a team's admin has added the user with (as `users.email_key`): the place counts only
     while that is the user's address, and verified. It is null where something else vouches for the user: the claim
@@ -48,7 +52,7 @@ class Member(Base):
     __table_args__ = (
         Index("uq_company_members_company_id_user_id", "company_id", "user_id", unique=True),
         Index("ix_company_members_user_id", "user_id"),
-        CheckConstraint("role IN ('admin', 'member')", name="role_is_known"),
+        CheckConstraint(f"role IN {ROLES}", name="role_is_known"),
     )
 
     id: Mapped[Id]
@@ -57,6 +61,7 @@ class Member(Base):
     role: Mapped[str]
     added_at: Mapped[CreatedAt]
     email_key: Mapped[str | None]
+    is_active: Mapped[bool] = mapped_column(server_default="true")
 
 
 class FormerMember(Base):
@@ -65,7 +70,7 @@ class FormerMember(Base):
     __tablename__ = "former_company_members"
     __table_args__ = (
         Index("ix_former_company_members_user_id", "user_id"),
-        CheckConstraint("role IN ('admin', 'member')", name="role_is_known"),
+        CheckConstraint(f"role IN {ROLES}", name="role_is_known"),
     )
 
     company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id", ondelete="CASCADE"), primary_key=True)

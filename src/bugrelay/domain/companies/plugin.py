@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bugrelay.domain.accounts.events import AccountErased
+from bugrelay.domain.companies import event_log
 from bugrelay.domain.companies.service.team import forget_people
 from bugrelay.domain.companies.tasks import TASKS
 from bugrelay.infra.platform import Platform
@@ -13,4 +14,4 @@ def subscribe(platform: Platform) -> None:
     platform.bus.subscribe_durable(forget_people, AccountErased)
 
 
-PLUGIN = DomainPlugin(subscribe=subscribe, tasks=TASKS)
+PLUGIN = DomainPlugin(subscribe=subscribe, tasks=TASKS, log=event_log.ENTRIES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bugrelay.domain.companies.models import ADMIN
+from bugrelay.domain.companies.models import ADMIN, TEAM_ROLES
 from bugrelay.domain.companies.schemas import ApplicationState, CompanyState
 from bugrelay.infra.viewer import Viewer
 
@@ -10,6 +10,11 @@ from bugrelay.infra.viewer import Viewer
 def may_manage(company_role: str | None) -> bool:
     """The team and the profile: the company's admins. A role is one in a verified company."""
     return company_role == ADMIN
+
+
+def is_on_team(company_role: str | None) -> bool:
+    """Admins and members: who works for the company, not who only reports to it."""
+    return company_role in TEAM_ROLES
 
 
 def may_link(

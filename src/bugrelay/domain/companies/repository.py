@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from msgspec import UNSET
-from sqlalchemy import Integer, Select, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, Integer, Select, Text, and_, bindparam, func, or_, select
 
 from bugrelay.domain.accounts.models import User
 from bugrelay.domain.accounts.repository import ACTIVE
 from bugrelay.domain.companies.models import (
     ADMIN,
-    ROLES,
+    TEAM_ROLES,
     Application,
     Company,
     CompanyClaim,
@@ -28,27 +29,32 @@ from bugrelay.domain.companies.schemas import (
     FormerTeamUser,
     Role,
     TeamMember,
+    TeamRole,
     TeamUser,
+    TenantMembership,
+    TenantUser,
 )
 from bugrelay.domain.companies.visibility import (
     EFFECTIVE,
+    ON_TEAM,
     claims_visible_to,
     members_visible_to,
     sees_who_counts,
     visible_address_of_former,
 )
+from bugrelay.infra.db.like import contains
 from bugrelay.infra.db.query import Query, Reader, Row
 from bugrelay.infra.pagination import PageQuery
 
 
 def role_in(company_id: Any, user_id: Any) -> Select[str]:
-    """The user's role in a verified company, where their membership counts; of statements that have both ids."""
+    """The user's role on a verified company's team, where their membership counts; of statements that have both ids."""
     return (
         select(Member.role)
         .select_from(Company)
         .join(Member, Member.company_id == Company.id)
         .join(User, User.id == Member.user_id)
-        .where(Member.user_id == user_id, Company.id == company_id, Company.verified, EFFECTIVE)
+        .where(Member.user_id == user_id, Company.id == company_id, Company.verified, EFFECTIVE, ON_TEAM)
     )
 
 
@@ -59,13 +65,51 @@ _LOCK_ROLE = Query(_ROLE.with_for_update(read=True, of=(Company, Member)), str)
 
 
 async def role_of(reader: Reader, *, user_id: UUID, company_id: UUID) -> str | None:
-    """The user's role in a verified company, where their membership counts; any other gives no rights."""
+    """The user's role on a verified company's team, where their membership counts: any other has no right on the
+    board."""
     return await reader.row(_ROLE_QUERY, {"user_id": user_id, "company_id": company_id})
 
 
 async def lock_role_of(reader: Reader, *, user_id: UUID, company_id: UUID) -> str | None:
     """The same inside a transaction, kept from changing until it ends; `lock_active_user` alone locks the account."""
     return await reader.row(_LOCK_ROLE, {"user_id": user_id, "company_id": company_id})
+
+
+# --- tenants --------------------------------------------------------------------------------------------------------
+
+
+_TENANTS = (
+    select(Company.id.label("company_id"), Member.role)
+    .select_from(Company)
+    .join(Member, Member.company_id == Company.id)
+    .join(User, User.id == Member.user_id)
+    .where(Member.user_id == bindparam("user_id"), Company.verified, EFFECTIVE)
+)
+_TENANT_OF_ID = _TENANTS.where(Company.id == bindparam("company_id"))
+_TENANT = Query(_TENANT_OF_ID, TenantMembership)
+_LOCK_TENANT = Query(_TENANT_OF_ID.with_for_update(read=True, of=(Company, Member)), TenantMembership)
+_TENANT_AT_DOMAIN = Query(_TENANTS.where(Company.domain == bindparam("domain")), TenantMembership)
+_SOME_TENANTS = Query(_TENANTS.order_by(Member.added_at, Member.id).limit(2), TenantMembership)
+
+
+async def tenant_of(reader: Reader, *, user_id: UUID, company_id: UUID) -> TenantMembership | None:
+    """The user's place in a verified company, in any role, where it counts."""
+    return await reader.row(_TENANT, {"user_id": user_id, "company_id": company_id})
+
+
+async def lock_tenant_of(reader: Reader, *, user_id: UUID, company_id: UUID) -> TenantMembership | None:
+    """The same inside a transaction, kept from changing until it ends."""
+    return await reader.row(_LOCK_TENANT, {"user_id": user_id, "company_id": company_id})
+
+
+async def tenant_at_domain(reader: Reader, *, user_id: UUID, domain: str) -> TenantMembership | None:
+    """The user's place in the verified company that a domain is."""
+    return await reader.row(_TENANT_AT_DOMAIN, {"user_id": user_id, "domain": domain})
+
+
+async def some_tenants_of(reader: Reader, *, user_id: UUID) -> Sequence[TenantMembership]:
+    """The user's places that count, at most two: whether there is one, or more, is all that is asked."""
+    return await reader.rows(_SOME_TENANTS, {"user_id": user_id})
 
 
 # --- companies ------------------------------------------------------------------------------------------------------
@@ -198,7 +242,7 @@ class _MemberRow(Row):
     id: UUID
     company_id: UUID
     user_id: UUID
-    role: Role
+    role: TeamRole
     added_at: datetime
     effective: bool
     username: str
@@ -229,7 +273,7 @@ def _page_and_total(members: Select[*tuple[Any, ...]]) -> tuple[Query[_MemberRow
     return Query(page, _MemberRow), Query(members.with_only_columns(func.count()), int)
 
 
-_PAGES = {role: _page_and_total(_MEMBERS.where(members_visible_to(role))) for role in ROLES}
+_PAGES = {role: _page_and_total(_MEMBERS.where(members_visible_to(role))) for role in TEAM_ROLES}
 _MEMBER = Query(_MEMBERS.where(members_visible_to(ADMIN), Member.user_id == bindparam("user_id")), _MemberRow)
 
 
@@ -298,14 +342,102 @@ async def admins_of(reader: Reader, company_id: UUID) -> Sequence[UUID]:
 _COUNTS = Query(
     select(Member.id)
     .join(User, User.id == Member.user_id)
-    .where(Member.company_id == bindparam("company_id"), Member.user_id == bindparam("user_id"), EFFECTIVE),
+    .where(
+        Member.company_id == bindparam("company_id"),
+        Member.user_id == bindparam("user_id"),
+        EFFECTIVE,
+        ON_TEAM,
+    ),
     UUID,
 )
 
 
 async def is_on_team(reader: Reader, *, company_id: UUID, user_id: UUID) -> bool:
-    """Whether the user is a member who counts as soon as the company is verified."""
+    """Whether the user is on the team, and counts as soon as the company is verified."""
     return await reader.row(_COUNTS, {"company_id": company_id, "user_id": user_id}) is not None
+
+
+# --- users of a tenant ----------------------------------------------------------------------------------------------
+
+_search = func.lower(bindparam("search", type_=Text))
+_NAME = func.coalesce(User.display_name, User.username)
+_TENANT_USERS = (
+    select(
+        User.id,
+        User.email,
+        _NAME.label("name"),
+        User.username,
+        Member.role,
+        User.avatar_url,
+        Member.is_active,
+        User.created_at,
+        User.updated_at,
+    )
+    .select_from(Member)
+    .join(User, User.id == Member.user_id)
+    .where(Member.company_id == bindparam("company_id"))
+)
+_TENANT_USER = Query(_TENANT_USERS.where(Member.user_id == bindparam("user_id")), TenantUser)
+_TENANT_USER_FILTERS: dict[str, ColumnElement[bool]] = {
+    "role": Member.role == bindparam("role"),
+    "is_active": Member.is_active == bindparam("is_active"),
+    "search": or_(
+        func.lower(_NAME).like(_search), func.lower(User.username).like(_search), User.email_key.like(_search)
+    ),
+}
+
+
+@lru_cache
+def _tenant_user_queries(filters: tuple[str, ...]) -> tuple[Query[TenantUser], Query[int]]:
+    """The page, the longest-standing first, and the total."""
+    users = _TENANT_USERS.where(*(_TENANT_USER_FILTERS[name] for name in filters))
+    page = users.order_by(Member.added_at, Member.id)
+    page = page.limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))
+    return Query(page, TenantUser), Query(users.with_only_columns(func.count()), int)
+
+
+async def list_tenant_users(
+    reader: Reader,
+    company_id: UUID,
+    query: PageQuery,
+    *,
+    role: str | None,
+    is_active: bool | None,
+    search: str | None,
+) -> tuple[list[TenantUser], int]:
+    """A page of all who have a place in the tenant, whether or not it counts, and how many there are."""
+    wanted = {"role": role, "is_active": is_active, "search": None if search is None else contains(search)}
+    values: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+    page, count = _tenant_user_queries(tuple(values))
+    values["company_id"] = company_id
+    total = await reader.row(count, values)
+    rows = await reader.rows(page, values | {"limit": query.limit, "offset": query.offset})
+    return list(rows), total or 0
+
+
+async def find_tenant_user(reader: Reader, *, company_id: UUID, user_id: UUID) -> TenantUser | None:
+    return await reader.row(_TENANT_USER, {"company_id": company_id, "user_id": user_id})
+
+
+class TenantPlace(Row):
+    """What a change of a user's place in a tenant depends on; `email_key` is the address that it stands by."""
+
+    role: Role
+    is_active: bool
+    email_key: str | None
+
+
+_PLACE = Query(
+    select(Member.role, Member.is_active, Member.email_key).where(
+        Member.company_id == bindparam("company_id"), Member.user_id == bindparam("user_id")
+    ),
+    TenantPlace,
+)
+
+
+async def tenant_place(reader: Reader, *, company_id: UUID, user_id: UUID) -> TenantPlace | None:
+    """A user's place in a tenant, whether or not it counts."""
+    return await reader.row(_PLACE, {"company_id": company_id, "user_id": user_id})
 
 
 FORMER_SHOWN = 100

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from bugrelay.domain.accounts.schemas import DisplayName, WebAddress
 from bugrelay.infra.db.query import Row
+from bugrelay.infra.pagination import PageQuery
 from bugrelay.infra.validation import Check, OneLine, Verbatim, email_address, web_address
 
-Role = Literal["admin", "member"]
+TeamRole = Literal["admin", "member"]
+Role = Literal["admin", "member", "reporter"]
+RoleName = Literal["admin", "member", "reporter", "manager", "user", "ADMIN", "MAINTAINER", "REPORTER"]
 Email = Annotated[str, OneLine, Meta(max_length=254), Check(email_address)]
 
 
@@ -21,6 +26,78 @@ class CompanyState(Row):
     id: UUID
     domain: str
     verified: bool
+
+
+class TenantMembership(Row):
+    """A user's place in a verified company, where it counts."""
+
+    company_id: UUID
+    role: Role
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A verified company, and who asks: an effective member of it, in this role."""
+
+    company_id: UUID
+    user_id: UUID
+    role: Role
+
+
+class TenantUserQuery(PageQuery, kw_only=True):
+    """`GET /users`.
+
+    Attributes:
+        role: Only those in this role, by any of its names.
+        is_active: Only those who are active, or are not.
+        search: A part of the name, the username or the address.
+    """
+
+    role: RoleName | None = None
+    is_active: bool | None = None
+    search: Annotated[str, OneLine, Meta(max_length=100)] | None = None
+
+
+class ChangeTenantUser(Struct, kw_only=True):
+    """`PUT /users/{id}`: what is absent stays as it is.
+
+    Attributes:
+        name: The name to show beside the username; one's own alone.
+        avatar_url: The address of a picture; one's own alone.
+        role: The role in the tenant, by any of its names; for the company's admins.
+        is_active: Whether the user has rights in the tenant; for the company's admins.
+    """
+
+    name: DisplayName | UnsetType | None = UNSET
+    avatar_url: WebAddress | UnsetType | None = UNSET
+    role: RoleName | None = None
+    is_active: bool | None = None
+
+
+class TenantUser(Row):
+    """A user of a tenant, as its members see them.
+
+    Attributes:
+        id: The user's id.
+        email: The address.
+        name: The name to show; the username where they have given none.
+        username: The public name.
+        role: What they may do in the tenant.
+        avatar_url: The address of a picture.
+        is_active: Whether they have rights in the tenant.
+        created_at: When they registered.
+        updated_at: When they last changed their account.
+    """
+
+    id: UUID
+    email: str
+    name: str
+    username: str
+    role: Role
+    avatar_url: str | None
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime
 
 
 class ApplicationState(Row):
@@ -64,7 +141,7 @@ class AddMember(Struct, kw_only=True):
     """
 
     email: Email
-    role: Role
+    role: TeamRole
 
 
 class ChangeRole(Struct):
@@ -74,7 +151,7 @@ class ChangeRole(Struct):
         role: The role to give.
     """
 
-    role: Role
+    role: TeamRole
 
 
 class RemoveMember(Struct):
@@ -162,7 +239,7 @@ class TeamMember(Struct, kw_only=True):
     id: UUID
     company_id: UUID
     user_id: UUID
-    role: Role
+    role: TeamRole
     added_at: datetime
     user: TeamUser
     effective: bool | UnsetType = UNSET

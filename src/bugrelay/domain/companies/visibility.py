@@ -4,7 +4,8 @@ Companies and applications are everybody's to see, verified or not. So are the m
 and role. Who belongs to the team sees its addresses; its admins also see who does not count yet, and who was on teams
 before. A claim is its claimant's alone; the address that it was mailed to is in no answer, but in their export.
 
-A viewer's role in a company is one in a verified company, where their membership counts; None for everybody else.
+A viewer's role in a company is one on the team of a verified company, where their membership counts; None for everybody
+else, a reporter of the company's too.
 """
 
 from __future__ import annotations
@@ -12,19 +13,24 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, and_, or_, true
+from sqlalchemy import BindParameter, ColumnElement, and_, or_
 
 from bugrelay.domain.accounts.models import User
 from bugrelay.domain.companies.domains import email_domain
-from bugrelay.domain.companies.models import ADMIN, Company, CompanyClaim, Member
+from bugrelay.domain.companies.models import ADMIN, REPORTER, Company, CompanyClaim, Member
 
 # Whether a membership counts, but for the company's own verification; of statements that join the user.
-EFFECTIVE = or_(Member.email_key.is_(None), and_(User.is_email_verified, User.email_key == Member.email_key))
+EFFECTIVE = and_(
+    Member.is_active,
+    or_(Member.email_key.is_(None), and_(User.is_email_verified, User.email_key == Member.email_key)),
+)
+# The company's team, whom alone the board knows: without those who only report to the company.
+ON_TEAM = Member.role != REPORTER
 
 
 def members_visible_to(role: str | None) -> ColumnElement[bool]:
     """Of the members of one company, in a statement that joins the company and the users."""
-    return true() if role == ADMIN else and_(Company.verified, EFFECTIVE)
+    return ON_TEAM if role == ADMIN else and_(ON_TEAM, Company.verified, EFFECTIVE)
 
 
 def sees_who_counts(role: str | None) -> bool:

@@ -28,6 +28,7 @@ from bugrelay.domain.companies.events import (
     CompanyEdited,
     CompanyUnverified,
     CompanyVerified,
+    MemberActivityChanged,
     MemberAdded,
     MemberLeft,
     MemberRoleChanged,
@@ -64,6 +65,7 @@ INVALIDATIONS: Invalidations = {
     ApplicationAssigned: _companies,
     MemberAdded: _companies,
     MemberRoleChanged: _companies,
+    MemberActivityChanged: _companies,
     MemberLeft: _companies,
     EmailVerified: _companies,  # a membership that depended on the address counts from now on
     ProfileChanged: _companies,

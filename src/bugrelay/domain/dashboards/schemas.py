@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from bugrelay.domain.bugs.schemas import ApplicationRef, BugItem, CompanyRef, UserRef
-from bugrelay.domain.companies.schemas import Role
+from bugrelay.domain.companies.schemas import TeamRole
 from bugrelay.infra.pagination import PageQuery
 from bugrelay.infra.text.markdown import RenderedHtml
 from bugrelay.infra.validation import OneLine
@@ -67,7 +67,7 @@ class PublicMember(Struct):
     """
 
     user: UserRef
-    role: Role
+    role: TeamRole
 
 
 class CompanyItem(Struct, kw_only=True):

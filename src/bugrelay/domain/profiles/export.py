@@ -83,7 +83,7 @@ SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
     ),
     "company_memberships": (
         Member.user_id == _me,
-        (Member.id, Member.company_id, Member.role, Member.added_at),
+        (Member.id, Member.company_id, Member.role, Member.added_at, Member.is_active),
     ),
     "former_company_memberships": (
         FormerMember.user_id == _me,

@@ -86,7 +86,7 @@ _MEMBERSHIPS = Query(
         Company.verified.label("company_verified"),
     )
     .join(Company, Company.id == Member.company_id)
-    .where(Member.user_id == bindparam("user_id"))
+    .where(Member.user_id == bindparam("user_id"), Member.is_active)
     .order_by(Member.added_at, Member.id),
     _MembershipRow,
 )

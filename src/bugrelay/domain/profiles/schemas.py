@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from bugrelay.domain.accounts.schemas import Account, LinkedIdentity, Secret
 from bugrelay.domain.bugs.schemas import Status
-from bugrelay.domain.companies.schemas import Role
+from bugrelay.domain.companies.schemas import Role, RoleName
 from bugrelay.infra.text.markdown import RenderedHtml
 
 
@@ -92,6 +92,26 @@ class PublicProfile(Struct):
     bug_count: int
     vote_count: int
     comment_count: int
+
+
+class UserProfile(PublicProfile, kw_only=True):
+    """A user's profile; what stands below is for members of a tenant that the user belongs to, and for themself.
+
+    Attributes:
+        email: The address.
+        name: The name to show; the username where they have given none.
+        role: What they may do in the tenant, by the name that the ticket API has for it.
+        company_role: The same, by ours.
+        is_active: Whether they have rights in the tenant.
+        updated_at: When they last changed their account.
+    """
+
+    email: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    role: RoleName | UnsetType = UNSET
+    company_role: Role | UnsetType = UNSET
+    is_active: bool | UnsetType = UNSET
+    updated_at: datetime | UnsetType = UNSET
 
 
 class BugRef(Struct):

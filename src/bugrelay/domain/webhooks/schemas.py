@@ -28,6 +28,7 @@ EVENT_TYPES = (
     "comment.removed",
     "response.created",
     "status.changed",
+    "member.changed",
 )
 """Those that a webhook may ask for; `*` asks for all, also for those that come later."""
 

@@ -122,9 +122,9 @@ async def change_role(
         AccountBanned, NotMember, InsufficientPermissions, MemberNotFound, LastAdmin
     """
     await lock_as_admin(work, company_id, actor_id=actor_id)
-    await _ensure_admin_stays(work, company_id, user_id=user_id, new_role=role)
-    await _set_role(work, company_id=company_id, user_id=user_id, role=role)
-    work.record(MemberRoleChanged(company_id=company_id, user_id=user_id, role=role, actor_id=actor_id))
+    member = await get_member(work, company_id, user_id=user_id)
+    await ensure_admin_stays(work, company_id, user_id=user_id, role=member.role, new_role=role)
+    await set_role(work, company_id, user_id=user_id, role=role, actor_id=actor_id)
 
 
 async def remove_from_team(work: UnitOfWork, company_id: UUID, *, actor_id: UUID, user_id: UUID) -> None:
@@ -136,11 +136,9 @@ async def remove_from_team(work: UnitOfWork, company_id: UUID, *, actor_id: UUID
     _, role = await _lock(work, company_id, actor_id=actor_id)
     if user_id != actor_id and not policies.may_manage(role):
         raise InsufficientPermissions("Only the company's admins may remove somebody else")
-    await _ensure_admin_stays(work, company_id, user_id=user_id, new_role=None)
-    await work.session.execute(
-        delete(Member).where(Member.company_id == company_id, Member.user_id == user_id)
-    )
-    work.record(MemberLeft(company_id=company_id, user_id=user_id, actor_id=actor_id))
+    member = await get_member(work, company_id, user_id=user_id)
+    await ensure_admin_stays(work, company_id, user_id=user_id, role=member.role, new_role=None)
+    await remove_member(work, company_id, user_id=user_id, actor_id=actor_id)
 
 
 async def lock_as_admin(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> CompanyState:
@@ -166,13 +164,15 @@ async def _lock(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> tuple[
     return company, role
 
 
-async def _ensure_admin_stays(
-    work: UnitOfWork, company_id: UUID, *, user_id: UUID, new_role: str | None
+async def ensure_admin_stays(
+    work: UnitOfWork, company_id: UUID, *, user_id: UUID, role: str, new_role: str | None
 ) -> None:
-    member = await repository.find_member(work, company_id=company_id, user_id=user_id)
-    if member is None:
-        raise MemberNotFound
-    if policies.may_manage(new_role) or not policies.may_manage(member.role):
+    """Asked before somebody's role changes or, with None, their place ends to count. The company's row is locked.
+
+    Raises:
+        LastAdmin
+    """
+    if policies.may_manage(new_role) or not policies.may_manage(role):
         return
     if not await repository.has_other_admin(work, company_id=company_id, user_id=user_id):
         raise LastAdmin
@@ -195,7 +195,7 @@ async def add_member(
     await work.session.execute(
         update(Member)
         .where(Member.company_id == company_id, Member.user_id == user_id)
-        .values(role=role, email_key=None)
+        .values(role=role, email_key=None, is_active=True)
     )
     work.record(MemberRoleChanged(company_id=company_id, user_id=user_id, role=role, actor_id=actor_id))
     return False
@@ -235,10 +235,22 @@ async def _insert(work: UnitOfWork, *, company_id: UUID, user_id: UUID, role: st
     return made.first() is not None
 
 
-async def _set_role(work: UnitOfWork, *, company_id: UUID, user_id: UUID, role: str) -> None:
+async def set_role(
+    work: UnitOfWork, company_id: UUID, *, user_id: UUID, role: str, actor_id: UUID | None
+) -> None:
+    """The company's row is locked."""
     await work.session.execute(
         update(Member).where(Member.company_id == company_id, Member.user_id == user_id).values(role=role)
     )
+    work.record(MemberRoleChanged(company_id=company_id, user_id=user_id, role=role, actor_id=actor_id))
+
+
+async def remove_member(work: UnitOfWork, company_id: UUID, *, user_id: UUID, actor_id: UUID) -> None:
+    """The company's row is locked."""
+    await work.session.execute(
+        delete(Member).where(Member.company_id == company_id, Member.user_id == user_id)
+    )
+    work.record(MemberLeft(company_id=company_id, user_id=user_id, actor_id=actor_id))
 
 
 async def forget_people(session: AsyncSession, erased: Sequence[AccountErased]) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Integer, Text, any_, bindparam, func, or_,
 from bugrelay.domain.accounts.models import User
 from bugrelay.domain.bugs.schemas import ApplicationRef, UserRef
 from bugrelay.domain.companies.models import Application, Company, Member
-from bugrelay.domain.companies.schemas import Role
+from bugrelay.domain.companies.schemas import TeamRole
 from bugrelay.domain.companies.visibility import members_visible_to
 from bugrelay.domain.dashboards.repository.bug_counts import BY_COMPANY, IDS, bug_stats
 from bugrelay.domain.dashboards.schemas import CompanyItem, CompanyOut, CompanyQuery, PublicMember
@@ -127,7 +127,7 @@ async def _with_bug_stats(reader: Reader, rows: Sequence[_CompanyRow]) -> list[C
 class _MemberRow(Row):
     id: UUID
     username: str
-    role: Role
+    role: TeamRole
 
 
 _COMPANY = Query(select(*_COMPANY_COLUMNS).where(Company.id == bindparam("company_id")), _CompanyRow)

@@ -1,0 +1,64 @@
+"""Which tenant a request is about: the verified company that who asks is an effective member of, in whatever role."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from bugrelay.domain.accounts.service import lock_active_user
+from bugrelay.domain.companies import repository
+from bugrelay.domain.companies.errors import CompanyNotFound, CompanyRequired
+from bugrelay.domain.companies.schemas import Tenant, TenantMembership
+from bugrelay.infra.db.query import Reader
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.ids import parse_id
+from bugrelay.infra.text.urls import canonical_host
+
+
+async def find_tenant(reader: Reader, user_id: UUID, *, named: str | None) -> Tenant:
+    """The tenant of a user, in one statement.
+
+    Args:
+        reader: Where it is asked.
+        user_id: Who asks.
+        named: A company, by its id or domain; None where they belong to one only.
+
+    Raises:
+        CompanyRequired: They belong to several, and none is named.
+        CompanyNotFound: They belong to none, or not to this one, or it is not verified: which of it is told to nobody.
+    """
+    if named is not None:
+        membership = await _named(reader, user_id, named)
+    else:
+        found = await repository.some_tenants_of(reader, user_id=user_id)
+        if len(found) > 1:
+            raise CompanyRequired
+        membership = found[0] if found else None
+    return _tenant(membership, user_id)
+
+
+async def lock_tenant(work: UnitOfWork, tenant: Tenant) -> Tenant:
+    """The same tenant with the role of now, which stays until the transaction ends; the user's row is locked before.
+
+    Raises:
+        AccountBanned
+        CompanyNotFound: The place was lost, or the company its verification, since the request began.
+    """
+    await lock_active_user(work, tenant.user_id)
+    membership = await repository.lock_tenant_of(work, user_id=tenant.user_id, company_id=tenant.company_id)
+    return _tenant(membership, tenant.user_id)
+
+
+async def _named(reader: Reader, user_id: UUID, named: str) -> TenantMembership | None:
+    company_id = parse_id(named)
+    if company_id is not None:
+        return await repository.tenant_of(reader, user_id=user_id, company_id=company_id)
+    domain = canonical_host(named)
+    if domain is None:
+        return None
+    return await repository.tenant_at_domain(reader, user_id=user_id, domain=domain)
+
+
+def _tenant(membership: TenantMembership | None, user_id: UUID) -> Tenant:
+    if membership is None:
+        raise CompanyNotFound
+    return Tenant(membership.company_id, user_id, membership.role)
