@@ -19,6 +19,7 @@ from bugrelay.infra.search.ranking import TIERS, WEIGHTS
 
 MAX_RANKED_WORDS = 32
 MAX_PARSED = 2048
+MAX_TITLE_BYTES = 765  # whose words are looked up each by itself
 
 _WITHOUT_SPACES = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"
@@ -48,6 +49,7 @@ class SearchQuery:
             was typed with a minus; empty when there is neither.
         text: What was typed, without syntax and without what is excluded.
         words: How many different words that is, stop words included.
+        indexed: The words of the text as documents have them, where there may be more than one.
     """
 
     all_words: str | None
@@ -55,18 +57,25 @@ class SearchQuery:
     required: str = ""
     text: str = ""
     words: int = 0
+    indexed: tuple[str, ...] = ()
 
 
 class _Parsed(Row):
-    """tsqueries as text: of all that was typed, of what is not excluded, of what is, and of the phrases in quotes."""
+    """tsqueries as text: of all that was typed, of what is not excluded, of what is, and of the phrases in quotes; and
+    the words that a document of the text would have."""
 
     typed: str
     positive: str
     excluded: str
     phrases: str
+    indexed: list[str] | None
 
 
 _typed = func.websearch_to_tsquery("bugrelay", bindparam("typed"))
+_document = func.search_document(bindparam("title", type_=Text), "", "")
+_indexed = select(
+    func.array_agg(func.similar_tokens(_document).table_valued("word").c.word)
+).scalar_subquery()
 _PARSE = Query(
     select(
         cast(_typed, Text).label("typed"),
@@ -75,6 +84,7 @@ _PARSE = Query(
             cast(func.websearch_to_tsquery("bugrelay", bindparam(part)), Text).label(part)
             for part in ("excluded", "phrases")
         ),
+        _indexed.label("indexed"),
     ),
     _Parsed,
 )
@@ -93,20 +103,31 @@ async def parse_search(reader: Reader, typed: str) -> SearchQuery:
 
 
 async def _parse(reader: Reader, typed: str) -> SearchQuery:
-    clauses = clauses_of(typed)
+    clauses, words = clauses_of(typed), words_of(typed)
+    text = " ".join(words)
     values = {
         "typed": " ".join(clauses),
         "excluded": " ".join(clause for clause in clauses if clause.startswith("-")),
         "phrases": required_phrases_of(typed),
+        "title": beginning(text, MAX_TITLE_BYTES) if " " in " ".join(clauses) else None,
     }
     (parsed,) = await reader.rows(_PARSE, values)
     if not parsed.typed:
         return SearchQuery(" & ".join(map(quoted, stop_words_of(typed))) or None, ())
     required = [f"({part})" for part in (parsed.excluded, parsed.phrases) if part]
-    words = words_of(typed)
     return SearchQuery(
-        parsed.typed, lexemes_of(parsed.positive), " & ".join(required), " ".join(words), number_of(words)
+        parsed.typed,
+        lexemes_of(parsed.positive),
+        " & ".join(required),
+        text,
+        number_of(words),
+        tuple(parsed.indexed or ()),
     )
+
+
+def beginning(typed: str, most_bytes: int) -> str:
+    """Bounded by bytes, because a script without spaces costs more by the character."""
+    return typed.encode()[:most_bytes].decode(errors="ignore")
 
 
 def clauses_of(typed: str) -> list[str]:

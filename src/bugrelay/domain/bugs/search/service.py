@@ -31,7 +31,6 @@ from bugrelay.domain.bugs.search.statements import (
     keys_query,
 )
 from bugrelay.domain.bugs.search.totals import Totals
-from bugrelay.domain.bugs.similar.finder import Ranked
 from bugrelay.errors import ValidationFailed
 from bugrelay.infra.db.like import contains
 from bugrelay.infra.db.query import Query, Reader, SnapshotReader
@@ -150,19 +149,19 @@ async def _with_some_words(
     return BugPage(bugs, total, match, ranked=is_ranked, next_cursor=shown.next_cursor)
 
 
-def _next_ranked(query: BugQuery, ranked: Sequence[Ranked], begin: Position, *, found: _Keys) -> _Keys:
+def _next_ranked(query: BugQuery, ranked: Sequence[str], begin: Position, *, found: _Keys) -> _Keys:
     """Those that fill the page."""
     first = begin.first(ranked) + (max(0, query.offset - found.total) if query.cursor is None else 0)
     last = first + query.limit - len(found.ids)
     more = last < len(ranked)
     cursor = begin.cursor(query.page_number + 1, found=ranked, place=last) if more else None
-    return _Keys([one.bug_id for one in ranked[first:last]], len(ranked), cursor)
+    return _Keys([*ranked[first:last]], len(ranked), cursor)
 
 
-async def _sorted(reader: Reader, query: BugQuery, order: str, ranked: Sequence[Ranked]) -> _Keys:
+async def _sorted(reader: Reader, query: BugQuery, order: str, ranked: Sequence[str]) -> _Keys:
     """A page of them in an order that is not that of the ranking."""
     spec = QuerySpec(("bug_ids",), order)
-    ids = ",".join(one.bug_id for one in ranked)
+    ids = ",".join(ranked)
     plan = Plan(keyset=query.cursor is not None)
     values = {"bug_ids": f"{{{ids}}}", **_position(query, spec)}
     rows = await reader.rows(keys_query(spec, plan), values)

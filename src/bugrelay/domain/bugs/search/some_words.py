@@ -14,7 +14,7 @@ from uuid import UUID
 
 from bugrelay.domain.bugs.search.planner import BoundQuery
 from bugrelay.domain.bugs.search.statements import all_words_query, listed_query, numbers_query
-from bugrelay.domain.bugs.similar.finder import Filter, Ranked, find_ranked
+from bugrelay.domain.bugs.similar.finder import Filter, find_ranked
 from bugrelay.domain.bugs.similar.query import SEARCH_RANKING, Question, Ranking
 from bugrelay.errors import ValidationFailed
 from bugrelay.infra.db.query import SnapshotReader
@@ -44,8 +44,8 @@ class SomeWords:
 
     async def ranked(
         self, reader: SnapshotReader, wanted: BoundQuery, *, hits: int, shown: Sequence[str], at: datetime
-    ) -> list[Ranked]:
-        """The bugs with some of the words, best first, without those that have all.
+    ) -> list[str]:
+        """The ids of the bugs with some of the words, best first, without those that have all.
 
         Args:
             reader: Where bugs are read.
@@ -54,17 +54,22 @@ class SomeWords:
             shown: Those of them that are on the page: where these are all, no statement asks for them.
             at: As above.
         """
-        assert wanted.search is not None  # noqa: S101 - of a list without a search nothing is asked
+        search, filters = wanted.search, wanted.spec.filters
+        assert search is not None  # noqa: S101 - of a list without a search nothing is asked
         async with reader.snapshot():
-            filters = wanted.spec.filters
-            within = Filter(numbers_query(filters), wanted.values) if filters else None
-            question = _question(wanted.search, at)
-            found = await find_ranked(reader, self.threads, question, within=within, ranking=self.ranking)
+            found = await find_ranked(
+                reader,
+                self.threads,
+                _question(search, at),
+                words=search.indexed,
+                within=Filter(numbers_query(filters), wanted.values) if filters else None,
+                ranking=self.ranking,
+            )
             found = await _listed(reader, wanted, found)
             with_all = frozenset(shown)
             if hits > len(with_all):
                 with_all = await _with_all_words(reader, wanted)
-        return [one for one in found if one.bug_id not in with_all][: max(0, MAX_LISTED - hits)]
+        return [bug_id for bug_id in found if bug_id not in with_all][: max(0, MAX_LISTED - hits)]
 
 
 def follow(wanted: BoundQuery, *, hits: int) -> bool:
@@ -81,15 +86,15 @@ def _question(search: SearchQuery, at: datetime) -> Question:
     return Question(title=search.text, description="", application_ids=frozenset(), at=at, until=at)
 
 
-async def _listed(reader: SnapshotReader, wanted: BoundQuery, found: list[Ranked]) -> list[Ranked]:
+async def _listed(reader: SnapshotReader, wanted: BoundQuery, found: list[str]) -> list[str]:
     """Those that the filters let through, and what was excluded or put in quotes."""
     required = wanted.search.required if wanted.search else ""
     if not (found and (required or wanted.spec.filters)):
         return found
     query = listed_query(wanted.spec.filters, required=bool(required))
-    ids = ",".join(one.bug_id for one in found)
-    listed = set(await reader.rows(query, {**wanted.values, "required": required, "ids": f"{{{ids}}}"}))
-    return [one for one in found if one.bug_id in listed]
+    ids = f"{{{','.join(found)}}}"
+    listed = set(await reader.rows(query, {**wanted.values, "required": required, "ids": ids}))
+    return [bug_id for bug_id in found if bug_id in listed]
 
 
 async def _with_all_words(reader: SnapshotReader, wanted: BoundQuery) -> frozenset[str]:
@@ -113,16 +118,15 @@ class Position(NamedTuple):
     place: int = 0
     behind: UUID = NOBODY
 
-    def first(self, found: Sequence[Ranked]) -> int:
+    def first(self, found: Sequence[str]) -> int:
         """The index of the first bug of the page: behind the same bug as before or, if that is gone, in its place."""
-        ids = [one.bug_id for one in found]
-        if str(self.behind) in ids:
-            return ids.index(str(self.behind)) + 1
+        if str(self.behind) in found:
+            return found.index(str(self.behind)) + 1
         return max(0, self.place - 1)
 
-    def cursor(self, page: int, *, found: Sequence[Ranked], place: int) -> str:
+    def cursor(self, page: int, *, found: Sequence[str], place: int) -> str:
         """Leads to the page behind the first bugs."""
-        behind = found[place - 1].bug_id if place else NOBODY
+        behind = found[place - 1] if place else NOBODY
         return encoded_cursor(CURSOR_ORDER, page, [self.at, place, behind])
 
 

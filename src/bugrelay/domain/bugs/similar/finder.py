@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from math import log1p
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 from msgspec import structs
 
@@ -26,9 +27,9 @@ from bugrelay.domain.bugs.similar.query import (
     weighed,
 )
 from bugrelay.domain.bugs.similar.scoring import best_documents
-from bugrelay.domain.bugs.similar.statements import Candidate, Found, PendingText
+from bugrelay.domain.bugs.similar.statements import AskedWord, Block, Candidate, PendingText
 from bugrelay.infra.db.query import Query, Reader, Values
-from bugrelay.infra.search.parser import quoted
+from bugrelay.infra.search.parser import MAX_TITLE_BYTES, beginning, quoted
 from bugrelay.infra.threads import BoundedThreads
 
 MAX_CANDIDATES = 300  # the best by text and age, which are ranked again
@@ -40,13 +41,8 @@ RAREST_WORDS = 8  # at most, by which a longer queue is searched, or what a filt
 MAX_FILTERED = (
     5000  # bugs that have one of the rarest words, about, when a filter is applied to them; not to more
 )
-MAX_TITLE_BYTES, MAX_DESCRIPTION_BYTES = (
-    765,
-    5000,
-)  # that are looked at; more would cost, and find nothing better
+MAX_DESCRIPTION_BYTES = 5000  # that are looked at; more would cost, and find nothing better
 MIN_STEM = 4  # characters, of which the last may be another one than in the word
-
-FoundT = TypeVar("FoundT", bound=Found)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WORD = re.compile(r"\w+")
@@ -89,31 +85,27 @@ class Filter:
     values: Values
 
 
-class Ranked(NamedTuple):
-    """A bug by its rank."""
-
-    score: float
-    bug_id: str
-
-
 async def find_ranked(
     reader: Reader,
     threads: BoundedThreads,
     question: Question,
     *,
+    words: Sequence[str],
     within: Filter | None,
     ranking: Ranking = SEARCH_RANKING,
-) -> list[Ranked]:
-    """What a search shows by the ranking, best first, one of each family; none that is not visible to everybody.
+) -> list[str]:
+    """The ids of what a search shows by the ranking, best first, one of each family; none that is not visible to
+    everybody.
 
     Args:
         reader: Of one snapshot.
         threads: Where sums are done.
         question: What was typed.
+        words: Its words, as documents have them.
         within: Looks for more bugs of this list; those of others are not left out.
         ranking: The weights; cover and application count for nothing.
     """
-    return await _Finder(reader, threads, question, ranking).ranked(within)
+    return await _Finder(reader, threads, question, ranking).ranked(words, within)
 
 
 async def find_matches(
@@ -139,44 +131,49 @@ class _Finder:
         self._threads = threads
         self._question = replace(
             question,
-            title=_beginning(question.title, MAX_TITLE_BYTES),
-            description=_beginning(question.description, MAX_DESCRIPTION_BYTES),
+            title=beginning(question.title, MAX_TITLE_BYTES),
+            description=beginning(question.description, MAX_DESCRIPTION_BYTES),
         )
         self._ranking = ranking
 
     async def matches(self, limit: int) -> list[Match]:
-        asked = await self._asked(None, most=MAX_CANDIDATES)
+        values = {"title": self._question.title, "description": self._question.description}
+        rows = await self._reader.rows(statements.ASKED_TEXTS, {**values, "most": MAX_PENDING})
+        asked = await self._looked_up(rows, None, most=MAX_CANDIDATES)
         if asked is None:
             return []
-        candidates = await self._read(statements.CANDIDATES, asked, compared=MAX_CANDIDATES)
-        best = asked.families(candidates, asked.covers(candidates))
+        best = asked.families(await self._candidates(asked))
         return await self._explained(best[:limit], asked)
 
-    async def ranked(self, within: Filter | None) -> list[Ranked]:
-        asked = await self._asked(within, most=MAX_SEARCHED)
+    async def ranked(self, words: Sequence[str], within: Filter | None) -> list[str]:
+        values = {"words": list(words), "most": MAX_PENDING}
+        rows = await self._reader.rows(statements.ASKED_WORDS, values)
+        asked = await self._looked_up(rows, within, most=MAX_SEARCHED)
         if asked is None:
             return []
         compared = MAX_COMPARED if within is None else len(asked.texts)  # those of the list stand behind
-        found = await self._read(statements.FOUND, asked, compared=compared)
-        return [Ranked(score, one.shown_id) for score, one in asked.families(found)]
+        (ids,) = await self._reader.rows(statements.RANKED, asked.ranked_values(compared))
+        return ids[1:-1].split(",") if ids != "{}" else []
 
-    async def _asked(self, within: Filter | None, *, most: int) -> _Asked | None:
+    async def _looked_up(
+        self, rows: Sequence[AskedWord], within: Filter | None, *, most: int
+    ) -> _Asked | None:
         """The words and the texts that have them; None when nothing of the question is known."""
-        (totals,) = await self._reader.rows(statements.TOTALS, {"most": MAX_PENDING})
-        terms = await self._terms()
+        if not rows:
+            return None
+        first = rows[0]
+        totals = Totals(first.indexed, first.title_length, first.description_length, first.pending)
+        terms: Sequence[Term] = [
+            Term(row.word, row.id, row.in_title, row.in_description, row.documents) for row in rows
+        ]
         documents = float(totals.documents + totals.pending)
         if totals.pending > MAX_PENDING:
             documents, terms = await self._estimated(terms, documents)
         weights = weighed(terms, documents, self._ranking)
-        if not weights:
-            return None
-        texts = await self._indexed(weights, within, most=most)
+        read = {row.id: row.postings for row in rows if row.id is not None and row.postings is not None}
+        texts = await self._indexed(weights, within, read=read, most=most)
         pending = await self._pending(weights, terms, totals)
         return _Asked(self._question, self._ranking, terms, weights, texts, pending)
-
-    async def _terms(self) -> Sequence[Term]:
-        values = {"title": self._question.title, "description": self._question.description}
-        return await self._reader.rows(statements.TERMS, values)
 
     async def _estimated(self, terms: Sequence[Term], documents: float) -> tuple[float, list[Term]]:
         """While most of the board is not indexed, words are as frequent as the planner's statistics say."""
@@ -189,15 +186,20 @@ class _Finder:
         ]
 
     async def _indexed(
-        self, weights: Mapping[Term, float], within: Filter | None, *, most: int
+        self, weights: Mapping[Term, float], within: Filter | None, *, read: Mapping[int, bytes], most: int
     ) -> dict[int, float]:
-        """The best documents of the index by text and age, best first, with the scores of their texts."""
+        """The best documents of the index by text and age, best first, with the scores of their texts.
+
+        `read` are postings that have been read, by word.
+        """
         by_id = {term.id: weight for term, weight in weights.items() if term.id is not None}
         wanted: Sequence[int] = ()
         if within is not None and min(term.documents for term in weights) <= MAX_FILTERED:
             rarest = " | ".join(_rarest(weights, most=MAX_FILTERED))
             wanted = await self._reader.rows(within.numbers, {**within.values, "rarest": rarest})
-        blocks = await self._reader.rows(statements.BLOCKS, {"words": list(by_id)})
+        blocks = [Block(word, read[word]) for word in by_id if word in read]
+        if unread := [word for word in by_id if word not in read]:
+            blocks += await self._reader.rows(statements.BLOCKS, {"words": unread})
         return await self._threads.run(
             best_documents,
             blocks,
@@ -230,17 +232,15 @@ class _Finder:
             values |= {"newest": NEWEST_PENDING, "rarest": rarest, "each": MAX_PENDING // len(rarest)}
         return {row.bug_id: row for row in await self._reader.rows(query, values)}
 
-    async def _read(self, query: Query[FoundT], asked: _Asked, *, compared: int) -> Sequence[FoundT]:
-        """The bugs of the texts; of so many, and of what is pending, the titles are compared."""
-        numbers = list(map(str, asked.texts))
+    async def _candidates(self, asked: _Asked) -> Sequence[Candidate]:
+        """The bugs of the texts."""
         values = {
-            "numbers": f"{{{','.join(numbers)}}}",  # as text: hundreds of numbers cost more as a list
-            "compared": f"{{{','.join(numbers[:compared])}}}",
+            "numbers": _array(asked.texts),
             "pending": list(asked.pending),
             "until": self._question.until,
             "title": self._question.title,
         }
-        return await self._reader.rows(query, values)
+        return await self._reader.rows(statements.CANDIDATES, values)
 
     async def _explained(self, best: Sequence[tuple[float, Candidate]], asked: _Asked) -> list[Match]:
         numbers = [candidate.number for _, candidate in best if candidate.number is not None]
@@ -265,9 +265,9 @@ class _Finder:
         ]
 
 
-def _beginning(typed: str, most_bytes: int) -> str:
-    """Bounded by bytes, because a script without spaces costs more by the character."""
-    return typed.encode()[:most_bytes].decode(errors="ignore")
+def _array(values: Iterable[float]) -> str:
+    """As text: hundreds of numbers cost more as a list."""
+    return f"{{{','.join(map(repr, values))}}}"
 
 
 @dataclass(frozen=True)
@@ -281,52 +281,58 @@ class _Asked:
     texts: Mapping[int, float]
     pending: Mapping[str, PendingText]
 
-    def families(
-        self, found: Sequence[FoundT], more: Mapping[str, float] | None = None
-    ) -> list[tuple[float, FoundT]]:
-        """The best of each family, best first; without the family of the question itself.
+    @cached_property
+    def by_word(self) -> dict[str, float]:
+        return {term.word: weight for term, weight in self.weights.items()}
 
-        Args:
-            found: The bugs of the texts.
-            more: What is added to the score of each, by its id.
-        """
-        by_word = {term.word: weight for term, weight in self.weights.items()}
-        more = more or {}
-        scored = [(-self._score(one, by_word) - more.get(one.bug_id, 0.0), one.bug_id, one) for one in found]
+    def families(self, candidates: Sequence[Candidate]) -> list[tuple[float, Candidate]]:
+        """The best of each family, best first; without the family of the question itself."""
+        known = {term.id for term in self.terms}
+        scored = [(-self._score(one, known), one.bug_id, one) for one in candidates]
         scored.sort()  # ids differ, so no bug is compared
-        families: dict[str, tuple[float, FoundT]] = {}
+        families: dict[str, tuple[float, Candidate]] = {}
         for score, _, one in scored:
             families.setdefault(one.shown_id, (-score, one))
         families.pop(str(self.question.bug_id), None)
         return list(families.values())
 
-    def covers(self, candidates: Sequence[Candidate]) -> dict[str, float]:
-        """What cover and application add to the score, by the id of the candidate."""
-        known, ranking = {term.id for term in self.terms}, self.ranking
+    def ranked_values(self, compared: int) -> dict[str, Any]:
+        """The parameters of `statements.RANKED`, which ranks as `families` does, without cover and application."""
+        weight = self.ranking.text
         return {
-            one.bug_id: ranking.cover * self._cover(one, known)
-            + ranking.same_application * self.same_application(one)
-            for one in candidates
+            "numbers": _array(self.texts),
+            "scores": _array(weight * text for text in self.texts.values()),
+            "pending": list(self.pending),
+            "pending_scores": _array(weight * self._pending_text(one) for one in self.pending.values()),
+            "compared": compared,
+            "title": self.question.title,
+            "at": self.question.at,
+            "until": self.question.until,
+            "trigrams": self.ranking.trigrams,
+            "age": self.ranking.age,
         }
 
-    def _score(self, found: Found, by_word: Mapping[str, float]) -> float:
-        """By text, age and title."""
+    def _score(self, candidate: Candidate, known: set[int | None]) -> float:
         ranking = self.ranking
-        days = abs((self.question.at - found.created_at).total_seconds()) / _DAY_SECONDS
+        days = abs((self.question.at - candidate.created_at).total_seconds()) / _DAY_SECONDS
         return (
-            ranking.text * self._text(found, by_word)
+            ranking.text * self._text(candidate)
             - ranking.age * log1p(days)
-            + ranking.trigrams * found.title_similarity
+            + ranking.cover * self._cover(candidate, known)
+            + ranking.trigrams * candidate.title_similarity
+            + ranking.same_application * self.same_application(candidate)
         )
 
-    def _text(self, found: Found, by_word: Mapping[str, float]) -> float:
-        if found.number is not None:
-            return self.texts[found.number]
-        text = self.pending[found.bug_id]
-        return sum(by_word[word] * weight for word, weight in zip(text.words, text.weights, strict=True))
+    def _text(self, candidate: Candidate) -> float:
+        if candidate.number is not None:
+            return self.texts[candidate.number]
+        return self._pending_text(self.pending[candidate.bug_id])
+
+    def _pending_text(self, text: PendingText) -> float:
+        return sum(self.by_word[word] * weight for word, weight in zip(text.words, text.weights, strict=True))
 
     def _cover(self, candidate: Candidate, known: set[int | None]) -> float:
-        if candidate.number is None:
+        if candidate.title_words is None:
             return self.pending[candidate.bug_id].cover
         words = candidate.title_words
         return len(known.intersection(words)) / len(words) if words else 0.0

@@ -10,8 +10,6 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from bugrelay.infra.db.query import Row
-
 SATURATION = 3.4  # of BM25: what a word counts at most, in units of its rarity
 MAX_WEIGHT = 255  # of a posting: similar_weight
 
@@ -73,7 +71,7 @@ class Term(Struct, frozen=True):
     documents: float
 
 
-class Totals(Row):
+class Totals(Struct):
     """Of the index; `pending` is counted only as far as it matters."""
 
     documents: int

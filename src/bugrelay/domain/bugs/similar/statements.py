@@ -9,28 +9,73 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from bugrelay.domain.bugs.models import Bug, BugText
 from bugrelay.domain.bugs.repository import ITEM_COLUMNS, ItemRow, joined
-from bugrelay.domain.bugs.similar.query import Term, Totals
+from bugrelay.domain.bugs.similar.query import (
+    MAX_POSTINGS,
+    MAX_TITLE_WORDS,
+    MIN_POSTINGS,
+    POSTINGS_SHARE,
+)
 from bugrelay.domain.companies.models import Application
 from bugrelay.infra.db.query import Query, Row
 
-TERMS = Query(
-    text(
-        "SELECT t.word, w.id, t.in_title, t.in_description, coalesce(w.documents, 0) AS documents"
-        " FROM similar_tokens(search_document(:title, '', :description)) AS t"
-        " LEFT JOIN similar_words w ON w.word = t.word"
-    ),
-    Term,
-)
 
-# How many changes are pending is only counted as far as it matters.
-TOTALS = Query(
-    text(
-        "SELECT coalesce(t.documents, 0) AS documents, coalesce(t.title_length, 0) AS title_length,"
-        " coalesce(t.description_length, 0) AS description_length,"
-        " (SELECT count(*) FROM (SELECT FROM similar_pending LIMIT :most + 1) AS counted) AS pending"
-        " FROM (SELECT) AS one LEFT JOIN similar_totals t ON true"
-    ),
-    Totals,
+class AskedWord(Row):
+    """A word of the question, beside what the index holds in all; `id` is null where no indexed document has it.
+
+    `postings` are there where the word is one of those that a title alone would be looked up by.
+    """
+
+    word: str
+    id: int | None
+    in_title: int
+    in_description: int
+    documents: int
+    postings: bytes | None
+    indexed: int
+    title_length: int
+    description_length: int
+    pending: int
+
+
+# How many changes are pending is only counted as far as it matters. The words of a title whose postings are read here
+# are those that `query.weighed` chooses where there is no description: the rarest, while their postings fit.
+_ASKED = """
+    WITH totals AS MATERIALIZED (
+        SELECT coalesce(t.documents, 0) AS indexed, coalesce(t.title_length, 0) AS title_length,
+               coalesce(t.description_length, 0) AS description_length,
+               (SELECT count(*) FROM (SELECT FROM similar_pending LIMIT :most + 1) AS counted) AS pending
+        FROM (SELECT) AS one LEFT JOIN similar_totals t ON true
+    ), term AS (
+        SELECT t.word, w.id, t.in_title, t.in_description, coalesce(w.documents, 0) AS documents
+        FROM {words} LEFT JOIN similar_words w ON w.word = t.word
+    ), placed AS (
+        SELECT term.*, row_number() OVER rarest AS place, sum(documents) OVER rarest AS sum
+        FROM term WINDOW rarest AS (
+            PARTITION BY in_title > 0 ORDER BY documents, word COLLATE "C" ROWS UNBOUNDED PRECEDING)
+    )
+    SELECT p.word, p.id, p.in_title, p.in_description, p.documents,
+           CASE WHEN p.in_title > 0 AND p.place <= {most_words} AND (p.place = 1 OR p.sum <= least(
+               greatest({share} * (t.indexed + t.pending), {least_postings}), {most_postings})) THEN
+               (SELECT string_agg(b.postings, ''::bytea) FROM similar_blocks b WHERE b.word = p.id) END AS postings,
+           t.indexed, t.title_length, t.description_length, t.pending
+    FROM placed p CROSS JOIN totals t
+"""
+
+
+def _asked(words: str) -> Query[AskedWord]:
+    statement = _ASKED.format(
+        words=words,
+        most_words=MAX_TITLE_WORDS,
+        share=POSTINGS_SHARE,
+        least_postings=MIN_POSTINGS,
+        most_postings=MAX_POSTINGS,
+    )
+    return Query(text(statement), AskedWord, binary=True)
+
+
+ASKED_TEXTS = _asked("similar_tokens(search_document(:title, '', :description)) AS t")
+ASKED_WORDS = _asked(
+    "(SELECT word, 1 AS in_title, 0 AS in_description FROM unnest(CAST(:words AS text[])) AS word) AS t"
 )
 
 
@@ -123,28 +168,42 @@ PENDING = _pending(_ALL_PENDING)
 LIKELY_PENDING = _pending(_LIKELY_PENDING)
 
 
-class Found(Row):
-    """A bug that was found. `number` is that of its document, null for one that is pending."""
+class Candidate(Row):
+    """A bug that was found, with what a report is compared with.
+
+    `number` is that of its document, null for one that is pending, as are `title_words`.
+    """
 
     bug_id: str
     number: int | None
     created_at: datetime
     title_similarity: float
     shown_id: str
-
-
-class Candidate(Found):
-    """The same with what a report is compared with. `title_words` is null for a bug that is pending."""
-
     title_words: list[int] | None
     title: str
     application_id: str
 
 
-# What ranks candidates again, and the bug that each is shown as: itself, or the one it is merged into, by way of
-# others if need be. A candidate that nobody may see, by itself or by its family, has no row; a document whose bug is
-# pending is out of date. OFFSET 0 keeps the planner from reading all bugs rather than some hundred by their keys.
-_CANDIDATES = """
+# The bug that each candidate is shown as: itself, or the one it is merged into, by way of others if need be. One that
+# nobody may see, by itself or by its family, has no survivor. OFFSET 0 keeps the planner from reading all bugs rather
+# than some hundred by their keys.
+_SURVIVORS = """
+        above AS (
+            SELECT id AS bug_id, merged_into_id AS id FROM candidate WHERE merged_into_id IS NOT NULL
+            UNION
+            SELECT a.bug_id, b.merged_into_id FROM above a CROSS JOIN LATERAL (
+                SELECT merged_into_id FROM bugs
+                WHERE id = a.id AND removed_at IS NULL AND merged_into_id IS NOT NULL OFFSET 0) AS b
+        ), survivor AS MATERIALIZED (
+            SELECT a.bug_id, a.id FROM above a CROSS JOIN LATERAL (
+                SELECT FROM bugs WHERE id = a.id AND removed_at IS NULL AND merged_into_id IS NULL OFFSET 0) AS b
+        )
+"""
+
+# What ranks candidates again. A document whose bug is pending is out of date.
+CANDIDATES = Query(
+    text(
+        f"""
         WITH RECURSIVE candidate AS MATERIALIZED (
             SELECT b.*, d.no, d.title_words
             FROM similar_docs d CROSS JOIN LATERAL (
@@ -155,27 +214,46 @@ _CANDIDATES = """
             UNION ALL
             SELECT id, title, application_id, created_at, removed_at, merged_into_id, NULL, NULL
             FROM bugs WHERE id = ANY(CAST(:pending AS uuid[])) AND removed_at IS NULL
-        ), above AS (
-            SELECT id AS bug_id, merged_into_id AS id FROM candidate WHERE merged_into_id IS NOT NULL
-            UNION
-            SELECT a.bug_id, b.merged_into_id FROM above a CROSS JOIN LATERAL (
-                SELECT merged_into_id FROM bugs
-                WHERE id = a.id AND removed_at IS NULL AND merged_into_id IS NOT NULL OFFSET 0) AS b
-        ), survivor AS MATERIALIZED (
-            SELECT a.bug_id, a.id FROM above a CROSS JOIN LATERAL (
-                SELECT FROM bugs WHERE id = a.id AND removed_at IS NULL AND merged_into_id IS NULL OFFSET 0) AS b
-        )
-        SELECT c.id::text AS bug_id, c.no AS number, c.created_at,
-               CASE WHEN c.no IS NULL OR c.no = ANY(CAST(:compared AS int[]))
-                    THEN similarity(c.title, :title) ELSE 0 END AS title_similarity,
-               coalesce(s.id, c.id)::text AS shown_id{columns}
+        ), {_SURVIVORS}
+        SELECT c.id::text AS bug_id, c.no AS number, c.created_at, similarity(c.title, :title) AS title_similarity,
+               coalesce(s.id, c.id)::text AS shown_id, c.title_words, c.title, c.application_id::text AS application_id
         FROM candidate c LEFT JOIN survivor s ON s.bug_id = c.id
         WHERE c.merged_into_id IS NULL OR s.id IS NOT NULL
-"""
-FOUND = Query(text(_CANDIDATES.format(columns="")), Found)
-CANDIDATES = Query(
-    text(_CANDIDATES.format(columns=", c.title_words, c.title, c.application_id::text AS application_id")),
+        """  # noqa: S608 - a constant
+    ),
     Candidate,
+)
+
+# The same for a search, ranked here by text, age and the titles of the first `:compared`, and what is pending: the bugs
+# that are shown, one of each family, the best first. As one array, which is less work than a row for each.
+RANKED = Query(
+    text(
+        f"""
+        WITH RECURSIVE candidate AS MATERIALIZED (
+            SELECT b.id, b.merged_into_id, b.created_at, a.score,
+                   CASE WHEN a.place <= :compared THEN similarity(b.title, :title) ELSE 0 END AS title_similarity
+            FROM unnest(CAST(:numbers AS int[]), CAST(:scores AS float8[])) WITH ORDINALITY AS a(no, score, place)
+            CROSS JOIN LATERAL (SELECT bug_id FROM similar_docs WHERE no = a.no OFFSET 0) AS d
+            CROSS JOIN LATERAL (
+                SELECT id, title, created_at, removed_at, merged_into_id FROM bugs WHERE id = d.bug_id OFFSET 0) AS b
+            WHERE b.removed_at IS NULL AND b.created_at <= :until
+              AND NOT EXISTS (SELECT FROM similar_pending p WHERE p.bug_id = d.bug_id)
+            UNION ALL
+            SELECT b.id, b.merged_into_id, b.created_at, a.score, similarity(b.title, :title)
+            FROM unnest(CAST(:pending AS uuid[]), CAST(:pending_scores AS float8[])) AS a(id, score)
+            JOIN bugs b ON b.id = a.id WHERE b.removed_at IS NULL
+        ), {_SURVIVORS}, family AS (
+            SELECT coalesce(s.id, c.id) AS id, max(
+                c.score + CAST(:trigrams AS float8) * c.title_similarity - CAST(:age AS float8)
+                * ln(1 + abs(date_part('epoch', CAST(:at AS timestamptz) - c.created_at)) / 86400)) AS score
+            FROM candidate c LEFT JOIN survivor s ON s.bug_id = c.id
+            WHERE c.merged_into_id IS NULL OR s.id IS NOT NULL
+            GROUP BY 1
+        )
+        SELECT coalesce(array_agg(id ORDER BY score DESC, id)::text, '{{}}') AS ids FROM family
+        """  # noqa: S608 - a constant
+    ),
+    str,
 )
 
 
