@@ -30,9 +30,14 @@ def main() -> None:
 
 
 class _Service(click.Command):
-    """A command that no person looks at, unless at a terminal: even why it does not start is a line of the log."""
+    """A command that no person looks at, unless at a terminal: even why it does not start is a line of the log.
+
+    Told to stop before it has begun, it ends with 0.
+    """
 
     def invoke(self, ctx: click.Context) -> None:
+        # The first process of a container ignores a SIGTERM that it has no handler for, and imports take a while.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         try:
             super().invoke(ctx)
         except click.ClickException as error:
@@ -80,10 +85,9 @@ def external_settings() -> Settings:
 
 
 def awaited_database(settings: Settings) -> DatabaseFacts:
-    """What the database is, given some time to come up; told to stop meanwhile, the command ends with 0."""
+    """What the database is, given some time to come up."""
     from bugrelay.infra.db.preflight import WAIT_SECONDS, require_database
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     return require_database(settings, wait_seconds=WAIT_SECONDS)
 
 

@@ -107,6 +107,22 @@ def test_health_says_whether_a_server_answers(commands: Commands) -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_a_service_that_is_stopped_before_it_has_begun_ends_with_0(commands: Commands, command: str) -> None:
+    """As the first process of a container it would otherwise not hear of it at all."""
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "bugrelay", command],
+        env={**os.environ, **commands.environment, "PORT": str(free_port())},
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    )
+    assert process.stderr is not None
+    assert any(line.rstrip().endswith(b" structlog") for line in process.stderr), "it ended"
+    process.terminate()
+    process.communicate()
+    assert process.returncode == 0
+
+
 def test_version_says_which_one_it_is(commands: Commands) -> None:
     ended = commands.run("--version")
     assert (ended.code, ended.stdout, ended.stderr) == (0, f"bugrelay {bugrelay.__version__}\n", "")
