@@ -11,7 +11,7 @@ from litestar import Controller, Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
-from bugrelay.api import feeds, v1
+from bugrelay.api import feeds, tickets, v1
 from bugrelay.bootstrap import build
 from bugrelay.domain.accounts.service import authenticate
 from bugrelay.domain.events.repository import lag_seconds
@@ -41,6 +41,7 @@ MAX_BODY_BYTES = 1024 * 1024
 DELIVERIES: tuple[tuple[type[Controller], ...], ...] = (
     (HealthController, DocsController),
     v1.CONTROLLERS,
+    tickets.CONTROLLERS,
     feeds.CONTROLLERS,
 )
 CONTROLLERS: list[type[Controller]] = [controller for delivery in DELIVERIES for controller in delivery]

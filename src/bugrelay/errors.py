@@ -6,7 +6,7 @@ A domain keeps its own errors in its `errors.py`; the HTTP layer turns any of th
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
@@ -19,7 +19,10 @@ class FieldProblem(Struct, frozen=True):
 
 
 class BugRelayError(Exception):
-    """What the caller is told: a stable code, an HTTP status, a sentence, and headers where a rule asks for them."""
+    """What the caller is told: a stable code, an HTTP status, a sentence, and headers where a rule asks for them.
+
+    `facts` are values, by their names in snake case, that a program needs to go on.
+    """
 
     code: ClassVar[str] = "INTERNAL_ERROR"
     status: ClassVar[int] = 500
@@ -32,11 +35,13 @@ class BugRelayError(Exception):
         details: str | None = None,
         fields: list[FieldProblem] | None = None,
         headers: dict[str, str] | None = None,
+        facts: dict[str, Any] | None = None,
     ) -> None:
         self.message = message or type(self).message
         self.details = details
         self.fields = fields
         self.headers = headers or {}
+        self.facts = facts or {}
         super().__init__(self.message)
 
 

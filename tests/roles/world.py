@@ -92,6 +92,7 @@ async def build(client: httpx.AsyncClient, sql: Sql, *, uploads: Path) -> World:
     _claims(world)
     _identities(world)
     await _webhook(world)
+    await _tickets(world)
     _receipt(world)
     for role, person in world.people.items():
         row = sql.execute("SELECT id FROM sessions WHERE user_id = %s", (person.id,)).fetchone()
@@ -192,6 +193,30 @@ async def _webhook(world: World) -> None:
     world.links["webhook secret"] = added.json()["secret"]
     queued = await world.client.post(f"{path}/{world.ids['webhook']}/test", headers=headers)
     world.ids["delivery"] = queued.json()["delivery"]["id"]
+
+
+async def _tickets(world: World) -> None:
+    """Of the company's reporter and of a member, in the project that is made for them; and an empty project."""
+    roles = {
+        "ticket": "company reporter",
+        "removed ticket": "company reporter",
+        "colleague's ticket": "member",
+    }
+    for name, role in roles.items():
+        body = {"title": f"A ticket of the {role}"}
+        made = await world.client.post("/api/v1/tickets", json=body, headers=world.headers(role))
+        world.ids[name] = made.json()["ticket"]["id"]
+        world.ids["project"] = made.json()["ticket"]["projectId"]
+    path = f"/api/v1/tickets/{world.ids['removed ticket']}"
+    await world.client.delete(path, headers=world.headers("company admin"))
+    for name, role in (("ticket's comment", "company reporter"), ("internal comment", "member")):
+        body = {"content": f"A comment of the {role}", "isInternal": role == "member"}
+        path = f"/api/v1/tickets/{world.ids['ticket']}/comments"
+        written = await world.client.post(path, json=body, headers=world.headers(role))
+        world.ids[name] = written.json()["comment"]["id"]
+    body = {"key": "NONE", "name": "Nothing yet"}
+    project = await world.client.post("/api/v1/projects", json=body, headers=world.headers("member"))
+    world.ids["empty project"] = project.json()["project"]["id"]
 
 
 def _claims(world: World) -> None:

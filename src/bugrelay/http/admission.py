@@ -66,7 +66,7 @@ class Admission:
         try:
             await self._pass(scope, receive, send)
         except BugRelayError as error:
-            await send_error(error, send)
+            await send_error(error, send, path=scope["path"])
         finally:
             self.load.requests -= 1
 

@@ -20,6 +20,7 @@ ALLOWED_HEADERS = [
     "Authorization",
     "Content-Type",
     "Idempotency-Key",
+    "If-Match",
     "If-None-Match",
     "X-Company-ID",
     "X-Request-ID",
@@ -56,14 +57,16 @@ class Cors:
         if scope["type"] != "http" or not origin:
             await self._app(scope, receive, send)
         elif scope["method"] == "OPTIONS":
-            await self._answer_preflight(origin, sent, send)
+            await self._answer_preflight(origin, sent, send, path=scope["path"])
         else:
             await self._app(scope, receive, self._with_headers(origin, send))
 
-    async def _answer_preflight(self, origin: str, sent: dict[bytes, bytes], send: Send) -> None:
+    async def _answer_preflight(
+        self, origin: str, sent: dict[bytes, bytes], send: Send, *, path: str
+    ) -> None:
         refusal = self._refusal(origin, sent)
         if refusal is not None:
-            await send_error(refusal, send)
+            await send_error(refusal, send, path=path)
             return
         headers = as_asgi(self._config.preflight_headers | self._allowed(origin))
         await send({"type": "http.response.start", "status": 204, "headers": headers})

@@ -1,7 +1,12 @@
-"""Every error leaves in one body: `{"error": {code, message, details?, fields?, timestamp}}` (docs/api/errors.md)."""
+"""Every error leaves in one body: `{"error": {code, message, details?, fields?, timestamp}}` (docs/api/errors.md).
+
+Routes that clients know from before have it in the form that these were written for, whatever layer answers: which
+form, the path alone decides.
+"""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,9 +56,70 @@ class ErrorResponse(msgspec.Struct):
     error: ErrorBody
 
 
-def error_bytes(error: BugRelayError) -> bytes:
+class TicketErrorDetails(msgspec.Struct, rename="camel"):
+    """What `details` holds on the ticket API; what an error has beyond it stands beside it.
+
+    Attributes:
+        fields: The fields that do not fit; null where it is no matter of fields.
+        timestamp: When the server answered.
+    """
+
+    fields: list[FieldProblem] | None
+    timestamp: datetime
+
+
+class TicketErrorResponse(msgspec.Struct):
+    """The body of every answer of 400 and above of the ticket API.
+
+    Attributes:
+        error: The kind of error, for programs: `E_`, and the code of all other routes.
+        message: What went wrong, for people.
+        details: What there is to add.
+    """
+
+    error: str
+    message: str
+    details: TicketErrorDetails
+
+
+TICKET_API = re.compile(r"/+api/+v1/+(?:projects|tickets|attachments|workflows|reports)(?:/|\Z)")
+_WORD_BREAK = re.compile(r"_([a-z])")
+
+
+def error_bytes(error: BugRelayError, path: str) -> bytes:
+    """The body of an error, in the form of the routes that the path belongs to."""
+    content = _ticket_error(error) if TICKET_API.match(path) else _house_error(error)
+    return to_json(content)
+
+
+def _house_error(error: BugRelayError) -> Any:
     body = ErrorBody(error.code, error.message, datetime.now(UTC), details=error.details, fields=error.fields)
-    return to_json(ErrorResponse(body))
+    if not error.facts:
+        return ErrorResponse(body)
+    return {"error": {**msgspec.to_builtins(body), **error.facts}}
+
+
+def _ticket_error(error: BugRelayError) -> Any:
+    fields = error.fields and [FieldProblem(_camel(one.field), one.message) for one in error.fields]
+    details = TicketErrorDetails(fields or None, datetime.now(UTC))
+    message = f"{fields[0].field} {fields[0].message}" if fields else error.message
+    if not error.facts:
+        return TicketErrorResponse(f"E_{error.code}", message, details)
+    facts = {_camel(name): _camel_names(name, value) for name, value in error.facts.items()}
+    return {
+        "error": f"E_{error.code}",
+        "message": message,
+        "details": {**msgspec.to_builtins(details), **facts},
+    }
+
+
+def _camel(name: str) -> str:
+    return _WORD_BREAK.sub(lambda found: found[1].upper(), name)
+
+
+def _camel_names(name: str, value: Any) -> Any:
+    """A list of names of fields, as this API has them; any other value as it is."""
+    return [_camel(one) for one in value] if name.endswith("_fields") else value
 
 
 def as_bugrelay_error(exception: BaseException) -> BugRelayError:
@@ -104,7 +170,10 @@ def error_response(request: Request[Any, Any, Any], exception: Exception) -> Res
     elif error.status == ServiceUnavailable.status:
         log.warning("unavailable", code=error.code, cause=repr(exception.__cause__ or exception)[:300])
     return Response(
-        error_bytes(error), status_code=error.status, headers=error.headers, media_type="application/json"
+        error_bytes(error, request.scope["path"]),
+        status_code=error.status,
+        headers=error.headers,
+        media_type="application/json",
     )
 
 

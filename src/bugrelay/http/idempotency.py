@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 from litestar import Response
 
@@ -29,6 +30,7 @@ async def idempotent(
     work: Callable[[Complete], Awaitable[Response[Any]]],
     *,
     add_unstored: Callable[[bytes], Awaitable[bytes]] = _as_it_was,
+    of: UUID | None = None,
 ) -> Response[Any]:
     """Run `work`, or give the kept answer of the first request with this key.
 
@@ -36,12 +38,13 @@ async def idempotent(
         request: Its header, sender, path and body make the claim; the captcha token is left out of the comparison.
         work: Does the request. Calls the function it is given inside its unit of work, with the answer to keep.
         add_unstored: Adds to a stored body what must not be stored.
+        of: The company that the request is about, where neither path nor body says it; a repeat for another conflicts.
 
     Raises:
         ValidationFailed: The key is too short, too long, or not the only one.
         IdempotencyConflict, IdempotencyInProgress
     """
-    claim = _claim(request)
+    claim = _claim(request, of=of)
     if claim is None:
         return await work(_complete_nothing)
     async with request.platform.work() as taking:
@@ -65,7 +68,7 @@ async def _complete_nothing(_unit: UnitOfWork, _answer: StoredResponse) -> None:
     return
 
 
-def _claim(request: ApiRequest) -> IdempotencyClaim | None:
+def _claim(request: ApiRequest, *, of: UUID | None) -> IdempotencyClaim | None:
     keys = request.headers.getall(HEADER, [])
     if not keys:
         return None
@@ -77,4 +80,6 @@ def _claim(request: ApiRequest) -> IdempotencyClaim | None:
         raise ValidationFailed.of(HEADER, f"must have {low} to 128 characters")
     body = {name: value for name, value in request.raw_json.items() if name != "recaptcha_token"}
     wanted = [request.method, request.scope["path"].rstrip("/"), body]
+    if of is not None:
+        wanted.append(str(of))
     return IdempotencyClaim.of(sender_id=request.viewer.user_id, key=key, request=wanted)

@@ -16,6 +16,7 @@ from litestar.handlers.http_handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from bugrelay import __version__
+from bugrelay.http.errors import TICKET_API
 from bugrelay.http.openapi_schemas import field_schemas, schemas_of
 from bugrelay.http.routes import Example, Route, route_of
 
@@ -46,6 +47,10 @@ _ERRORS: dict[str, tuple[str, dict[str, Any]]] = {
         "It clashes with what is there",
         {"code": "IDEMPOTENCY_CONFLICT", "message": "This Idempotency-Key was used for another request"},
     ),
+    "412": (
+        "It was changed since (`VERSION_CONFLICT`)",
+        {"code": "VERSION_CONFLICT", "message": "It was changed meanwhile; load it again"},
+    ),
     "413": (
         "The body is too large (`PAYLOAD_TOO_LARGE`)",
         {"code": "PAYLOAD_TOO_LARGE", "message": "The request body is larger than 1 MiB"},
@@ -72,10 +77,17 @@ _ERRORS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 _MERGEABLE = "bug_id"
+_MOVABLE = "ticket"
 _MOVED = {
     "description": "This bug was merged into another one",
     "headers": {
         "Location": {"schema": {"type": "string"}, "description": "The same address of the other bug"}
+    },
+}
+_MOVED_TICKET = {
+    "description": "This ticket has another key since it was moved to another project",
+    "headers": {
+        "Location": {"schema": {"type": "string"}, "description": "The same address under the key of now"}
     },
 }
 _LOCATION = {"schema": {"type": "string"}, "description": "Where the browser goes"}
@@ -95,6 +107,8 @@ _PATH_PARAMETERS = {
     "delivery_id": "The delivery, by the id that the webhook's `deliveries` give.",
     "name": "The file, by the name in the picture's `file_url`.",
     "file": "The bug's id, and `.atom` behind it.",
+    "project": "The project, by its id or key.",
+    "ticket": "The ticket, by its id or key.",
     "secret": "What stands in the `receipt.url` that `POST /api/v1/bugs` has answered.",
 }
 _COMPANY = {
@@ -110,7 +124,7 @@ _IDEMPOTENCY_KEY: dict[str, Any] = {
     "description": "A repeat with the same key within 24 hours answers as the first did.",
 }
 _PICTURE = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
-_IDS = _PATH_PARAMETERS.keys() - {"name", "provider", "file", "secret"}
+_IDS = _PATH_PARAMETERS.keys() - {"name", "provider", "file", "secret", "project", "ticket"}
 _TAGS = {
     "Accounts": "Registering, signing in, one's own account; other users' profiles.",
     "Attachments": "Pictures of a bug.",
@@ -121,7 +135,9 @@ _TAGS = {
     "Moderation": "Reporting content, and what admins do.",
     "Notices": "Following bugs, and what is told of them.",
     "Operation": "What a client or an operator asks of the server itself.",
+    "Projects": "Projects of a company, which its tickets are in.",
     "Receipts": "What the owner of an anonymous report may do.",
+    "Tickets": "A company's own tickets, for its members and reporters.",
     "Votes": "Votes for a bug.",
     "Webhooks": "Where a company's events are posted.",
 }
@@ -174,6 +190,32 @@ _ERROR_SCHEMA = {
         }
     },
 }
+_TICKET_ERROR_SCHEMA = {
+    "title": "TicketError",
+    "description": "The body of every answer of 400 and above of the ticket API.",
+    "type": "object",
+    "required": ["error", "message", "details"],
+    "properties": {
+        "error": {"type": "string", "description": "The kind of error, for programs."},
+        "message": {"type": "string", "description": "What went wrong, for people."},
+        "details": {
+            "type": "object",
+            "description": "What there is to add; what a program needs to go on stands here as well.",
+            "required": ["fields", "timestamp"],
+            "properties": {
+                "fields": {
+                    "description": "Every field that does not fit; null where it is no matter of fields.",
+                    "anyOf": [{"type": "array", "items": _FIELD_ERROR_SCHEMA}, {"type": "null"}],
+                },
+                "timestamp": {
+                    "type": "string",
+                    "format": "date-time",
+                    "description": "When the server answered.",
+                },
+            },
+        },
+    },
+}
 
 
 def openapi_document(routes: Sequence[tuple[str, HTTPRouteHandler]]) -> dict[str, Any]:
@@ -198,7 +240,7 @@ def openapi_document(routes: Sequence[tuple[str, HTTPRouteHandler]]) -> dict[str
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths,
         "components": {
-            "schemas": {**components, "Error": _ERROR_SCHEMA},
+            "schemas": {**components, "Error": _ERROR_SCHEMA, "TicketError": _TICKET_ERROR_SCHEMA},
             "securitySchemes": {"bearer": _BEARER},
         },
     }
@@ -237,7 +279,7 @@ def _operation(
         operation["requestBody"] = _upload_body(route.upload)
     if route.example is not None:
         _show_example(operation, route.example)
-    _add_errors(operation, route, writes=not handler.http_methods <= {"GET"})
+    _add_errors(operation, route, path=path, writes=not handler.http_methods <= {"GET"})
     return operation
 
 
@@ -313,7 +355,7 @@ def _upload_body(field: str) -> dict[str, Any]:
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
 
 
-def _add_errors(operation: dict[str, Any], route: Route, *, writes: bool) -> None:
+def _add_errors(operation: dict[str, Any], route: Route, *, path: str, writes: bool) -> None:
     """The errors that a route can answer, and what its contract says of other statuses."""
     responses, body = operation["responses"], operation.get("requestBody", {"content": {}})
     named = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}
@@ -326,14 +368,20 @@ def _add_errors(operation: dict[str, Any], route: Route, *, writes: bool) -> Non
     (success,) = responses.values()
     if _MERGEABLE in named and not route.access.admin:
         responses["308"] = _MOVED
+    if _MOVABLE in named:
+        responses["308"] = _MOVED_TICKET
     also = {str(status): {**success, "description": HTTPStatus(status).phrase} for status in route.also}
-    responses |= {status: _error_response(status) for status in sorted(statuses - also.keys())} | also
+    responses |= {status: _error_response(status, path) for status in sorted(statuses - also.keys())} | also
 
 
-def _error_response(status: str) -> dict[str, Any]:
+def _error_response(status: str, path: str) -> dict[str, Any]:
     description, error = _ERRORS[status]
-    example = {"error": {**error, "timestamp": _MOMENT}}
+    example: dict[str, Any] = {"error": {**error, "timestamp": _MOMENT}}
     schema = {"$ref": "#/components/schemas/Error"}
+    if TICKET_API.match(path):
+        details = {"fields": error.get("fields"), "timestamp": _MOMENT}
+        example = {"error": f"E_{error['code']}", "message": error["message"], "details": details}
+        schema = {"$ref": "#/components/schemas/TicketError"}
     return {
         "description": description,
         "content": {"application/json": {"schema": schema, "example": example}},

@@ -12,8 +12,9 @@ def as_asgi(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
-async def send_error(error: BugRelayError, send: Send) -> None:
-    body = error_bytes(error)
+async def send_error(error: BugRelayError, send: Send, *, path: str) -> None:
+    """An error in the form of the routes that the path belongs to."""
+    body = error_bytes(error, path)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += as_asgi(error.headers)
     await send({"type": "http.response.start", "status": error.status, "headers": headers})

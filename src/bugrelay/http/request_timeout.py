@@ -68,7 +68,7 @@ class RequestTimeout:
         error = self._too_late.result()
         log.warning("deadline_passed", path=self._scope["path"], code=error.code)
         error.headers |= self._more_headers
-        await send_error(error, self._send)
+        await send_error(error, self._send, path=self._scope["path"])
 
     async def receive(self) -> Any:
         if self._body_is_here:

@@ -62,7 +62,7 @@ class ResponseMiddleware:
             if answer.on_its_way:
                 raise  # the server breaks it off
             log.exception("unforeseen_error", route=scope.get("path_template") or "-")
-            await send_error(as_bugrelay_error(error), answer.send)
+            await send_error(as_bugrelay_error(error), answer.send, path=scope["path"])
         finally:
             log_request(
                 method=answer.method,

@@ -21,6 +21,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from bugrelay.errors import FieldProblem, ValidationFailed
 from bugrelay.infra.text.normalising import UnusableText, normalise, refuse_unusable
+from bugrelay.infra.text.tags import MAX_TAGS, clean_tag
 from bugrelay.infra.text.urls import valid_http_url
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -275,3 +276,24 @@ def web_address(value: str) -> str:
     if not valid_http_url(value):
         raise ValueError("must be an absolute http or https URL")
     return value
+
+
+def _tags(values: list[str]) -> list[str]:
+    """Cleaned, duplicates folded, in the order of their first use."""
+    cleaned: list[str] = []
+    problems: list[tuple[int, str]] = []
+    for position, value in enumerate(values):
+        try:
+            cleaned.append(clean_tag(value))
+        except UnusableText as error:
+            problems.append((position, str(error)))
+    if problems:
+        raise ListProblem(problems)
+    folded = list(dict.fromkeys(cleaned))
+    if len(folded) > MAX_TAGS:
+        raise ValueError(f"must have at most {MAX_TAGS} tags")
+    return folded
+
+
+Tags = Annotated[list[str], OneLine, msgspec.Meta(max_length=_MAX_ITEMS_NAMED), Check(_tags)]
+"""The tags of a bug or a ticket."""

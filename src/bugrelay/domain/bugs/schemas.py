@@ -11,28 +11,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from bugrelay.infra.db.query import Row
 from bugrelay.infra.pagination import CursorQuery, PageQuery
 from bugrelay.infra.text.markdown import RenderedHtml
-from bugrelay.infra.text.normalising import UnusableText
-from bugrelay.infra.text.tags import clean_tag
-from bugrelay.infra.validation import Check, ListProblem, OneLine, Verbatim, email_address, web_address
-
-MAX_TAGS = 10
-
-
-def _tags(values: list[str]) -> list[str]:
-    """Cleaned, duplicates folded, in the order of their first use."""
-    cleaned: list[str] = []
-    problems: list[tuple[int, str]] = []
-    for position, value in enumerate(values):
-        try:
-            cleaned.append(clean_tag(value))
-        except UnusableText as error:
-            problems.append((position, str(error)))
-    if problems:
-        raise ListProblem(problems)
-    folded = list(dict.fromkeys(cleaned))
-    if len(folded) > MAX_TAGS:
-        raise ValueError(f"must have at most {MAX_TAGS} tags")
-    return folded
+from bugrelay.infra.text.tags import MAX_TAGS
+from bugrelay.infra.validation import Check, OneLine, Tags, Verbatim, email_address, web_address
 
 
 def _wanted_tags(value: str) -> str:
@@ -49,7 +29,6 @@ Level = Literal["all", "official", "resolved"]
 Reason = Literal["chosen", "reported", "commented", "voted"]
 Title = Annotated[str, OneLine, Meta(min_length=5, max_length=255)]
 Description = Annotated[str, Meta(min_length=10, max_length=5000)]
-Tags = Annotated[list[str], OneLine, Meta(max_length=100), Check(_tags)]
 WantedTags = Annotated[str, OneLine, Meta(max_length=600), Check(_wanted_tags)]
 Technical = Annotated[str, OneLine, Meta(min_length=1, max_length=100)]
 Content = Annotated[str, Meta(min_length=1, max_length=2000)]

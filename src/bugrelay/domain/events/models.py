@@ -40,6 +40,13 @@ class EventRow(Base):
             postgresql_where=text("bug_id IS NOT NULL AND type <> 'bug.voted'"),
         ),
         Index("ix_events_bug_id_voted", "bug_id", "at", postgresql_where=text("type = 'bug.voted'")),
+        Index(
+            "ix_events_ticket_id",
+            "stream",
+            "ticket_id",
+            "seq",
+            postgresql_where=text("ticket_id IS NOT NULL"),
+        ),
     )
 
     stream: Mapped[UUID] = mapped_column(Uuid, primary_key=True)

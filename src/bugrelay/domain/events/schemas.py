@@ -28,13 +28,17 @@ class LogEntry:
     Attributes:
         stream: See `stream_of`.
         type: Of docs/events.md.
-        data: Ids, names of fields, and values of up to 255 characters; no text of people, no address, no secret.
+        version: The ticket's, with the change.
+        data: Ids, names of fields, and values of up to 255 characters; no longer text, no address, no secret.
     """
 
     stream: UUID
     type: str
     actor_id: UUID | None = None
     bug_id: UUID | None = None
+    ticket_id: UUID | None = None
+    project_id: UUID | None = None
+    version: int | None = None
     visibility: Visibility = "public"
     data: Mapping[str, Any] = field(default_factory=dict)
 

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
 
 from bugrelay.domain.bugs.models import PRIORITIES, RESOLVED_STATUSES, STATUSES
-from bugrelay.domain.bugs.schemas import MAX_TAGS, ReportBug
+from bugrelay.domain.bugs.schemas import ReportBug
 from bugrelay.infra.text.normalising import UnusableText, normalise
-from bugrelay.infra.text.tags import TAG_LENGTH, clean_tag
+from bugrelay.infra.text.tags import MAX_TAGS, TAG_LENGTH, clean_tag
 from bugrelay.infra.text.urls import valid_http_url
 from bugrelay.infra.validation import text_limits
 

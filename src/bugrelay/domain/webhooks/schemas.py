@@ -29,6 +29,13 @@ EVENT_TYPES = (
     "response.created",
     "status.changed",
     "member.changed",
+    "project.changed",
+    "ticket.created",
+    "ticket.changed",
+    "ticket.status_changed",
+    "ticket.commented",
+    "ticket.removed",
+    "ticket.restored",
 )
 """Those that a webhook may ask for; `*` asks for all, also for those that come later."""
 

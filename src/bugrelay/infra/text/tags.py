@@ -8,6 +8,7 @@ from typing import Final
 from bugrelay.infra.text.normalising import MAX_COMPOSED_LENGTH, UnusableText, normalise
 
 TAG_LENGTH: Final = 50
+MAX_TAGS: Final = 10
 
 _TAG_SIGNS: Final = frozenset(" -_.+#&@/:()'")
 

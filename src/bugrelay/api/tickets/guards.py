@@ -1,0 +1,155 @@
+"""What a path names, loaded before the body is read: missing or not seen is 404, of another company as well."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from uuid import UUID
+
+from bugrelay.api.tenant import require_tenant, require_tenant_admin
+from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.tickets import policies
+from bugrelay.domain.tickets.errors import ProjectNotFound, TicketCommentNotFound, TicketMoved, TicketNotFound
+from bugrelay.domain.tickets.repository.comments import find_comment
+from bugrelay.domain.tickets.repository.projects import find_project
+from bugrelay.domain.tickets.repository.tickets import FoundTicket, removed_or_not, ticket_named
+from bugrelay.domain.tickets.schemas import ProjectDetail
+from bugrelay.errors import InsufficientPermissions, InvalidId
+from bugrelay.http.request import ApiRequest
+from bugrelay.infra.ids import parse_id
+
+_PROJECT_KEY = re.compile(r"[A-Z][A-Z0-9]{1,9}")
+_TICKET_KEY = re.compile(r"[A-Z][A-Z0-9]{1,9}(?:-[0-9]{1,10}){1,2}")
+
+
+@dataclass(frozen=True)
+class OnTicket:
+    """A ticket of the path, and who asks: they see it."""
+
+    tenant: Tenant
+    ticket_id: UUID
+
+
+@dataclass(frozen=True)
+class OnComment:
+    """A comment of the path, and who asks: they wrote it."""
+
+    tenant: Tenant
+    ticket_id: UUID
+    comment_id: UUID
+
+
+@dataclass(frozen=True)
+class OnProject:
+    """A project of the path, and who asks: they see it."""
+
+    tenant: Tenant
+    project: ProjectDetail
+
+
+def _name(request: ApiRequest, parameter: str, *, key: re.Pattern[str]) -> UUID | str:
+    """What stands in the path: an id, or a key in any case.
+
+    Raises:
+        InvalidId: It is neither.
+    """
+    text = request.path_params[parameter]
+    found = parse_id(text)
+    if found is not None:
+        return found
+    if not key.fullmatch(text.upper()):
+        raise InvalidId("The path has neither a UUID nor a key")
+    return str(text.upper())
+
+
+async def load_project(request: ApiRequest) -> OnProject:
+    """
+    Raises:
+        InvalidId, ValidationFailed, CompanyRequired, CompanyNotFound, ProjectNotFound
+    """
+    name = _name(request, "project", key=_PROJECT_KEY)
+    tenant = await require_tenant(request)
+    project = await find_project(request.platform.database, tenant, name)
+    if project is None:
+        raise ProjectNotFound
+    return OnProject(tenant, project)
+
+
+async def require_project_member(request: ApiRequest) -> OnProject:
+    """The same, for members and admins."""
+    found = await load_project(request)
+    if not policies.may_triage(found.tenant):
+        raise InsufficientPermissions("Only the company's members may do this")
+    return found
+
+
+async def require_project_admin(request: ApiRequest) -> OnProject:
+    """The same, for admins."""
+    found = await load_project(request)
+    if not policies.is_admin(found.tenant):
+        raise InsufficientPermissions("Only the company's admins may do this")
+    return found
+
+
+async def load_ticket(request: ApiRequest) -> OnTicket:
+    """
+    Raises:
+        InvalidId, ValidationFailed, CompanyRequired, CompanyNotFound, TicketNotFound
+        TicketMoved: It has another key since it was moved to another project.
+    """
+    name = _name(request, "ticket", key=_TICKET_KEY)
+    tenant = await require_tenant(request)
+    return _on(request, tenant, name, await ticket_named(request.platform.database, tenant, name))
+
+
+async def require_ticket_admin(request: ApiRequest) -> OnTicket:
+    """The same, for admins."""
+    found = await load_ticket(request)
+    if not policies.is_admin(found.tenant):
+        raise InsufficientPermissions("Only the company's admins may do this")
+    return found
+
+
+async def load_removed_or_not(request: ApiRequest) -> OnTicket:
+    """A ticket of the company whether or not it is removed, for admins alone: they are looked at before it.
+
+    Raises:
+        InvalidId, ValidationFailed, CompanyRequired, CompanyNotFound, InsufficientPermissions
+        TicketNotFound, TicketMoved
+    """
+    name = _name(request, "ticket", key=_TICKET_KEY)
+    tenant = await require_tenant_admin(request)
+    return _on(request, tenant, name, await removed_or_not(request.platform.database, tenant, name))
+
+
+async def load_comment(request: ApiRequest) -> OnComment:
+    """A comment of a ticket that is seen, which its author asks for.
+
+    Raises:
+        InvalidId, ValidationFailed, CompanyRequired, CompanyNotFound, InsufficientPermissions
+        TicketNotFound, TicketMoved, TicketCommentNotFound
+    """
+    found = await load_ticket(request)
+    comment_id = request.path_id("comment_id")
+    comment = await find_comment(request.platform.database, found.tenant, found.ticket_id, comment_id)
+    if comment is None:
+        raise TicketCommentNotFound
+    if comment.author.id != found.tenant.user_id:
+        raise InsufficientPermissions("Only its author may change a comment")
+    return OnComment(found.tenant, found.ticket_id, comment_id)
+
+
+def _on(request: ApiRequest, tenant: Tenant, name: UUID | str, found: FoundTicket | None) -> OnTicket:
+    if found is None:
+        raise TicketNotFound
+    if isinstance(name, str) and name != found.key:
+        raise TicketMoved(_moved(request, found.key))
+    return OnTicket(tenant, found.id)
+
+
+def _moved(request: ApiRequest, key: str) -> str:
+    """The same address, under the key that the ticket has now."""
+    former = request.path_params["ticket"]
+    path = request.scope["path"].replace(f"/tickets/{former}", f"/tickets/{key}", 1)
+    query = request.scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path

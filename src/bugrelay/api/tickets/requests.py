@@ -1,0 +1,237 @@
+"""What the ticket API reads: the domain's structs, in camel case."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from bugrelay.domain.tickets.schemas import (
+    AssigneeIds,
+    Comment,
+    Department,
+    Description,
+    KnownScheme,
+    KnownStatus,
+    Moment,
+    NewProject,
+    NewTicket,
+    Notes,
+    Priority,
+    ProjectChanges,
+    ProjectDescription,
+    ProjectKey,
+    ProjectName,
+    ProjectVisibility,
+    Sort,
+    Status,
+    Tag,
+    TicketChanges,
+    TicketQuery,
+    Title,
+)
+from bugrelay.domain.tickets.schemes import Category
+from bugrelay.infra.pagination import CursorQuery
+from bugrelay.infra.validation import Tags
+
+Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+
+
+def _values(struct: Struct) -> dict[str, Any]:
+    return {name: getattr(struct, name) for name in struct.__struct_fields__}
+
+
+class CreateProject(Struct, kw_only=True, rename="camel"):
+    """`POST /projects`.
+
+    Attributes:
+        key: What the keys of its tickets begin with: two to ten capital letters and digits, a letter first.
+        name: Its name.
+        description: What it is for, in Markdown.
+        scheme: Which words its tickets have; it stays.
+        visibility: `company` where the company's reporters see all of its tickets; `team` where only their own.
+    """
+
+    key: ProjectKey
+    name: ProjectName
+    description: ProjectDescription | None = None
+    scheme: KnownScheme | None = None
+    visibility: ProjectVisibility | None = None
+
+    def wanted(self) -> NewProject:
+        return NewProject(
+            key=self.key,
+            name=self.name,
+            description=self.description,
+            scheme=self.scheme or "tickets",
+            visibility=self.visibility or "team",
+        )
+
+
+class UpdateProject(Struct, kw_only=True, rename="camel"):
+    """`PUT /projects/{id}`: what is absent stays as it is.
+
+    Attributes:
+        key: Another key, while the project has had no tickets.
+        name: Its name.
+        description: What it is for, in Markdown; null takes it away.
+        scheme: The one that it has; it stays.
+        visibility: `company` where the company's reporters see all of its tickets; `team` where only their own.
+        version: The version that the change is meant for; another one is refused.
+    """
+
+    key: ProjectKey | UnsetType = UNSET
+    name: ProjectName | UnsetType = UNSET
+    description: ProjectDescription | UnsetType | None = UNSET
+    scheme: KnownScheme | UnsetType = UNSET
+    visibility: ProjectVisibility | UnsetType = UNSET
+    version: Version | None = None
+
+    def wanted(self) -> ProjectChanges:
+        return ProjectChanges(
+            key=self.key, name=self.name, description=self.description, visibility=self.visibility
+        )
+
+
+class CreateTicket(Struct, kw_only=True, rename="camel"):
+    """`POST /tickets`.
+
+    Attributes:
+        title: What it is about, in one line.
+        description: What there is to say, in Markdown.
+        project_id: The project; `TSK` where none is named, which is made at first use.
+        priority: How urgent it is; `medium` where nothing is said.
+        department: Who it is for.
+        assignee_ids: Who works on it: active members of the company, named by members and admins.
+        tags: At most ten tags; they are cleaned and folded.
+    """
+
+    title: Title
+    description: Description | None = None
+    project_id: UUID | None = None
+    priority: Priority | None = None
+    department: Department | None = None
+    assignee_ids: AssigneeIds | None = None
+    tags: Tags | None = None
+
+    def wanted(self) -> NewTicket:
+        return NewTicket(
+            title=self.title,
+            description=self.description or "",
+            project_id=self.project_id,
+            priority=self.priority or "medium",
+            department=self.department,
+            assignee_ids=self.assignee_ids or [],
+            tags=self.tags or [],
+        )
+
+
+class UpdateTicket(Struct, kw_only=True, rename="camel"):
+    """`PUT /tickets/{id}`: what is absent stays as it is.
+
+    Attributes:
+        title: What it is about, in one line.
+        description: What there is to say, in Markdown; null empties it.
+        project_id: Another project, where it gets another key; the former one leads to it.
+        priority: How urgent it is.
+        department: Who it is for; null takes it away.
+        assignee_ids: Who works on it, in place of the former: active members of the company.
+        tags: At most ten tags, in place of the former; null takes all away.
+        internal_notes: For members and admins alone; null takes them away.
+        resolution_notes: What became of it; null takes them away.
+        version: The version that the change is meant for; another one is refused.
+    """
+
+    title: Title | UnsetType = UNSET
+    description: Description | UnsetType | None = UNSET
+    project_id: UUID | UnsetType = UNSET
+    priority: Priority | UnsetType = UNSET
+    department: Department | UnsetType | None = UNSET
+    assignee_ids: AssigneeIds | UnsetType | None = UNSET
+    tags: Tags | UnsetType | None = UNSET
+    internal_notes: Notes | UnsetType | None = UNSET
+    resolution_notes: Notes | UnsetType | None = UNSET
+    version: Version | None = None
+
+    def wanted(self) -> TicketChanges:
+        return TicketChanges(
+            title=self.title,
+            description=self.description if self.description is not None else "",
+            project_id=self.project_id,
+            priority=self.priority,
+            department=self.department,
+            assignee_ids=self.assignee_ids if self.assignee_ids is not None else [],
+            tags=self.tags if self.tags is not None else [],
+            internal_notes=self.internal_notes,
+            resolution_notes=self.resolution_notes,
+        )
+
+
+class ChangeTicketStatus(Struct, kw_only=True, rename="camel"):
+    """`PATCH /tickets/{id}/status`.
+
+    Attributes:
+        status: A word of the ticket's scheme.
+        resolution_notes: What became of it; null takes the notes away, left out they stay.
+        version: The version that the change is meant for; another one is refused.
+    """
+
+    status: Status
+    resolution_notes: Notes | UnsetType | None = UNSET
+    version: Version | None = None
+
+
+class WriteTicketComment(Struct, kw_only=True, rename="camel"):
+    """`POST /tickets/{id}/comments`.
+
+    Attributes:
+        content: The comment, in Markdown.
+        is_internal: Whether only the company's members and admins may read it; for them to ask.
+    """
+
+    content: Comment
+    is_internal: bool | None = None
+
+
+class UpdateTicketComment(Struct, kw_only=True, rename="camel"):
+    """`PATCH /tickets/{id}/comments/{commentId}`. Who may read it stays.
+
+    Attributes:
+        content: The comment, in Markdown.
+    """
+
+    content: Comment
+
+
+class ListTickets(CursorQuery, kw_only=True, rename="camel"):
+    """`GET /tickets`.
+
+    Attributes:
+        status: Tickets with this status, a word of any scheme.
+        category: Tickets that are to do, being done, or done.
+        priority: Tickets with this priority.
+        project_id: Tickets of this project.
+        department: Tickets for this department.
+        assignee_id: Tickets that this user works on.
+        reporter_id: Tickets that this user reported.
+        tag: Tickets with this tag.
+        created_from: Tickets from this moment on.
+        created_to: Tickets before this moment.
+        sort: The order; the newest first, where nothing is said.
+    """
+
+    status: KnownStatus | None = None
+    category: Category | None = None
+    priority: Priority | None = None
+    project_id: UUID | None = None
+    department: Department | None = None
+    assignee_id: UUID | None = None
+    reporter_id: UUID | None = None
+    tag: Tag | None = None
+    created_from: Moment | None = None
+    created_to: Moment | None = None
+    sort: Sort | None = None
+
+    def wanted(self) -> TicketQuery:
+        return TicketQuery(**_values(self))

@@ -1,0 +1,28 @@
+"""The version of a thing as an ETag, and which one a change is meant for."""
+
+from __future__ import annotations
+
+import re
+
+from bugrelay.domain.tickets.service.opening import Expected
+from bugrelay.http.request import ApiRequest
+
+_TAG = re.compile(r'"([0-9]{1,9})"')
+
+
+def etag(version: int) -> dict[str, str]:
+    return {"ETag": f'"{version}"'}
+
+
+def expected_versions(request: ApiRequest, version: int | None) -> Expected:
+    """Those that `If-Match` and the `version` of the body both allow; None where neither is sent.
+
+    A tag that is none of ours, or a weak one, is that of no version (RFC 9110, section 13.1.1).
+    """
+    sent = ",".join(request.headers.getall("if-match", []))
+    named = None if version is None else frozenset({version})
+    if not sent or sent.strip() == "*":
+        return named
+    tags = (_TAG.fullmatch(tag.strip()) for tag in sent.split(","))
+    allowed = frozenset(int(tag[1]) for tag in tags if tag)
+    return allowed if named is None else allowed & named

@@ -1,0 +1,1 @@
+"""The private half: projects of companies, and the tickets in them; three vocabularies over one engine."""

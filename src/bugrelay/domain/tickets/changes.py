@@ -1,0 +1,20 @@
+"""A field that was changed: part of a fact, and of an event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+MAX_VALUE_LENGTH = 255  # characters; longer values are in ticket_edits
+INTERNAL_FIELDS = ("internal_notes",)
+"""Fields that reporters do not see."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldChange:
+    """One field, with what stood there before and what stands there now; `is_long` where these are in ticket_edits."""
+
+    field: str
+    old: Any
+    new: Any
+    is_long: bool = False

@@ -1,0 +1,75 @@
+"""What can go wrong with projects and tickets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bugrelay.errors import BugRelayError
+
+
+class ProjectNotFound(BugRelayError):
+    code = "PROJECT_NOT_FOUND"
+    status = 404
+    message = "There is no such project"
+
+
+class TicketNotFound(BugRelayError):
+    code = "TICKET_NOT_FOUND"
+    status = 404
+    message = "There is no such ticket"
+
+
+class TicketCommentNotFound(BugRelayError):
+    code = "COMMENT_NOT_FOUND"
+    status = 404
+    message = "There is no such comment"
+
+
+class TicketMoved(BugRelayError):
+    """The ticket has another key since it was moved to another project; every method is sent there."""
+
+    code = "TICKET_MOVED"
+    status = 308
+    message = "This ticket has another key now"
+
+    def __init__(self, location: str) -> None:
+        super().__init__(headers={"Location": location})
+
+
+class KeyInUse(BugRelayError):
+    code = "KEY_IN_USE"
+    status = 409
+    message = "Another project of the company has this key"
+
+
+class KeyFixed(BugRelayError):
+    code = "KEY_FIXED"
+    status = 409
+    message = "The key of a project that has had tickets cannot be changed"
+
+
+class ProjectArchived(BugRelayError):
+    code = "PROJECT_ARCHIVED"
+    status = 409
+    message = "This project is archived and takes no tickets"
+
+
+class InvalidTransition(BugRelayError):
+    """A move that the ticket's scheme does not know."""
+
+    code = "INVALID_TRANSITION"
+    status = 409
+
+    def __init__(self, *, old: str, new: str, allowed: Sequence[str]) -> None:
+        super().__init__(f"A ticket cannot go from {old} to {new}", facts={"allowed": list(allowed)})
+
+
+class VersionConflict(BugRelayError):
+    """Somebody has changed it since the version that the caller has seen."""
+
+    code = "VERSION_CONFLICT"
+    status = 412
+    message = "It was changed meanwhile; load it again"
+
+    def __init__(self, *, version: int, changed_fields: Sequence[str]) -> None:
+        super().__init__(facts={"version": version, "changed_fields": list(changed_fields)})

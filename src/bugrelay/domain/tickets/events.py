@@ -1,0 +1,121 @@
+"""What has happened to projects and tickets: facts in the past tense, with ids and values.
+
+`company_id` is the company that all of it belongs to; `actor_id` is who did it. All happened at the time of their
+transaction. `version` is the ticket's or the project's, with the change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from bugrelay.domain.tickets.changes import FieldChange
+
+Action = Literal["created", "edited", "archived"]
+CommentAction = Literal["created", "edited", "removed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectChanged:
+    """A project was made, edited or archived."""
+
+    project_id: UUID
+    company_id: UUID
+    action: Action
+    fields: tuple[str, ...]
+    version: int
+    actor_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketCreated:
+    """There is a ticket."""
+
+    ticket_id: UUID
+    company_id: UUID
+    project_id: UUID
+    key: str
+    kind: str
+    status: str
+    category: str
+    priority: str
+    version: int
+    actor_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketEdited:
+    """Fields of a ticket have other values; a move to another project changes `project_id` and `key`."""
+
+    ticket_id: UUID
+    company_id: UUID
+    project_id: UUID
+    changes: tuple[FieldChange, ...]
+    version: int
+    actor_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketStatusChanged:
+    """A ticket has another status."""
+
+    ticket_id: UUID
+    company_id: UUID
+    project_id: UUID
+    old: str
+    new: str
+    category: str
+    version: int
+    actor_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketCommented:
+    """A comment was written, edited or withdrawn."""
+
+    ticket_id: UUID
+    company_id: UUID
+    project_id: UUID
+    comment_id: UUID
+    action: CommentAction
+    is_internal: bool
+    version: int
+    actor_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketRemoved:
+    """A ticket is seen by nobody any more."""
+
+    ticket_id: UUID
+    company_id: UUID
+    project_id: UUID
+    version: int
+    actor_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketRestored:
+    """A removed ticket is back."""
+
+    ticket_id: UUID
+    company_id: UUID
+    project_id: UUID
+    version: int
+    actor_id: UUID | None
+
+
+CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (
+    ProjectChanged,
+    TicketCreated,
+    TicketEdited,
+    TicketStatusChanged,
+    TicketCommented,
+    TicketRemoved,
+    TicketRestored,
+)
+"""Facts that no cached response shows: nothing of a company's own is cached."""
+
+WRITES_NO_EVENT: tuple[type, ...] = ()
+"""Facts that the event log does not tell of."""

@@ -1,0 +1,38 @@
+"""Who may do what to a ticket; pure functions of the facts. Whether they see it at all is in `visibility`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bugrelay.domain.companies.models import ADMIN
+from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.tickets.schemas import TicketState
+from bugrelay.domain.tickets.schemes import DONE
+from bugrelay.domain.tickets.visibility import sees_all
+
+OWN_FIELDS = frozenset({"title", "description", "tags"})
+"""What reporters may change of their own tickets, until these are done."""
+
+
+def is_admin(tenant: Tenant) -> bool:
+    return tenant.role == ADMIN
+
+
+def may_triage(tenant: Tenant) -> bool:
+    """Edit everything, assign, write what is internal, run projects: members and admins."""
+    return sees_all(tenant)
+
+
+def may_edit(tenant: Tenant, ticket: TicketState, fields: Iterable[str]) -> bool:
+    """Change these fields of a ticket that they see."""
+    if may_triage(tenant):
+        return True
+    is_own = ticket.reporter_id == tenant.user_id
+    return is_own and ticket.category != DONE and OWN_FIELDS.issuperset(fields)
+
+
+def may_change_status(tenant: Tenant, ticket: TicketState, *, category: str, is_assigned: bool) -> bool:
+    """Move a ticket to a status of this category: who triages or is assigned; reporters reopen their own."""
+    if may_triage(tenant) or is_assigned:
+        return True
+    return ticket.reporter_id == tenant.user_id and ticket.category == DONE and category != DONE

@@ -1,0 +1,1 @@
+"""Every SELECT of projects and tickets. Each names the company."""

@@ -1,0 +1,126 @@
+"""Schemes: the words that tickets of a project have. They are data; nothing else in the code names a status.
+
+A project has one scheme for ever. Each of the three older interfaces writes the words of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Category = Literal["todo", "doing", "done"]
+DONE: Category = "done"
+
+
+def any_move(*targets: str, of: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Moves from each status to any of the targets."""
+    return {status: tuple(target for target in targets if target != status) for status in of}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheme:
+    """What the tickets of a project are called, and where they may go.
+
+    Attributes:
+        name: As `projects.scheme` has it.
+        statuses: Each with its category, in the order of the work; the first is that of a new ticket.
+        moves: From each status to where a ticket may go, in order.
+        kinds: What a ticket may be; the first, where nothing is said.
+        project_key: Of the project that is made when a ticket names none.
+        project_name: Of the same.
+        first_number: Of a project, and of each year where `by_year`.
+        by_year: Whether numbers begin anew each UTC year, which then stands in the key: `BUG-2026-0001`.
+        number_width: Digits of the number in a key, at least.
+    """
+
+    name: str
+    statuses: Mapping[str, Category]
+    moves: Mapping[str, tuple[str, ...]]
+    kinds: tuple[str, ...]
+    project_key: str
+    project_name: str
+    first_number: int = 1
+    by_year: bool = False
+    number_width: int = 1
+
+    @property
+    def initial_status(self) -> str:
+        return next(iter(self.statuses))
+
+    def category_of(self, status: str) -> Category:
+        return self.statuses[status]
+
+    def status_like(self, category: Category) -> str:
+        """The first status of a category; what a ticket has that comes from a project of another scheme."""
+        return next(status for status, its in self.statuses.items() if its == category)
+
+
+_SUPPORT: dict[str, Category] = {
+    "new": "todo",
+    "in_review": "todo",
+    "assigned": "doing",
+    "in_progress": "doing",
+    "resolved": "done",
+    "closed": "done",
+}
+_ISSUES: dict[str, Category] = {"OPEN": "todo", "TRIAGED": "todo", "IN_PROGRESS": "doing", "DONE": "done"}
+
+SCHEMES: dict[str, Scheme] = {
+    scheme.name: scheme
+    for scheme in (
+        Scheme(
+            name="support",
+            statuses=_SUPPORT,
+            moves=any_move(*list(_SUPPORT)[1:], of=_SUPPORT),
+            kinds=("bug", "feature_request", "help", "other"),
+            project_key="BUG",
+            project_name="Support reports",
+            by_year=True,
+            number_width=4,
+        ),
+        Scheme(
+            name="issues",
+            statuses=_ISSUES,
+            moves=any_move(*_ISSUES, of=_ISSUES),
+            kinds=("issue",),
+            project_key="ISS",
+            project_name="Issues",
+        ),
+        Scheme(
+            name="tickets",
+            statuses={"open": "todo", "in_progress": "doing", "blocked": "doing", "closed": "done"},
+            moves={
+                "open": ("in_progress", "closed"),
+                "in_progress": ("open", "closed", "blocked"),
+                "blocked": ("in_progress", "open"),
+                "closed": ("open", "in_progress"),
+            },
+            kinds=("ticket",),
+            project_key="TSK",
+            project_name="Tasks",
+            first_number=1001,
+        ),
+    )
+}
+
+
+def known_statuses() -> tuple[str, ...]:
+    """Those of all schemes, each once."""
+    return tuple(dict.fromkeys(status for scheme in SCHEMES.values() for status in scheme.statuses))
+
+
+def as_rows() -> list[dict[str, Any]]:
+    """What a statement needs of each scheme to make a ticket in a project that only the database knows."""
+    return [
+        {
+            "name": scheme.name,
+            "status": scheme.initial_status,
+            "category": scheme.category_of(scheme.initial_status),
+            "kind": scheme.kinds[0],
+            "first_number": scheme.first_number,
+            "by_year": scheme.by_year,
+            "number_width": scheme.number_width,
+        }
+        for scheme in SCHEMES.values()
+    ]

@@ -1,0 +1,64 @@
+"""Take a ticket away, and bring it back; for admins."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import func
+
+from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.tickets import policies
+from bugrelay.domain.tickets.events import TicketRemoved, TicketRestored
+from bugrelay.domain.tickets.service.acting import lock_member
+from bugrelay.domain.tickets.service.opening import lock_removed, open_ticket
+from bugrelay.domain.tickets.service.writing import write_row
+from bugrelay.errors import InsufficientPermissions
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+
+
+async def remove_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> None:
+    """Nobody sees it any more; its number stays taken.
+
+    Raises:
+        AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound, InsufficientPermissions
+    """
+    ticket = await open_ticket(work, tenant, ticket_id)
+    _require_admin(tenant)
+    await write_row(work, tenant, ticket, {"removed_at": func.now()})
+    work.record(
+        TicketRemoved(
+            ticket_id=ticket.id,
+            company_id=tenant.company_id,
+            project_id=ticket.project_id,
+            version=ticket.version + 1,
+            actor_id=tenant.user_id,
+        )
+    )
+
+
+async def restore_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> None:
+    """It is seen as before. One that is not removed stays as it is.
+
+    Raises:
+        AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound, InsufficientPermissions
+    """
+    await lock_member(work, tenant)
+    _require_admin(tenant)
+    ticket = await lock_removed(work, tenant, ticket_id)
+    if ticket is None:
+        return
+    await write_row(work, tenant, ticket, {"removed_at": None})
+    work.record(
+        TicketRestored(
+            ticket_id=ticket.id,
+            company_id=tenant.company_id,
+            project_id=ticket.project_id,
+            version=ticket.version + 1,
+            actor_id=tenant.user_id,
+        )
+    )
+
+
+def _require_admin(tenant: Tenant) -> None:
+    if not policies.is_admin(tenant):
+        raise InsufficientPermissions("Only the company's admins may do this")

@@ -1,0 +1,82 @@
+"""What of a company's tickets somebody sees, said once: for lists, details, counts, searches, attachments, changes.
+
+Members and admins see all of their company that is not removed; nobody sees a removed ticket. Reporters see what they
+reported or are assigned to, and all in projects with visibility `company`. The statements take `company_id` and
+`user_id` as parameters, so they depend on the role's class alone: `by_sight` compiles one for each.
+
+Internal comments and notes are for members and admins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Uuid, and_, bindparam, exists, or_, select, true
+from sqlalchemy.orm import aliased
+
+from bugrelay.domain.companies.models import REPORTER
+from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.tickets.models import Project, Ticket, TicketAssignee, TicketComment
+
+COMPANY_ID = bindparam("company_id", type_=Uuid)
+USER_ID = bindparam("user_id", type_=Uuid)
+
+T = TypeVar("T")
+
+
+def sees_all(tenant: Tenant) -> bool:
+    """Members and admins: every ticket of the company, and what is internal."""
+    return tenant.role != REPORTER
+
+
+def visible_to(tenant: Tenant) -> ColumnElement[bool]:
+    """Tickets that the tenant's user sees."""
+    listed = and_(Ticket.company_id == COMPANY_ID, Ticket.removed_at.is_(None))
+    if sees_all(tenant):
+        return listed
+    # Under names of their own, for statements that read these tables as well.
+    mine, shared = aliased(TicketAssignee), aliased(Project)
+    assigned = exists().where(
+        mine.company_id == COMPANY_ID, mine.ticket_id == Ticket.id, mine.user_id == USER_ID
+    )
+    open_to_all = select(shared.id).where(shared.company_id == COMPANY_ID, shared.visibility == "company")
+    return and_(listed, or_(Ticket.reporter_id == USER_ID, assigned, Ticket.project_id.in_(open_to_all)))
+
+
+def projects_visible_to(tenant: Tenant) -> ColumnElement[bool]:
+    """Projects that the tenant's user sees: reporters those open to all, and those with tickets that they see."""
+    own = Project.company_id == COMPANY_ID
+    if sees_all(tenant):
+        return own
+    has_tickets = exists().where(Ticket.project_id == Project.id, visible_to(tenant))
+    return and_(own, or_(Project.visibility == "company", has_tickets))
+
+
+def comments_visible_to(tenant: Tenant) -> ColumnElement[bool]:
+    """Comments of a ticket that is seen."""
+    shown = and_(TicketComment.company_id == COMPANY_ID, TicketComment.removed_at.is_(None))
+    return and_(shown, true() if sees_all(tenant) else TicketComment.is_internal.is_(False))
+
+
+_NOBODY = UUID(int=0)
+_ALL = Tenant(_NOBODY, _NOBODY, "member")
+_OWN = Tenant(_NOBODY, _NOBODY, "reporter")
+
+
+@dataclass(frozen=True)
+class BySight(Generic[T]):
+    """One thing for who sees all, another for who sees their own."""
+
+    all: T
+    own: T
+
+    def of(self, tenant: Tenant) -> T:
+        return self.all if sees_all(tenant) else self.own
+
+
+def by_sight(make: Callable[[Tenant], T]) -> BySight[T]:
+    """What depends on what a tenant's user sees, made once for each class."""
+    return BySight(make(_ALL), make(_OWN))
