@@ -49,6 +49,8 @@ def path_values(world: World, thing: str, role: str) -> dict[str, str]:
         "the project": {"project": world.ids["project"]},
         "an empty project": {"project": world.ids["empty project"]},
         "the ticket": {"ticket": world.ids["ticket"]},
+        "the issue": {"issue_id": world.ids["issue"]},
+        "the colleague's issue": {"issue_id": world.ids["colleague's issue"]},
         "a removed ticket": {"ticket": world.ids["removed ticket"]},
         "the ticket's comment": {
             "ticket": world.ids["ticket"],
@@ -161,6 +163,8 @@ _ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
     },
     "PUT /api/v1/users/{user_id}": _json(role="reporter", is_active=False),
     "PUT /api/v1/users/{user_id} on oneself": _json(name="Somebody"),
+    "POST /api/v1/issues": _json(title="The door does not close"),
+    "PUT /api/v1/issues/{issue_id}": _json(title="The front door does not close"),
     "POST /api/v1/projects": _json(key="WEB", name="Web"),
     "POST /api/v1/tickets": _json(title="The printer is out of paper"),
     "PUT /api/v1/projects/{project}": _json(name="Everything"),

@@ -93,6 +93,7 @@ async def build(client: httpx.AsyncClient, sql: Sql, *, uploads: Path) -> World:
     _identities(world)
     await _webhook(world)
     await _tickets(world)
+    await _issues(world)
     _receipt(world)
     for role, person in world.people.items():
         row = sql.execute("SELECT id FROM sessions WHERE user_id = %s", (person.id,)).fetchone()
@@ -217,6 +218,14 @@ async def _tickets(world: World) -> None:
     body = {"key": "NONE", "name": "Nothing yet"}
     project = await world.client.post("/api/v1/projects", json=body, headers=world.headers("member"))
     world.ids["empty project"] = project.json()["project"]["id"]
+
+
+async def _issues(world: World) -> None:
+    """Of the company's reporter and of a member."""
+    for name, role in (("issue", "company reporter"), ("colleague's issue", "member")):
+        body = {"title": f"An issue of the {role}"}
+        made = await world.client.post("/api/v1/issues", json=body, headers=world.headers(role))
+        world.ids[name] = made.json()["issue"]["id"]
 
 
 def _claims(world: World) -> None:

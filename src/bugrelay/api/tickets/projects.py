@@ -22,7 +22,7 @@ from bugrelay.api.tickets.responses import (
     all_written_as,
     written_as,
 )
-from bugrelay.api.tickets.versions import etag, expected_versions
+from bugrelay.api.versions import etag, expected_versions
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.tickets.errors import ProjectNotFound
 from bugrelay.domain.tickets.repository.projects import find_project, list_projects

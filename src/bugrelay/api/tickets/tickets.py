@@ -21,7 +21,7 @@ from bugrelay.api.tickets.responses import (
     history_written,
     written_as,
 )
-from bugrelay.api.tickets.versions import etag, expected_versions
+from bugrelay.api.versions import etag, expected_versions
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.tickets.errors import TicketNotFound
 from bugrelay.domain.tickets.repository.history import list_history

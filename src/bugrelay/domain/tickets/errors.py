@@ -73,3 +73,4 @@ class VersionConflict(BugRelayError):
 
     def __init__(self, *, version: int, changed_fields: Sequence[str]) -> None:
         super().__init__(facts={"version": version, "changed_fields": list(changed_fields)})
+        self.version, self.changed_fields = version, changed_fields

@@ -223,6 +223,7 @@ class TicketQuery(CursorQuery, kw_only=True):
         category: Tickets in this category.
         priority: Tickets with this priority.
         project_id: Tickets of this project.
+        scheme: Tickets of projects with this scheme.
         department: Tickets for this department.
         assignee_id: Tickets that this user works on.
         reporter_id: Tickets that this user reported.
@@ -236,6 +237,7 @@ class TicketQuery(CursorQuery, kw_only=True):
     category: Category | None = None
     priority: Priority | None = None
     project_id: UUID | None = None
+    scheme: str | None = None
     department: str | None = None
     assignee_id: UUID | None = None
     reporter_id: UUID | None = None

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 
 from bugrelay.domain.companies.schemas import Tenant
-from bugrelay.domain.tickets.models import SEVERITY, Ticket, TicketAssignee
+from bugrelay.domain.tickets.models import SEVERITY, Project, Ticket, TicketAssignee
 from bugrelay.domain.tickets.repository.columns import values_of
 from bugrelay.domain.tickets.repository.tickets import listed_tickets
 from bugrelay.domain.tickets.schemas import TicketDetail, TicketQuery
@@ -30,6 +30,9 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "category": Ticket.category == bindparam("category"),
     "priority": Ticket.priority == bindparam("priority"),
     "project_id": Ticket.project_id == bindparam("project_id"),
+    "scheme": Ticket.project_id.in_(
+        select(Project.id).where(Project.company_id == COMPANY_ID, Project.scheme == bindparam("scheme"))
+    ),
     "department": Ticket.department == bindparam("department"),
     "reporter_id": Ticket.reporter_id == bindparam("reporter_id"),
     "assignee_id": exists().where(

@@ -150,6 +150,24 @@ _FIND_KEY = by_sight(
 )
 
 
+_OF_SCHEME = by_sight(
+    lambda tenant: Query(
+        select(Ticket.id)
+        .join(Project, (Project.company_id == COMPANY_ID) & (Project.id == Ticket.project_id))
+        .where(
+            visible_to(tenant), Ticket.id == bindparam("ticket_id"), Project.scheme == bindparam("scheme")
+        ),
+        UUID,
+    )
+)
+
+
+async def has_ticket_of_scheme(reader: Reader, tenant: Tenant, ticket_id: UUID, *, scheme: str) -> bool:
+    """Whether the tenant's user sees this ticket, and it is in a project with this scheme."""
+    values = values_of(tenant, ticket_id=ticket_id, scheme=scheme)
+    return await reader.row(_OF_SCHEME.of(tenant), values) is not None
+
+
 _OF_COMPANY = _FOUND.where(Ticket.company_id == COMPANY_ID)
 _ANY_ID = Query(_OF_COMPANY.where(Ticket.id == bindparam("ticket_id")), FoundTicket)
 _ANY_KEY = Query(_OF_COMPANY.join(TicketKey, _OF_KEY).where(TicketKey.key == bindparam("key")), FoundTicket)

@@ -37,10 +37,10 @@ async def edit_ticket(
     html = UNSET if wanted.description is UNSET else render(wanted.description)  # no lock waits for it
     ticket = await open_ticket(work, tenant, ticket_id, expected=expected)
     changes = await _changes(work, tenant, ticket, wanted)
-    if not policies.may_edit(tenant, ticket, changes):
-        raise InsufficientPermissions("You may not change these fields of this ticket")
     if not changes:
         return
+    if not policies.may_edit(tenant, ticket, changes):
+        raise InsufficientPermissions("You may not change these fields of this ticket")
     if "assignee_ids" in changes:
         await _assign(work, tenant, ticket, *changes["assignee_ids"])
     await write_row(work, tenant, ticket, _columns(changes, description_html=html))

@@ -1,0 +1,125 @@
+"""`/api/v1/issues`: report, list, show, change, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from litestar import Controller, Response, delete, get, post, put
+from litestar.params import JSONBody
+from msgspec import UNSET
+
+from bugrelay.api.issues.guards import OnIssue, load_issue, require_issue_admin
+from bugrelay.api.issues.requests import CreateIssue, ListIssues, UpdateIssue
+from bugrelay.api.issues.responses import IssueList, IssueResponse, issue_of
+from bugrelay.api.issues.words import field_names
+from bugrelay.api.tenant import require_tenant
+from bugrelay.api.versions import etag, expected_versions
+from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.tickets.errors import TicketNotFound, VersionConflict
+from bugrelay.domain.tickets.repository.lists import list_tickets
+from bugrelay.domain.tickets.repository.tickets import find_ticket
+from bugrelay.domain.tickets.service.creating import create_ticket
+from bugrelay.domain.tickets.service.editing import edit_ticket
+from bugrelay.domain.tickets.service.opening import Expected, assignee_ids_of, open_ticket
+from bugrelay.domain.tickets.service.removal import remove_ticket
+from bugrelay.domain.tickets.service.statuses import change_status
+from bugrelay.http.idempotency import Complete, idempotent
+from bugrelay.http.request import ApiRequest
+from bugrelay.http.responses import Message, json_response, raw_json_response, to_json
+from bugrelay.http.routes import Route, tenant_users
+from bugrelay.infra.db.query import Reader
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.idempotency import StoredResponse
+
+
+class IssueController(Controller):
+    path = "/api/v1/issues"
+    tags = ("Issues",)
+
+    @get("/")
+    @Route(access=tenant_users(), loads=require_tenant, query=ListIssues)
+    async def list_issues(
+        self, request: ApiRequest, tenant: Tenant, query: ListIssues
+    ) -> Response[IssueList]:
+        """List and filter the issues that I see, the newest first."""
+        async with request.platform.database.reading() as reader:
+            page = await list_tickets(reader, tenant, query.wanted())
+        return json_response(IssueList([issue_of(ticket) for ticket in page.tickets], page.pagination))
+
+    @post("/")
+    @Route(access=tenant_users(), loads=require_tenant, idempotent=True)
+    async def create_issue(
+        self, request: ApiRequest, tenant: Tenant, data: JSONBody[CreateIssue]
+    ) -> Response[IssueResponse]:
+        """Report an issue.
+
+        It goes to the project `ISS`, which is made at first use.
+        """
+
+        async def work(complete: Complete) -> Response[Any]:
+            async with request.platform.work() as unit:
+                ticket = await create_ticket(unit, tenant, data.wanted())
+                body = to_json(IssueResponse(issue_of(ticket)))
+                await complete(unit, StoredResponse(201, body))
+            return raw_json_response(body, status=201, headers=etag(ticket.version))
+
+        return await idempotent(request, work, of=tenant.company_id)
+
+    @get("/{issue_id:str}")
+    @Route(access=tenant_users(), loads=load_issue)
+    async def get_issue(self, request: ApiRequest, found: OnIssue) -> Response[IssueResponse]:
+        """Show one issue."""
+        return await _shown(request.platform.database, found)
+
+    @put("/{issue_id:str}")
+    @Route(access=tenant_users(), loads=load_issue, errors=(412,))
+    async def update_issue(
+        self, request: ApiRequest, found: OnIssue, data: JSONBody[UpdateIssue]
+    ) -> Response[IssueResponse]:
+        """Change an issue, its status as well; what is left out stays."""
+        with _in_words_of_issues():
+            async with request.platform.work() as work:
+                await _change(work, found, data, expected=expected_versions(request, data.version))
+                return await _shown(work, found)
+
+    @delete("/{issue_id:str}", status_code=200)
+    @Route(access=tenant_users("a company's admins"), loads=require_issue_admin)
+    async def remove_issue(self, request: ApiRequest, found: OnIssue) -> Response[Message]:
+        """Remove an issue; its number stays taken."""
+        async with request.platform.work() as work:
+            await remove_ticket(work, found.tenant, found.issue_id)
+        return json_response(Message("Issue removed successfully"))
+
+
+async def _change(work: UnitOfWork, found: OnIssue, data: UpdateIssue, *, expected: Expected) -> None:
+    """The fields first: whoever finishes an issue may correct it with the same request."""
+    tenant, issue_id = found.tenant, found.issue_id
+    await open_ticket(work, tenant, issue_id, expected=expected)
+    assigned = await assignee_ids_of(work, tenant, issue_id)
+    await edit_ticket(work, tenant, issue_id, data.wanted(assigned))
+    if data.status is not UNSET:
+        await change_status(work, tenant, issue_id, status=data.status)
+
+
+@contextmanager
+def _in_words_of_issues() -> Iterator[None]:
+    """The fields that somebody else has changed are named as issues have them."""
+    try:
+        yield
+    except VersionConflict as error:
+        raise VersionConflict(
+            version=error.version, changed_fields=field_names(error.changed_fields)
+        ) from error
+
+
+async def _shown(reader: Reader, found: OnIssue) -> Response[IssueResponse]:
+    """
+    Raises:
+        TicketNotFound: It is out of the reader's sight since the request was let in.
+    """
+    ticket = await find_ticket(reader, found.tenant, found.issue_id)
+    if ticket is None:
+        raise TicketNotFound
+    return json_response(IssueResponse(issue_of(ticket)), headers=etag(ticket.version))
