@@ -75,7 +75,7 @@ async def test_a_route_leaves_these_events_and_no_other(world: World, row: Row) 
     for event in left:
         assert event["actor_id"] == world.people[role].id
         assert event["cause"] == {"kind": "user", "chain": []}
-        _check(world, event)
+        _check(world, event, private="internal" if row.thing == "an internal comment" else "tenant")
 
 
 async def test_a_withdrawn_report_is_a_removed_bug_by_nobody(world: World) -> None:
@@ -91,10 +91,10 @@ async def test_a_withdrawn_report_is_a_removed_bug_by_nobody(world: World) -> No
     _check(world, event)
 
 
-def _check(world: World, event: dict[str, Any]) -> None:
+def _check(world: World, event: dict[str, Any], *, private: str = "tenant") -> None:
     """It is in the stream of its company, seen by whom it is for, and nobody has typed what it holds."""
     if event["bug_id"] is None:
-        assert event["visibility"] == "tenant"
+        assert event["visibility"] == private
         assert event["stream"] in world.ids.values()
     else:
         assert event["visibility"] == "public"
