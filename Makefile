@@ -15,11 +15,14 @@ run: $(VENV)/.runtime ## Start BugRelay with embedded PostgreSQL and Redis, unti
 demo: $(VENV)/.runtime ## Fill the board with believable bugs, users, votes and answers
 	@exec $(BIN)/python -m bugrelay demo
 
+# Tests start hundreds of processes: where the environment forbids to keep bytecode, each would compile our modules anew.
+test test-all: export PYTHONDONTWRITEBYTECODE =
+
 test: $(VENV)/.dev ## Run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: $(VENV)/.dev ## Run the slow tests as well
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m ''
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m ''
 
 check: $(VENV)/.dev ## Format, lint, types, import contracts, documentation
 	$(BIN)/ruff format --check .

@@ -117,10 +117,38 @@ def sql(database_url: str) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
+class Emptier:
+    """Empties the database on a connection of its own, which stays open: a new one would load the catalogs each time."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection = self._connect()
+
+    def empty(self) -> None:
+        try:
+            empty(self._connection)
+        except psycopg.OperationalError:  # a test has ended all connections, or restarted the server
+            self._connection = self._connect()
+            empty(self._connection)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(self._url, autocommit=True)
+
+
+@pytest.fixture(scope="session")
+def emptier(database_url: str) -> Iterator[Emptier]:
+    emptier = Emptier(database_url)
+    yield emptier
+    emptier.close()
+
+
 @pytest.fixture
-def empty_board(sql: psycopg.Connection[Any]) -> None:
+def empty_board(emptier: Emptier) -> None:
     """No rows in any table."""
-    empty(sql)
+    emptier.empty()
 
 
 def empty(sql: psycopg.Connection[Any]) -> None:
