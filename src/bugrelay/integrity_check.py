@@ -228,6 +228,39 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
     FROM bug_texts t JOIN bugs b ON b.id = t.bug_id LEFT JOIN report_contacts k ON k.bug_id = t.bug_id
     WHERE t.receipt_hash IS NULL AND k.id IS NOT NULL OR t.receipt_hash IS NOT NULL AND b.reporter_id IS NOT NULL
     """,
+    """
+    SELECT format('ticket %s: counts %s public and %s internal comments, it has %s and %s', t.key, t.comment_count,
+                  t.internal_comment_count, coalesce(c.public, 0), coalesce(c.internal, 0))
+    FROM tickets t LEFT JOIN (
+        SELECT company_id, ticket_id, count(*) FILTER (WHERE NOT is_internal) AS public,
+               count(*) FILTER (WHERE is_internal) AS internal
+        FROM ticket_comments WHERE removed_at IS NULL GROUP BY company_id, ticket_id
+    ) c ON c.company_id = t.company_id AND c.ticket_id = t.id
+    WHERE (t.comment_count, t.internal_comment_count) <> (coalesce(c.public, 0), coalesce(c.internal, 0))
+    """,
+    """
+    SELECT format('ticket %s: its key does not lead to it', t.id)
+    FROM tickets t LEFT JOIN ticket_keys k ON k.company_id = t.company_id AND k.key = t.key
+    WHERE k.ticket_id IS DISTINCT FROM t.id
+    """,
+    """
+    SELECT format('project %s: has given numbers up to %s, a ticket of it has %s', p.key, coalesce(n.last, 0), t.last)
+    FROM (SELECT company_id, project_id, max(number) AS last FROM tickets GROUP BY company_id, project_id) t
+    JOIN projects p ON p.id = t.project_id
+    LEFT JOIN (
+        SELECT company_id, project_id, max(last_number) AS last FROM ticket_numbers GROUP BY company_id, project_id
+    ) n ON n.company_id = t.company_id AND n.project_id = t.project_id
+    WHERE t.last > coalesce(n.last, 0)
+    """,
+    """
+    SELECT format('ticket %s: is %s, the event log tells of %s', t.key, t.status, coalesce(e.status, 'no ticket'))
+    FROM tickets t LEFT JOIN (
+        SELECT DISTINCT ON (stream, ticket_id) stream, ticket_id, coalesce(data ->> 'to', data ->> 'status') AS status
+        FROM events WHERE type IN ('ticket.created', 'ticket.status_changed')
+        ORDER BY stream, ticket_id, seq DESC
+    ) e ON e.stream = t.company_id AND e.ticket_id = t.id
+    WHERE e.status IS DISTINCT FROM t.status
+    """,
 )
 
 _REFERENCES: Final = """

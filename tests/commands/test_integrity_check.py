@@ -17,7 +17,7 @@ from bugrelay.integrity_check import problems
 from bugrelay.settings import Settings
 from tests.commands.runner import Commands
 from tests.conftest import SignUp
-from tests.factories import make_member, report
+from tests.factories import Person, make_member, report
 
 KEY = "bugs/a-picture.png"
 PICTURE = b"twelve bytes"
@@ -173,6 +173,28 @@ async def test_notices_subscriptions_and_addresses_of_what_is_not_there_are_prob
     for sentence in NOBODYS_PROBLEMS:
         assert len([problem for problem in found if sentence in problem]) == 1, (sentence, found)
     assert len(found) == len(NOBODYS_PROBLEMS)
+
+
+async def test_lies_about_tickets_are_found(
+    client: httpx.AsyncClient, member: Person, platform: Platform, without_triggers: psycopg.Connection[Any]
+) -> None:
+    made = await client.post("/api/v1/tickets", json={"title": "x"}, headers=member.headers)
+    path = f"/api/v1/tickets/{made.json()['ticket']['key']}"
+    for is_internal in (False, True):
+        body = {"content": "x", "isInternal": is_internal}
+        await client.post(f"{path}/comments", json=body, headers=member.headers)
+    await client.patch(f"{path}/status", json={"status": "in_progress"}, headers=member.headers)
+    assert await _found(platform) == []
+    without_triggers.execute(
+        "UPDATE tickets SET comment_count = 2, status = 'blocked'; UPDATE ticket_numbers SET last_number = 7;"
+        " UPDATE ticket_keys SET key = 'TSK-1'"
+    )
+    assert await _found(platform) == [
+        "ticket TSK-1001: counts 2 public and 1 internal comments, it has 1 and 1",
+        f"ticket {made.json()['ticket']['id']}: its key does not lead to it",
+        "project TSK: has given numbers up to 7, a ticket of it has 1001",
+        "ticket TSK-1001: is blocked, the event log tells of in_progress",
+    ]
 
 
 async def test_a_file_that_no_row_names_is_a_problem_once_it_is_an_hour_old(

@@ -23,15 +23,19 @@ Expected: TypeAlias = frozenset[int] | None
 """The versions that a change is meant for; None for any."""
 
 
+# Not joined: of a ticket that was moved while the statement waited for it, a join would still have the former project,
+# and so no row.
+_SCHEME = (
+    select(Project.scheme)
+    .where(Project.company_id == COMPANY_ID, Project.id == Ticket.project_id)
+    .correlate(Ticket)
+    .scalar_subquery()
+    .label("scheme")
+)
 _LOCKED = (
     select(
-        *(
-            Project.scheme if name == "scheme" else getattr(Ticket, name)
-            for name in TicketState.__struct_fields__
-        )
+        *(_SCHEME if name == "scheme" else getattr(Ticket, name) for name in TicketState.__struct_fields__)
     )
-    .select_from(Ticket)
-    .join(Project, (Project.company_id == COMPANY_ID) & (Project.id == Ticket.project_id))
     .where(Ticket.company_id == COMPANY_ID, Ticket.id == bindparam("ticket_id"))
     .with_for_update(key_share=True, of=Ticket)
 )

@@ -1,0 +1,205 @@
+"""One company's rows are met by no statement about another: as it is written, as it is run, and with row level security
+as an oracle."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import psycopg
+import pytest
+
+from bugrelay.domain import tickets
+from bugrelay.domain.tickets.repository import lists
+from bugrelay.infra.db.models import Base
+from bugrelay.infra.db.query import Query
+from tests.api.tickets.conftest import Caller, Join
+
+Sql = psycopg.Connection[Any]
+TABLES = [
+    name
+    for name, table in Base.metadata.tables.items()
+    if name.startswith(("ticket", "project", "daily_stats")) and "company_id" in table.c
+]
+_NAMES = "|".join(TABLES)
+_READS = re.compile(
+    rf"\b(?:FROM|JOIN|UPDATE|USING)\s+({_NAMES})\b(?:\s+AS\s+(\w+)|\s+(?!SET\b|JOIN\b|WHERE\b|ON\b|LEFT\b)(\w+)\b)?"
+)
+_INSERTS = re.compile(rf"INSERT INTO ({_NAMES}) \(([^)]*)\)")
+
+
+def without_the_company(statement: str) -> list[str]:
+    """The tables of companies in a statement that it does not hold to one company."""
+    named = [(one[1], one[2] or one[3] or one[1]) for one in _READS.finditer(statement)]
+    unheld = [
+        table
+        for table, alias in named
+        if not re.search(rf"\b(?:{alias}|{table})\.company_id = %\(company_id\w*\)s", statement)
+    ]
+    return unheld + [one[1] for one in _INSERTS.finditer(statement) if "company_id" not in one[2]]
+
+
+def test_a_statement_that_names_no_company_is_found() -> None:
+    held = "SELECT 1 FROM tickets AS t JOIN projects ON true WHERE t.company_id = %(company_id)s::UUID"
+    assert without_the_company(held) == ["projects"]
+    assert without_the_company("UPDATE tickets SET title = 'x'") == ["tickets"]
+    assert without_the_company("INSERT INTO ticket_keys (key) SELECT 1") == ["ticket_keys"]
+
+
+def test_every_compiled_statement_names_the_company() -> None:
+    found = {query.sql for query in _queries()}
+    assert len(found) > 40
+    assert any("ticket_numbers" in sql for sql in found)
+    assert {sql: tables for sql in found if (tables := without_the_company(sql))} == {}
+
+
+def _queries() -> Iterator[Query[Any]]:
+    for module in pkgutil.walk_packages(tickets.__path__, f"{tickets.__name__}."):
+        for value in vars(importlib.import_module(module.name)).values():
+            yield from _inside(value)
+    for sort in lists._ORDERS:
+        for name in lists._CONDITIONS:
+            yield from _inside(lists._page((name,), sort, after=True))
+            yield from _inside(lists._total((name,)))
+
+
+def _inside(value: Any) -> Iterator[Query[Any]]:
+    if isinstance(value, Query):
+        yield value
+    elif isinstance(value, tuple | list):
+        for one in value:
+            yield from _inside(one)
+    elif isinstance(value, dict):
+        yield from _inside(list(value.values()))
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield from _inside([getattr(value, field.name) for field in fields(value)])
+
+
+Run = list[tuple[str, Any]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The statements that the applications of this process send from now on, with their values."""
+    sent: Run = []
+    execute = psycopg.AsyncCursor.execute
+
+    async def noting(self: Any, query: Any, params: Any = None, **options: Any) -> Any:
+        if isinstance(query, str):
+            sent.append((query, params))
+        return await execute(self, query, params, **options)
+
+    monkeypatch.setattr(psycopg.AsyncCursor, "execute", noting)
+    return sent
+
+
+@pytest.fixture
+async def neighbours(join: Join, others_member: Any, sql: Sql) -> tuple[list[Caller], list[Caller]]:
+    """The people of two companies, who call everything alike."""
+    row = sql.execute(
+        "SELECT company_id FROM company_members WHERE user_id = %s", (others_member.id,)
+    ).fetchone()
+    assert row is not None
+    ours = [await join(f"our{role}", role) for role in ("admin", "member", "reporter")]
+    theirs = [
+        await join(f"their{role}", role, company=str(row[0])) for role in ("admin", "member", "reporter")
+    ]
+    return ours, theirs
+
+
+async def use_everything(admin: Caller, member: Caller, reporter: Caller, *, word: str) -> list[str]:
+    """Call each route of projects and tickets; gives the paths of what was made."""
+    project = await member.done("POST", "projects", {"key": "WEB", "name": word, "description": word})
+    await member.done("PUT", "projects/WEB", {"visibility": "company"})
+    ticket = await reporter.ticket(word, description=word, tags=[word])
+    path = f"tickets/{ticket['key']}"
+    change = {"assigneeIds": [reporter.id], "internalNotes": word * 40, "department": word}
+    await member.done("PUT", path, change)
+    await member.call("PUT", path, {"title": "x", "version": 1})
+    await reporter.done("PATCH", f"{path}/status", {"status": "closed"})
+    await reporter.done("PATCH", f"{path}/status", {"status": "open"})
+    comment = await reporter.done("POST", f"{path}/comments", {"content": word})
+    await member.done("POST", f"{path}/comments", {"content": word, "isInternal": True})
+    await reporter.done("PATCH", f"{path}/comments/{comment['id']}", {"content": word})
+    await member.done("PUT", path, {"projectId": project["id"]})
+    path = f"tickets/{ticket['id']}"
+    for who in (admin, member, reporter):
+        for one in (
+            path,
+            "tickets/WEB-1001",
+            f"{path}/comments",
+            f"{path}/history",
+            "projects",
+            "projects/web",
+        ):
+            await who.done("GET", one)
+        for query in (
+            "",
+            "?sort=priority&status=open",
+            f"?tag={word}&assigneeId={reporter.id}",
+            "?category=todo",
+        ):
+            assert len(await who.done("GET", f"tickets{query}")) == 1
+    await admin.done("DELETE", path)
+    await admin.done("POST", f"{path}/restore")
+    await reporter.done("DELETE", f"{path}/comments/{comment['id']}")
+    return [path, f"projects/{project['id']}", f"{path}/comments/{comment['id']}"]
+
+
+async def test_what_is_run_for_one_company_reads_no_row_of_another(
+    neighbours: tuple[list[Caller], list[Caller]], sql: Sql, run: Run
+) -> None:
+    ours, theirs = neighbours
+    made = await use_everything(*theirs, word="canarytheirs")
+    del run[:]
+    await use_everything(*ours, word="canaryours")
+    sent = [(query, values) for query, values in run if re.search(rf"\b(?:{_NAMES})\b", query)]
+    assert {query: tables for query, _ in sent if (tables := without_the_company(query))} == {}
+    row = sql.execute("SELECT company_id FROM company_members WHERE user_id = %s", (ours[0].id,)).fetchone()
+    assert row is not None
+    reads = [(q, v) for q, v in sent if q.startswith(("SELECT", "\nSELECT")) and " FOR " not in q]
+    assert len({query for query, _ in reads}) > 20
+    for query, values in reads:
+        assert _under_row_level_security(sql, row[0], query, values) == _rows(sql, query, values), query
+
+    for path in made:
+        for who in ours:
+            for method, body in (
+                ("GET", None),
+                ("PUT", {"title": "x"}),
+                ("PATCH", {"content": "x"}),
+                ("DELETE", None),
+            ):
+                response = await who.call(method, path, body)
+                assert response.status_code in (404, 405), (method, path)
+                assert "canarytheirs" not in response.text
+    for who in ours:
+        for query in (
+            "tickets",
+            "projects",
+            "tickets?tag=canarytheirs",
+            f"tickets?reporterId={theirs[2].id}",
+        ):
+            assert "canarytheirs" not in (await who.call("GET", query)).text
+
+
+def _rows(sql: Sql, query: str, values: Any) -> list[Any]:
+    return sorted(map(repr, sql.execute(query, values).fetchall()))  # type: ignore[arg-type]
+
+
+def _under_row_level_security(sql: Sql, company_id: Any, query: str, values: Any) -> list[Any]:
+    """What the statement reads where the database itself shows the rows of one company alone."""
+    with sql.transaction(force_rollback=True):
+        sql.execute("CREATE ROLE one_company")
+        sql.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO one_company")
+        for table in TABLES:
+            sql.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")  # type: ignore[arg-type]
+            sql.execute(
+                f"CREATE POLICY own ON {table} TO one_company USING (company_id = '{company_id}')"  # type: ignore[arg-type]
+            )
+        sql.execute("SET LOCAL ROLE one_company")
+        return _rows(sql, query, values)
