@@ -7,6 +7,12 @@ from typing import Any
 
 import httpx
 
+TOKENS = {
+    *("access_token", "refresh_token", "token_type", "expires_in"),
+    *("accessToken", "refreshToken", "tokenType", "expiresIn"),
+}
+"""The keys of a session, as we and as the ticket API call them."""
+
 
 def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """Hold the answer against the one error body, and give what `error` holds."""

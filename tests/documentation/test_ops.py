@@ -136,6 +136,7 @@ def test_a_proxy_lets_the_largest_picture_through_and_leaves_first(file: str, bo
         "/api/v1/receipts/SECRET/withdraw",
         "/unsubscribe/SECRET",
         "/contact/confirm?token=SECRET",
+        "/invitations/accept?token=SECRET",
         "/api/v1/auth/verify-email?token=SECRET",
         "/account/reset-password?token=SECRET",
     ],

@@ -21,6 +21,8 @@ def path_values(world: World, thing: str, role: str) -> dict[str, str]:
     bug, company = {"bug_id": world.ids["bug"]}, {"company_id": world.ids["company"]}
     things = {
         "": {"name": "swagger-ui.css"},
+        "a colleague": {},
+        "a verified address": {},
         "the bug": bug,
         "the comment": {"comment_id": world.ids["comment"]},
         "the picture": bug | {"attachment_id": world.ids["attachment"], "name": world.ids["file"]},
@@ -39,6 +41,7 @@ def path_values(world: World, thing: str, role: str) -> dict[str, str]:
         "the company's application": company | {"application_id": world.ids["application"]},
         "the application": {"application_id": world.ids["application"]},
         "the member": company | {"user_id": world.people["member"].id},
+        "the invitation": {"invitation_id": world.ids["invitation"]},
         "oneself": {"user_id": world.people.get(role, world.people["bystander"]).id},
         "an unclaimed company": {"company_id": world.ids["unclaimed company"]},
         "a mail's link": {"token": world.links["unsubscribe"]},
@@ -97,6 +100,16 @@ def _form(**fields: str) -> Callable[[World, str], dict[str, Any]]:
 
 def _without_link(fields: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in fields.items() if name != "link"}
+
+
+_OUTSIDE = ("user", "reporter", "other company's admin", "admin")
+
+
+def _accepting(world: World, role: str) -> dict[str, Any]:
+    """An invitation to an address that is verified by then, of those who do not belong to the company."""
+    if role in _OUTSIDE:
+        world.sql.execute("UPDATE users SET is_email_verified = true WHERE id = %s", (world.people[role].id,))
+    return {"json": {"token": world.links.get(f"invitation of {role}", "none")}}
 
 
 _TO_FRONT_END = {"return_to": "http://127.0.0.1:8000/", "code_challenge": "x" * 43}
@@ -161,6 +174,16 @@ _ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "POST /api/v1/companies/{company_id}/webhooks/{webhook_id}/replay": lambda _world, _role: {
         "json": {"since": datetime.now(UTC).isoformat()}
     },
+    "POST /api/v1/users": _json(email="new@customer.example", role="user"),
+    "POST /api/v1/users on a colleague": lambda world, _: {
+        "json": {"email": world.people["colleague"].email, "role": "manager"}
+    },
+    "POST /api/v1/invitations/accept": lambda world, role: {
+        "json": {"token": world.links.get(f"invitation of {role}", "none")}
+    },
+    "POST /api/v1/invitations/accept on a verified address": _accepting,
+    "GET /invitations/accept": lambda world, _: {"params": {"token": world.links["invitation of bystander"]}},
+    "POST /invitations/accept": _form(link="invitation of bystander"),
     "PUT /api/v1/users/{user_id}": _json(role="reporter", is_active=False),
     "PUT /api/v1/users/{user_id} on oneself": _json(name="Somebody"),
     "POST /api/v1/issues": _json(title="The door does not close"),

@@ -15,6 +15,7 @@ from psycopg import sql as statements
 
 from bugrelay.domain.bugs.service.receipts import receipt_secret
 from bugrelay.domain.companies.service.claims import claim_token
+from bugrelay.domain.companies.service.invitations import invitation_token
 from bugrelay.domain.notifications.service.unsubscribe_links import UnsubscribeLink, unsubscribe_token
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.security.identity_providers.openid_connect import s256
@@ -90,6 +91,7 @@ async def build(client: httpx.AsyncClient, sql: Sql, *, uploads: Path) -> World:
     await _moderated_things(world)
     _mailed_links(world)
     _claims(world)
+    _invitations(world)
     _identities(world)
     await _webhook(world)
     await _tickets(world)
@@ -239,6 +241,31 @@ def _claims(world: World) -> None:
             (claim_id, world.ids["unclaimed company"], person.id, hash_secret(token)),
         )
         world.links[f"claim of {role}"] = token
+
+
+def _invitations(world: World) -> None:
+    """Everybody's address is invited by the company; the bystander's is verified."""
+    for role, person in world.people.items():
+        invitation_id = new_id()
+        token = invitation_token(TEST_ENVIRONMENT["SECRET_KEY"], invitation_id)
+        world.sql.execute(
+            "INSERT INTO company_invitations"
+            " (id, company_id, email, email_key, role, inviter_id, token_hash, expires_at)"
+            " VALUES (%s, %s, %s, %s, 'reporter', %s, %s, now() + interval '1 hour')",
+            (
+                invitation_id,
+                world.ids["company"],
+                person.email,
+                person.email,
+                world.people["company admin"].id,
+                hash_secret(token),
+            ),
+        )
+        world.links[f"invitation of {role}"] = token
+        world.ids["invitation"] = str(invitation_id)
+    world.sql.execute(
+        "UPDATE users SET is_email_verified = true WHERE id = %s", (world.people["bystander"].id,)
+    )
 
 
 def _identities(world: World) -> None:

@@ -20,6 +20,8 @@ from bugrelay.api.v1.contact_pages import ContactPageController
 from bugrelay.api.v1.credential_pages import AccountPageController
 from bugrelay.api.v1.credentials import CredentialController
 from bugrelay.api.v1.flags import FlagController
+from bugrelay.api.v1.invitation_pages import InvitationPageController
+from bugrelay.api.v1.invitations import InvitationController
 from bugrelay.api.v1.moderation.bugs import BugModerationController
 from bugrelay.api.v1.moderation.comments import CommentModerationController
 from bugrelay.api.v1.moderation.companies import CompanyModerationController
@@ -65,6 +67,8 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     MyController,
     MyNoticeController,
     UserController,
+    InvitationController,
+    InvitationPageController,
     CompanyController,
     CompanyApplicationController,
     DashboardController,

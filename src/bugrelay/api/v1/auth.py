@@ -7,6 +7,7 @@ from uuid import UUID
 
 from litestar import Controller, Response, delete, get, post
 from litestar.params import JSONBody
+from msgspec import UNSET
 
 from bugrelay.api.v1.examples import accounts
 from bugrelay.api.v1.responses import SessionList, SignedInResponse, TokensResponse
@@ -16,6 +17,7 @@ from bugrelay.domain.accounts.models import VERIFY_EMAIL, User
 from bugrelay.domain.accounts.schemas import Account, Login, Refresh, Register, SessionOut, account_of
 from bugrelay.domain.accounts.service import links, registration, sessions
 from bugrelay.domain.accounts.service.password_check import check_password_at_address
+from bugrelay.errors import ValidationFailed
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import Message, json_response
 from bugrelay.http.routes import Route, anyone, users
@@ -81,9 +83,12 @@ class AuthController(Controller):
     async def refresh_session(self, request: ApiRequest, data: JSONBody[Refresh]) -> Response[TokensResponse]:
         """Use a refresh token up for a new pair; a token that comes back a second time ends its session."""
         platform = request.platform
+        refresh_token = data.ticket_refresh_token if data.refresh_token is UNSET else data.refresh_token
+        if refresh_token is UNSET:
+            raise ValidationFailed.of("refresh_token", "is required")
         async with platform.work() as work:
             opened = await sessions.rotate_refresh_token(
-                work, data.refresh_token, _device(request), refresh_days=platform.settings.refresh_token_days
+                work, refresh_token, _device(request), refresh_days=platform.settings.refresh_token_days
             )
         if opened is None:
             raise InvalidRefreshToken

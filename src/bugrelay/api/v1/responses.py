@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 
 from bugrelay.domain.accounts.schemas import Account, SessionOut
 from bugrelay.domain.bugs.schemas import (
@@ -20,6 +20,7 @@ from bugrelay.domain.bugs.schemas import (
     ReceiptSubscription,
     SubscriptionOut,
     TagCount,
+    UserRef,
 )
 from bugrelay.domain.companies.schemas import FormerColleague, OpenedClaim, Role, RoleName, TeamMember
 from bugrelay.domain.dashboards.schemas import ApplicationOut, CompanyItem, CompanyOut
@@ -32,19 +33,31 @@ from bugrelay.infra.pagination import CursorPagination, Pagination
 
 
 class TokensResponse(Message, kw_only=True):
-    """A session, opened or renewed.
+    """A session, opened or renewed; the last four say it again in the ticket API's keys.
 
     Attributes:
         access_token: For the `Authorization` header.
         refresh_token: For the next `POST /auth/refresh`, once.
         token_type: The scheme of the header.
         expires_in: The access token's life, in seconds.
+        ticket_access_token: As `access_token`.
+        ticket_refresh_token: As `refresh_token`.
+        ticket_token_type: As `token_type`.
+        ticket_expires_in: As `expires_in`.
     """
 
     access_token: str
     refresh_token: str
     token_type: str = "Bearer"  # noqa: S105 - the scheme's name (RFC 6750)
     expires_in: int
+    ticket_access_token: str = field(default="", name="accessToken")
+    ticket_refresh_token: str = field(default="", name="refreshToken")
+    ticket_token_type: str = field(default="", name="tokenType")
+    ticket_expires_in: int = field(default=0, name="expiresIn")
+
+    def __post_init__(self) -> None:
+        self.ticket_access_token, self.ticket_refresh_token = self.access_token, self.refresh_token
+        self.ticket_token_type, self.ticket_expires_in = self.token_type, self.expires_in
 
 
 class SignedInResponse(TokensResponse, kw_only=True):
@@ -127,6 +140,68 @@ class TenantUserOut(Struct, kw_only=True):
     is_active: bool
     created_at: datetime
     updated_at: datetime
+
+
+class InvitationOut(Struct, kw_only=True):
+    """An invitation that can be accepted.
+
+    Attributes:
+        id: The invitation's id.
+        email: The address that it was mailed to.
+        role: The role that it gives, by the name in the API that the request has named a role of, else in the ticket
+            API.
+        company_role: The same, by our name.
+        created_at: When it was sent.
+        expires_at: Until when it can be accepted.
+        inviter: Who sent it.
+    """
+
+    id: UUID
+    email: str
+    role: RoleName
+    company_role: Role
+    created_at: datetime
+    expires_at: datetime
+    inviter: UserRef
+
+
+class InvitationList(Struct):
+    """The invitations of a tenant that can be accepted.
+
+    Attributes:
+        invitations: Those of this page.
+    """
+
+    invitations: list[InvitationOut]
+    pagination: Pagination
+
+
+class UserAddedResponse(Message):
+    """Who was added, or invited.
+
+    Attributes:
+        user: The user who was added; null where an invitation was sent.
+        invitation: The invitation that was sent; null where a user was added.
+    """
+
+    user: TenantUserOut | None
+    invitation: InvitationOut | None
+
+
+class InvitationAcceptedResponse(Message):
+    """Where one belongs from now on.
+
+    Attributes:
+        company_id: The company.
+        domain: Its domain.
+        role: What one may do there, by the name in the ticket API.
+        company_role: The same, by our name.
+    """
+
+    company_id: UUID
+    domain: str
+    role: RoleName
+    company_role: Role
 
 
 class TenantUserList(Struct):

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from bugrelay.infra.validation import Check, OneLine, Verbatim, email_address, web_address
 
@@ -50,9 +50,11 @@ class Refresh(Struct, kw_only=True):
 
     Attributes:
         refresh_token: The latest refresh token of the session; it is used up.
+        ticket_refresh_token: The same in the ticket API's key.
     """
 
-    refresh_token: Secret
+    refresh_token: Secret | UnsetType = UNSET
+    ticket_refresh_token: Secret | UnsetType = field(default=UNSET, name="refreshToken")
 
 
 class ProfileChange(Struct, kw_only=True):

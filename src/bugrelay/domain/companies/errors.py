@@ -29,6 +29,12 @@ class MemberNotFound(BugRelayError):
     message = "This user is not a member of the company"
 
 
+class InvitationNotFound(BugRelayError):
+    code = "INVITATION_NOT_FOUND"
+    status = 404
+    message = "The company has no such open invitation"
+
+
 class InvalidDomain(BugRelayError):
     code = "INVALID_DOMAIN"
     status = 400

@@ -82,6 +82,25 @@ class MemberAdded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InvitationSent:
+    """Somebody may belong to the company, in this role, as soon as they accept."""
+
+    company_id: UUID
+    invitation_id: UUID
+    role: str
+    actor_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvitationWithdrawn:
+    """An admin took an invitation back."""
+
+    company_id: UUID
+    invitation_id: UUID
+    actor_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
 class MemberRoleChanged:
     """Somebody of the company has this role now."""
 
@@ -138,7 +157,7 @@ class ApplicationAssigned:
     actor_id: UUID
 
 
-CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (ClaimOpened, CompanyClaimed)
+CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (ClaimOpened, CompanyClaimed, InvitationSent, InvitationWithdrawn)
 """Facts that no cached response shows."""
 
 WRITES_NO_EVENT: tuple[type, ...] = (
@@ -148,6 +167,8 @@ WRITES_NO_EVENT: tuple[type, ...] = (
     CompanyClaimed,
     CompanyVerified,
     CompanyUnverified,
+    InvitationSent,
+    InvitationWithdrawn,
     ApplicationAdded,
     ApplicationAssigned,
 )

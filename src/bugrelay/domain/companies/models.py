@@ -80,6 +80,35 @@ class FormerMember(Base):
     ended_at: Mapped[CreatedAt]
 
 
+class Invitation(Base):
+    """An invitation to an address to belong to a company: one an address, a newer one replaces the older.
+
+    It counts while whoever sent it is an admin of the company. Accepted or withdrawn, it is deleted. The token is
+    derived from the signing key and the id (infra/security/signed_links.py); only its SHA-256 is kept.
+    """
+
+    __tablename__ = "company_invitations"
+    __table_args__ = (
+        Index("uq_company_invitations_company_id_email_key", "company_id", "email_key", unique=True),
+        Index("uq_company_invitations_token_hash", "token_hash", unique=True),
+        Index("ix_company_invitations_email_key", "email_key"),
+        Index("ix_company_invitations_inviter_id", "inviter_id"),
+        Index("ix_company_invitations_expires_at", "expires_at"),
+        CheckConstraint(f"role IN {ROLES}", name="role_is_known"),
+        CheckConstraint("length(token_hash) = 32", name="token_hash_is_sha256"),
+    )
+
+    id: Mapped[Id]
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id", ondelete="CASCADE"))
+    email: Mapped[str]
+    email_key: Mapped[str]
+    role: Mapped[str]
+    inviter_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[Moment]
+
+
 class CompanyClaim(Base):
     """A user's attempt to prove control of a company's domain: one a user and company, a newer one replaces the older.
 

@@ -9,17 +9,20 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import UNSET
-from sqlalchemy import ColumnElement, Integer, Select, Text, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, Text, and_, bindparam, exists, func, or_, select
+from sqlalchemy.orm import aliased
 
 from bugrelay.domain.accounts.models import User
 from bugrelay.domain.accounts.repository import ACTIVE
 from bugrelay.domain.companies.models import (
     ADMIN,
+    REPORTER,
     TEAM_ROLES,
     Application,
     Company,
     CompanyClaim,
     FormerMember,
+    Invitation,
     Member,
 )
 from bugrelay.domain.companies.schemas import (
@@ -27,6 +30,7 @@ from bugrelay.domain.companies.schemas import (
     CompanyState,
     FormerColleague,
     FormerTeamUser,
+    OpenInvitation,
     Role,
     TeamMember,
     TeamRole,
@@ -440,12 +444,93 @@ async def tenant_place(reader: Reader, *, company_id: UUID, user_id: UUID) -> Te
     return await reader.row(_PLACE, {"company_id": company_id, "user_id": user_id})
 
 
+_PLACE_AT = Query(
+    select(Member.id)
+    .join(User, User.id == Member.user_id)
+    .where(
+        Member.company_id == bindparam("company_id"),
+        or_(Member.email_key == bindparam("email_key"), User.email_key == bindparam("email_key")),
+    )
+    .limit(1),
+    UUID,
+)
+
+
+async def has_place_at(reader: Reader, *, company_id: UUID, email_key: str) -> bool:
+    """Whether the company has somebody at this address, in any role, active or not."""
+    return await reader.row(_PLACE_AT, {"company_id": company_id, "email_key": email_key}) is not None
+
+
+# --- invitations ----------------------------------------------------------------------------------------------------
+
+_is_sent_by_admin = exists().where(
+    Member.company_id == Invitation.company_id,
+    Member.user_id == Invitation.inviter_id,
+    Member.role == ADMIN,
+    User.id == Member.user_id,
+    EFFECTIVE,
+    ACTIVE,
+)
+# Whether an invitation can be accepted, in a statement that joins the company: an admin of before invites nobody.
+ACCEPTABLE = and_(Invitation.expires_at > func.now(), Company.verified, _is_sent_by_admin)
+_inviter = aliased(User)
+_INVITATIONS = (
+    select(
+        Invitation.id,
+        Invitation.email,
+        Invitation.email_key,
+        Invitation.role,
+        Invitation.created_at,
+        Invitation.expires_at,
+        Invitation.inviter_id,
+        _inviter.username.label("inviter_username"),
+        Invitation.company_id,
+        Company.domain,
+    )
+    .select_from(Invitation)
+    .join(Company, Company.id == Invitation.company_id)
+    .join(_inviter, _inviter.id == Invitation.inviter_id)
+    .where(ACCEPTABLE)
+)
+_INVITATION = Query(_INVITATIONS.where(Invitation.id == bindparam("invitation_id")), OpenInvitation)
+_INVITATION_OF_TOKEN = Query(
+    _INVITATIONS.where(Invitation.token_hash == bindparam("token_hash")), OpenInvitation
+)
+_INVITATIONS_OF = _INVITATIONS.where(Invitation.company_id == bindparam("company_id"))
+_INVITATION_PAGE = Query(
+    _INVITATIONS_OF.order_by(Invitation.id.desc())
+    .limit(bindparam("limit", type_=Integer))
+    .offset(bindparam("offset", type_=Integer)),
+    OpenInvitation,
+)
+_INVITATION_TOTAL = Query(_INVITATIONS_OF.with_only_columns(func.count()), int)
+
+
+async def open_invitation(reader: Reader, invitation_id: UUID) -> OpenInvitation | None:
+    """The invitation, while it can be accepted."""
+    return await reader.row(_INVITATION, {"invitation_id": invitation_id})
+
+
+async def invitation_of_token(reader: Reader, token_hash: bytes) -> OpenInvitation | None:
+    """The invitation that a link leads to, while it can be accepted."""
+    return await reader.row(_INVITATION_OF_TOKEN, {"token_hash": token_hash})
+
+
+async def list_invitations(
+    reader: Reader, company_id: UUID, query: PageQuery
+) -> tuple[list[OpenInvitation], int]:
+    """A page of the invitations that can be accepted, the newest first, and how many there are."""
+    total = await reader.row(_INVITATION_TOTAL, {"company_id": company_id})
+    values = {"company_id": company_id, "limit": query.limit, "offset": query.offset}
+    return list(await reader.rows(_INVITATION_PAGE, values)), total or 0
+
+
 FORMER_SHOWN = 100
 
 
 class _FormerRow(Row):
     user_id: UUID
-    role: Role
+    role: TeamRole
     added_at: datetime
     ended_at: datetime
     username: str
@@ -465,7 +550,7 @@ _FORMER = Query(
     )
     .join(User, User.id == FormerMember.user_id)
     .join(Company, Company.id == FormerMember.company_id)
-    .where(FormerMember.company_id == bindparam("company_id"))
+    .where(FormerMember.company_id == bindparam("company_id"), FormerMember.role != REPORTER)
     .order_by(FormerMember.ended_at.desc(), FormerMember.added_at, FormerMember.user_id)
     .limit(FORMER_SHOWN),
     _FormerRow,
@@ -473,7 +558,10 @@ _FORMER = Query(
 
 
 async def former_members(reader: Reader, company_id: UUID) -> list[FormerColleague]:
-    """The members of teams before this one: the latest team first, in it the longest-standing."""
+    """The members of teams before this one: the latest team first, in it the longest-standing.
+
+    Without who reported to them: whoever holds the domain today may be a stranger to their customers.
+    """
     return [_former_of(row) for row in await reader.rows(_FORMER, {"company_id": company_id})]
 
 

@@ -58,6 +58,55 @@ class TenantUserQuery(PageQuery, kw_only=True):
     search: Annotated[str, OneLine, Meta(max_length=100)] | None = None
 
 
+class AddTenantUser(Struct, kw_only=True):
+    """`POST /users`.
+
+    Attributes:
+        email: Whom to add or invite.
+        role: The role to give, by any of its names.
+    """
+
+    email: Email
+    role: RoleName
+
+
+class AcceptInvitation(Struct):
+    """`POST /invitations/accept`.
+
+    Attributes:
+        token: The token of the mailed link.
+    """
+
+    token: Annotated[str, Verbatim]
+
+
+class OpenInvitation(Row):
+    """An invitation that can be accepted, and whose it is.
+
+    Attributes:
+        id: The invitation's id.
+        email: The address that it was mailed to.
+        role: The role that it gives.
+        created_at: When it was sent.
+        expires_at: Until when it can be accepted.
+        inviter_id: Who sent it.
+        inviter_username: Their public name.
+        company_id: The company.
+        domain: The company's domain.
+    """
+
+    id: UUID
+    email: str
+    email_key: str
+    role: Role
+    created_at: datetime
+    expires_at: datetime
+    inviter_id: UUID
+    inviter_username: str
+    company_id: UUID
+    domain: str
+
+
 class ChangeTenantUser(Struct, kw_only=True):
     """`PUT /users/{id}`: what is absent stays as it is.
 
@@ -270,7 +319,7 @@ class FormerColleague(Struct, kw_only=True):
     """
 
     user_id: UUID
-    role: Role
+    role: TeamRole
     added_at: datetime
     ended_at: datetime
     user: FormerTeamUser

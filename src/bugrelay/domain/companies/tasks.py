@@ -1,4 +1,4 @@
-"""Jobs of companies: mail claims, look for published proofs, forget claims that are over."""
+"""Jobs of companies: mail claims and invitations, look for published proofs, forget what is over."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import structlog
 from sqlalchemy import delete, func
 
 from bugrelay.domain.companies import repository
-from bugrelay.domain.companies.models import CompanyClaim
-from bugrelay.domain.companies.service import claims
+from bugrelay.domain.companies.models import CompanyClaim, Invitation
+from bugrelay.domain.companies.service import claims, invitations
 from bugrelay.domain.companies.service.domain_verification import is_published
 from bugrelay.errors import BugRelayError, ServiceUnavailable
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
@@ -35,6 +35,24 @@ async def mail_claim(platform: Platform, *, claim_id: str) -> None:
         domain=claim.domain,
         token=claims.claim_token(platform.settings.signing_key, claim.id),
         path=f"/api/v1/companies/{claim.company_id}/verify",
+    )
+    await platform.mailer.send(mail)
+
+
+async def mail_invitation(platform: Platform, *, invitation_id: str) -> None:
+    """Mail an invitation; again without harm. One that was replaced or withdrawn meanwhile is not mailed."""
+    invitation = await repository.open_invitation(platform.database, UUID(invitation_id))
+    if invitation is None:
+        return
+    token = invitations.invitation_token(platform.settings.signing_key, invitation.id)
+    mail = platform.mailer.write(
+        "company_invitation",
+        mail_id=mail_id("company_invitation", invitation_id),
+        to=invitation.email,
+        username=invitation.inviter_username,
+        domain=invitation.domain,
+        role=invitation.role,
+        link=f"{platform.settings.public_url}/invitations/accept?token={token}",
     )
     await platform.mailer.send(mail)
 
@@ -71,10 +89,20 @@ async def forget_expired_claims(platform: Platform) -> None:
         await work.session.execute(delete(CompanyClaim).where(CompanyClaim.expires_at < func.now()))
 
 
+async def forget_expired_invitations(platform: Platform) -> None:
+    async with platform.work() as work:
+        await work.session.execute(delete(Invitation).where(Invitation.expires_at < func.now()))
+
+
 TASKS = Tasks(
-    by_name={claims.MAIL_JOB: mail_claim, claims.CHECK_JOB: check_claim},
+    by_name={
+        claims.MAIL_JOB: mail_claim,
+        claims.CHECK_JOB: check_claim,
+        invitations.MAIL_JOB: mail_invitation,
+    },
     periodic={
         "companies.check_open_claims": Periodic("*/5 * * * *", check_open_claims),
         "companies.forget_expired_claims": Periodic("47 * * * *", forget_expired_claims),
+        "companies.forget_expired_invitations": Periodic("52 * * * *", forget_expired_invitations),
     },
 )

@@ -32,7 +32,7 @@ from bugrelay.domain.bugs.models import (
     StatusChange,
     Vote,
 )
-from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Member
+from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Invitation, Member
 from bugrelay.domain.companies.visibility import claims_visible_to
 from bugrelay.domain.moderation.models import AuditLog, Flag
 from bugrelay.domain.notifications.models import Notice, NoticeMail, NoticeSettings, Subscription
@@ -88,6 +88,18 @@ SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
     "former_company_memberships": (
         FormerMember.user_id == _me,
         (FormerMember.company_id, FormerMember.role, FormerMember.added_at, FormerMember.ended_at),
+    ),
+    "company_invitations_sent": (
+        Invitation.inviter_id == _me,
+        (Invitation.id, Invitation.company_id, Invitation.role, Invitation.created_at, Invitation.expires_at),
+    ),
+    "company_invitations": (
+        Invitation.email_key
+        == select(User.email_key).where(User.id == _me, User.is_email_verified).scalar_subquery(),
+        (
+            Invitation.id, Invitation.company_id, Invitation.email, Invitation.role, Invitation.created_at,
+            Invitation.expires_at,
+        ),
     ),
     "company_claims": (
         claims_visible_to(_me),

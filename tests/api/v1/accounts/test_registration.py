@@ -13,7 +13,7 @@ import pytest
 from tests.api.v1.accounts.conftest import AUTH, sign_in
 from tests.conftest import SignUp
 from tests.factories import PASSWORD
-from tests.responses import bad_fields, refused
+from tests.responses import TOKENS, bad_fields, refused
 
 
 def a_form(**changes: Any) -> dict[str, Any]:
@@ -29,7 +29,7 @@ async def test_registration_signs_in(client: httpx.AsyncClient) -> None:
     assert response.status_code == 201
     assert response.headers["cache-control"] == "private, no-store"
     answer = response.json()
-    assert set(answer) == {"message", "user", "access_token", "refresh_token", "token_type", "expires_in"}
+    assert set(answer) == {"message", "user", *TOKENS}
     assert (answer["token_type"], answer["expires_in"]) == ("Bearer", 15 * 60)
     user = answer["user"]
     assert set(user) == {

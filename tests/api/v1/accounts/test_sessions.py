@@ -12,7 +12,7 @@ import pytest
 from bugrelay.settings import Settings
 from tests.api.v1.accounts.conftest import AUTH, another_process, as_person, from_address, sign_in, works
 from tests.factories import Person, register
-from tests.responses import refused
+from tests.responses import TOKENS, bad_fields, refused
 
 
 async def refresh(client: httpx.AsyncClient, token: str, **headers: str) -> httpx.Response:
@@ -23,10 +23,21 @@ async def test_a_refresh_token_gives_a_new_pair(client: httpx.AsyncClient, ada: 
     response = await refresh(client, ada.refresh_token)
     assert response.status_code == 200
     answer = response.json()
-    assert set(answer) == {"message", "access_token", "refresh_token", "token_type", "expires_in"}
+    assert set(answer) == {"message", *TOKENS}
     assert answer["refresh_token"] != ada.refresh_token
     assert await works(client, as_person(ada, answer))
     assert (await refresh(client, answer["refresh_token"])).status_code == 200
+
+
+async def test_a_client_of_the_ticket_api_reads_and_sends_its_own_keys(
+    client: httpx.AsyncClient, ada: Person
+) -> None:
+    body = {"refreshToken": ada.refresh_token}
+    answer = (await client.post("/api/v1/auth/refresh", json=body)).json()
+    assert (answer["accessToken"], answer["refreshToken"], answer["tokenType"], answer["expiresIn"]) == (
+        answer["access_token"], answer["refresh_token"], "Bearer", answer["expires_in"],
+    )  # fmt: skip
+    assert bad_fields(await client.post("/api/v1/auth/refresh", json={})) == ["refresh_token"]
 
 
 async def test_a_used_refresh_token_ends_its_session_and_no_other(

@@ -22,7 +22,7 @@ from tests.api.v1.accounts.conftest import (
 )
 from tests.conftest import HeldHashes, StartApp, WorkCounted
 from tests.factories import PASSWORD, Person, register
-from tests.responses import refused
+from tests.responses import TOKENS, refused
 
 WRONG = "not the right one"
 
@@ -31,7 +31,7 @@ async def test_signing_in_opens_a_session(client: httpx.AsyncClient, ada: Person
     response = await sign_in(client, "ADA@people.example")
     assert response.status_code == 200
     answer = response.json()
-    assert set(answer) == {"message", "user", "access_token", "refresh_token", "token_type", "expires_in"}
+    assert set(answer) == {"message", "user", *TOKENS}
     assert answer["user"]["id"] == ada.id
     assert await works(client, as_person(ada, answer))
 

@@ -124,9 +124,10 @@ async def test_the_routes_of_a_team_know_no_reporter(
 
 
 async def test_a_reporter_who_proves_the_domain_starts_a_new_team(
-    client: httpx.AsyncClient, company: str, boss: Person, rex: Person, root: Person, sql: Sql
+    client: httpx.AsyncClient, company: str, boss: Person, rex: Person, ada: Person, root: Person, sql: Sql
 ) -> None:
-    """They were on no team, so that of before is none of theirs."""
+    """They were on no team, so that of before is none of theirs; nor are they told who else reported to it."""
+    make_member(sql, ada, company, role="reporter")
     act = await client.post(
         f"/api/v1/admin/companies/{company}/unverify", json={"reason": "A doubt"}, headers=root.headers
     )
@@ -142,6 +143,8 @@ async def test_a_reporter_who_proves_the_domain_starts_a_new_team(
     )
     assert proven.status_code == 200, proven.text
     assert names_of(await users(client, rex)) == ["rex"]
+    team = await client.get(f"/api/v1/companies/{company}/members", headers=rex.headers)
+    assert [former["user"]["username"] for former in team.json()["former_members"]] == ["boss"]
     refused(await users(client, boss), 404, "COMPANY_NOT_FOUND")
 
 

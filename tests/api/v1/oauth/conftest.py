@@ -17,6 +17,7 @@ from bugrelay.settings import OidcIssuer
 from tests.conftest import StartApp
 from tests.factories import Person
 from tests.infra.security.provider import CLIENT_ID, CLIENT_SECRET, FakeGitHub, Issuer, Provider, serving
+from tests.responses import TOKENS
 
 OAUTH = "/api/v1/auth/oauth"
 SITE = "http://board.example"
@@ -142,7 +143,7 @@ def sent_on(response: httpx.Response) -> dict[str, str]:
 def signed_in(response: httpx.Response) -> Person:
     assert response.status_code == 200, response.text
     told = response.json()
-    assert set(told) == {"message", "user", "access_token", "refresh_token", "token_type", "expires_in"}
+    assert set(told) == {"message", "user", *TOKENS}
     user = told["user"]
     return Person(user["id"], user["username"], user["email"], told["access_token"], told["refresh_token"])
 

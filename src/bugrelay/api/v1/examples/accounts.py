@@ -26,6 +26,12 @@ _TOKENS: dict[str, Any] = {
     "token_type": "Bearer",
     "expires_in": 900,
 }
+_TOKENS |= {
+    "accessToken": _TOKENS["access_token"],
+    "refreshToken": _TOKENS["refresh_token"],
+    "tokenType": _TOKENS["token_type"],
+    "expiresIn": _TOKENS["expires_in"],
+}
 
 REGISTER = Example(
     request={

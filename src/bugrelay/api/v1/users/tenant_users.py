@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from litestar import Controller, Response, delete, get, put
+from litestar import Controller, Response, delete, get, post, put
 from litestar.params import JSONBody
 from msgspec import UNSET
 from msgspec.structs import asdict
 
 from bugrelay.api.role_names import names_with, role_named
 from bugrelay.api.tenant import load_tenant, require_tenant, require_tenant_admin
+from bugrelay.api.v1.invitations import shown_invitation
 from bugrelay.api.v1.responses import (
     TenantUserList,
     TenantUserOut,
+    UserAddedResponse,
     UserProfileChangedResponse,
     UserProfileResponse,
 )
@@ -22,15 +24,24 @@ from bugrelay.domain.accounts.errors import UserNotFound
 from bugrelay.domain.accounts.schemas import ProfileChange
 from bugrelay.domain.accounts.service import change_profile
 from bugrelay.domain.companies import policies
-from bugrelay.domain.companies.repository import find_tenant_user, list_tenant_users
+from bugrelay.domain.companies.errors import InvitationNotFound
+from bugrelay.domain.companies.repository import find_tenant_user, list_tenant_users, open_invitation
 from bugrelay.domain.companies.schemas import (
+    AddTenantUser,
     ChangeTenantUser,
     RoleName,
     Tenant,
     TenantUser,
     TenantUserQuery,
 )
-from bugrelay.domain.companies.service.tenant_users import change_tenant_user, remove_tenant_user
+from bugrelay.domain.companies.service.tenant_users import (
+    AddedUser,
+    Outgoing,
+    SentInvitation,
+    add_tenant_user,
+    change_tenant_user,
+    remove_tenant_user,
+)
 from bugrelay.domain.profiles import repository as profiles
 from bugrelay.domain.profiles.schemas import UserProfile
 from bugrelay.errors import InsufficientPermissions
@@ -93,6 +104,32 @@ class UserController(Controller):
         shown = [_shown(user, named=query.role) for user in found]
         return json_response(TenantUserList(shown, Pagination.of(query, total)))
 
+    @post("/")
+    @Route(
+        access=tenant_users("company admins"),
+        loads=require_tenant_admin,
+        limits=("mail",),
+        also=(202,),
+    )
+    async def add_user(
+        self, request: ApiRequest, tenant: Tenant, data: JSONBody[AddTenantUser]
+    ) -> Response[UserAddedResponse]:
+        """Add the account at an address of my company's domain; any other address is invited by mail (202).
+
+        Who is invited belongs to the company once they accept. Members and admins must have an address at exactly the
+        company's domain, reporters may have any.
+        """
+        platform = request.platform
+        outgoing = Outgoing(
+            platform.settings.signing_key, platform.jobs, platform.limiter, platform.mail_limits
+        )
+        async with platform.work() as work:
+            added = await add_tenant_user(
+                work, tenant, email=data.email, role=role_named(data.role), outgoing=outgoing
+            )
+            response = await _added(work, tenant, added, named=data.role)
+        return json_response(response, status=201 if response.user else 202)
+
     @get("/{user_id:str}")
     @Route(access=anyone(tenant=True), loads=load_tenant)
     async def get_user(
@@ -141,6 +178,21 @@ class UserController(Controller):
         async with request.platform.work() as work:
             await remove_tenant_user(work, tenant, user_id=user_id)
         return json_response(Message("User removed successfully"))
+
+
+async def _added(
+    reader: Reader, tenant: Tenant, added: AddedUser | SentInvitation, *, named: RoleName
+) -> UserAddedResponse:
+    if isinstance(added, SentInvitation):
+        invitation = await open_invitation(reader, added.id)
+        if invitation is None:
+            raise InvitationNotFound
+        shown = shown_invitation(invitation, named=named)
+        return UserAddedResponse("Invitation sent", None, shown)
+    user = await find_tenant_user(reader, company_id=tenant.company_id, user_id=added.id)
+    if user is None:
+        raise UserNotFound
+    return UserAddedResponse("User added successfully", _shown(user, named=named), None)
 
 
 async def _profile(

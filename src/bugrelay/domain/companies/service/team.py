@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.accounts.errors import UserNotFound
 from bugrelay.domain.accounts.events import AccountErased
-from bugrelay.domain.accounts.models import VERIFY_EMAIL, email_key
-from bugrelay.domain.accounts.repository import account_at
+from bugrelay.domain.accounts.models import VERIFY_EMAIL, User, email_key
+from bugrelay.domain.accounts.repository import AccountAtAddress, account_at
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.accounts.service.links import request_link
 from bugrelay.domain.companies import policies, repository
@@ -31,7 +31,7 @@ from bugrelay.domain.companies.errors import (
     NotMember,
 )
 from bugrelay.domain.companies.events import MemberAdded, MemberLeft, MemberRoleChanged
-from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Member
+from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Invitation, Member
 from bugrelay.domain.companies.schemas import CompanyState, FormerColleague, TeamMember
 from bugrelay.domain.companies.visibility import sees_former_members
 from bugrelay.errors import InsufficientPermissions
@@ -98,20 +98,79 @@ async def add_to_team(
     account = await account_at(work, email)
     if account is None:
         raise UserNotFound("There is no account with this address")
-    if not await _insert(work, company_id=company_id, user_id=account.id, role=role, key=email_key(email)):
-        raise AlreadyMember
-    if not account.is_email_verified and await mail_limits.take(email, caller=f"user:{actor_id}") == 0:
+    await take_in_at_domain(
+        work,
+        company_id,
+        account,
+        email=email,
+        role=role,
+        actor_id=actor_id,
+        jobs=jobs,
+        mail_limits=mail_limits,
+    )
+    return account.id
+
+
+async def take_in_at_domain(
+    work: UnitOfWork,
+    company_id: UUID,
+    account: AccountAtAddress,
+    *,
+    email: str,
+    role: str,
+    actor_id: UUID,
+    jobs: JobQueue,
+    mail_limits: MailLimits,
+) -> None:
+    """Make the account at an address of the company's domain a member, who counts once it is verified.
+
+    Raises:
+        AlreadyMember
+    """
+    counts_at_once = account.is_email_verified
+    await take_in(
+        work,
+        company_id,
+        user_id=account.id,
+        email=email,
+        role=role,
+        counts_at_once=counts_at_once,
+        actor_id=actor_id,
+    )
+    if not counts_at_once and await mail_limits.take(email, caller=f"user:{actor_id}") == 0:
         await request_link(work, user_id=account.id, purpose=VERIFY_EMAIL, jobs=jobs)
+
+
+async def take_in(
+    work: UnitOfWork,
+    company_id: UUID,
+    *,
+    user_id: UUID,
+    email: str,
+    role: str,
+    counts_at_once: bool,
+    actor_id: UUID,
+) -> None:
+    """Make the user a member by their address, which no invitation waits for any more. The company's row is locked.
+
+    Raises:
+        AlreadyMember
+    """
+    key = email_key(email)
+    if not await _insert(work, company_id=company_id, user_id=user_id, role=role, key=key):
+        raise AlreadyMember
+    await work.session.execute(
+        delete(Invitation).where(Invitation.company_id == company_id, Invitation.email_key == key)
+    )
     work.record(
         MemberAdded(
             company_id=company_id,
-            user_id=account.id,
+            user_id=user_id,
             role=role,
-            counts_at_once=account.is_email_verified,
+            counts_at_once=counts_at_once,
             actor_id=actor_id,
         )
     )
-    return account.id
 
 
 async def change_role(
@@ -202,7 +261,9 @@ async def add_member(
 
 
 async def start_new_team(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> None:
-    """Everybody on the team so far is a former member. The company's row is locked."""
+    """Who belonged to the company so far is a former member, and whom they invited is not. The company's row is
+    locked."""
+    await work.session.execute(delete(Invitation).where(Invitation.company_id == company_id))
     ended = (
         delete(Member)
         .where(Member.company_id == company_id)
@@ -246,10 +307,13 @@ async def set_role(
 
 
 async def remove_member(work: UnitOfWork, company_id: UUID, *, user_id: UUID, actor_id: UUID) -> None:
-    """The company's row is locked."""
-    await work.session.execute(
-        delete(Member).where(Member.company_id == company_id, Member.user_id == user_id)
-    )
+    """The company's row is locked. An invitation from before is no way back."""
+    address = select(User.email_key).where(User.id == user_id).scalar_subquery()
+    for theirs in (
+        delete(Invitation).where(Invitation.company_id == company_id, Invitation.email_key == address),
+        delete(Member).where(Member.company_id == company_id, Member.user_id == user_id),
+    ):
+        await work.session.execute(theirs, execution_options={"synchronize_session": False})
     work.record(MemberLeft(company_id=company_id, user_id=user_id, actor_id=actor_id))
 
 
@@ -257,5 +321,6 @@ async def forget_people(session: AsyncSession, erased: Sequence[AccountErased]) 
     """An erased account belongs to no company and claims none. A company that is left without an admin keeps its name;
     a system admin can take its verification away, so that it can be claimed again."""
     user_ids = [account.user_id for account in erased]
+    await session.execute(delete(Invitation).where(Invitation.inviter_id.in_(user_ids)))
     for table in (CompanyClaim, Member, FormerMember):
         await session.execute(delete(table).where(table.user_id.in_(user_ids)))

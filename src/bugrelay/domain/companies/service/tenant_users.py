@@ -6,21 +6,99 @@ As every change of a team, each locks the company's row first and asks for the a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import update
 
 from bugrelay.domain.accounts.errors import UserNotFound
-from bugrelay.domain.accounts.service import lock_active_user
+from bugrelay.domain.accounts.models import email_key
+from bugrelay.domain.accounts.repository import account_at
 from bugrelay.domain.companies import policies, repository
 from bugrelay.domain.companies.domains import email_domain
-from bugrelay.domain.companies.errors import CompanyNotFound, InvalidDomain
+from bugrelay.domain.companies.errors import AlreadyMember, InvalidDomain
 from bugrelay.domain.companies.events import MemberActivityChanged
 from bugrelay.domain.companies.models import Member
 from bugrelay.domain.companies.schemas import CompanyState, Role, Tenant
-from bugrelay.domain.companies.service.team import ensure_admin_stays, remove_member, set_role
+from bugrelay.domain.companies.service.invitations import check_invitations, send_invitation
+from bugrelay.domain.companies.service.team import (
+    ensure_admin_stays,
+    remove_member,
+    set_role,
+    take_in_at_domain,
+)
+from bugrelay.domain.companies.service.tenants import lock_as_tenant_admin, lock_tenant_company
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.jobs.queue import JobQueue
+from bugrelay.infra.mail.limits import MailLimits
+from bugrelay.infra.redis.rate_limits import Limiter
+
+
+@dataclass(frozen=True)
+class AddedUser:
+    """A user who has a place in the tenant from now on."""
+
+    id: UUID
+
+
+@dataclass(frozen=True)
+class SentInvitation:
+    """An invitation that is on its way."""
+
+    id: UUID
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """What an invitation is sent with.
+
+    Attributes:
+        signing_key: What its token is made with.
+        jobs: Mails it.
+        limiter: Counts invitations.
+        mail_limits: Counts mails.
+    """
+
+    signing_key: str
+    jobs: JobQueue
+    limiter: Limiter
+    mail_limits: MailLimits
+
+
+async def add_tenant_user(
+    work: UnitOfWork, tenant: Tenant, *, email: str, role: Role, outgoing: Outgoing
+) -> AddedUser | SentInvitation:
+    """Add the account at an address of the company's domain; invite any other address.
+
+    Whether there is an account at an address elsewhere is not looked up, and so not told.
+
+    Raises:
+        AccountBanned, CompanyNotFound, InsufficientPermissions, AlreadyMember, RateLimitExceeded
+        InvalidDomain: Who comes to the team must have an address at exactly the company's domain.
+    """
+    company = await lock_as_tenant_admin(work, tenant)
+    _check_address(company, email, role=role)
+    if await repository.has_place_at(work, company_id=company.id, email_key=email_key(email)):
+        raise AlreadyMember
+    account = await account_at(work, email) if email_domain(email) == company.domain else None
+    if account is not None:
+        await take_in_at_domain(
+            work,
+            company.id,
+            account,
+            email=email,
+            role=role,
+            actor_id=tenant.user_id,
+            jobs=outgoing.jobs,
+            mail_limits=outgoing.mail_limits,
+        )
+        return AddedUser(account.id)
+    await check_invitations(tenant, email, limiter=outgoing.limiter, mail_limits=outgoing.mail_limits)
+    invitation_id = await send_invitation(
+        work, tenant, email=email, role=role, signing_key=outgoing.signing_key, jobs=outgoing.jobs
+    )
+    return SentInvitation(invitation_id)
 
 
 async def change_tenant_user(
@@ -38,7 +116,7 @@ async def change_tenant_user(
     if place is None:
         raise UserNotFound
     if role is not None and role != place.role:
-        _check_address(company, place, role=role)
+        _check_address(company, place.email_key, role=role)
         await ensure_admin_stays(work, company.id, user_id=user_id, role=place.role, new_role=role)
         await set_role(work, company.id, user_id=user_id, role=role, actor_id=tenant.user_id)
     if is_active is not None and is_active != place.is_active:
@@ -55,7 +133,7 @@ async def remove_tenant_user(work: UnitOfWork, tenant: Tenant, *, user_id: UUID)
     Raises:
         AccountBanned, CompanyNotFound, InsufficientPermissions, UserNotFound, LastAdmin
     """
-    company, role = await _lock(work, tenant)
+    company, role = await lock_tenant_company(work, tenant)
     if user_id != tenant.user_id and not policies.may_manage(role):
         raise InsufficientPermissions("Only the company's admins may remove somebody else")
     place = await repository.tenant_place(work, company_id=company.id, user_id=user_id)
@@ -65,32 +143,11 @@ async def remove_tenant_user(work: UnitOfWork, tenant: Tenant, *, user_id: UUID)
     await remove_member(work, company.id, user_id=user_id, actor_id=tenant.user_id)
 
 
-async def lock_as_tenant_admin(work: UnitOfWork, tenant: Tenant) -> CompanyState:
-    """The company, kept to this transaction, for one who is its admin now.
-
-    Raises:
-        AccountBanned, CompanyNotFound, InsufficientPermissions
-    """
-    company, role = await _lock(work, tenant)
-    if not policies.may_manage(role):
-        raise InsufficientPermissions("Only the company's admins may do this")
-    return company
-
-
-async def _lock(work: UnitOfWork, tenant: Tenant) -> tuple[CompanyState, Role]:
-    await lock_active_user(work, tenant.user_id)
-    company = await repository.lock_company(work, tenant.company_id)
-    membership = await repository.tenant_of(work, user_id=tenant.user_id, company_id=tenant.company_id)
-    if company is None or membership is None:
-        raise CompanyNotFound
-    return company, membership.role
-
-
-def _check_address(company: CompanyState, place: repository.TenantPlace, *, role: Role) -> None:
+def _check_address(company: CompanyState, address: str | None, *, role: Role) -> None:
     """Whom a proven claim or the operator vouches for needs no address."""
-    if not policies.is_on_team(role) or place.email_key is None:
+    if not policies.is_on_team(role) or address is None:
         return
-    if email_domain(place.email_key) != company.domain:
+    if email_domain(address) != company.domain:
         raise InvalidDomain(
             "Members must have an address at exactly the company's domain; reporters need none"
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from uuid import UUID
 
 from bugrelay.domain.accounts.service import lock_active_user
-from bugrelay.domain.companies import repository
+from bugrelay.domain.companies import policies, repository
 from bugrelay.domain.companies.errors import CompanyNotFound, CompanyRequired
-from bugrelay.domain.companies.schemas import Tenant, TenantMembership
+from bugrelay.domain.companies.schemas import CompanyState, Role, Tenant, TenantMembership
+from bugrelay.errors import InsufficientPermissions
 from bugrelay.infra.db.query import Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import parse_id
@@ -46,6 +47,32 @@ async def lock_tenant(work: UnitOfWork, tenant: Tenant) -> Tenant:
     await lock_active_user(work, tenant.user_id)
     membership = await repository.lock_tenant_of(work, user_id=tenant.user_id, company_id=tenant.company_id)
     return _tenant(membership, tenant.user_id)
+
+
+async def lock_as_tenant_admin(work: UnitOfWork, tenant: Tenant) -> CompanyState:
+    """The company, kept to this transaction, for one who is its admin now.
+
+    Raises:
+        AccountBanned, CompanyNotFound, InsufficientPermissions
+    """
+    company, role = await lock_tenant_company(work, tenant)
+    if not policies.may_manage(role):
+        raise InsufficientPermissions("Only the company's admins may do this")
+    return company
+
+
+async def lock_tenant_company(work: UnitOfWork, tenant: Tenant) -> tuple[CompanyState, Role]:
+    """The company, kept to this transaction for a change of who belongs to it, and the role of now of who asks.
+
+    Raises:
+        AccountBanned, CompanyNotFound
+    """
+    await lock_active_user(work, tenant.user_id)
+    company = await repository.lock_company(work, tenant.company_id)
+    membership = await repository.tenant_of(work, user_id=tenant.user_id, company_id=tenant.company_id)
+    if company is None or membership is None:
+        raise CompanyNotFound
+    return company, membership.role
 
 
 async def _named(reader: Reader, user_id: UUID, named: str) -> TenantMembership | None:
