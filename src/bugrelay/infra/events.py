@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 import structlog
-from psycopg.sql import Composed
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from bugrelay.infra.db.connections import PreparedStatement
 
 Durable = Callable[[AsyncSession, Sequence[Any]], Awaitable[Sequence[Any] | None]]
 """Gives facts that follow from these, or None."""
@@ -27,10 +28,11 @@ Durable = Callable[[AsyncSession, Sequence[Any]], Awaitable[Sequence[Any] | None
 
 @dataclass(frozen=True)
 class LastStatement:
-    """A statement with its values in it, and what is told behind the COMMIT of the rows that it gave."""
+    """A statement and its argument, and what is told behind the COMMIT of the rows that it gave, as text."""
 
-    sql: Composed
-    then: Callable[[Sequence[tuple[Any, ...]]], None]
+    statement: PreparedStatement
+    argument: bytes
+    then: Callable[[Sequence[tuple[str, ...]]], None]
 
 
 Last = Callable[[Sequence[Any]], LastStatement]

@@ -116,7 +116,9 @@ async def test_a_later_number_is_committed_later(platform: Platform, sql: Sql) -
             connection = await driver_connection(work.session)
             last = platform.bus.last_statement([said(stream)])
             assert last is not None
-            await connection.execute(last.sql)  # its number is taken, not committed
+            await connection.execute(
+                "SELECT FROM log_events(%s)", (last.argument.decode(),)
+            )  # its number is taken, not committed
             held.set()
             await go_on.wait()
 

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from psycopg.sql import SQL
 
 from bugrelay.domain.events.schemas import LogTable
+from bugrelay.infra.db.connections import PreparedStatement
 from bugrelay.infra.events import EventBus, LastStatement, cause
 from bugrelay.infra.redis.client import RedisClient
 
 CHANNEL = "bugrelay:events:"  # and the stream; the message is the number of its newest event
 
 
-_LOG = SQL("SELECT stream, last_seq FROM log_events({})")
+_LOG = PreparedStatement("log_events", "jsonb", "SELECT stream, last_seq FROM log_events($1)")
 
 
 class EventLog:
@@ -44,8 +44,8 @@ class EventLog:
         entries = [
             {**vars(entry), "cause": because} for fact in facts for entry in self._table[type(fact)](fact)
         ]
-        return LastStatement(_LOG.format(msgspec.json.encode(entries).decode()), self._wake)
+        return LastStatement(_LOG, msgspec.json.encode(entries), self._wake)
 
-    def _wake(self, heads: Sequence[tuple[Any, ...]]) -> None:
+    def _wake(self, heads: Sequence[tuple[str, ...]]) -> None:
         for stream, last_seq in heads:
             self._redis.notify("PUBLISH", f"{CHANNEL}{stream}", last_seq)

@@ -6,11 +6,14 @@ import asyncio
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg import generators
 from psycopg.abc import PQGen
-from psycopg.pq import TransactionStatus
+from psycopg.errors import error_from_result
+from psycopg.pq import Escaping, ExecStatus, TransactionStatus
 from psycopg.waiting import wait_async
 
 from bugrelay.errors import ServiceUnavailable
@@ -23,6 +26,22 @@ LOCK_TIMEOUT_SECONDS = 2
 EXCHANGE_SECONDS = 3.5  # a server that lives ends the statement itself, and says why
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class PreparedStatement:
+    """A statement with one parameter, `$1`.
+
+    Attributes:
+        name: Names it on a connection.
+        type: Of its parameter.
+        sql: As PREPARE takes it.
+    """
+
+    name: str
+    type: str
+    sql: str
+
 
 _CONNECT_OPTIONS: dict[str, Any] = {
     "connect_timeout": CONNECT_SECONDS,
@@ -49,6 +68,10 @@ class Connection(psycopg.AsyncConnection[Any], Reader):
 
     exchange_seconds = EXCHANGE_SECONDS
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._statements: set[str] = set()
+
     @classmethod
     async def open(cls, url: str, *, autocommit: bool) -> Connection:
         """
@@ -70,6 +93,33 @@ class Connection(psycopg.AsyncConnection[Any], Reader):
             query.sql, {**query.constants, **(values or {})}, prepare=prepare, binary=query.binary
         )
         return query.read(cursor, await cursor.fetchall())
+
+    async def execute_and_commit(
+        self, statement: PreparedStatement, argument: bytes
+    ) -> Sequence[tuple[str, ...]]:
+        """Run a statement and COMMIT, in one message; gives its rows, as PostgreSQL writes their values.
+
+        The protocol takes several statements in one message only without parameters. So the argument stands in it, and
+        the statement is prepared once a connection: neither of us parses and plans it again and again.
+        """
+        if statement.name not in self._statements:
+            await self.execute(
+                f"PREPARE {statement.name} ({statement.type}) AS {statement.sql}", prepare=False
+            )
+            self._statements.add(statement.name)
+        literal = Escaping(self.pgconn).escape_literal(argument)
+        begin = b"BEGIN; " if self.is_free() else b""
+        async with self.lock:
+            self.pgconn.send_query(begin + b"EXECUTE %b (%b); COMMIT" % (statement.name.encode(), literal))
+            results = await self.wait(generators.execute(self.pgconn))
+        for result in results:
+            if result.status == ExecStatus.FATAL_ERROR:
+                raise error_from_result(result, encoding="utf-8")
+        rows = results[-2]
+        return [
+            tuple((rows.get_value(row, column) or b"").decode() for column in range(rows.nfields))
+            for row in range(rows.ntuples)
+        ]
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[None]:

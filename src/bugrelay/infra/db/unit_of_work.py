@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 import psycopg
-from psycopg.sql import SQL
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -97,29 +97,30 @@ class UnitOfWork(Reader):
 
     async def _complete(self) -> None:
         try:
-            await self._commit()
+            tell = await self._commit()
         except Exception as failure:
             _raise_unavailable(failure)
             raise
         finally:
             await self._release()
+        tell()  # what this and the others send to Redis leaves together
         await self._bus.publish_afterwards(self._facts)
 
-    async def _commit(self) -> None:
+    async def _commit(self) -> Callable[[], None]:
         """The last durable subscriber's statement and the COMMIT go to the server in one message.
 
         So whoever waits for what it locks does not wait for the way to us and back, and it costs no round trip. When it
-        fails, the server does not come to the COMMIT.
+        fails, the server does not come to the COMMIT. Gives what is to be told of it.
         """
         last = self._bus.last_statement(self._facts)
-        if last is not None:
-            cursor = await self._connection.execute(SQL("{}; COMMIT").format(last.sql), prepare=False)
-            rows = await cursor.fetchall()
+        rows = (
+            () if last is None else await self._connection.execute_and_commit(last.statement, last.argument)
+        )
         if self._session is not None:
             await self._session.commit()
-        await self._connection.commit()  # sends nothing where there is nothing left to commit
-        if last is not None:
-            last.then(rows)
+        if not self._connection.is_free():
+            await self._connection.commit()
+        return (lambda: None) if last is None else partial(last.then, rows)
 
     async def _release(self) -> None:
         """Roll back what was not committed, and give the connection and the place back, whatever happens."""
