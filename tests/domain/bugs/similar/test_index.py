@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -12,11 +13,16 @@ import httpx
 import psycopg
 import pytest
 
+from bugrelay.domain.bugs.schemas import BugQuery
+from bugrelay.domain.bugs.search.service import list_bugs
+from bugrelay.domain.bugs.search.some_words import SomeWords
 from bugrelay.domain.bugs.similar import finder, rebuild, service
 from bugrelay.domain.bugs.similar.schemas import FindSimilar
 from bugrelay.domain.bugs.similar.tasks import fold_similar
 from bugrelay.domain.importing import Summary, import_bugs
 from bugrelay.domain.importing.reader import Line
+from bugrelay.infra.db.database import Connection
+from bugrelay.infra.db.query import Query, RowT, SnapshotReader, Values
 from bugrelay.infra.platform import Platform
 from bugrelay.integrity_check import problems
 from tests.domain.importing.conftest import a_line, joined
@@ -112,6 +118,41 @@ async def test_of_two_who_fold_one_does_and_nobody_waits(
     await fold_similar(platform)
     assert await similar(platform, "somebody folds") == late
     assert await found_problems(platform) == []
+
+
+class _FoldedMeanwhile(SnapshotReader):
+    """Folds what is pending behind one of the statements that are read on a connection."""
+
+    def __init__(self, platform: Platform, connection: Connection, *, behind: int) -> None:
+        self._platform = platform
+        self._connection = connection
+        self._left = behind
+
+    async def rows(self, query: Query[RowT], values: Values | None = None) -> Sequence[RowT]:
+        rows = await self._connection.rows(query, values)
+        self._left -= 1
+        if self._left == 0:
+            await fold_similar(self._platform)
+        return rows
+
+    def snapshot(self) -> AbstractAsyncContextManager[None]:
+        return self._connection.snapshot()
+
+
+@pytest.mark.parametrize("behind", range(1, 7))
+async def test_a_search_finds_what_is_folded_between_its_statements(
+    behind: int, platform: Platform, sql: Sql
+) -> None:
+    folded, edited = put_many(sql, ["The quasar flickers", "A pulsar flickers"])
+    await fold_similar(platform)
+    sql.execute("UPDATE bugs SET title = 'The nebula flickers' WHERE id = %s", (edited,))
+    (new,) = put_many(sql, ["A nebula"])
+    query, some_words = BugQuery(search="flickering quasar nebula"), SomeWords(platform.computing)
+    async with platform.database.reading() as connection:
+        reader = _FoldedMeanwhile(platform, connection, behind=behind)
+        page = await list_bugs(reader, platform.counts, query, some_words=some_words)
+    assert sorted(str(bug.id) for bug in page.bugs) == sorted([folded, edited, new])
+    assert pending(sql) == 0
 
 
 async def test_whoever_is_cut_off_while_folding_has_changed_nothing(

@@ -195,8 +195,10 @@ async def _keys(reader: Reader, totals: Totals, query: BugQuery, wanted: BoundQu
     spec, limit = wanted.spec, query.limit
     values = {**wanted.values, **_position(query, spec)}
     known = totals.known(wanted)
-    if known is None and spec.searching:
+    if spec.searching and not known:
         known = await totals.read(wanted)
+        if not known:
+            return _Keys([], 0, None)
     tried = plans(spec, total=known or 0, keyset=query.cursor is not None)
     if is_deep(spec, offset=query.offset, total=known or 0):
         tried, values = await _deep_offset(reader, totals, tried, values, total=known or 0)

@@ -56,19 +56,18 @@ class SomeWords:
         """
         search, filters = wanted.search, wanted.spec.filters
         assert search is not None  # noqa: S101 - of a list without a search nothing is asked
-        async with reader.snapshot():
-            found = await find_ranked(
-                reader,
-                self.threads,
-                _question(search, at),
-                words=search.indexed,
-                within=Filter(numbers_query(filters), wanted.values) if filters else None,
-                ranking=self.ranking,
-            )
-            found = await _listed(reader, wanted, found)
-            with_all = frozenset(shown)
-            if hits > len(with_all):
-                with_all = await _with_all_words(reader, wanted)
+        found = await find_ranked(
+            reader,
+            self.threads,
+            _question(search, at),
+            words=search.indexed,
+            within=Filter(numbers_query(filters), wanted.values) if filters else None,
+            ranking=self.ranking,
+        )
+        found = await _listed(reader, wanted, found)
+        with_all = frozenset(shown)
+        if hits > len(with_all):
+            with_all = await _with_all_words(reader, wanted)
         return [bug_id for bug_id in found if bug_id not in with_all][: max(0, MAX_LISTED - hits)]
 
 

@@ -1,6 +1,7 @@
 """Find the bugs that may be the same: candidates by the index and among what is pending, ranked again.
 
-Everything is read in one snapshot, so that a bug that is being folded is found once and not never.
+Everything is read in one snapshot, or in one state of the index, so that a bug that is being folded is found once and
+not never.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from math import log1p
 from typing import Any
 
@@ -18,6 +19,7 @@ from msgspec import structs
 
 from bugrelay.domain.bugs.similar import statements
 from bugrelay.domain.bugs.similar.query import (
+    MAX_PENDING,
     RANKING,
     SEARCH_RANKING,
     Question,
@@ -28,15 +30,15 @@ from bugrelay.domain.bugs.similar.query import (
 )
 from bugrelay.domain.bugs.similar.scoring import best_documents
 from bugrelay.domain.bugs.similar.statements import AskedWord, Block, Candidate, PendingText
-from bugrelay.infra.db.query import Query, Reader, Values
+from bugrelay.infra.db.query import Query, Reader, SnapshotReader, Values
 from bugrelay.infra.search.parser import MAX_TITLE_BYTES, beginning, quoted
 from bugrelay.infra.threads import BoundedThreads
 
 MAX_CANDIDATES = 300  # the best by text and age, which are ranked again
 MAX_SEARCHED = 220  # the same for a search, which shows up to 200
 MAX_COMPARED = 60  # of a search without filters, whose titles are compared: the first by text and age
-MAX_PENDING = 128  # bugs that are scored one by one; of a longer queue, the likeliest
 NEWEST_PENDING = 32
+MAX_BYTES_HERE = 350_000  # of postings, summed up in half a millisecond: a thread for it costs as much
 RAREST_WORDS = 8  # at most, by which a longer queue is searched, or what a filter leaves
 MAX_FILTERED = (
     5000  # bugs that have one of the rarest words, about, when a filter is applied to them; not to more
@@ -86,7 +88,7 @@ class Filter:
 
 
 async def find_ranked(
-    reader: Reader,
+    reader: SnapshotReader,
     threads: BoundedThreads,
     question: Question,
     *,
@@ -97,15 +99,23 @@ async def find_ranked(
     """The ids of what a search shows by the ranking, best first, one of each family; none that is not visible to
     everybody.
 
+    Nobody begins a transaction for it, which is two statements more: where the index has changed meanwhile, all is read
+    again, in one snapshot.
+
     Args:
-        reader: Of one snapshot.
+        reader: Where bugs are read.
         threads: Where sums are done.
         question: What was typed.
         words: Its words, as documents have them.
         within: Looks for more bugs of this list; those of others are not left out.
         ranking: The weights; cover and application count for nothing.
     """
-    return await _Finder(reader, threads, question, ranking).ranked(words, within)
+    finder = _Finder(reader, threads, question, ranking)
+    found = await finder.ranked(words, within, in_snapshot=False)
+    if found is None:
+        async with reader.snapshot():
+            found = await finder.ranked(words, within, in_snapshot=True)
+    return found or []
 
 
 async def find_matches(
@@ -138,22 +148,28 @@ class _Finder:
 
     async def matches(self, limit: int) -> list[Match]:
         values = {"title": self._question.title, "description": self._question.description}
-        rows = await self._reader.rows(statements.ASKED_TEXTS, {**values, "most": MAX_PENDING})
+        rows = await self._reader.rows(statements.ASKED_TEXTS, values)
         asked = await self._looked_up(rows, None, most=MAX_CANDIDATES)
         if asked is None:
             return []
         best = asked.families(await self._candidates(asked))
         return await self._explained(best[:limit], asked)
 
-    async def ranked(self, words: Sequence[str], within: Filter | None) -> list[str]:
-        values = {"words": list(words), "most": MAX_PENDING}
-        rows = await self._reader.rows(statements.ASKED_WORDS, values)
+    async def ranked(
+        self, words: Sequence[str], within: Filter | None, *, in_snapshot: bool
+    ) -> list[str] | None:
+        """The ids; None where the index has changed between two statements that were not of one snapshot."""
+        rows = await self._reader.rows(statements.ASKED_WORDS, {"words": list(words)})
+        if rows and rows[0].pending > MAX_PENDING and not in_snapshot:
+            return None
         asked = await self._looked_up(rows, within, most=MAX_SEARCHED)
         if asked is None:
             return []
         compared = MAX_COMPARED if within is None else len(asked.texts)  # those of the list stand behind
-        (ids,) = await self._reader.rows(statements.RANKED, asked.ranked_values(compared))
-        return ids[1:-1].split(",") if ids != "{}" else []
+        (found,) = await self._reader.rows(statements.RANKED, asked.ranked_values(compared))
+        if found.state != rows[0].state:
+            return None
+        return found.ids[1:-1].split(",") if found.ids != "{}" else []
 
     async def _looked_up(
         self, rows: Sequence[AskedWord], within: Filter | None, *, most: int
@@ -200,7 +216,7 @@ class _Finder:
         blocks = [Block(word, read[word]) for word in by_id if word in read]
         if unread := [word for word in by_id if word not in read]:
             blocks += await self._reader.rows(statements.BLOCKS, {"words": unread})
-        return await self._threads.run(
+        sums = partial(
             best_documents,
             blocks,
             by_id,
@@ -210,6 +226,8 @@ class _Finder:
             limit=most,
             wanted=wanted,
         )
+        few = sum(len(block.postings) for block in blocks) <= MAX_BYTES_HERE
+        return sums() if few else await self._threads.run(sums)
 
     async def _pending(
         self, weights: Mapping[Term, float], terms: Sequence[Term], totals: Totals

@@ -13,6 +13,7 @@ from msgspec import Struct
 SATURATION = 3.4  # of BM25: what a word counts at most, in units of its rarity
 MAX_WEIGHT = 255  # of a posting: similar_weight
 
+MAX_PENDING = 128  # bugs that are scored one by one; of a longer queue, the likeliest
 MAX_TITLE_WORDS = 12
 MAX_DESCRIPTION_WORDS = 24
 POSTINGS_SHARE = 0.4  # of the board's documents: what may be summed up for one question

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from bugrelay.domain.bugs.models import Bug, BugText
 from bugrelay.domain.bugs.repository import ITEM_COLUMNS, ItemRow, joined
 from bugrelay.domain.bugs.similar.query import (
+    MAX_PENDING,
     MAX_POSTINGS,
     MAX_TITLE_WORDS,
     MIN_POSTINGS,
@@ -22,7 +23,8 @@ from bugrelay.infra.db.query import Query, Row
 class AskedWord(Row):
     """A word of the question, beside what the index holds in all; `id` is null where no indexed document has it.
 
-    `postings` are there where the word is one of those that a title alone would be looked up by.
+    `postings` are there where the word is one of those that a title alone would be looked up by. `state` says in which
+    state of the index all of it was read.
     """
 
     word: str
@@ -35,7 +37,14 @@ class AskedWord(Row):
     title_length: int
     description_length: int
     pending: int
+    state: str
 
+
+# Another one whenever something was folded, or is pending that was not.
+_STATE = """
+    concat_ws(' ', (SELECT xmin::text FROM similar_totals), (SELECT max(id) FROM similar_pending),
+              (SELECT count(*) FROM (SELECT FROM similar_pending LIMIT {most}) AS counted))
+"""
 
 # How many changes are pending is only counted as far as it matters. The words of a title whose postings are read here
 # are those that `query.weighed` chooses where there is no description: the rarest, while their postings fit.
@@ -43,7 +52,7 @@ _ASKED = """
     WITH totals AS MATERIALIZED (
         SELECT coalesce(t.documents, 0) AS indexed, coalesce(t.title_length, 0) AS title_length,
                coalesce(t.description_length, 0) AS description_length,
-               (SELECT count(*) FROM (SELECT FROM similar_pending LIMIT :most + 1) AS counted) AS pending
+               (SELECT count(*) FROM (SELECT FROM similar_pending LIMIT {most} + 1) AS counted) AS pending
         FROM (SELECT) AS one LEFT JOIN similar_totals t ON true
     ), term AS (
         SELECT t.word, w.id, t.in_title, t.in_description, coalesce(w.documents, 0) AS documents
@@ -57,7 +66,7 @@ _ASKED = """
            CASE WHEN p.in_title > 0 AND p.place <= {most_words} AND (p.place = 1 OR p.sum <= least(
                greatest({share} * (t.indexed + t.pending), {least_postings}), {most_postings})) THEN
                (SELECT string_agg(b.postings, ''::bytea) FROM similar_blocks b WHERE b.word = p.id) END AS postings,
-           t.indexed, t.title_length, t.description_length, t.pending
+           t.indexed, t.title_length, t.description_length, t.pending, {state} AS state
     FROM placed p CROSS JOIN totals t
 """
 
@@ -69,13 +78,17 @@ def _asked(words: str) -> Query[AskedWord]:
         share=POSTINGS_SHARE,
         least_postings=MIN_POSTINGS,
         most_postings=MAX_POSTINGS,
+        most=MAX_PENDING,
+        state=_STATE.format(most=MAX_PENDING + 1),
     )
     return Query(text(statement), AskedWord, binary=True)
 
 
 ASKED_TEXTS = _asked("similar_tokens(search_document(:title, '', :description)) AS t")
+# The subquery hides from the planner how many words there are, or it would plan each question anew.
 ASKED_WORDS = _asked(
-    "(SELECT word, 1 AS in_title, 0 AS in_description FROM unnest(CAST(:words AS text[])) AS word) AS t"
+    "(SELECT word, 1 AS in_title, 0 AS in_description"
+    " FROM unnest((SELECT CAST(:words AS text[]))) AS word) AS t"
 )
 
 
@@ -224,8 +237,16 @@ CANDIDATES = Query(
     Candidate,
 )
 
+
 # The same for a search, ranked here by text, age and the titles of the first `:compared`, and what is pending: the bugs
 # that are shown, one of each family, the best first. As one array, which is less work than a row for each.
+class RankedBugs(Row):
+    """Ids as PostgreSQL writes an array, and the state of the index in which they were read."""
+
+    ids: str
+    state: str
+
+
 RANKED = Query(
     text(
         f"""
@@ -250,10 +271,12 @@ RANKED = Query(
             WHERE c.merged_into_id IS NULL OR s.id IS NOT NULL
             GROUP BY 1
         )
-        SELECT coalesce(array_agg(id ORDER BY score DESC, id)::text, '{{}}') AS ids FROM family
-        """  # noqa: S608 - a constant
+        SELECT coalesce(array_agg(id ORDER BY score DESC, id)::text, '{{}}') AS ids,
+               {_STATE.format(most=MAX_PENDING + 1)} AS state
+        FROM family
+        """  # noqa: S608 - constants
     ),
-    str,
+    RankedBugs,
 )
 
 
