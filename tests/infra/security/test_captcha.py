@@ -88,6 +88,18 @@ async def test_the_verifier_gets_secret_response_and_address(verifier: Verifier)
     assert verifier.forms == [{"secret": ["s3cret"], "response": ["a+b&c=d é"], "remoteip": ["203.0.113.9"]}]
 
 
+async def test_the_proxy_that_the_environment_names_is_asked_and_passed_by_where_it_says_so(
+    verifier: Verifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"127.0.0.1:{verifier.port}")
+    await asked(verifier, RECAPTCHA_VERIFY_URL="http://captcha.invalid/siteverify")
+    assert len(verifier.forms) == 1
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    await asked(verifier)
+    assert len(verifier.forms) == 2
+
+
 @pytest.mark.parametrize(
     ("answer", "settings"),
     [
