@@ -55,6 +55,27 @@ async def test_who_is_assigned_sees_the_ticket_and_moves_it(mae: Caller, rita: C
     await rita.refused(404, "TICKET_NOT_FOUND", "PATCH", f"{path}/status", {"status": "open"})
 
 
+async def test_a_project_is_open_to_reporters_while_it_says_so(
+    boss: Caller, mae: Caller, rita: Caller
+) -> None:
+    web = await mae.done("POST", "projects", {"key": "WEB", "name": "x", "visibility": "company"})
+    await mae.ticket(projectId=web["id"])
+    assert [one["key"] for one in await rita.done("GET", "projects")] == ["WEB"]
+    assert (await rita.done("GET", "projects/WEB"))["ticketCount"] == 1
+    assert [one["key"] for one in await rita.done("GET", "tickets")] == ["WEB-1001"]
+    await rita.done("POST", "tickets/WEB-1001/comments", {"content": "Me too"})
+    await rita.refused(403, "INSUFFICIENT_PERMISSIONS", "PUT", "tickets/WEB-1001", {"title": "Mine"})
+    assert (await rita.ticket(projectId=web["id"]))["key"] == "WEB-1002"
+    await mae.done("PUT", "projects/WEB", {"visibility": "team"})
+    assert [one["key"] for one in await rita.done("GET", "tickets")] == ["WEB-1002"]
+    assert (await rita.done("GET", "projects/WEB"))["ticketCount"] == 1
+    await rita.refused(404, "TICKET_NOT_FOUND", "GET", "tickets/WEB-1001/comments")
+    await boss.done("DELETE", "tickets/WEB-1002")
+    await rita.refused(404, "PROJECT_NOT_FOUND", "GET", "projects/WEB")
+    body = {"title": "x", "projectId": web["id"]}
+    await rita.refused(404, "PROJECT_NOT_FOUND", "POST", "tickets", body)
+
+
 async def test_moves_are_those_of_the_scheme_and_the_same_status_is_none(mae: Caller) -> None:
     path = f"tickets/{(await mae.ticket())['key']}"
     details = await mae.refused(409, "INVALID_TRANSITION", "PATCH", f"{path}/status", {"status": "blocked"})

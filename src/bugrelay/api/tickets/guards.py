@@ -12,8 +12,13 @@ from bugrelay.domain.tickets import policies
 from bugrelay.domain.tickets.errors import ProjectNotFound, TicketCommentNotFound, TicketMoved, TicketNotFound
 from bugrelay.domain.tickets.repository.comments import find_comment
 from bugrelay.domain.tickets.repository.projects import find_project
-from bugrelay.domain.tickets.repository.tickets import FoundTicket, removed_or_not, ticket_named
-from bugrelay.domain.tickets.schemas import ProjectDetail
+from bugrelay.domain.tickets.repository.tickets import (
+    FoundTicket,
+    find_ticket_named,
+    removed_or_not,
+    ticket_named,
+)
+from bugrelay.domain.tickets.schemas import ProjectDetail, TicketDetail
 from bugrelay.errors import InsufficientPermissions, InvalidId
 from bugrelay.http.request import ApiRequest
 from bugrelay.infra.ids import parse_id
@@ -102,6 +107,21 @@ async def load_ticket(request: ApiRequest) -> OnTicket:
     return _on(request, tenant, name, await ticket_named(request.platform.database, tenant, name))
 
 
+async def load_ticket_detail(request: ApiRequest) -> TicketDetail:
+    """The same with all that is shown of it, in one statement.
+
+    Raises:
+        InvalidId, ValidationFailed, CompanyRequired, CompanyNotFound, TicketNotFound, TicketMoved
+    """
+    name = _name(request, "ticket", key=_TICKET_KEY)
+    tenant = await require_tenant(request)
+    ticket = await find_ticket_named(request.platform.database, tenant, name)
+    if ticket is None:
+        raise TicketNotFound
+    _follow_move(request, name, ticket.key)
+    return ticket
+
+
 async def require_ticket_admin(request: ApiRequest) -> OnTicket:
     """The same, for admins."""
     found = await load_ticket(request)
@@ -142,9 +162,17 @@ async def load_comment(request: ApiRequest) -> OnComment:
 def _on(request: ApiRequest, tenant: Tenant, name: UUID | str, found: FoundTicket | None) -> OnTicket:
     if found is None:
         raise TicketNotFound
-    if isinstance(name, str) and name != found.key:
-        raise TicketMoved(_moved(request, found.key))
+    _follow_move(request, name, found.key)
     return OnTicket(tenant, found.id)
+
+
+def _follow_move(request: ApiRequest, name: UUID | str, key: str) -> None:
+    """
+    Raises:
+        TicketMoved: The path has a former key.
+    """
+    if isinstance(name, str) and name != key:
+        raise TicketMoved(_moved(request, key))
 
 
 def _moved(request: ApiRequest, key: str) -> str:

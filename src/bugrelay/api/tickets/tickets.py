@@ -8,7 +8,13 @@ from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.params import JSONBody
 
 from bugrelay.api.tenant import require_tenant
-from bugrelay.api.tickets.guards import OnTicket, load_removed_or_not, load_ticket, require_ticket_admin
+from bugrelay.api.tickets.guards import (
+    OnTicket,
+    load_removed_or_not,
+    load_ticket,
+    load_ticket_detail,
+    require_ticket_admin,
+)
 from bugrelay.api.tickets.requests import ChangeTicketStatus, CreateTicket, ListTickets, UpdateTicket
 from bugrelay.api.tickets.responses import (
     CursorPageOut,
@@ -27,6 +33,7 @@ from bugrelay.domain.tickets.errors import TicketNotFound
 from bugrelay.domain.tickets.repository.history import list_history
 from bugrelay.domain.tickets.repository.lists import list_tickets
 from bugrelay.domain.tickets.repository.tickets import find_ticket
+from bugrelay.domain.tickets.schemas import TicketDetail
 from bugrelay.domain.tickets.service.creating import create_ticket
 from bugrelay.domain.tickets.service.editing import edit_ticket
 from bugrelay.domain.tickets.service.removal import remove_ticket, restore_ticket
@@ -77,10 +84,10 @@ class TicketController(Controller):
         return await idempotent(request, work, of=tenant.company_id)
 
     @get("/{ticket:str}")
-    @Route(access=tenant_users(), loads=load_ticket)
-    async def get_ticket(self, request: ApiRequest, found: OnTicket) -> Response[TicketResponse]:
+    @Route(access=tenant_users(), loads=load_ticket_detail)
+    async def get_ticket(self, ticket: TicketDetail) -> Response[TicketResponse]:
         """Show one ticket."""
-        return await _shown(request.platform.database, found)
+        return _response(ticket)
 
     @put("/{ticket:str}")
     @Route(access=tenant_users(), loads=load_ticket, errors=(412,))
@@ -147,5 +154,9 @@ async def _shown(reader: Reader, found: OnTicket) -> Response[TicketResponse]:
     ticket = await find_ticket(reader, found.tenant, found.ticket_id)
     if ticket is None:
         raise TicketNotFound
+    return _response(ticket)
+
+
+def _response(ticket: TicketDetail) -> Response[TicketResponse]:
     body = TicketResponse(written_as(TicketOut, ticket))
     return json_response(body, headers=etag(ticket.version))

@@ -88,6 +88,24 @@ _BY_IDS = by_sight(
 )
 
 
+_BY_KEY = by_sight(
+    lambda tenant: Query(
+        details(tenant)
+        .join(TicketKey, (TicketKey.company_id == COMPANY_ID) & (TicketKey.ticket_id == Ticket.id))
+        .where(TicketKey.key == bindparam("key")),
+        DetailRow,
+    )
+)
+
+
+async def find_ticket_named(reader: Reader, tenant: Tenant, name: UUID | str) -> TicketDetail | None:
+    """A ticket that the tenant's user sees, by its id, or by a key that it has or had."""
+    if isinstance(name, UUID):
+        return await find_ticket(reader, tenant, name)
+    row = await reader.row(_BY_KEY.of(tenant), values_of(tenant, key=name))
+    return detail_of(row) if row else None
+
+
 async def find_ticket(reader: Reader, tenant: Tenant, ticket_id: UUID) -> TicketDetail | None:
     """A ticket that the tenant's user sees."""
     row = await reader.row(_BY_ID.of(tenant), values_of(tenant, ticket_id=ticket_id))
