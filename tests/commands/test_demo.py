@@ -14,6 +14,7 @@ import pytest
 from bugrelay.app import create_app
 from bugrelay.demo import Summary, fill
 from bugrelay.demo.story import read_story
+from bugrelay.domain.tickets.schemes import known_statuses
 from bugrelay.infra.platform import Platform
 from bugrelay.integrity_check import problems
 from bugrelay.settings import load_settings
@@ -133,3 +134,42 @@ def test_everybody_in_the_story_exists_and_acts_in_time() -> None:
             for entry in bug.timeline:
                 assert entry.by in people, bug.title
                 assert 0 < entry.after < bug.days_ago < 90, bug.title
+
+
+async def test_a_company_is_at_work(demo: Demo) -> None:
+    """Its tickets are in all states; what became of them in a month is told at the times of the story."""
+    now = datetime.now(UTC)
+    boss, reporter = [
+        await _signed_in(demo, email) for email in (demo.filled.member_email, demo.filled.reporter_email)
+    ]
+    tickets = await _tickets(demo, boss)
+    assert demo.filled.tickets == len(tickets)
+    assert {ticket["status"] for ticket in tickets} == set(known_statuses())
+    assert [ticket["key"] for ticket in tickets] == [
+        ticket["key"] for ticket in sorted(tickets, key=lambda ticket: ticket["createdAt"], reverse=True)
+    ]
+    assert 0 < len(await _tickets(demo, reporter)) < len(tickets)
+    (invoices,) = (ticket for ticket in tickets if ticket["title"].startswith("Invoices"))
+    path = f"/api/v1/tickets/{invoices['key']}"
+    history = (await demo.client.get(f"{path}/history", headers=boss)).json()["history"]
+    assert [entry["action"] for entry in history] == [
+        *("created", "changed", "status_changed", "commented", "commented", "status_changed")
+    ]
+    times = [entry["at"] for entry in history]
+    assert times == sorted(times)
+    assert (times[0], times[-1]) == (invoices["createdAt"], invoices["resolvedAt"])
+    assert timedelta(days=28) < now - datetime.fromisoformat(times[0]) < timedelta(days=30)
+    assert (await demo.client.get(f"{path}/comments", headers=reporter)).json()["pagination"]["total"] == 1
+
+
+async def _signed_in(demo: Demo, email: str) -> dict[str, str]:
+    body = {"email": email, "password": demo.filled.password}
+    response = await demo.client.post("/api/v1/auth/login", json=body)
+    return {"Authorization": f"Bearer {response.json()['access_token']}"}
+
+
+async def _tickets(demo: Demo, headers: dict[str, str]) -> list[dict[str, Any]]:
+    response = await demo.client.get("/api/v1/tickets", params={"limit": 100}, headers=headers)
+    assert response.status_code == 200, response.text
+    found: list[dict[str, Any]] = response.json()["tickets"]
+    return found

@@ -18,6 +18,7 @@ from bugrelay.demo.story import Bug as StoryBug
 from bugrelay.demo.story import Company as StoryCompany
 from bugrelay.demo.story import Entry, Story, read_story
 from bugrelay.demo.summary import Summary
+from bugrelay.demo.work import CompanyAtWork, DatedUnitOfWork
 from bugrelay.domain.accounts.models import User
 from bugrelay.domain.accounts.repository import account_at
 from bugrelay.domain.accounts.schemas import Register
@@ -57,12 +58,14 @@ async def fill(platform: Platform) -> Summary | None:
     password_hash = await hash_password(platform.passwords, password, email=ADMIN_EMAIL, username=ADMIN)
     # A bus of its own: nobody is mailed about a bug of three months ago, and the event log is written when the times of
     # the story are set. Caches expire by themselves within a second.
-    async with UnitOfWork(platform.database, EventBus()) as work:
+    now = datetime.now(UTC)
+    work = DatedUnitOfWork(platform.database, EventBus(), at=now)
+    async with work:
         if await account_at(work, ADMIN_EMAIL) is not None:
             return None
-        now = datetime.now(UTC)
         seed = _Seed(work, story, now, password_hash)
         await seed.run()
+        company = await CompanyAtWork(work, story, people=seed.people, now=now).run()
         await missing.list_since(work, now)
         await missing.record(work, most=len(story.applications) * _MOST_EVENTS)
     return Summary(
@@ -71,6 +74,9 @@ async def fill(platform: Platform) -> Summary | None:
         people=len(seed.people),
         votes=sum(bug.votes for _, bug in seed.bugs),
         comments=seed.comments,
+        tickets=len(company.tickets),
+        company=company.domain,
+        reporter_email=story.addresses[company.reporters[0]],
         user_email=story.addresses[story.users[0]],
         member_email=story.addresses[story.companies[0].admin],
         admin_email=ADMIN_EMAIL,

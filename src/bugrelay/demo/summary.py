@@ -14,6 +14,9 @@ class Summary:
     people: int
     votes: int
     comments: int
+    tickets: int
+    company: str
+    reporter_email: str
     user_email: str
     member_email: str
     admin_email: str
@@ -24,7 +27,7 @@ class Summary:
         api = f"{public_url}/api/v1"
         return f"""\
 {self.bugs} bugs of {self.applications} applications are on the board now, with {self.votes} votes
-and {self.comments} comments by {self.people} people.
+and {self.comments} comments by {self.people} people. {self.company} works on {self.tickets} tickets of its own.
 
 Look at it (`make run` starts the server):
   curl '{api}/bugs?sort=trending&limit=5'
@@ -33,8 +36,11 @@ Look at it (`make run` starts the server):
 
 Sign in as
   a user            {self.user_email}
-  a company member  {self.member_email}
+  a company's admin {self.member_email}
+  its reporter      {self.reporter_email}
   an admin          {self.admin_email}
 with the password   {self.password}   (made just now, for all demo accounts; it is kept nowhere else)
   curl '{api}/auth/login' -H 'Content-Type: application/json' \\
-       -d '{{"email": "{self.user_email}", "password": "{self.password}"}}'"""
+       -d '{{"email": "{self.user_email}", "password": "{self.password}"}}'
+and, as one of the company, with the access token that this gives,
+  curl '{api}/tickets' -H 'Authorization: Bearer …'"""

@@ -1,0 +1,217 @@
+"""A company at work: its projects and tickets, and what became of them in a month.
+
+The event log, which history and figures are read from, cannot be changed afterwards. So each fact is remembered with
+its time in the story, and the log is written with these times.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from importlib import resources
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import case, text, update
+
+from bugrelay.demo.story import Story
+from bugrelay.domain.companies.repository import company_at_domain
+from bugrelay.domain.companies.schemas import Role, Tenant
+from bugrelay.domain.companies.service import add_trusted_member
+from bugrelay.domain.events.schemas import LogTable
+from bugrelay.domain.tickets.event_log import ENTRIES
+from bugrelay.domain.tickets.models import Project, Ticket, TicketComment
+from bugrelay.domain.tickets.schemas import NewProject, NewTicket, Priority, ProjectVisibility, TicketChanges
+from bugrelay.domain.tickets.schemes import DONE
+from bugrelay.domain.tickets.service.comments import write_comment
+from bugrelay.domain.tickets.service.creating import create_ticket
+from bugrelay.domain.tickets.service.editing import edit_ticket
+from bugrelay.domain.tickets.service.projects import create_project
+from bugrelay.domain.tickets.service.statuses import change_status
+from bugrelay.infra.db.database import Database
+from bugrelay.infra.db.query import Query
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.events import EventBus
+
+_MONTH = timedelta(days=30)
+_LOG = Query(text("SELECT last_seq FROM log_events(CAST(:entries AS jsonb))"), int)
+
+
+class Step(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What somebody did to a ticket `after` days: one of the others."""
+
+    after: float
+    by: str
+    status: str | None = None
+    assign: list[str] | None = None
+    text: str | None = None
+    internal: str | None = None
+
+
+class StoryTicket(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A ticket. `project` names one of the story by its key; without, it is the scheme's own."""
+
+    title: str
+    days_ago: float
+    by: str
+    priority: Priority
+    description: str = ""
+    scheme: str = "tickets"
+    kind: str | None = None
+    project: str | None = None
+    department: str | None = None
+    tags: list[str] = []
+    timeline: list[Step] = []
+
+
+class StoryProject(Struct, kw_only=True, forbid_unknown_fields=True):
+    key: str
+    name: str
+    description: str
+    visibility: ProjectVisibility
+
+
+class Company(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A company's own story; its team is that of the board, and `reporters` are some of the people there."""
+
+    domain: str
+    reporters: list[str]
+    projects: list[StoryProject]
+    tickets: list[StoryTicket]
+
+
+def read_company() -> Company:
+    file = resources.files("bugrelay.demo") / "company" / "papertrail.toml"
+    return msgspec.convert(tomllib.loads(file.read_text("utf-8")), Company)
+
+
+class DatedUnitOfWork(UnitOfWork):
+    """Remembers when, in the story, each fact came to be.
+
+    Attributes:
+        at: The time of the story.
+    """
+
+    def __init__(self, database: Database, bus: EventBus, *, at: datetime) -> None:
+        super().__init__(database, bus)
+        self.at = at
+        self._dated: list[tuple[datetime, Any]] = []
+
+    def record(self, fact: Any) -> None:
+        self._dated.append((self.at, fact))
+        super().record(fact)
+
+    async def log(self, table: LogTable, *, recorded_at: datetime) -> None:
+        """Write the events that the facts of this table become, each at its time; once, behind all other changes."""
+        because = {"kind": "user", "chain": (), "recorded_later": recorded_at}
+        entries = [
+            {**vars(entry), "at": at, "cause": because}
+            for at, fact in self._dated
+            if type(fact) in table
+            for entry in table[type(fact)](fact)
+        ]
+        await self.rows(_LOG, {"entries": msgspec.json.encode(entries).decode()})
+
+
+class CompanyAtWork:
+    """One run of the story.
+
+    Args:
+        work: The transaction of the whole demo.
+        people: Ids of everybody on the board, by name.
+        now: When the story ends.
+    """
+
+    def __init__(
+        self, work: DatedUnitOfWork, story: Story, *, people: Mapping[str, UUID], now: datetime
+    ) -> None:
+        self._work = work
+        self._company = read_company()
+        self._story = story
+        self._people = people
+        self._now = now
+        self._tenants: dict[str, Tenant] = {}
+        self._projects: dict[str, UUID] = {}
+
+    async def run(self) -> Company:
+        await self._gather()
+        self._work.at = self._now - _MONTH
+        for project in self._company.projects:
+            await self._make(project)
+        for ticket in sorted(self._company.tickets, key=lambda ticket: -ticket.days_ago):
+            await self._report(ticket)
+        (company_id,) = {tenant.company_id for tenant in self._tenants.values()}
+        began = {"created_at": self._now - _MONTH, "updated_at": self._now - _MONTH}
+        await self._set(Project, Project.company_id == company_id, **began)
+        await self._work.log(ENTRIES, recorded_at=self._now)
+        return self._company
+
+    async def _gather(self) -> None:
+        """The team is there already; the reporters join it."""
+        domain = self._company.domain
+        for name in self._company.reporters:
+            email = self._story.addresses[name]
+            await add_trusted_member(self._work, domain=domain, email=email, role="reporter")
+        found = await company_at_domain(self._work, domain)
+        team = next((each for each in self._story.companies if each.domain == domain), None)
+        if found is None or team is None:
+            raise RuntimeError(f"no bug made {domain}")
+        roles: dict[str, Role] = {team.admin: "admin"}
+        for name in team.members:
+            roles[name] = "member"
+        for name in self._company.reporters:
+            roles[name] = "reporter"
+        self._tenants = {name: Tenant(found.id, self._people[name], role) for name, role in roles.items()}
+
+    async def _make(self, project: StoryProject) -> None:
+        admin = next(tenant for tenant in self._tenants.values() if tenant.role == "admin")
+        wanted = NewProject(**{name: getattr(project, name) for name in project.__struct_fields__})
+        self._projects[project.key] = await create_project(self._work, admin, wanted)
+
+    async def _report(self, ticket: StoryTicket) -> None:
+        self._work.at = reported_at = self._now - timedelta(days=ticket.days_ago)
+        wanted = NewTicket(
+            title=ticket.title,
+            description=ticket.description,
+            project_id=self._projects[ticket.project] if ticket.project else None,
+            scheme=ticket.scheme,
+            kind=ticket.kind,
+            priority=ticket.priority,
+            department=ticket.department,
+            tags=ticket.tags,
+        )
+        ticket_id = (await create_ticket(self._work, self._tenants[ticket.by], wanted)).id
+        for step in ticket.timeline:
+            self._work.at = reported_at + timedelta(days=step.after)
+            await self._take(step, ticket_id)
+        resolved_at = case((Ticket.category == DONE, self._work.at), else_=None)
+        await self._set(
+            Ticket,
+            Ticket.id == ticket_id,
+            created_at=reported_at,
+            updated_at=self._work.at,
+            resolved_at=resolved_at,
+        )
+
+    async def _take(self, step: Step, ticket_id: UUID) -> None:
+        work, tenant = self._work, self._tenants[step.by]
+        if step.assign is not None:
+            wanted = TicketChanges(assignee_ids=[self._people[name] for name in step.assign])
+            await edit_ticket(work, tenant, ticket_id, wanted)
+        if step.status is not None:
+            await change_status(work, tenant, ticket_id, status=step.status)
+        content = step.text or step.internal
+        if content is not None:
+            internal = step.internal is not None
+            comment_id = await write_comment(work, tenant, ticket_id, content=content, is_internal=internal)
+            await self._set(
+                TicketComment, TicketComment.id == comment_id, created_at=work.at, updated_at=work.at
+            )
+
+    async def _set(self, table: type[Any], where: Any, **values: Any) -> None:
+        await self._work.session.execute(
+            update(table).where(where).values(**values).execution_options(synchronize_session=False)
+        )
