@@ -1,4 +1,4 @@
-"""The tour of the README works as it is written."""
+"""What the documentation tells with curl works as it is written."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "README.md").read_text().partition("## A tour")[2].partition("\n## ")[0]
 START, TOUR = re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
+ISSUES = (ROOT / "docs" / "api" / "issues.md").read_text().partition("```sh\n")[2].partition("```")[0]
 
 
 @pytest.fixture
@@ -55,23 +56,35 @@ def _wait_for(url: str) -> None:
 def test_the_tour_fixes_a_bug(environment: dict[str, str]) -> None:
     assert shutil.which("curl"), "the tour is told with curl"
     assert START == "make run\n"
-    tour = TOUR.replace(":8000", f":{environment['PORT']}").replace(
+    answers = list(_json_values(_told(TOUR, environment)))
+    assert [name for answer in answers for name in answer if name == "error"] == []
+    *_, shown, history = answers
+    assert shown["bug"]["status"] == "fixed"
+    assert [comment["is_company_response"] for comment in shown["bug"]["comments"]] == [False, True]
+    assert [entry["to_status"] for entry in history["history"]] == ["fixed"]
+
+
+@pytest.mark.slow
+def test_the_story_of_issues_ends_as_it_says(environment: dict[str, str]) -> None:
+    *_, version, status, total, removed, gone = _told(ISSUES, environment).splitlines()
+    assert (version, status, total) == ("3", "DONE", "1")
+    assert (removed, gone) == ("Issue removed successfully", "TICKET_NOT_FOUND")
+
+
+def _told(story: str, environment: dict[str, str]) -> str:
+    """What its commands print."""
+    here = story.replace(":8000", f":{environment['PORT']}").replace(
         ".venv/bin/", f"{Path(sys.executable).parent}/"
     )
     told = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", tour],
+        ["bash", "-euo", "pipefail", "-c", here],
         env=environment,
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    answers = list(_json_values(told.stdout))
-    assert [name for answer in answers for name in answer if name == "error"] == []
-    *_, shown, history = answers
-    assert shown["bug"]["status"] == "fixed"
-    assert [comment["is_company_response"] for comment in shown["bug"]["comments"]] == [False, True]
-    assert [entry["to_status"] for entry in history["history"]] == ["fixed"]
+    return told.stdout
 
 
 def _json_values(text: str) -> Iterator[dict[str, Any]]:
