@@ -223,6 +223,8 @@ async def test_a_new_team_inherits_no_webhook_and_the_former_team_keeps_none(
         response = await client.post(verify, json={"token": token}, headers=claimant.headers)
         assert response.status_code == 200, response.text
         assert sql.execute("SELECT count(*) FROM webhooks").fetchone() == (remaining,)
+    removals = "SELECT user_id::text, after FROM audit_logs WHERE action = 'webhook_remove'"
+    assert sql.execute(removals).fetchall() == [(claimant.id, None)]
 
 
 async def test_erased_and_left_admins_leave_the_companys_webhooks(
