@@ -11,7 +11,7 @@ from uuid import UUID
 
 from msgspec import defstruct
 from msgspec.structs import asdict
-from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, select
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from bugrelay.domain.accounts.models import (
@@ -32,15 +32,24 @@ from bugrelay.domain.bugs.models import (
     StatusChange,
     Vote,
 )
-from bugrelay.domain.companies.models import CompanyClaim, FormerMember, Invitation, Member
-from bugrelay.domain.companies.visibility import claims_visible_to
+from bugrelay.domain.companies.models import Company, CompanyClaim, FormerMember, Invitation, Member
+from bugrelay.domain.companies.visibility import EFFECTIVE, ON_TEAM, claims_visible_to
 from bugrelay.domain.moderation.models import AuditLog, Flag
 from bugrelay.domain.notifications.models import Notice, NoticeMail, NoticeSettings, Subscription
+from bugrelay.domain.tickets.models import Ticket, TicketAssignee, TicketComment
 from bugrelay.infra.client_address import limit_identity
 from bugrelay.infra.db.query import Query, Reader, Row
 
 _me: BindParameter[Any] = bindparam("user_id")
 Columns = tuple[InstrumentedAttribute[Any], ...]
+
+_my_companies = (
+    select(Member.company_id)
+    .join(Company, Company.id == Member.company_id)
+    .join(User, User.id == Member.user_id)
+    .where(Member.user_id == _me, Company.verified, EFFECTIVE)
+)
+"""What somebody wrote for a company that they have left is the company's."""
 
 SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
     "account": (
@@ -137,6 +146,31 @@ SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
             Attachment.id, Attachment.bug_id, Attachment.filename, Attachment.file_size, Attachment.mime_type,
             Attachment.uploaded_at,
         ),
+    ),
+    "tickets": (
+        and_(Ticket.reporter_id == _me, Ticket.removed_at.is_(None), Ticket.company_id.in_(_my_companies)),
+        (
+            Ticket.id, Ticket.company_id, Ticket.key, Ticket.title, Ticket.description, Ticket.status, Ticket.priority,
+            Ticket.department, Ticket.tags, Ticket.created_at, Ticket.updated_at, Ticket.resolved_at,
+        ),
+    ),
+    "ticket_comments": (
+        and_(
+            TicketComment.author_id == _me,
+            TicketComment.removed_at.is_(None),
+            TicketComment.company_id.in_(_my_companies),
+            or_(
+                TicketComment.is_internal.is_(False), TicketComment.company_id.in_(_my_companies.where(ON_TEAM))
+            ),
+        ),
+        (
+            TicketComment.id, TicketComment.company_id, TicketComment.ticket_id, TicketComment.content,
+            TicketComment.is_internal, TicketComment.created_at, TicketComment.updated_at,
+        ),
+    ),
+    "ticket_assignees": (
+        and_(TicketAssignee.user_id == _me, TicketAssignee.company_id.in_(_my_companies)),
+        (TicketAssignee.company_id, TicketAssignee.ticket_id),
     ),
     "status_changes": (
         StatusChange.user_id == _me,

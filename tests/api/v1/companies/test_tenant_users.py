@@ -213,6 +213,29 @@ async def test_who_was_a_member_yesterday_has_no_rights_and_keeps_the_account(
     assert found(await by_boss.list()) == [("boss", "admin")]
 
 
+async def test_an_export_has_ones_tickets_while_one_belongs_to_the_company(
+    client: httpx.AsyncClient, by_boss: Users, member: Person
+) -> None:
+    """What somebody wrote for a company that they have left is the company's; internal words are its team's."""
+    made = await client.post("/api/v1/tickets", json={"title": "The press is loud"}, headers=member.headers)
+    assert made.status_code == 201, made.text
+    comments = f"/api/v1/tickets/{made.json()['ticket']['id']}/comments"
+    said = await client.post(
+        comments, json={"content": "It is the bearing", "isInternal": True}, headers=member.headers
+    )
+    assert said.status_code == 201, said.text
+
+    async def exported() -> tuple[int, int]:
+        document = (await client.get("/api/v1/users/me/export", headers=member.headers)).json()
+        return len(document["tickets"]), len(document["ticket_comments"])
+
+    assert await exported() == (1, 1)
+    await by_boss.change(member.id, role="user")
+    assert await exported() == (1, 0)
+    await by_boss.remove(member.id)
+    assert await exported() == (0, 0)
+
+
 async def test_each_change_of_a_place_is_an_event_that_only_the_tenant_sees(
     by_boss: Users, company: str, boss: Person, rex: Person, sql: Sql
 ) -> None:
