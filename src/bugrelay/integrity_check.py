@@ -10,16 +10,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, LiteralString, TypeVar
-from uuid import UUID
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import BaseRowFactory, class_row, scalar_row
-from sqlalchemy import bindparam, select
 
-from bugrelay.domain.bugs.models import Attachment
-from bugrelay.domain.files.repository import tables_that_name_files
-from bugrelay.infra.db.database import Query, Row, libpq_url, translated
+from bugrelay.domain.files.repository import is_named, tables_that_name_files
+from bugrelay.infra.db.database import Row, libpq_url, translated
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.storage.port import FileMissing, Storage
 
@@ -65,6 +62,13 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
     """
     SELECT format('bug %s: is %s, but resolved_at is %s', id, status, coalesce(resolved_at::text, 'empty'))
     FROM bugs WHERE (status IN ('fixed', 'wont_fix')) <> (resolved_at IS NOT NULL)
+    """,
+    """
+    SELECT format('ticket %s: attachment_count is %s, its files are %s', t.id, t.attachment_count, coalesce(a.n, 0))
+    FROM tickets t LEFT JOIN (
+        SELECT ticket_id, count(*) AS n FROM ticket_attachments WHERE storage_key IS NOT NULL GROUP BY ticket_id
+    ) a ON a.ticket_id = t.id
+    WHERE t.attachment_count <> coalesce(a.n, 0)
     """,
     """
     SELECT format('bug %s: assigned_company_id is %s, its application belongs to %s',
@@ -276,23 +280,29 @@ _REFERENCES: Final = """
 """
 
 _MISSING_FILES: Final = """
-    SELECT a.storage_key AS key, format('attachment %s: %s', a.id, CASE
+    SELECT a.storage_key AS key, format('{name} %s: %s', a.id, CASE
         WHEN f.key IS NULL THEN 'its file ' || a.storage_key || ' is missing'
         ELSE format('its file %s has %s bytes, not %s', a.storage_key, f.size_bytes, a.file_size) END) AS problem,
         a.file_size AS size_bytes
-    FROM attachments a LEFT JOIN stored_files f ON f.key = a.storage_key
-    WHERE f.key IS NULL OR f.size_bytes <> a.file_size
+    FROM {table} a LEFT JOIN stored_files f ON f.key = a.storage_key
+    WHERE a.storage_key IS NOT NULL AND (f.key IS NULL OR f.size_bytes <> a.file_size)
 """
+_NAMES: Final[dict[str, LiteralString]] = {
+    "attachments": "attachment",
+    "ticket_attachments": "file of a ticket",
+}
 # A picture is stored before its row is written, so a young file may still get one.
 _UNNAMED_FILES: Final = """
     SELECT key, format('file %s: no attachment names it', key) AS problem, NULL::bigint AS size_bytes
     FROM stored_files f
-    WHERE modified_at < now() - interval '1 hour'
+    WHERE modified_at < now() - interval '1 hour' AND key NOT LIKE 'incoming/%'
       AND NOT EXISTS (SELECT FROM ({named}) AS n WHERE n.storage_key = f.key)
 """
-
-
-_IS_NAMED = Query(select(Attachment.id).where(Attachment.storage_key == bindparam("storage_key")), UUID)
+# What is put there and not taken over, jobs delete within a day.
+_UNFINISHED_FILES: Final[LiteralString] = """
+    SELECT format('file %s: waits to be taken over since %s', key, to_char(modified_at, 'YYYY-MM-DD HH24:MI'))
+    FROM stored_files WHERE modified_at < now() - interval '26 hours' AND key LIKE 'incoming/%'
+"""
 
 
 class _Reference(Row):
@@ -401,14 +411,20 @@ def _column(table: str, name: str) -> sql.Identifier:
 async def _wrong_files(connection: Connection, platform: Platform) -> AsyncIterator[str]:
     """Files come and go beside the snapshot, so what differs is looked at once more."""
     as_problem = class_row(_FileProblem)
-    async for missing in _rows(connection, _MISSING_FILES, as_problem):
-        is_wrong = await _stored_size(platform.storage, missing.key) != missing.size_bytes
-        if is_wrong and await platform.database.row(_IS_NAMED, {"storage_key": missing.key}) is not None:
-            yield missing.problem
+    for table in tables_that_name_files():
+        missing_files = sql.SQL(_MISSING_FILES).format(
+            name=sql.SQL(_NAMES[table]), table=sql.Identifier(table)
+        )
+        async for missing in _rows(connection, missing_files, as_problem):
+            is_wrong = await _stored_size(platform.storage, missing.key) != missing.size_bytes
+            if is_wrong and await is_named(platform.database, missing.key):
+                yield missing.problem
     unnamed_files = sql.SQL(_UNNAMED_FILES).format(named=_named_files())
     async for unnamed in _rows(connection, unnamed_files, as_problem):
         if await _stored_size(platform.storage, unnamed.key) is not None:
             yield unnamed.problem
+    async for unfinished in _rows(connection, _UNFINISHED_FILES, scalar_row):
+        yield unfinished
 
 
 def _named_files() -> sql.Composed:
@@ -420,5 +436,5 @@ def _named_files() -> sql.Composed:
 
 async def _stored_size(storage: Storage, key: str) -> int | None:
     with suppress(FileMissing):
-        return (await storage.get(key)).size_bytes
+        return await storage.size_of(key)
     return None

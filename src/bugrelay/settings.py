@@ -252,7 +252,7 @@ class Settings:
         _url("file", "s3"),
         "`s3://bucket/prefix?endpoint=…` for object storage; empty: `file://$BUGRELAY_HOME/uploads`.",
     )
-    max_upload_mb: int = _setting("10", _positive, "Largest picture, in MiB.")
+    max_upload_mb: int = _setting("10", _positive, "Largest picture, and largest file of a ticket, in MiB.")
 
     mail_url: str = _setting(
         "",

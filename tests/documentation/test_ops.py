@@ -139,6 +139,8 @@ def test_a_proxy_lets_the_largest_picture_through_and_leaves_first(file: str, bo
         "/invitations/accept?token=SECRET",
         "/api/v1/auth/verify-email?token=SECRET",
         "/account/reset-password?token=SECRET",
+        "/uploads/tickets/0199?company=0198&expires=1&signature=SECRET",
+        "/uploads/incoming/0199?company=0198&expires=1&signature=SECRET",
     ],
 )
 def test_no_proxy_logs_a_link_that_opens_something(address: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 
 from tests.factories import PASSWORD, a_report
 from tests.roles.table import Row
-from tests.roles.world import World, a_picture
+from tests.roles.world import World, a_picture, an_upload
 
 NEW_PASSWORD = "a second long passphrase"
 NOBODYS_ID = "00000000-0000-7000-8000-000000000000"
@@ -19,6 +20,7 @@ NOBODYS_ID = "00000000-0000-7000-8000-000000000000"
 def path_values(world: World, thing: str, role: str) -> dict[str, str]:
     """What stands in the path, by the words in the column "on" of the table."""
     bug, company = {"bug_id": world.ids["bug"]}, {"company_id": world.ids["company"]}
+    file = {"attachment_id": world.ids["ticket's file"], "file_id": world.ids["ticket's file"]}
     things = {
         "": {"name": "swagger-ui.css"},
         "a colleague": {},
@@ -61,6 +63,11 @@ def path_values(world: World, thing: str, role: str) -> dict[str, str]:
         },
         "an internal comment": {"ticket": world.ids["ticket"], "comment_id": world.ids["internal comment"]},
         "the colleague's ticket": {"ticket": world.ids["colleague's ticket"]},
+        "the ticket's file": file,
+        "an unfinished file": {"attachment_id": world.ids["unfinished file"]},
+        "a link to the ticket's file": file,
+        "a link for an unfinished file": {"attachment_id": world.ids["unfinished file"]},
+        "a forged link": file,
         "no bug": {"bug_id": NOBODYS_ID},
         "no comment": {"comment_id": NOBODYS_ID},
         "nobody": {"user_id": NOBODYS_ID},
@@ -189,6 +196,24 @@ _ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "POST /api/v1/issues": _json(title="The door does not close"),
     "PUT /api/v1/issues/{issue_id}": _json(title="The front door does not close"),
     "POST /api/v1/projects": _json(key="WEB", name="Web"),
+    "POST /api/v1/attachments/presign on the ticket": lambda world, _: {"json": an_upload(world, "ticket")},
+    "POST /api/v1/attachments/presign on the colleague's ticket": lambda world, _: {
+        "json": an_upload(world, "colleague's ticket")
+    },
+    "GET /api/v1/attachments on the ticket": lambda world, _: {"params": {"ticketId": world.ids["ticket"]}},
+    "GET /api/v1/attachments on the colleague's ticket": lambda world, _: {
+        "params": {"ticketId": world.ids["colleague's ticket"]}
+    },
+    "GET /uploads/tickets/{attachment_id} on a link to the ticket's file": lambda world, _: {
+        "params": dict(parse_qsl(world.links["ticket's file"]))
+    },
+    "PUT /uploads/incoming/{attachment_id} on a link for an unfinished file": lambda world, _: {
+        "params": dict(parse_qsl(world.links["unfinished file"])),
+        "content": b"x",
+    },
+    "POST /api/v1/files/upload/{issue_id}": lambda _world, _role: {
+        "files": {"file": ("shot.png", a_picture(), "image/png")}
+    },
     "POST /api/v1/tickets": _json(title="The printer is out of paper"),
     "PUT /api/v1/projects/{project}": _json(name="Everything"),
     "PUT /api/v1/tickets/{ticket}": _json(title="The printer is out of paper again"),

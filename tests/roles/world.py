@@ -6,6 +6,7 @@ import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
@@ -96,6 +97,7 @@ async def build(client: httpx.AsyncClient, sql: Sql, *, uploads: Path) -> World:
     await _webhook(world)
     await _tickets(world)
     await _issues(world)
+    await _ticket_files(world)
     _receipt(world)
     for role, person in world.people.items():
         row = sql.execute("SELECT id FROM sessions WHERE user_id = %s", (person.id,)).fetchone()
@@ -228,6 +230,28 @@ async def _issues(world: World) -> None:
         body = {"title": f"An issue of the {role}"}
         made = await world.client.post("/api/v1/issues", json=body, headers=world.headers(role))
         world.ids[name] = made.json()["issue"]["id"]
+
+
+async def _ticket_files(world: World) -> None:
+    """Of the company's reporter: one that is there, and one that nobody has put yet."""
+    headers = world.headers("company reporter")
+    sent = await world.client.post(
+        f"/api/v1/files/upload/{world.ids['issue']}",
+        files={"file": ("shot.png", a_picture(), "image/png")},
+        headers=headers,
+    )
+    world.ids["ticket's file"] = sent.json()["file"]["id"]
+    world.links["ticket's file"] = urlsplit(sent.json()["file"]["download_url"]).query
+    announced = await world.client.post(
+        "/api/v1/attachments/presign", json=an_upload(world, "ticket"), headers=headers
+    )
+    world.ids["unfinished file"] = announced.json()["attachment"]["id"]
+    world.links["unfinished file"] = urlsplit(announced.json()["uploadUrl"]).query
+
+
+def an_upload(world: World, ticket: str) -> dict[str, Any]:
+    """A file of one byte, announced."""
+    return {"ticketId": world.ids[ticket], "filename": "byte.bin", "size": 1}
 
 
 def _claims(world: World) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from typing import Literal
+from urllib.parse import quote
 
 from litestar import Response
 from litestar.response import Stream
@@ -11,6 +14,10 @@ from bugrelay.errors import ServiceUnavailable
 from bugrelay.http.encoding import etag_matches
 from bugrelay.http.request import ApiRequest
 from bugrelay.infra.storage.port import FileMissing, StoredFile
+
+_UNQUOTABLE = re.compile(
+    r"[^ !#$&'()+,\-.0-9;=@A-Z\[\]^_`a-z{}~]"
+)  # and what some clients read an escape or path into
 
 
 def file_response(
@@ -23,6 +30,17 @@ def file_response(
     chunks = _no_content() if request.is_head else _until_broken_off(stored.chunks)
     length = {"Content-Length": str(stored.size_bytes)}
     return Stream(chunks, media_type=media_type, headers=headers | length)
+
+
+def content_disposition(kind: Literal["inline", "attachment"], filename: str) -> str:
+    """The header that names a file (RFC 6266): in ASCII for the oldest clients, and as it is for all others.
+
+    Args:
+        kind: Whether a browser may show it.
+        filename: Of any characters; the result is one line of ASCII, whatever they are.
+    """
+    plain = _UNQUOTABLE.sub("_", filename)
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"
 
 
 async def _no_content() -> AsyncIterator[bytes]:

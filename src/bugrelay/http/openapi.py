@@ -96,7 +96,8 @@ _JSON = "application/json"
 _PARAMETER = re.compile(r"\{(\w+):str\}")
 _PATH_PARAMETERS = {
     "bug_id": "The bug.",
-    "attachment_id": "The picture, by the id that the bug's `attachments` give.",
+    "attachment_id": "The picture or file, by the id that its bug's or ticket's `attachments` give.",
+    "file_id": "The file.",
     "comment_id": "The comment.",
     "company_id": "The company.",
     "application_id": "The application.",
@@ -125,7 +126,7 @@ _IDEMPOTENCY_KEY: dict[str, Any] = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 128},
     "description": "A repeat with the same key within 24 hours answers as the first did.",
 }
-_PICTURE = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
+_FILE = {"type": "string", "format": "binary"}
 _IDS = _PATH_PARAMETERS.keys() - {"name", "provider", "file", "secret", "project", "ticket"}
 _TAGS = {
     "Accounts": "Registering, signing in, one's own account; other users' profiles.",
@@ -141,6 +142,8 @@ _TAGS = {
     "Projects": "Projects of a company, which its tickets are in.",
     "Receipts": "What the owner of an anonymous report may do.",
     "Tickets": "A company's own tickets, for its members and reporters.",
+    "Ticket files": "Files of tickets, put into storage directly and served by signed links.",
+    "Issue files": "Files of issues, sent in one step.",
     "Votes": "Votes for a bug.",
     "Webhooks": "Where a company's events are posted.",
 }
@@ -279,7 +282,7 @@ def _operation(
     if body is not None:
         operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": body}}}
     if route.upload is not None:
-        operation["requestBody"] = _upload_body(route.upload)
+        operation["requestBody"] = _upload_body(route.upload, route.upload_type)
     if route.example is not None:
         _show_example(operation, route.example)
     _add_errors(operation, route, path=path, writes=not handler.http_methods <= {"GET"})
@@ -349,11 +352,11 @@ def _success(route: Route, status: int, answer: dict[str, Any]) -> dict[str, Any
     return {"description": HTTPStatus(status).phrase, "content": content}
 
 
-def _upload_body(field: str) -> dict[str, Any]:
+def _upload_body(field: str, media_type: str) -> dict[str, Any]:
     schema = {
         "type": "object",
         "required": [field],
-        "properties": {field: {**_PICTURE, "description": "The picture, as a file."}},
+        "properties": {field: {**_FILE, "contentMediaType": media_type, "description": "The file."}},
     }
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
 

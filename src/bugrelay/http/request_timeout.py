@@ -48,6 +48,7 @@ class RequestTimeout:
         self._body_is_here = not has_body(scope)
         self._too_late: asyncio.Future[BugRelayError] = self._loop.create_future()
         self._timer = self._loop.call_at(self._respond_by, self._give_up, ServiceUnavailable())
+        scope["state"]["release_body"] = self._release_body
 
     async def run(self) -> None:
         task: asyncio.Task[None] = self._loop.create_task(self._app(self._scope, self.receive, self.send))  # type: ignore[arg-type]
@@ -82,6 +83,11 @@ class RequestTimeout:
         if self._load.body_bytes > BODY_BYTES_HELD:
             raise ServiceUnavailable(OVERLOADED)
         return message
+
+    def _release_body(self, size_bytes: int) -> None:
+        """So many bytes of the body are held no longer."""
+        self._body_bytes -= size_bytes
+        self._load.body_bytes -= size_bytes
 
     async def _wait_for_body(self) -> Any:
         began = self._loop.time()

@@ -99,6 +99,7 @@ class Route:
         query: The parameters that it reads of the query string.
         idempotent: Whether it takes an Idempotency-Key.
         upload: The form field of the file that it takes.
+        upload_type: What that file may be.
         media_types: Of its answer; what is no JSON is sent as it is.
         example: What the documentation shows.
         errors: Statuses of errors that it can answer beyond the usual.
@@ -112,6 +113,7 @@ class Route:
     query: type[msgspec.Struct] | None = None
     idempotent: bool = False
     upload: str | None = None
+    upload_type: str = "image/*"
     media_types: tuple[str, ...] = ("application/json",)
     example: Example | None = None
     errors: tuple[int, ...] = ()

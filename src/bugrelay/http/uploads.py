@@ -1,8 +1,9 @@
-"""Reading one uploaded file: bounded before it starts, spooled to disk, never more than its limit."""
+"""Reading one uploaded file: bounded before it starts, spooled to disk or passed on, never more than its limit."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -24,9 +25,10 @@ MAX_PARTS = 20
 
 @dataclass(frozen=True)
 class Upload:
-    """The sender's name for the file, as it was sent, and its bytes."""
+    """The sender's name for the file and its type, as they were sent, and its bytes."""
 
     filename: str
+    content_type: str
     content: bytes
 
 
@@ -68,7 +70,14 @@ async def read_upload(request: ApiRequest, *, field: str, max_bytes: int, too_la
         if reader.filename is None:
             raise ValidationFailed.of(field, "is required, as a file")
         file.seek(0)
-        return Upload(reader.filename, file.read())
+        return Upload(reader.filename, reader.content_type, file.read())
+
+
+async def body_chunks(request: ApiRequest) -> AsyncIterator[bytes]:
+    """The body as it comes, for whoever passes it on: a chunk is held until the next one is asked for."""
+    async for chunk in request.stream():
+        yield chunk
+        request.scope["state"]["release_body"](len(chunk))
 
 
 class _PartReader:
@@ -76,6 +85,7 @@ class _PartReader:
 
     def __init__(self, field: str, file: IO[bytes], *, max_bytes: int, too_large: BugRelayError) -> None:
         self.filename: str | None = None
+        self.content_type = ""
         self._field = field
         self._file = file
         self._left = max_bytes
@@ -87,6 +97,7 @@ class _PartReader:
             self._wanted = event.name == self._field and event.filename is not None and self.filename is None
             if self._wanted:
                 self.filename = event.filename
+                self.content_type = event.content_type or ""
         elif event and self._wanted:
             self._left -= len(event)
             if self._left < 0:

@@ -521,6 +521,28 @@ async def test_who_fills_the_line_makes_room_for_others() -> None:
     assert len(shed) == eves - (1 + MAX_WAITING) + (adas - 1)
 
 
+async def test_who_waits_in_line_has_read_nothing_yet() -> None:
+    cleaner = ImageCleaner()
+    raw = encoded(Image.new("RGB", (8, 8)), "PNG")
+    read, most = 0, 0
+
+    async def reading() -> bytes:
+        nonlocal read, most
+        read += 1
+        most = max(most, read)
+        await asyncio.sleep(0)
+        return raw
+
+    async def upload(number: int) -> None:
+        nonlocal read
+        await cleaner.clean_read(reading, uploader=f"user {number}")
+        read -= 1
+
+    await asyncio.gather(*map(upload, range(8)))
+    await cleaner.close()
+    assert most <= 2 * WORKERS  # who is done has yet to say so
+
+
 MEMORY = """
 import sys
 from bugrelay.infra.media.images import clean_image

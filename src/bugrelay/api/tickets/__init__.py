@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from litestar import Controller
 
+from bugrelay.api.tickets.attachments import TicketAttachmentController
 from bugrelay.api.tickets.comments import TicketCommentController
+from bugrelay.api.tickets.files import TicketFileController
 from bugrelay.api.tickets.projects import ProjectController
 from bugrelay.api.tickets.tickets import TicketController
 
-CONTROLLERS: tuple[type[Controller], ...] = (ProjectController, TicketController, TicketCommentController)
+CONTROLLERS: tuple[type[Controller], ...] = (
+    ProjectController,
+    TicketController,
+    TicketCommentController,
+    TicketAttachmentController,
+    TicketFileController,
+)

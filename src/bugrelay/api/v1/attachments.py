@@ -20,10 +20,10 @@ from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import Message, json_response
 from bugrelay.http.routes import Route, anyone, users
 from bugrelay.http.uploads import read_upload
+from bugrelay.infra.media.image_exchange import IMAGE_TYPES
 from bugrelay.infra.text.filenames import clean_filename
 from bugrelay.infra.viewer import SignedInViewer
 
-IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 ANY_FILE = "application/octet-stream"  # what generators of clients know a file by
 
 

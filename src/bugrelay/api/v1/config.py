@@ -8,13 +8,13 @@ from typing import Any, Literal
 from litestar import Controller, Response, get
 from msgspec import Struct
 
-from bugrelay.api.v1.attachments import IMAGE_TYPES
 from bugrelay.domain.bugs.models import PRIORITIES, STATUSES
 from bugrelay.domain.bugs.schemas import ReportBug, WriteComment
 from bugrelay.domain.bugs.service.attachments import MAX_ATTACHMENTS
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response
 from bugrelay.http.routes import Route, anyone
+from bugrelay.infra.media.image_exchange import IMAGE_TYPES
 from bugrelay.infra.text.tags import MAX_TAGS
 from bugrelay.infra.validation import text_limits
 from bugrelay.settings import Settings

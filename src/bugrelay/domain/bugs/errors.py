@@ -32,15 +32,3 @@ class CommentNotFound(BugRelayError):
     code = "COMMENT_NOT_FOUND"
     status = 404
     message = "There is no such comment"
-
-
-class AttachmentNotFound(BugRelayError):
-    code = "ATTACHMENT_NOT_FOUND"
-    status = 404
-    message = "There is no such attachment"
-
-
-class TooManyAttachments(BugRelayError):
-    code = "TOO_MANY_ATTACHMENTS"
-    status = 400
-    message = "A bug can have 20 attachments at most"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
-from sqlalchemy import ARRAY, Text, bindparam, func, select, union_all
+from sqlalchemy import ARRAY, CompoundSelect, Text, bindparam, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.infra.db.models import Base
+from bugrelay.infra.db.query import Query, Reader
 
 STORAGE_KEY = "storage_key"
 
@@ -20,7 +22,23 @@ def tables_that_name_files() -> list[str]:
 async def unnamed_files(session: AsyncSession, keys: Sequence[str]) -> list[str]:
     """Those of these files that no row names."""
     key = func.unnest(bindparam("keys", list(keys), type_=ARRAY(Text))).column_valued("key")
-    tables = (Base.metadata.tables[name] for name in tables_that_name_files())
-    named = union_all(*(select(table.c[STORAGE_KEY]) for table in tables)).subquery("named")
+    named = _named_files().subquery("named")
     is_named = select(named.c[STORAGE_KEY]).where(named.c[STORAGE_KEY] == key).exists()
     return list(await session.scalars(select(key).where(~is_named)))
+
+
+async def is_named(reader: Reader, storage_key: str) -> bool:
+    """Whether a row names this file."""
+    return await reader.row(_is_named(), {"storage_key": storage_key}) is not None
+
+
+@lru_cache(maxsize=1)
+def _is_named() -> Query[str]:
+    """Made when all models are imported."""
+    named = _named_files().subquery("named")
+    return Query(select(named.c[STORAGE_KEY]).where(named.c[STORAGE_KEY] == bindparam(STORAGE_KEY)), str)
+
+
+def _named_files() -> CompoundSelect[tuple[str]]:
+    tables = (Base.metadata.tables[name] for name in tables_that_name_files())
+    return union_all(*(select(table.c[STORAGE_KEY]) for table in tables))

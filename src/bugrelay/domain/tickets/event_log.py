@@ -94,6 +94,17 @@ def _project_changed(fact: events.ProjectChanged) -> Iterable[LogEntry]:
     )
 
 
+def _file_added(fact: events.TicketFileAdded) -> Iterable[LogEntry]:
+    yield _entry(
+        "ticket.file_added",
+        fact,
+        attachment_id=fact.attachment_id,
+        filename=fact.filename,
+        content_type=fact.mime_type,
+        size=fact.size_bytes,
+    )
+
+
 ENTRIES: LogTable = {
     events.ProjectChanged: _project_changed,
     events.TicketCreated: _created,
@@ -102,4 +113,8 @@ ENTRIES: LogTable = {
     events.TicketCommented: _commented,
     events.TicketRemoved: lambda fact: (_entry("ticket.removed", fact),),
     events.TicketRestored: lambda fact: (_entry("ticket.restored", fact),),
+    events.TicketFileAdded: _file_added,
+    events.TicketFileRemoved: lambda fact: (
+        _entry("ticket.file_removed", fact, attachment_id=fact.attachment_id, filename=fact.filename),
+    ),
 }

@@ -106,6 +106,34 @@ class TicketRestored:
     actor_id: UUID | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class TicketFileAdded:
+    """A ticket has one more file."""
+
+    ticket_id: UUID
+    company_id: UUID
+    project_id: UUID
+    attachment_id: UUID
+    filename: str
+    mime_type: str
+    size_bytes: int
+    version: int
+    actor_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketFileRemoved:
+    """A file of a ticket was deleted."""
+
+    ticket_id: UUID
+    company_id: UUID
+    project_id: UUID
+    attachment_id: UUID
+    filename: str
+    version: int
+    actor_id: UUID | None
+
+
 CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (
     ProjectChanged,
     TicketCreated,
@@ -114,6 +142,8 @@ CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (
     TicketCommented,
     TicketRemoved,
     TicketRestored,
+    TicketFileAdded,
+    TicketFileRemoved,
 )
 """Facts that no cached response shows: nothing of a company's own is cached."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from bugrelay.domain.companies.models import ADMIN
 from bugrelay.domain.companies.schemas import Tenant
-from bugrelay.domain.tickets.schemas import TicketState
+from bugrelay.domain.tickets.schemas import AttachmentDetail, TicketState
 from bugrelay.domain.tickets.schemes import DONE
 from bugrelay.domain.tickets.visibility import sees_all
 
@@ -36,3 +36,17 @@ def may_change_status(tenant: Tenant, ticket: TicketState, *, category: str, is_
     if may_triage(tenant) or is_assigned:
         return True
     return ticket.reporter_id == tenant.user_id and ticket.category == DONE and category != DONE
+
+
+def may_see_file(tenant: Tenant, file: AttachmentDetail) -> bool:
+    """A file of a ticket that they see; an unfinished upload is its sender's, and the admins'."""
+    return file.is_complete or may_delete_file(tenant, file)
+
+
+def may_complete_file(tenant: Tenant, file: AttachmentDetail) -> bool:
+    return file.uploader.id == tenant.user_id
+
+
+def may_delete_file(tenant: Tenant, file: AttachmentDetail) -> bool:
+    """Its sender, and the company's admins."""
+    return file.uploader.id == tenant.user_id or is_admin(tenant)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from bugrelay.domain.files.schemas import ANY_TYPE
 from bugrelay.domain.tickets.schemes import SCHEMES, Category, known_statuses
 from bugrelay.infra.db.query import Row
 from bugrelay.infra.pagination import CursorQuery
+from bugrelay.infra.text.filenames import clean_filename
 from bugrelay.infra.text.markdown import RenderedHtml
 from bugrelay.infra.validation import Check, OneLine, utc_time
 
@@ -274,3 +277,52 @@ class HistoryEntry(Struct, kw_only=True):
     user: TicketUser | None
     cause: dict[str, Any]
     at: datetime
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+_MEDIA_TYPE = re.compile(
+    r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}"
+)  # RFC 6838, section 4.2
+_SAME_AS = {"image/jpg": "image/jpeg"}  # what some clients call it
+
+
+def _media_type(value: str) -> str:
+    """A check: a media type, in lower case and without parameters."""
+    kind = value.partition(";")[0].strip().lower()
+    if not _MEDIA_TYPE.fullmatch(kind):
+        raise ValueError("must be a media type, such as text/plain")
+    return _SAME_AS.get(kind, kind)
+
+
+def media_type_or_any(value: str) -> str:
+    """The media type that somebody said; one that is none says nothing."""
+    try:
+        return _media_type(value)
+    except ValueError:
+        return ANY_TYPE
+
+
+SentFilename = Annotated[str, OneLine, Meta(min_length=1, max_length=1024), Check(clean_filename)]
+MediaType = Annotated[str, OneLine, Meta(max_length=255), Check(_media_type)]
+
+
+class NewAttachment(Struct, kw_only=True):
+    """A file as its sender announces it."""
+
+    filename: str
+    mime_type: str
+    file_size: int
+
+
+class AttachmentDetail(Struct, kw_only=True):
+    """A file of a ticket; until it `is_complete`, there are no bytes of it."""
+
+    id: UUID
+    ticket_id: UUID
+    filename: str
+    mime_type: str
+    file_size: int
+    is_complete: bool
+    uploader: TicketUser
+    created_at: datetime

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bugrelay.errors import BugRelayError
 
 LENGTH_BYTES = 4
+IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 
 
 class NotAnImage(BugRelayError):

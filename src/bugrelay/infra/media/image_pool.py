@@ -12,6 +12,7 @@ import signal
 import sys
 from asyncio import StreamReader, StreamWriter
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import cast
 
@@ -56,8 +57,21 @@ class ImageCleaner:
             NotAnImage: It is none, is broken, or costs too much to unpack; the message is for the person.
             ServiceUnavailable: Too many pictures wait, or this one took longer than its deadline.
         """
+
+        async def held() -> bytes:
+            return raw
+
+        return await self.clean_read(held, uploader=uploader)
+
+    async def clean_read(self, read: Callable[[], Awaitable[bytes]], *, uploader: str) -> CleanImage:
+        """The same of a file that is read when its turn comes, so that those that wait hold no memory.
+
+        Raises:
+            NotAnImage, ServiceUnavailable, and whatever `read` does.
+        """
         try:
             async with asyncio.timeout(DEADLINE_SECONDS), self._semaphore.hold(uploader):
+                raw = await read()
                 reply = await self._run(raw)
         except TimeoutError as error:
             raise ServiceUnavailable from error

@@ -42,7 +42,6 @@ _TYPES = {
     "GIF": ("image/gif", "gif"),
     "WEBP": ("image/webp", "webp"),
 }
-MIME_TYPES = tuple(mime_type for mime_type, _ in _TYPES.values())
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bugrelay.domain.bugs.errors import AttachmentNotFound, BugNotFound, CommentNotFound
+from bugrelay.domain.bugs.errors import BugNotFound, CommentNotFound
 from bugrelay.domain.bugs.service.attachments import attach, detach
 from bugrelay.domain.bugs.service.comments import withdraw_comment, write_comment
 from bugrelay.domain.bugs.service.votes import vote_within
+from bugrelay.domain.files.errors import AttachmentNotFound
 from bugrelay.domain.files.schemas import NewFile
 from bugrelay.domain.moderation import errors
 from bugrelay.domain.moderation.service.bans import ban_user, unban_user

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from bugrelay.domain.bugs import policies, repository
-from bugrelay.domain.bugs.errors import AttachmentNotFound, BugMerged, BugNotFound, CommentNotFound
+from bugrelay.domain.bugs.errors import BugMerged, BugNotFound, CommentNotFound
 from bugrelay.domain.bugs.schemas import BugState, CommentState
 from bugrelay.domain.companies.repository import role_of
+from bugrelay.domain.files.errors import AttachmentNotFound
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.http.request import ApiRequest
 from bugrelay.infra.db.unit_of_work import UnitOfWork

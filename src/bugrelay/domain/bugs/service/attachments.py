@@ -8,10 +8,11 @@ from sqlalchemy import delete
 
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs import repository
-from bugrelay.domain.bugs.errors import AttachmentNotFound, BugNotFound, TooManyAttachments
+from bugrelay.domain.bugs.errors import BugNotFound
 from bugrelay.domain.bugs.events import ActedAsAdmin, AttachmentAdded, AttachmentRemoved
 from bugrelay.domain.bugs.models import Attachment, Bug
 from bugrelay.domain.files import service as files
+from bugrelay.domain.files.errors import AttachmentNotFound, TooManyAttachments
 from bugrelay.domain.files.schemas import NewFile
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
@@ -39,7 +40,7 @@ async def attach(
     if bug is None:
         raise BugNotFound
     if await repository.count_attachments(work, bug_id) >= MAX_ATTACHMENTS:
-        raise TooManyAttachments
+        raise TooManyAttachments(f"A bug can have {MAX_ATTACHMENTS} attachments at most")
     attachment = Attachment(
         id=new_id(),
         bug_id=bug_id,

@@ -25,6 +25,10 @@ CROSS JOIN LATERAL jsonb_array_elements(
         WHEN 'ticket.status_changed' THEN jsonb_build_array(e.data || '{"field": "status"}')
         WHEN 'ticket.commented'
         THEN jsonb_build_array(jsonb_build_object('field', 'comment', 'to', e.data -> 'comment_id'))
+        WHEN 'ticket.file_added'
+        THEN jsonb_build_array(jsonb_build_object('field', 'attachment', 'to', e.data -> 'filename'))
+        WHEN 'ticket.file_removed'
+        THEN jsonb_build_array(jsonb_build_object('field', 'attachment', 'from', e.data -> 'filename'))
         ELSE '[{}]'
     END
 ) WITH ORDINALITY AS c (change, place)
