@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from bugrelay.domain.bugs.events import BugRemoved, CommentAdded
 from bugrelay.domain.events.repository import events_after
@@ -165,3 +167,18 @@ def test_bugs_without_a_company_have_sixteen_streams() -> None:
 def test_the_database_refuses_to_change_events(sql: Sql, empty_board: None, statement: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="never changed or deleted"):
         sql.execute(statement)
+
+
+async def test_a_rollback_takes_nothing_from_who_writes_next(platform: Platform, sql: Sql) -> None:
+    """The driver forgets every prepared statement of the connection then, once it has prepared one itself."""
+    stream = new_id()
+    for number in range(1, 9):
+        async with platform.work() as work:
+            for _ in range(6):
+                await work.session.execute(text("SELECT 1"))
+            work.record(said(stream))
+        with suppress(RuntimeError):
+            async with platform.work() as work:
+                await work.session.execute(text("SELECT 1"))
+                raise RuntimeError
+        assert logged(sql)[stream] == list(range(1, number + 1))

@@ -72,6 +72,12 @@ class Connection(psycopg.AsyncConnection[Any], Reader):
         super().__init__(*arguments, **options)
         self._statements: set[str] = set()
 
+    def _deallocate(self, name: bytes | None) -> PQGen[None]:
+        """Of psycopg, which deallocates all statements of the connection after a rollback, ours as well."""
+        if name is None:
+            self._statements.clear()
+        return super()._deallocate(name)
+
     @classmethod
     async def open(cls, url: str, *, autocommit: bool) -> Connection:
         """
