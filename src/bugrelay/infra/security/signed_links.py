@@ -1,4 +1,4 @@
-"""Tokens of mailed links: derived, not stored.
+"""Tokens of mailed links, derived and not stored, and signatures of links that carry what they are for in the open.
 
 A token is an HMAC of the row's id under the signing key; the row keeps its SHA-256. So the same mail sent twice has
 the same link, and neither the database nor a job holds anything that opens an account.
