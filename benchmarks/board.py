@@ -37,7 +37,7 @@ class Board:
     """The board by its own functions, without HTTP and without caches of answers."""
 
     def __init__(self, platform: Platform) -> None:
-        self._platform = platform
+        self.platform = platform
 
     async def page(
         self, reader: SnapshotReader | None = None, *, some_words: SomeWords | None = None, **query: Any
@@ -50,18 +50,18 @@ class Board:
             query: Parameters of the request.
         """
         if reader is None:
-            async with self._platform.database.reading() as own:
+            async with self.platform.database.reading() as own:
                 return await self.page(own, some_words=some_words, **query)
-        some_words = some_words or SomeWords(self._platform.computing)
-        return await list_bugs(reader, self._platform.counts, BugQuery(**query), some_words=some_words)
+        some_words = some_words or SomeWords(self.platform.computing)
+        return await list_bugs(reader, self.platform.counts, BugQuery(**query), some_words=some_words)
 
     async def toggle_vote(self, bug_id: UUID, user_id: UUID) -> None:
         await vote(
             bug_id,
             VoteRequest(user_id, "toggle"),
-            database=self._platform.database,
-            bus=self._platform.bus,
-            coalescer=self._platform.coalescer,
+            database=self.platform.database,
+            bus=self.platform.bus,
+            coalescer=self.platform.coalescer,
         )
 
     async def report(self, *, title: str, description: str, application_name: str, tags: list[str]) -> UUID:
@@ -73,11 +73,11 @@ class Board:
             tags=tags,
             app_version=MARK,
         )
-        async with self._platform.work() as work:
+        async with self.platform.work() as work:
             return (await report_bug(work, ANONYMOUS, wanted)).id
 
     async def comment(self, bug_id: UUID, user_id: UUID, content: str) -> UUID:
-        async with self._platform.work() as work:
+        async with self.platform.work() as work:
             return await write_comment(work, bug_id, user_id=user_id, content=content)
 
 

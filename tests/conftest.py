@@ -158,11 +158,13 @@ def empty(sql: psycopg.Connection[Any]) -> None:
     """
     tables = sql.execute(
         "SELECT format('%I', tablename) FROM pg_tables"
-        " WHERE schemaname = 'public' AND tablename NOT IN ('alembic_version', 'bug_search_era')"
+        " WHERE schemaname = 'public' AND tablename NOT IN ('alembic_version', 'bug_search_era', 'ticket_search_era')"
     ).fetchall()
     deletes = "; ".join(f"DELETE FROM {name}" for (name,) in tables)
     # As after TRUNCATE, no total from before counts for anything.
-    era = "UPDATE bug_search_era SET era = gen_random_uuid()"
+    era = "; ".join(
+        f"UPDATE {name} SET era = gen_random_uuid()" for name in ("bug_search_era", "ticket_search_era")
+    )
     sql.execute(
         f"SET session_replication_role = replica; {deletes}; {era}; SET session_replication_role = DEFAULT"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -153,3 +154,63 @@ def merge_into(sql: Sql, source: str, target: str) -> None:
 
 def remove(sql: Sql, bug_id: str) -> None:
     sql.execute("UPDATE bugs SET removed_at = now() WHERE id = %s", (bug_id,))
+
+
+def put_project(sql: Sql, company_id: str, key: str = "TSK", **columns: Any) -> UUID:
+    """A project whose tickets its company's reporters do not all see."""
+    values = {
+        "id": uuid4(),
+        "company_id": company_id,
+        "key": key,
+        "name": key,
+        "scheme": "tickets",
+        **columns,
+    }
+    _insert(sql, "projects", values)
+    return UUID(str(values["id"]))
+
+
+def put_ticket(
+    sql: Sql,
+    company_id: str,
+    project_id: UUID,
+    *,
+    reporter_id: str,
+    assignees: Sequence[str] = (),
+    **columns: Any,
+) -> UUID:
+    """A ticket with a key of its own, as it is asked for; it writes no event."""
+    values: dict[str, Any] = {
+        "id": uuid4(),
+        "number": 0,
+        "key": f"TSK-{uuid4().int % 10**9}",
+        "kind": "ticket",
+        "title": "A ticket",
+        "status": "open",
+        "category": "todo",
+        "priority": "medium",
+        **columns,
+    }
+    if values["category"] == "done":
+        values.setdefault("resolved_at", datetime.now(UTC))
+    _insert(
+        sql,
+        "tickets",
+        {"company_id": company_id, "project_id": project_id, "reporter_id": reporter_id, **values},
+    )
+    for place, user_id in enumerate(assignees):
+        assigned = {
+            "company_id": company_id,
+            "ticket_id": values["id"],
+            "user_id": user_id,
+            "position": place,
+        }
+        _insert(sql, "ticket_assignees", assigned)
+    return UUID(str(values["id"]))
+
+
+def _insert(sql: Sql, table: str, values: dict[str, Any]) -> None:
+    sql.execute(
+        f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(['%s'] * len(values))})",
+        list(values.values()),
+    )

@@ -98,6 +98,67 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
     ) t ON t.name = c.name
     WHERE coalesce(c.n, 0) <> coalesce(t.n, 0)
     """,
+    """
+    SELECT format('project %s: tickets that are %s, %s and %s, for %s: %s, counted are %s',
+                  coalesce(c.project_id, t.project_id), coalesce(c.status, t.status),
+                  coalesce(c.category, t.category), coalesce(c.priority, t.priority),
+                  coalesce(nullif(coalesce(c.department, t.department), ''), 'no department'), coalesce(t.n, 0),
+                  coalesce(c.n, 0))
+    FROM (
+        SELECT company_id, project_id, status, category, priority, department, sum(count) AS n
+        FROM (SELECT * FROM ticket_counts UNION ALL SELECT * FROM ticket_count_changes) AS kept
+        GROUP BY company_id, project_id, status, category, priority, department
+    ) c FULL JOIN (
+        SELECT company_id, project_id, status, category, priority, coalesce(department, '') AS department, count(*) AS n
+        FROM tickets WHERE removed_at IS NULL
+        GROUP BY company_id, project_id, status, category, priority, coalesce(department, '')
+    ) t ON t.company_id = c.company_id AND t.project_id = c.project_id AND t.status = c.status
+       AND t.category = c.category AND t.priority = c.priority AND t.department = c.department
+    WHERE coalesce(c.n, 0) <> coalesce(t.n, 0)
+    """,
+    """
+    SELECT format('ticket %s: %s', id, CASE
+        WHEN NOT visible THEN 'is removed, but can be searched'
+        WHEN found IS NULL THEN 'cannot be searched'
+        WHEN copied IS DISTINCT FROM original THEN 'what a search filters by is not what the ticket says'
+        ELSE 'its search document is not that of its text' END)
+    FROM (
+        SELECT t.id, t.removed_at IS NULL AS visible, s.document AS found,
+               ticket_document(t, coalesce(a.user_ids, '{}')) AS document,
+               (s.company_id, s.status, s.category, s.priority, s.created_at) AS copied,
+               (t.company_id, t.status, t.category, t.priority, t.created_at) AS original
+        FROM tickets t LEFT JOIN ticket_search s ON s.ticket_id = t.id LEFT JOIN (
+            SELECT company_id, ticket_id, array_agg(user_id) AS user_ids FROM ticket_assignees
+            GROUP BY company_id, ticket_id
+        ) a ON a.company_id = t.company_id AND a.ticket_id = t.id
+    ) AS ticket
+    WHERE CASE WHEN visible THEN copied IS DISTINCT FROM original OR found IS DISTINCT FROM document
+               ELSE found IS NOT NULL END
+    """,
+    """
+    WITH counted AS (
+        SELECT DISTINCT ON (company_id) company_id, date, last_seq FROM daily_stats_days ORDER BY company_id, date DESC
+    ), told AS (
+        SELECT e.stream AS company_id, e.ticket_id, (array_agg(e.project_id ORDER BY e.seq DESC))[1] AS project_id,
+               (array_agg(e.type <> 'ticket.removed' ORDER BY e.seq DESC) FILTER (
+                   WHERE e.type IN ('ticket.created', 'ticket.removed', 'ticket.restored')))[1] AS is_listed
+        FROM counted c JOIN events e ON e.stream = c.company_id AND e.seq <= c.last_seq
+        WHERE e.type IN ('ticket.created', 'ticket.changed', 'ticket.status_changed', 'ticket.removed',
+                         'ticket.restored')
+        GROUP BY e.stream, e.ticket_id
+    ), truth AS (
+        SELECT company_id, project_id, count(*) AS n FROM told WHERE is_listed GROUP BY company_id, project_id
+    )
+    SELECT format('project %s: its statistics of %s have %s tickets (%s by stage, %s by priority), the event log %s',
+                  s.project_id, s.date, s.total_issues, by_stage, by_priority, coalesce(t.n, 0))
+    FROM counted c JOIN daily_stats s ON s.company_id = c.company_id AND s.date = c.date
+    CROSS JOIN LATERAL (
+        SELECT s.open_issues + s.triaged_issues + s.in_progress_issues + s.done_issues AS by_stage,
+               s.low_count + s.medium_count + s.high_count + s.critical_count AS by_priority
+    ) AS sums
+    LEFT JOIN truth t ON t.company_id = s.company_id AND t.project_id = s.project_id
+    WHERE s.total_issues <> coalesce(t.n, 0) OR s.total_issues <> by_stage OR s.total_issues <> by_priority
+    """,
     "SELECT format('bug %s: has no text', id) FROM bugs b WHERE NOT EXISTS (SELECT FROM bug_texts WHERE bug_id = b.id)",
     """
     SELECT format('bug %s: %s', id, CASE

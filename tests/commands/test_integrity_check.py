@@ -12,6 +12,7 @@ import httpx
 import psycopg
 import pytest
 
+from bugrelay.domain.tickets.tasks import count_days, fold_counts
 from bugrelay.infra.platform import Platform
 from bugrelay.integrity_check import problems
 from bugrelay.settings import Settings
@@ -125,6 +126,33 @@ async def test_each_planted_lie_is_found(
     (problem,) = await _found(platform)
     assert sentence in problem
     assert problem.startswith(("bug ", "vote of user ", "attachment ", "comments.", "stream ", "consumer "))
+
+
+TICKET_LIES = {
+    "for no department: 1, counted are 2": "UPDATE ticket_counts SET count = 2",
+    "for no department: 1, counted are 0": "DELETE FROM ticket_counts",
+    "cannot be searched": "DELETE FROM ticket_search",
+    "what a search filters by is not what the ticket says": "UPDATE ticket_search SET priority = 'low'",
+    "its search document is not that of its text": "UPDATE ticket_search SET document = ''",
+    "have 2 tickets (1 by stage, 1 by priority), the event log 1": "UPDATE daily_stats SET total_issues = 2",
+}
+
+
+async def test_each_planted_lie_about_tickets_is_found(
+    client: httpx.AsyncClient, member: Person, platform: Platform, sql: psycopg.Connection[Any]
+) -> None:
+    made = await client.post("/api/v1/tickets", json={"title": "A ticket"}, headers=member.headers)
+    assert made.status_code == 201
+    await count_days(platform)
+    await fold_counts(platform)
+    assert await _found(platform) == []
+    for sentence, statement in TICKET_LIES.items():
+        sql.execute(
+            f"SET session_replication_role = replica; {statement}; SET session_replication_role = origin"
+        )
+        (problem,) = await _found(platform)
+        assert sentence in problem
+        sql.execute("SELECT ticket_search_rebuild()")
 
 
 FAN_OUTS = """

@@ -4,17 +4,20 @@ as an oracle."""
 from __future__ import annotations
 
 import importlib
+import itertools
 import pkgutil
 import re
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import psycopg
 import pytest
 
 from bugrelay.domain import tickets
-from bugrelay.domain.tickets.repository import lists
+from bugrelay.domain.tickets.repository import reports
+from bugrelay.domain.tickets.search.query import KEYS, Plan, QuerySpec
+from bugrelay.domain.tickets.search.statements import page_query, total_query
 from bugrelay.infra.db.models import Base
 from bugrelay.infra.db.query import Query
 from tests.api.tickets.conftest import Caller, Join
@@ -61,10 +64,25 @@ def _queries() -> Iterator[Query[Any]]:
     for module in pkgutil.walk_packages(tickets.__path__, f"{tickets.__name__}."):
         for value in vars(importlib.import_module(module.name)).values():
             yield from _inside(value)
-    for sort in lists._ORDERS:
-        for name in lists._CONDITIONS:
-            yield from _inside(lists._page((name,), sort, after=True))
-            yield from _inside(lists._total((name,)))
+    for order, sees_all, words in itertools.product(KEYS, (True, False), (0, 2)):
+        for name in ("status", "project_id", "scheme", "department", "created_from"):
+            spec = QuerySpec((name,), order, sees_all, searching=words > 0, words=words)
+            tiers = ("", "newest", "best", "top") if order == "relevance" else ("",)
+            for incremental in (False, True):
+                yield total_query(replace(spec, order="", words=0), incremental=incremental)
+                for tier, index_scan in itertools.product(tiers, (True, False)):
+                    plan = Plan(index_scan=index_scan, tier=tier, keyset=True)
+                    yield page_query(spec, plan, incremental=incremental)
+    for names in ((), ("project_id", "scheme", "first", "last")):
+        for make in (
+            reports._counts_by_now,
+            reports._counts_of_days,
+            reports._flow,
+            reports._newest,
+            reports._days,
+            reports._activity,
+        ):
+            yield make(names)
 
 
 def _inside(value: Any) -> Iterator[Query[Any]]:

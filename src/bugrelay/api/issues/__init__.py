@@ -6,5 +6,6 @@ from litestar import Controller
 
 from bugrelay.api.issues.files import IssueFileController
 from bugrelay.api.issues.issues import IssueController
+from bugrelay.api.issues.stats import StatsController
 
-CONTROLLERS: tuple[type[Controller], ...] = (IssueController, IssueFileController)
+CONTROLLERS: tuple[type[Controller], ...] = (IssueController, IssueFileController, StatsController)

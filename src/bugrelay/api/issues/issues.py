@@ -18,8 +18,8 @@ from bugrelay.api.tenant import require_tenant
 from bugrelay.api.versions import etag, expected_versions
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.tickets.errors import TicketNotFound, VersionConflict
-from bugrelay.domain.tickets.repository.lists import list_tickets
 from bugrelay.domain.tickets.repository.tickets import find_ticket
+from bugrelay.domain.tickets.search.service import list_tickets
 from bugrelay.domain.tickets.service.creating import create_ticket
 from bugrelay.domain.tickets.service.editing import edit_ticket
 from bugrelay.domain.tickets.service.opening import Expected, assignee_ids_of, open_ticket
@@ -44,8 +44,9 @@ class IssueController(Controller):
         self, request: ApiRequest, tenant: Tenant, query: ListIssues
     ) -> Response[IssueList]:
         """List and filter the issues that I see, the newest first."""
-        async with request.platform.database.reading() as reader:
-            page = await list_tickets(reader, tenant, query.wanted())
+        platform = request.platform
+        async with platform.database.reading() as reader:
+            page = await list_tickets(reader, platform.counts, tenant, query=query.wanted())
         return json_response(IssueList([issue_of(ticket) for ticket in page.tickets], page.pagination))
 
     @post("/")

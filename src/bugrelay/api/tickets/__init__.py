@@ -8,6 +8,7 @@ from bugrelay.api.tickets.attachments import TicketAttachmentController
 from bugrelay.api.tickets.comments import TicketCommentController
 from bugrelay.api.tickets.files import TicketFileController
 from bugrelay.api.tickets.projects import ProjectController
+from bugrelay.api.tickets.reports import ReportController
 from bugrelay.api.tickets.tickets import TicketController
 
 CONTROLLERS: tuple[type[Controller], ...] = (
@@ -16,4 +17,5 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     TicketCommentController,
     TicketAttachmentController,
     TicketFileController,
+    ReportController,
 )

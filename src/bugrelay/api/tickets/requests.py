@@ -30,6 +30,7 @@ from bugrelay.domain.tickets.schemas import (
     TicketChanges,
     TicketQuery,
     Title,
+    Words,
 )
 from bugrelay.domain.tickets.schemes import Category
 from bugrelay.infra.pagination import CursorQuery
@@ -218,7 +219,8 @@ class ListTickets(CursorQuery, kw_only=True, rename="camel"):
         tag: Tickets with this tag.
         created_from: Tickets from this moment on.
         created_to: Tickets before this moment.
-        sort: The order; the newest first, where nothing is said.
+        q: Words to look for in title, key and description.
+        sort: The order; where nothing is said the newest first, or what fits `q` best.
     """
 
     status: KnownStatus | None = None
@@ -231,6 +233,7 @@ class ListTickets(CursorQuery, kw_only=True, rename="camel"):
     tag: Tag | None = None
     created_from: Moment | None = None
     created_to: Moment | None = None
+    q: Words | None = None
     sort: Sort | None = None
 
     def wanted(self) -> TicketQuery:

@@ -31,9 +31,9 @@ from bugrelay.api.versions import etag, expected_versions
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.tickets.errors import TicketNotFound
 from bugrelay.domain.tickets.repository.history import list_history
-from bugrelay.domain.tickets.repository.lists import list_tickets
 from bugrelay.domain.tickets.repository.tickets import find_ticket
 from bugrelay.domain.tickets.schemas import TicketDetail
+from bugrelay.domain.tickets.search.service import list_tickets
 from bugrelay.domain.tickets.service.creating import create_ticket
 from bugrelay.domain.tickets.service.editing import edit_ticket
 from bugrelay.domain.tickets.service.removal import remove_ticket, restore_ticket
@@ -58,9 +58,10 @@ class TicketController(Controller):
     async def list_tickets(
         self, request: ApiRequest, tenant: Tenant, query: ListTickets
     ) -> Response[TicketList]:
-        """List, filter and sort the tickets that I see."""
-        async with request.platform.database.reading() as reader:
-            page = await list_tickets(reader, tenant, query.wanted())
+        """List, search, filter and sort the tickets that I see."""
+        platform = request.platform
+        async with platform.database.reading() as reader:
+            page = await list_tickets(reader, platform.counts, tenant, query=query.wanted())
         pagination = written_as(CursorPageOut, page.pagination)
         return json_response(TicketList(all_written_as(TicketOut, page.tickets), pagination))
 

@@ -30,9 +30,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import UserDefinedType
 
 from bugrelay.infra.db.models import Base, Counter, CreatedAt, Id, Moment
+from bugrelay.infra.db.types import Xid8
 
 STATUSES = ("open", "reviewing", "fixed", "wont_fix")
 INITIAL_STATUS: Final = "open"
@@ -154,15 +154,6 @@ class BugSearch(Base):
     reporter_id: Mapped[UUID | None]
     created_at: Mapped[Moment]
     created_month: Mapped[int | None] = mapped_column(Computed(_MONTH, persisted=True))
-
-
-class Xid8(UserDefinedType[str]):
-    """The id of a transaction, 64 bits wide, so that it never comes again."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        return "xid8"
 
 
 # What the triggers on bug_search write beside it, for totals that are carried forward (docs/adr/0016). Rows without an

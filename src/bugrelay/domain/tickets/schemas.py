@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -21,7 +21,7 @@ MAX_ASSIGNEES = 20
 
 Priority = Literal["low", "medium", "high", "critical"]
 ProjectVisibility = Literal["team", "company"]
-Sort = Literal["recent", "oldest", "updated", "priority"]
+Sort = Literal["recent", "oldest", "updated", "priority", "relevance"]
 
 
 def _one_status(value: str) -> str:
@@ -49,6 +49,7 @@ Status = Annotated[str, OneLine, Meta(max_length=50)]
 KnownScheme = Annotated[str, OneLine, Meta(max_length=50), Check(_one_scheme)]
 KnownStatus = Annotated[str, OneLine, Meta(max_length=50), Check(_one_status)]
 Moment = Annotated[datetime, Check(utc_time)]
+Words = Annotated[str, Meta(max_length=500)]
 Tag = Annotated[str, OneLine, Meta(max_length=100)]
 Comment = Annotated[str, Meta(min_length=1, max_length=10_000)]
 ProjectKey = Annotated[str, OneLine, Meta(pattern="^[A-Z][A-Z0-9]{1,9}$")]
@@ -233,7 +234,8 @@ class TicketQuery(CursorQuery, kw_only=True):
         tag: Tickets with this tag.
         created_from: Tickets from this moment on.
         created_to: Tickets before this moment.
-        sort: The order; the newest first, where nothing is said.
+        q: Words to look for in title, key and description.
+        sort: The order; where nothing is said the newest first, or what fits `q` best.
     """
 
     status: str | None = None
@@ -247,6 +249,7 @@ class TicketQuery(CursorQuery, kw_only=True):
     tag: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
+    q: str | None = None
     sort: Sort | None = None
 
 
@@ -326,3 +329,129 @@ class AttachmentDetail(Struct, kw_only=True):
     is_complete: bool
     uploader: TicketUser
     created_at: datetime
+
+
+# --- reports ----------------------------------------------------------------------------------------------------------
+
+
+def _a_day(value: date) -> date:
+    """The last day of the calendar has no next one."""
+    if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
+        raise ValueError(f"must be in the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    return value
+
+
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998
+Day = Annotated[date, Check(_a_day)]
+
+
+class ReportScope(Struct, kw_only=True):
+    """Which tickets a report is about.
+
+    Attributes:
+        project_id: Those of this project.
+        scheme: Those of projects with this scheme.
+        first_day: From this UTC day on.
+        last_day: Up to this UTC day, which counts as well.
+    """
+
+    project_id: UUID | None = None
+    scheme: str | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+
+
+class StatusCount(Row):
+    """Tickets with a status; the same word may be of several categories, in different schemes."""
+
+    status: str
+    category: str
+    count: int
+
+
+class PriorityCount(Row):
+    """Tickets with a priority."""
+
+    priority: str
+    count: int
+
+
+class DepartmentCount(Row):
+    """Tickets for a department.
+
+    Attributes:
+        department: Its name; null for tickets without one.
+        count: How many.
+    """
+
+    department: str | None
+    count: int
+
+
+class TicketCounts(Struct):
+    """Tickets by what they have; `by_priority` names all four, the others what there is."""
+
+    by_status: list[StatusCount]
+    by_priority: list[PriorityCount]
+    by_department: list[DepartmentCount]
+
+
+class DayStats(Row):
+    """How tickets stood at the end of a UTC day; today, when they were last counted.
+
+    Attributes:
+        date: The day.
+        total_issues: Tickets that there were.
+        open_issues: Those in the first status of their scheme.
+        triaged_issues: Others that nobody had begun with.
+        in_progress_issues: Those that somebody worked on.
+        done_issues: Those that were done.
+        low_count: Those with the priority low.
+        medium_count: Those with the priority medium.
+        high_count: Those with the priority high.
+        critical_count: Those with the priority critical.
+        created_count: Tickets created on that day.
+        resolved_count: How often a ticket became done on that day.
+    """
+
+    date: date
+    total_issues: int
+    open_issues: int
+    triaged_issues: int
+    in_progress_issues: int
+    done_issues: int
+    low_count: int
+    medium_count: int
+    high_count: int
+    critical_count: int
+    created_count: int
+    resolved_count: int
+
+
+class Flow(Row):
+    """What comes and goes: today in UTC, and the median of hours from creation to closing; None without any."""
+
+    created_today: int
+    closed_today: int
+    median_hours_to_close: float | None
+
+
+class TicketDashboard(Struct, kw_only=True):
+    """A company's figures: by now, but for `daily` and the median, which are of the scope's days."""
+
+    counts: TicketCounts
+    flow: Flow
+    newest: list[TicketDetail]
+    daily: list[DayStats]
+
+
+class UserActivity(Row):
+    """What a person of the company has done in a report's days, and how many open tickets they are assigned to now."""
+
+    id: UUID
+    username: str
+    name: str
+    created: int
+    closed: int
+    commented: int
+    open_assigned: int

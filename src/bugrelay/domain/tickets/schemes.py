@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 Category = Literal["todo", "doing", "done"]
 DONE: Category = "done"
+PRIORITIES = ("critical", "high", "medium", "low")
+"""Of all schemes, the most urgent first."""
 
 
 def any_move(*targets: str, of: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -1,15 +1,62 @@
-"""What workers do for tickets."""
+"""What the private half does by the clock: counts are added up, days counted, and what was kept for a while goes."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import structlog
+from sqlalchemy import text
 
 from bugrelay.domain.files.tasks import UNFINISHED_FOR
+from bugrelay.domain.tickets.repository.reports import companies_with_events
+from bugrelay.domain.tickets.search import counting
+from bugrelay.domain.tickets.search.totals import COUNT_JOB
 from bugrelay.domain.tickets.service.attachments import delete_unfinished
+from bugrelay.domain.tickets.service.statistics import fill_daily_stats
+from bugrelay.infra.db.slow_connection import slow_connection
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
 from bugrelay.infra.platform import Platform
 
 log = structlog.get_logger()
+
+BATCH = 50_000  # changes a transaction
+LOG_KEPT_FOR = timedelta(hours=1)  # far longer than infra/incremental_counts.py carries a total forward
+
+
+async def fold_counts(platform: Platform) -> None:
+    """Add what has changed to the counts of tickets, so that reading them stays short."""
+    full = True
+    while full:
+        async with platform.work() as work:
+            full = (
+                await work.session.scalar(text("SELECT ticket_counts_fold(:most)"), {"most": BATCH}) == BATCH
+            )
+
+
+async def count_days(platform: Platform) -> None:
+    """Bring the daily statistics of every company up to now, one a transaction."""
+    async with slow_connection(platform.settings.database_url, name="bugrelay-days") as connection:
+        for company_id in await companies_with_events(connection):
+            await fill_daily_stats(connection, company_id, moment=datetime.now(UTC))
+
+
+async def count_total(platform: Platform, *, key: str) -> None:
+    """Count what somebody asks for."""
+    await counting.count_total(key, database_url=platform.settings.database_url, counts=platform.counts)
+
+
+async def keep_totals(platform: Platform) -> None:
+    """Carry kept totals forward."""
+    await counting.keep_totals(database_url=platform.settings.database_url, counts=platform.counts)
+
+
+async def clean_up(platform: Platform) -> None:
+    """Delete the log of changes that no total needs any more."""
+    async with platform.work() as work:
+        await work.session.execute(
+            text("DELETE FROM ticket_search_changes WHERE at < now() - CAST(:kept AS interval)"),
+            {"kept": LOG_KEPT_FOR},
+        )
 
 
 async def forget_unfinished_uploads(platform: Platform) -> None:
@@ -21,5 +68,12 @@ async def forget_unfinished_uploads(platform: Platform) -> None:
 
 
 TASKS = Tasks(
-    periodic={"tickets.forget_unfinished_uploads": Periodic("23 * * * *", forget_unfinished_uploads)}
+    by_name={COUNT_JOB: count_total},
+    periodic={
+        "tickets.keep_totals": Periodic("* * * * *", keep_totals),
+        "tickets.fold_counts": Periodic("* * * * *", fold_counts),
+        "tickets.count_days": Periodic("*/30 * * * *", count_days),
+        "tickets.forget_unfinished_uploads": Periodic("23 * * * *", forget_unfinished_uploads),
+        "tickets.clean_up": Periodic("*/10 * * * *", clean_up),
+    },
 )

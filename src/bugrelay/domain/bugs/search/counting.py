@@ -7,8 +7,7 @@ minute; what is asked for besides is counted at once, and kept for a day. docs/a
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
 import msgspec
 from sqlalchemy import text
@@ -17,14 +16,14 @@ from bugrelay.domain.bugs.search.planner import BoundQuery, QuerySpec
 from bugrelay.domain.bugs.search.statements import total_query
 from bugrelay.domain.bugs.search.totals import READ_KEPT, TABLE
 from bugrelay.infra import incremental_counts
-from bugrelay.infra.db.database import Connection, libpq_url
+from bugrelay.infra.db.database import Connection
 from bugrelay.infra.db.query import Query
+from bugrelay.infra.db.slow_connection import slow_connection
 from bugrelay.infra.db.statistics import Common, read_common
 from bugrelay.infra.incremental_counts import Counted, IncrementalCounts
 from bugrelay.infra.search.parser import quoted
 
 MAX_COMMON = 300  # totals that are kept whether anybody asks or not
-STATEMENT_SECONDS = 90  # for one count; nobody waits for it any more
 ROUND_SECONDS = 60.0  # what is not counted by then is counted in the next round
 
 # The filter of each column whose values are counted.
@@ -76,7 +75,7 @@ def _hits_by_key(common: Common) -> Iterator[tuple[float, str]]:
 
 async def count_total(key: str, *, database_url: str, counts: IncrementalCounts) -> None:
     """Count what somebody asks for, unless that is done; again without harm."""
-    async with _slow_connection(database_url) as reader:
+    async with slow_connection(database_url, name="bugrelay-totals") as reader:
         if await reader.row(READ_KEPT, {"key": key}) is None:
             await _count(reader, key, counts=counts)
         await reader.execute(_ASKED.sql, {"key": key})
@@ -84,7 +83,7 @@ async def count_total(key: str, *, database_url: str, counts: IncrementalCounts)
 
 async def keep_totals(*, database_url: str, counts: IncrementalCounts) -> None:
     """Carry the kept totals forward, then count the common ones that are not kept yet."""
-    async with _slow_connection(database_url) as reader:
+    async with slow_connection(database_url, name="bugrelay-totals") as reader:
         if not await reader.row(_LOCK):
             return  # the round before this one still runs
         began = time.monotonic()
@@ -124,22 +123,3 @@ async def _count(reader: Connection, key: str, *, counts: IncrementalCounts) -> 
 async def _keep(reader: Connection, key: str, *, counted: Counted, counts: IncrementalCounts) -> None:
     await reader.execute(_KEEP.sql, {"key": key, **msgspec.structs.asdict(counted)})
     await counts.share(key, counted)
-
-
-class _SlowConnection(Connection):
-    exchange_seconds = STATEMENT_SECONDS + 5.0
-
-
-@asynccontextmanager
-async def _slow_connection(database_url: str) -> AsyncIterator[Connection]:
-    """A connection of its own, on which a count may take as long as a job may."""
-    connection = await _SlowConnection.connect(
-        libpq_url(database_url),
-        autocommit=True,
-        connect_timeout=5,
-        application_name="bugrelay-totals",
-        options=f"-c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout=5s -c timezone=UTC"
-        " -c work_mem=32MB -c jit=off -c max_parallel_workers_per_gather=0",
-    )
-    async with connection:
-        yield connection

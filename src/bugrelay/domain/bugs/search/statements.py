@@ -37,7 +37,6 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, aggregate_order_by
-from sqlalchemy.types import UserDefinedType
 
 from bugrelay.domain.bugs.models import Bug, BugSearch, bug_search_changes
 from bugrelay.domain.bugs.search.planner import Plan, QuerySpec
@@ -45,6 +44,7 @@ from bugrelay.domain.bugs.similar.models import SimilarDocument
 from bugrelay.domain.bugs.visibility import LISTED
 from bugrelay.domain.companies.models import Application, Company
 from bugrelay.infra.db.query import Query, Row
+from bugrelay.infra.db.types import PgSnapshot
 from bugrelay.infra.incremental_counts import Counted
 from bugrelay.infra.search.ranking import BEST_OUTSIDE, TIERS, WEIGHTS
 
@@ -287,13 +287,6 @@ def _sum(terms: Mapping[str, str]) -> ColumnElement[int]:
 # --- totals ---------------------------------------------------------------------------------------------------------
 
 
-class _PgSnapshot(UserDefinedType[str]):
-    """Which transactions a statement could see."""
-
-    def get_col_spec(self, **_: Any) -> str:
-        return "pg_snapshot"
-
-
 _SNAPSHOT = literal_column("pg_current_snapshot()::text", Text).label("snapshot")
 
 # With the table's own number, which is another one after a restore: what was counted later than the dump is not there.
@@ -313,7 +306,7 @@ def _total(spec: QuerySpec, *, incremental: bool) -> Select[int, str, str]:
 
 def _change(spec: QuerySpec) -> Select[int, str, str]:
     log = bug_search_changes.c
-    snapshot = cast(bindparam("snapshot", type_=Text), _PgSnapshot())
+    snapshot = cast(bindparam("snapshot", type_=Text), PgSnapshot())
     unseen = (
         log.transaction_id >= func.pg_snapshot_xmin(snapshot),
         ~func.pg_visible_in_snapshot(log.transaction_id, snapshot),

@@ -3,6 +3,15 @@
 from bugrelay.domain.tickets.models.attachments import TicketAttachment
 from bugrelay.domain.tickets.models.comments import TicketComment
 from bugrelay.domain.tickets.models.projects import Project, TicketNumber
+from bugrelay.domain.tickets.models.search import (
+    TicketSearch,
+    ticket_count_changes,
+    ticket_counts,
+    ticket_kept_totals,
+    ticket_search_changes,
+    ticket_search_era,
+)
+from bugrelay.domain.tickets.models.statistics import DailyStats, DailyStatsDay
 from bugrelay.domain.tickets.models.tickets import (
     SEVERITY,
     Ticket,
@@ -14,6 +23,8 @@ from bugrelay.domain.tickets.models.tickets import (
 
 __all__ = [
     "SEVERITY",
+    "DailyStats",
+    "DailyStatsDay",
     "Project",
     "Ticket",
     "TicketAssignee",
@@ -22,5 +33,11 @@ __all__ = [
     "TicketEdit",
     "TicketKey",
     "TicketNumber",
+    "TicketSearch",
     "of_ticket",
+    "ticket_count_changes",
+    "ticket_counts",
+    "ticket_kept_totals",
+    "ticket_search_changes",
+    "ticket_search_era",
 ]

@@ -18,6 +18,7 @@ class TicketComment(Base):
     __table_args__ = (
         UniqueConstraint("company_id", "id"),
         of_ticket(),
+        Index("ix_ticket_comments_author_id", "company_id", "author_id", "created_at"),
         Index("ix_ticket_comments_ticket_id", "company_id", "ticket_id", "created_at", "id"),
     )
 

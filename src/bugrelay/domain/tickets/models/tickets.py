@@ -51,6 +51,14 @@ class Ticket(Base):
             "id",
             postgresql_where=LISTED,
         ),
+        Index("ix_tickets_category", "company_id", "category", "created_at", "id", postgresql_where=LISTED),
+        Index("ix_tickets_status", "company_id", "status", "created_at", "id", postgresql_where=LISTED),
+        Index(
+            "ix_tickets_resolved",
+            "company_id",
+            "resolved_at",
+            postgresql_where=text("removed_at IS NULL AND resolved_at IS NOT NULL"),
+        ),
         Index("ix_tickets_project", "company_id", "project_id", "created_at", "id", postgresql_where=LISTED),
         Index(
             "ix_tickets_reporter", "company_id", "reporter_id", "created_at", "id", postgresql_where=LISTED

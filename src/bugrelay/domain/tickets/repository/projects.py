@@ -7,18 +7,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, case, cast, func, select
 
 from bugrelay.domain.companies.schemas import Tenant
-from bugrelay.domain.tickets.models import Project, Ticket, TicketNumber
+from bugrelay.domain.tickets.models import Project, TicketNumber
 from bugrelay.domain.tickets.repository.columns import values_of
+from bugrelay.domain.tickets.repository.counts import COUNTS
 from bugrelay.domain.tickets.schemas import ProjectDetail
 from bugrelay.domain.tickets.visibility import (
     COMPANY_ID,
+    OWN_TICKETS,
     BySight,
     by_sight,
     projects_visible_to,
-    visible_to,
+    sees_all,
 )
 from bugrelay.infra.db.query import Query, Reader, Row
 from bugrelay.infra.pagination import PageQuery
@@ -27,15 +29,18 @@ _NAMES = ("id", "key", "name", "description", "scheme", "visibility")
 _REST = ("archived_at", "version", "created_at", "updated_at")
 
 
+_all = (
+    select(func.coalesce(cast(func.sum(COUNTS.c["count"]), Integer), 0))
+    .where(COUNTS.c.project_id == Project.id)
+    .correlate(Project)
+    .scalar_subquery()
+)
+_own = select(func.count()).where(OWN_TICKETS.c.project_id == Project.id).correlate(Project).scalar_subquery()
+
+
 def _projects(tenant: Tenant) -> Select[Any]:
     """With the number of tickets that the reader sees."""
-    count = (
-        select(func.count())
-        .select_from(Ticket)
-        .where(Ticket.project_id == Project.id, visible_to(tenant))
-        .correlate(Project)
-        .scalar_subquery()
-    )
+    count = _all if sees_all(tenant) else case((Project.visibility == "company", _all), else_=_own)
     return select(
         *(getattr(Project, name) for name in _NAMES),
         count.label("ticket_count"),

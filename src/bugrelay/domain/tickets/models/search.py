@@ -1,0 +1,113 @@
+"""What searches and counts of tickets read; written by triggers alone (docs/adr/0039-tickets-in-lists.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bugrelay.infra.db.models import Base, Moment
+from bugrelay.infra.db.types import Xid8
+
+
+class TicketSearch(Base):
+    """A ticket that is not removed, as searches see it: its document, and what lists filter and sort by besides."""
+
+    __tablename__ = "ticket_search"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["company_id", "ticket_id"], ["tickets.company_id", "tickets.id"], ondelete="CASCADE"
+        ),
+        Index("ix_ticket_search_document", "document", postgresql_using="gin"),
+    )
+
+    ticket_id: Mapped[UUID] = mapped_column(primary_key=True)
+    company_id: Mapped[UUID]
+    document: Mapped[Any] = mapped_column(TSVECTOR)
+    status: Mapped[str]
+    category: Mapped[str]
+    priority: Mapped[str]
+    created_at: Mapped[Moment]
+
+
+# Each change of a document, for an hour: totals are carried forward with them (infra/incremental_counts.py).
+ticket_search_changes = Table(
+    "ticket_search_changes",
+    Base.metadata,
+    Column("id", BigInteger, Identity(always=True)),
+    Column("transaction_id", Xid8, server_default=text("pg_current_xact_id()"), nullable=False),
+    Column("at", DateTime(timezone=True), server_default=text("now()"), nullable=False),
+    Column("sign", SmallInteger, nullable=False),
+    Column("company_id", Uuid, nullable=False),
+    Column("document", TSVECTOR, nullable=False),
+    Column("status", String, nullable=False),
+    Column("category", String, nullable=False),
+    Column("priority", String, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("id", name="pk_ticket_search_changes"),
+    Index("ix_ticket_search_changes_transaction_id", "transaction_id"),
+    Index("ix_ticket_search_changes_at", "at"),
+)
+ticket_search_era = Table("ticket_search_era", Base.metadata, Column("era", Uuid, nullable=False))
+
+
+def _counted_by() -> tuple[Column[Any], ...]:
+    return (
+        Column("company_id", Uuid, nullable=False),
+        Column("project_id", Uuid, nullable=False),
+        Column("status", String, nullable=False),
+        Column("category", String, nullable=False),
+        Column("priority", String, nullable=False),
+        Column("department", String, nullable=False),
+    )
+
+
+# How many tickets are alike in all of this, and what has changed since a job counted; both together are exact. A ticket
+# without a department has the empty one.
+ticket_counts = Table(
+    "ticket_counts",
+    Base.metadata,
+    *_counted_by(),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint(
+        "company_id", "project_id", "status", "category", "priority", "department", name="pk_ticket_counts"
+    ),
+)
+ticket_count_changes = Table(
+    "ticket_count_changes",
+    Base.metadata,
+    *_counted_by(),
+    Column("count", SmallInteger, nullable=False),
+    Index("ix_ticket_count_changes_company_id", "company_id"),
+)
+
+# Totals that a job counts and every process finds (search/counting.py), as `kept_totals` has those of the board.
+ticket_kept_totals = Table(
+    "ticket_kept_totals",
+    Base.metadata,
+    Column("key", Text),
+    Column("total", BigInteger, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("era", Text, nullable=False),
+    Column("cluster", BigInteger, nullable=False),
+    Column("carried_at", DateTime(timezone=True), server_default=text("now()"), nullable=False),
+    Column("asked_at", DateTime(timezone=True), server_default=text("now()"), nullable=False),
+    PrimaryKeyConstraint("key", name="pk_ticket_kept_totals"),
+)

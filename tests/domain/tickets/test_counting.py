@@ -1,0 +1,73 @@
+"""Totals of many tickets: counted by a job, found by every process, and exact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+import pytest
+
+from bugrelay.bootstrap import build
+from bugrelay.domain.tickets.schemas import TicketQuery
+from bugrelay.domain.tickets.search.service import list_tickets
+from bugrelay.domain.tickets.tasks import count_total, keep_totals
+from bugrelay.infra import incremental_counts
+from bugrelay.infra.db.query import Query, Reader, RowT, Values
+from bugrelay.infra.platform import Platform
+from bugrelay.settings import Settings
+from tests.domain.tickets.test_search import Company
+from tests.factories import put_ticket
+
+Sql = psycopg.Connection[Any]
+
+
+class Watched(Reader):
+    """A reader, and whether it has counted documents."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.counted = False
+
+    async def rows(self, query: Query[RowT], values: Values | None = None) -> Sequence[RowT]:
+        self.counted |= "count(*)" in query.sql
+        return await self._reader.rows(query, values)
+
+
+async def _total(platform: Platform, company: Company, **wanted: Any) -> tuple[int, bool]:
+    """The total of a list for a member, and whether its reader counted."""
+    reader = Watched(platform.database)
+    query = TicketQuery(**wanted)
+    page = await list_tickets(reader, platform.counts, company.tenant("member"), query=query)
+    return page.pagination.total, reader.counted
+
+
+async def test_a_common_word_is_counted_by_the_job_and_carried_forward(
+    settings: Settings, platform: Platform, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incremental_counts, "MAX_COUNTED_HERE", 3)
+    company = Company(sql, 40)
+    sql.execute("ANALYZE ticket_search")
+    wanted = {"q": "crash"}
+    there = sum("crash" in f"{row['title']} {row['description']}" for row in company.rows)
+    asked: list[str] = []
+
+    async def ask(job: str, key: str) -> bool:
+        asked.append(job)
+        await count_total(platform, key=key)
+        return True
+
+    monkeypatch.setattr(platform.counts, "_ask", ask)
+    assert await _total(platform, company, **wanted) == (there, False)
+    assert asked == ["tickets.count_total"]
+    put_ticket(
+        sql, company.id, company.projects[0], reporter_id=company.people[0], title="Crash again", key="OPN-7"
+    )
+    await keep_totals(platform)
+    sql.execute("TRUNCATE ticket_search_changes")  # all of it is in the kept totals now
+    another = build(settings)
+    await another.start()
+    try:
+        assert await _total(another, company, **wanted) == (there + 1, False)
+    finally:
+        await another.close()
