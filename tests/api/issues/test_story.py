@@ -78,6 +78,10 @@ async def test_a_list_has_the_issues_that_its_reader_sees_by_every_filter(team: 
     assert await ada.titles(assignee_id=rita.id) == ["three"]
     assert await ada.titles(reporter_id=mae.id) == ["three", "two"]
     assert await ada.titles(status="OPEN", severity="MEDIUM", reporter_id=mae.id) == ["three"]
+    assert await ada.titles(search="two") == ["two"]
+    assert await ada.titles(search="ISS-3") == ["three"]
+    assert await ada.titles(search="two", status="OPEN") == await rita.titles(search="two") == []
+    assert await ada.titles(search="issue") == []
     page = (await ada.send("GET", "/issues", params={"page": 2, "limit": 2})).json()
     assert [issue["title"] for issue in page["issues"]] == ["one"]
     assert page["pagination"].items() >= {"page": 2, "limit": 2, "total": 3, "total_pages": 2}.items()

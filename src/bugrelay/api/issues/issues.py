@@ -43,7 +43,7 @@ class IssueController(Controller):
     async def list_issues(
         self, request: ApiRequest, tenant: Tenant, query: ListIssues
     ) -> Response[IssueList]:
-        """List and filter the issues that I see, the newest first."""
+        """List, search and filter the issues that I see."""
         platform = request.platform
         async with platform.database.reading() as reader:
             page = await list_tickets(reader, platform.counts, tenant, query=query.wanted())

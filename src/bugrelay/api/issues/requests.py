@@ -17,6 +17,7 @@ from bugrelay.domain.tickets.schemas import (
     TicketChanges,
     TicketQuery,
     Title,
+    Words,
 )
 from bugrelay.infra.pagination import CursorQuery
 from bugrelay.infra.validation import Tags
@@ -105,6 +106,7 @@ class ListIssues(CursorQuery, kw_only=True):
         assignee_id: Issues that this user works on.
         reporter_id: Issues that this user reported.
         tag: Issues with this tag.
+        search: Words to look for in title, key and description; those that fit best come first.
     """
 
     status: IssueStatus | None = None
@@ -112,6 +114,7 @@ class ListIssues(CursorQuery, kw_only=True):
     assignee_id: UUID | None = None
     reporter_id: UUID | None = None
     tag: Tag | None = None
+    search: Words | None = None
 
     def wanted(self) -> TicketQuery:
         return TicketQuery(
@@ -124,4 +127,5 @@ class ListIssues(CursorQuery, kw_only=True):
             assignee_id=self.assignee_id,
             reporter_id=self.reporter_id,
             tag=self.tag,
+            q=self.search,
         )

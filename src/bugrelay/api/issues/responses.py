@@ -61,7 +61,7 @@ class IssueList(Struct):
     """A page of issues.
 
     Attributes:
-        issues: The newest first.
+        issues: The newest first; of a search those that fit best.
         pagination: Where the page stands.
     """
 
