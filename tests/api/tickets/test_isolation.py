@@ -206,6 +206,8 @@ async def test_what_is_run_for_one_company_reads_no_row_of_another(
 
 
 def _rows(sql: Sql, query: str, values: Any) -> list[Any]:
+    """What it reads, but for the snapshot of a total, which is another in each transaction."""
+    query = query.replace("pg_current_snapshot()", "NULL")
     return sorted(map(repr, sql.execute(query, values).fetchall()))  # type: ignore[arg-type]
 
 
