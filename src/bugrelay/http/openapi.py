@@ -141,6 +141,7 @@ _TAGS = {
     "Operation": "What a client or an operator asks of the server itself.",
     "Projects": "Projects of a company, which its tickets are in.",
     "Receipts": "What the owner of an anonymous report may do.",
+    "Reports": "A company's figures of its tickets, as JSON or CSV.",
     "Tickets": "A company's own tickets, for its members and reporters.",
     "Ticket files": "Files of tickets, put into storage directly and served by signed links.",
     "Issue files": "Files of issues, sent in one step.",

@@ -71,7 +71,7 @@ class TicketCommentController(Controller):
     async def update_ticket_comment(
         self, request: ApiRequest, found: OnComment, data: JSONBody[UpdateTicketComment]
     ) -> Response[TicketCommentResponse]:
-        """Correct my comment."""
+        """Correct my comment on a ticket."""
         async with request.platform.work() as work:
             await update_comment(
                 work, found.tenant, found.ticket_id, comment_id=found.comment_id, content=data.content
@@ -82,7 +82,7 @@ class TicketCommentController(Controller):
     @delete("/{comment_id:str}", status_code=200)
     @Route(access=tenant_users("author"), loads=load_comment)
     async def withdraw_ticket_comment(self, request: ApiRequest, found: OnComment) -> Response[Message]:
-        """Withdraw my comment."""
+        """Withdraw my comment on a ticket."""
         async with request.platform.work() as work:
             await withdraw_comment(work, found.tenant, found.ticket_id, comment_id=found.comment_id)
         return json_response(Message("Comment withdrawn successfully"))

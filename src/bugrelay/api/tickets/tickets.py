@@ -140,7 +140,7 @@ class TicketController(Controller):
     async def list_ticket_history(
         self, request: ApiRequest, found: OnTicket, query: PageQuery
     ) -> Response[TicketHistory]:
-        """List what was changed, oldest first."""
+        """List what was changed about a ticket, oldest first."""
         database = request.platform.database
         entries, total = await list_history(database, found.tenant, found.ticket_id, query)
         pagination = written_as(PageOut, Pagination.of(query, total))

@@ -36,7 +36,7 @@ from bugrelay.domain.companies.models import Company, CompanyClaim, FormerMember
 from bugrelay.domain.companies.visibility import EFFECTIVE, ON_TEAM, claims_visible_to
 from bugrelay.domain.moderation.models import AuditLog, Flag
 from bugrelay.domain.notifications.models import Notice, NoticeMail, NoticeSettings, Subscription
-from bugrelay.domain.tickets.models import Ticket, TicketAssignee, TicketComment
+from bugrelay.domain.tickets.models import Ticket, TicketAssignee, TicketAttachment, TicketComment
 from bugrelay.infra.client_address import limit_identity
 from bugrelay.infra.db.query import Query, Reader, Row
 
@@ -171,6 +171,13 @@ SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
     "ticket_assignees": (
         and_(TicketAssignee.user_id == _me, TicketAssignee.company_id.in_(_my_companies)),
         (TicketAssignee.company_id, TicketAssignee.ticket_id),
+    ),
+    "ticket_attachments": (
+        and_(TicketAttachment.user_id == _me, TicketAttachment.company_id.in_(_my_companies)),
+        (
+            TicketAttachment.id, TicketAttachment.company_id, TicketAttachment.ticket_id, TicketAttachment.filename,
+            TicketAttachment.mime_type, TicketAttachment.file_size, TicketAttachment.created_at,
+        ),
     ),
     "status_changes": (
         StatusChange.user_id == _me,
