@@ -31,9 +31,24 @@ def to_json(content: Any) -> bytes:
         content: What msgspec writes: structs, and the lists and mappings in them.
     """
     body = _encode(content)
-    if b"<" in body and (harmless := defused(content)) is not content:
+    # Most pages have a `<` in their rendered texts alone: to count those costs a fraction of looking through all.
+    marks = body.count(b"<")
+    if marks and marks > _rendered_marks(content) and (harmless := defused(content)) is not content:
         body = _encode(harmless)
     return body
+
+
+def _rendered_marks(content: Any) -> int:
+    """How many `<` stand in fields that are `Rendered`; fewer where a type does not say what it holds, never more."""
+    if isinstance(content, list):
+        return sum(map(_rendered_marks, content))
+    if not isinstance(content, msgspec.Struct):
+        return 0
+    count = 0
+    for name in _rendered_fields(type(content)):
+        value = getattr(content, name)
+        count += value.count("<") if isinstance(value, str) else _rendered_marks(value)
+    return count
 
 
 def defused(content: Any) -> Any:
@@ -56,17 +71,35 @@ def _defused_struct(content: msgspec.Struct) -> msgspec.Struct:
     changes = {}
     for name in _text_fields(type(content)):
         value = getattr(content, name)
-        # To write a value costs a fraction of looking through it, and nearly none has a `<`.
-        if (
-            "<" not in value
-            if type(value) is str
-            else type(value) in _NEVER_TEXT or b"<" not in _encode(value)
-        ):
-            continue
-        harmless = defused(value)
-        if harmless is not value:
+        if _has_mark(value) and (harmless := defused(value)) is not value:
             changes[name] = harmless
     return msgspec.structs.replace(content, **changes) if changes else content
+
+
+def _has_mark(value: Any) -> bool:
+    """Whether a `<` stands in it, rendered or not: to write a value costs a fraction of looking through it."""
+    if type(value) is str:
+        return "<" in value
+    return type(value) not in _NEVER_TEXT and b"<" in _encode(value)
+
+
+@cache
+def _rendered_fields(struct: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The fields that are `Rendered`, or hold structs that have such fields."""
+    hints = get_type_hints(struct, include_extras=True)
+    return tuple(name for name in struct.__struct_fields__ if _holds_rendered(hints[name]))
+
+
+def _holds_rendered(hint: Any) -> bool:
+    """Whether it is a `Rendered` text, or structs that have some."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return Rendered in hint.__metadata__
+    if origin in (Union, UnionType):
+        return all(_holds_rendered(one) or one is NoneType for one in get_args(hint))
+    if origin is list:
+        return all(map(_holds_rendered, get_args(hint)))
+    return isinstance(hint, type) and issubclass(hint, msgspec.Struct) and bool(_rendered_fields(hint))
 
 
 @cache
