@@ -18,7 +18,7 @@ from bugrelay.domain.bugs.service.comments import write_comment
 from bugrelay.domain.bugs.service.reporting import report_bug
 from bugrelay.domain.bugs.service.votes import VoteRequest, vote
 from bugrelay.infra.db.query import Query, RowT, SnapshotReader, Values
-from bugrelay.infra.events import LastStatement
+from bugrelay.infra.events import LastStatement, Recorded
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.viewer import ANONYMOUS
 from bugrelay.settings import Settings
@@ -99,7 +99,7 @@ async def opened_board(
         await platform.close()
 
 
-def _write_nothing(_facts: Sequence[Any]) -> LastStatement:
+def _write_nothing(_recorded: Sequence[Recorded]) -> LastStatement:
     raise NotImplementedError
 
 

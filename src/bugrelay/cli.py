@@ -130,17 +130,17 @@ def with_platform(settings: Settings, task: Callable[[Platform], Awaitable[None]
     """Run a coroutine on an open platform; an error of BugRelay's own is one line."""
     from bugrelay.bootstrap import build
     from bugrelay.errors import BugRelayError
-    from bugrelay.infra.events import cause
+    from bugrelay.infra.events import caused_by
     from bugrelay.infra.logging import configure_logging
 
     configure_logging(logging.ERROR)  # what a server warns of at its start is no business of a command
 
     async def run() -> None:
-        cause.set("system")
         platform = build(replace(settings, workers=1))  # the whole pool for this one process
         await platform.start()
         try:
-            await task(platform)
+            with caused_by("system"):
+                await task(platform)
         finally:
             await platform.close()
 

@@ -12,7 +12,7 @@ import structlog
 from bugrelay.bootstrap import DOMAINS, build
 from bugrelay.domain.events.consumers import Consumer, follow
 from bugrelay.domain.events.log import CHANNEL
-from bugrelay.infra.events import cause
+from bugrelay.infra.events import Cause, cause
 from bugrelay.infra.jobs.tasks import Tasks
 from bugrelay.infra.jobs.worker import STOP_SECONDS, cancel, run_worker
 from bugrelay.infra.logging import configure_service_logging
@@ -57,7 +57,7 @@ async def follow_events(platform: Platform, consumers: Sequence[Consumer]) -> No
 async def work(settings: Settings) -> None:
     """Run jobs and consumers; a signal lets the jobs that have begun finish."""
     configure_service_logging()
-    cause.set("system")
+    cause.set(Cause("system"))
     for doubt in settings.doubts:
         log.warning("setting_doubtful", meaning=doubt)
     stopping = asyncio.Event()

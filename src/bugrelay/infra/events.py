@@ -8,14 +8,18 @@ One subscriber is the *last* of the durable ones: what it locks, everybody else 
 Subscribers are served one after the other, in the order in which they subscribed. Each is called once for a unit of
 work, with the facts that it subscribed to in the order in which they were recorded. A durable subscriber may give facts
 that follow from what it heard; they are published as if the service had recorded them.
+
+Each fact has the cause of the moment in which it was recorded, and what follows from facts has that of the last of
+them. The event log writes it down.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -35,11 +39,46 @@ class LastStatement:
     then: Callable[[Sequence[tuple[str, ...]]], None]
 
 
-Last = Callable[[Sequence[Any]], LastStatement]
-Afterwards = Callable[[Sequence[Any]], Awaitable[None]]
+CauseKind: TypeAlias = Literal["user", "rule", "github", "link", "system"]
 
-cause: ContextVar[Literal["user", "system"]] = ContextVar("cause", default="user")
-"""What facts come from: somebody who asked for it, or the clock and what nobody in particular asked for."""
+
+@dataclass(frozen=True)
+class Cause:
+    """What facts come from.
+
+    Attributes:
+        kind: `user`: somebody who asked for it; `system`: the clock, and what nobody in particular asked for; the
+            others act on events by themselves.
+        chain: What it follows from, oldest first: ids of events, each followed by what acted on it where that says so.
+    """
+
+    kind: CauseKind
+    chain: tuple[str, ...] = ()
+
+
+cause: ContextVar[Cause] = ContextVar("cause", default=Cause("user"))  # noqa: B039 - it is frozen
+"""The cause of what is recorded now."""
+
+
+@contextmanager
+def caused_by(kind: CauseKind, *, chain: tuple[str, ...] = ()) -> Iterator[None]:
+    """What is recorded inside the block has this cause."""
+    token = cause.set(Cause(kind, chain))
+    try:
+        yield
+    finally:
+        cause.reset(token)
+
+
+class Recorded(NamedTuple):
+    """A fact, and what it comes from."""
+
+    fact: Any
+    cause: Cause
+
+
+Last = Callable[[Sequence[Recorded]], LastStatement]
+Afterwards = Callable[[Sequence[Any]], Awaitable[None]]
 
 H = TypeVar("H")
 
@@ -51,8 +90,8 @@ class _Subscription(Generic[H]):
     handler: H
     events: frozenset[type]
 
-    def of(self, facts: Sequence[Any]) -> list[Any]:
-        return [fact for fact in facts if type(fact) in self.events]
+    def of(self, recorded: Sequence[Recorded]) -> list[Recorded]:
+        return [one for one in recorded if type(one.fact) in self.events]
 
 
 class EventBus:
@@ -77,28 +116,29 @@ class EventBus:
         """Whether somebody hears one of these inside the transaction."""
         return any(not one.events.isdisjoint(events) for one in self._durable)
 
-    async def publish_durable(self, session: Callable[[], AsyncSession], facts: list[Any]) -> None:
+    async def publish_durable(self, session: Callable[[], AsyncSession], recorded: list[Recorded]) -> None:
         """Belongs inside the transaction: an error here refuses the whole change. Adds the facts that follow.
 
         The session is asked for only where somebody hears.
         """
         published = 0
-        while published < len(facts):
-            new, published = facts[published:], len(facts)
+        while published < len(recorded):
+            new, published = recorded[published:], len(recorded)
             for subscription in self._durable:
                 if heard := subscription.of(new):
-                    facts.extend(await subscription.handler(session(), heard) or ())
+                    follow = await subscription.handler(session(), [one.fact for one in heard])
+                    recorded.extend(Recorded(fact, heard[-1].cause) for fact in follow or ())
 
-    def last_statement(self, facts: Sequence[Any]) -> LastStatement | None:
+    def last_statement(self, recorded: Sequence[Recorded]) -> LastStatement | None:
         """What belongs before the COMMIT, in one message with it."""
-        if self._last is None or not (heard := self._last.of(facts)):
+        if self._last is None or not (heard := self._last.of(recorded)):
             return None
         return self._last.handler(heard)
 
     async def publish_afterwards(self, facts: Sequence[Any]) -> None:
         """Belongs behind the COMMIT; never raises for a subscriber."""
         for subscription in self._afterwards:
-            if heard := subscription.of(facts):
+            if heard := [fact for fact in facts if type(fact) in subscription.events]:
                 try:
                     await subscription.handler(heard)
                 except Exception:

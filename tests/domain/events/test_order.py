@@ -17,6 +17,7 @@ from bugrelay.domain.bugs.events import BugRemoved, CommentAdded
 from bugrelay.domain.events.repository import events_after
 from bugrelay.domain.events.schemas import SHARED_STREAMS
 from bugrelay.infra.db.database import driver_connection
+from bugrelay.infra.events import Cause, Recorded
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.platform import Platform
 from tests.domain.events.conftest import Sql, heads, logged
@@ -116,7 +117,7 @@ async def test_a_later_number_is_committed_later(platform: Platform, sql: Sql) -
         async with platform.work() as work:
             work.record(said(stream))
             connection = await driver_connection(work.session)
-            last = platform.bus.last_statement([said(stream)])
+            last = platform.bus.last_statement([Recorded(said(stream), Cause("user"))])
             assert last is not None
             await connection.execute(
                 "SELECT FROM log_events(%s)", (last.argument.decode(),)

@@ -254,7 +254,7 @@ class HistoryOut(Struct, kw_only=True, rename="camel"):
         old_value: What stood there before.
         new_value: What stood there then.
         user: Who did it; null where nobody did.
-        cause: What it came from.
+        cause: What it came from: `kind`, and `chain`, the events that it follows from.
         at: When.
     """
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from bugrelay.domain.events.schemas import LogTable
 from bugrelay.infra.db.connections import PreparedStatement
-from bugrelay.infra.events import EventBus, LastStatement, cause
+from bugrelay.infra.events import EventBus, LastStatement, Recorded
 from bugrelay.infra.redis.client import RedisClient
 
 CHANNEL = "bugrelay:events:"  # and the stream; the message is the number of its newest event
@@ -34,15 +33,16 @@ class EventLog:
         """Write down from now on what the tables name."""
         bus.subscribe_last(self.write, *self._table)
 
-    def write(self, facts: Sequence[Any]) -> LastStatement:
+    def write(self, recorded: Sequence[Recorded]) -> LastStatement:
         """The statement that writes the facts at the ends of their streams; behind the COMMIT, their readers are woken.
 
         The function `log_events` (migrations/sql/log_events.sql) locks the streams until then, which orders numbers as
         COMMITs are: nothing that locks may come after it.
         """
-        because = {"kind": cause.get(), "chain": ()}
         entries = [
-            {**vars(entry), "cause": because} for fact in facts for entry in self._table[type(fact)](fact)
+            {**vars(entry), "cause": cause}
+            for fact, cause in recorded
+            for entry in self._table[type(fact)](fact)
         ]
         return LastStatement(_LOG, msgspec.json.encode(entries), self._wake)
 

@@ -12,6 +12,8 @@ from bugrelay.infra.db.query import Row
 
 Visibility = Literal["public", "tenant", "internal"]
 
+MAX_CHAIN = 32  # entries of a cause's chain
+
 SHARED_STREAMS = tuple(UUID(f"00000000-0000-8000-8000-00000000000{share:x}") for share in range(16))
 """Those of bugs without a company, by the last digit of a bug's id: 16, so that their writers seldom wait."""
 
@@ -83,3 +85,11 @@ class Event(Row):
 def event_id(event: Event) -> str:
     """The event's name in the world outside, the same for ever."""
     return f"evt_{event.stream}_{event.seq}"
+
+
+def chain_after(event: Event, *more: str) -> tuple[str, ...]:
+    """The chain of what follows from an event: its own, the event itself, and what acted on it, `MAX_CHAIN` at most.
+
+    Whoever acts on events ends a chain long before that; of a longer one the oldest are left out.
+    """
+    return (*event.cause["chain"], event_id(event), *more)[-MAX_CHAIN:]

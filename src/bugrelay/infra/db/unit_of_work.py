@@ -17,7 +17,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from bugrelay.infra.db.database import Connection, Database, translated
 from bugrelay.infra.db.query import Query, Reader, RowT, Values
-from bugrelay.infra.events import EventBus
+from bugrelay.infra.events import EventBus, Recorded, cause
 
 
 class UnitOfWork(Reader):
@@ -34,7 +34,7 @@ class UnitOfWork(Reader):
     def __init__(self, database: Database, bus: EventBus) -> None:
         self._database = database
         self._bus = bus
-        self._facts: list[Any] = []
+        self._recorded: list[Recorded] = []
         self._session: AsyncSession | None = None
         self.may_be_committed = False
 
@@ -54,8 +54,8 @@ class UnitOfWork(Reader):
             await self._session.flush()
 
     def record(self, fact: Any) -> None:
-        """Remember what has happened, for the subscribers to its type."""
-        self._facts.append(fact)
+        """Remember what has happened, and what it comes from, for the subscribers to its type."""
+        self._recorded.append(Recorded(fact, cause.get()))
 
     async def set_timeouts(self, *, statement_seconds: int, lock_seconds: int) -> None:
         """For work that nobody waits for at the other end of a request: longer deadlines until the end of it."""
@@ -87,7 +87,7 @@ class UnitOfWork(Reader):
             return
         try:
             await self._flush()
-            await self._bus.publish_durable(lambda: self.session, self._facts)
+            await self._bus.publish_durable(lambda: self.session, self._recorded)
         except BaseException as failure:
             await self._release()
             _raise_unavailable(failure)
@@ -104,7 +104,7 @@ class UnitOfWork(Reader):
         finally:
             await self._release()
         tell()  # what this and the others send to Redis leaves together
-        await self._bus.publish_afterwards(self._facts)
+        await self._bus.publish_afterwards([one.fact for one in self._recorded])
 
     async def _commit(self) -> Callable[[], None]:
         """The last durable subscriber's statement and the COMMIT go to the server in one message.
@@ -112,7 +112,7 @@ class UnitOfWork(Reader):
         So whoever waits for what it locks does not wait for the way to us and back, and it costs no round trip. When it
         fails, the server does not come to the COMMIT. Gives what is to be told of it.
         """
-        last = self._bus.last_statement(self._facts)
+        last = self._bus.last_statement(self._recorded)
         rows = (
             () if last is None else await self._connection.execute_and_commit(last.statement, last.argument)
         )
