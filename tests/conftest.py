@@ -65,6 +65,7 @@ TEST_ENVIRONMENT = {
     "RATE_LIMIT_MAIL": "off",
     "RATE_LIMIT_SIMILAR": "off",
     "RATE_LIMIT_FEEDS": "off",
+    "ISSUE_REPORT_RATE_LIMIT": "off",
     "NEW_APPLICATIONS_PER_DAY": "off",
 }
 

@@ -11,7 +11,7 @@ from litestar import Controller, Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
-from bugrelay.api import feeds, issues, tickets, v1
+from bugrelay.api import feeds, issues, support, tickets, v1
 from bugrelay.bootstrap import build
 from bugrelay.domain.accounts.service import authenticate
 from bugrelay.domain.events.repository import lag_seconds
@@ -43,6 +43,7 @@ DELIVERIES: tuple[tuple[type[Controller], ...], ...] = (
     v1.CONTROLLERS,
     tickets.CONTROLLERS,
     issues.CONTROLLERS,
+    support.CONTROLLERS,
     feeds.CONTROLLERS,
 )
 CONTROLLERS: list[type[Controller]] = [controller for delivery in DELIVERIES for controller in delivery]

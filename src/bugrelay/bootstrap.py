@@ -13,6 +13,7 @@ from bugrelay.domain.files import plugin as files
 from bugrelay.domain.moderation import plugin as moderation
 from bugrelay.domain.notifications import plugin as notifications
 from bugrelay.domain.profiles import plugin as profiles
+from bugrelay.domain.support import plugin as support
 from bugrelay.domain.tickets import plugin as tickets
 from bugrelay.domain.webhooks import plugin as webhooks
 from bugrelay.infra.platform import Platform, open_platform
@@ -26,6 +27,7 @@ DOMAINS: tuple[DomainPlugin, ...] = (
     companies.PLUGIN,
     bugs.PLUGIN,
     tickets.PLUGIN,
+    support.PLUGIN,
     moderation.PLUGIN,
     feeds.PLUGIN,
     notifications.PLUGIN,

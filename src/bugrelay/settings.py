@@ -48,6 +48,11 @@ def _rate(text: str) -> Rate | None:
     return Rate(int(match[1]), {"second": 1, "minute": 60, "hour": 3600, "day": 86400}[match[2]])
 
 
+def _hourly_rate(text: str) -> Rate | None:
+    """As `_rate`; a bare number is an hour's."""
+    return _rate(f"{text}/hour" if re.fullmatch(r"\s*\d{1,6}\s*", text) else text)
+
+
 def _positive(text: str) -> int:
     if not re.fullmatch(r"\d{1,9}", text) or int(text) == 0:
         raise ValueError("must be a whole number from 1 up")
@@ -305,9 +310,7 @@ class Settings:
     recaptcha_action: str = _setting("", str, "The action a token must be for (reCAPTCHA v3); empty: any.")
 
     # Limits
-    rate_limit_general: Rate | None = _setting(
-        "60/minute", _rate, "Requests under /api/v1, by client address."
-    )
+    rate_limit_general: Rate | None = _setting("60/minute", _rate, "Requests under /api, by client address.")
     rate_limit_bug_submission: Rate | None = _setting("5/minute", _rate, "Bug reports, by client address.")
     rate_limit_sign_in: Rate | None = _setting(
         "10/minute", _rate, "Register, login, refresh and sign-in with others, by client address."
@@ -321,6 +324,9 @@ class Settings:
         "60/minute", _rate, "Questions for similar bugs, by client address."
     )
     rate_limit_feeds: Rate | None = _setting("60/minute", _rate, "Requests for feeds, by client address.")
+    issue_report_rate_limit: Rate | None = _setting(
+        "10", _hourly_rate, "Support reports, by user; a bare number is an hour's."
+    )
     new_applications_per_day: Rate | None = _setting(
         "50/day", _rate, "Applications that reports from one client address may make."
     )

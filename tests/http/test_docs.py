@@ -24,6 +24,7 @@ from bugrelay.settings import Settings
 METHODS = ("get", "post", "put", "patch", "delete")
 # Their errors have a form of their own (docs/api/tickets.md).
 TICKET_API = tuple(f"/api/v1/{name}" for name in ("projects", "tickets", "attachments", "reports"))
+SUPPORT_API = "/api/support/"
 MAIN_OPERATIONS = [
     ("/api/v1/bugs", "post"),
     ("/api/v1/bugs", "get"),
@@ -128,6 +129,9 @@ def test_every_operation_is_told_completely(document: dict[str, Any]) -> None:
                 body = answer["content"]["application/json"]
                 is_ticket_api = path.startswith(TICKET_API)
                 name = "TicketError" if is_ticket_api else "Error"
+                if path.startswith(SUPPORT_API):
+                    name = "SupportError"
+                    assert body["example"]["success"] is False
                 assert body["schema"] == {"$ref": f"#/components/schemas/{name}"}
                 code = body["example"]["error"] if is_ticket_api else body["example"]["error"]["code"]
                 assert code.startswith("E_") is is_ticket_api

@@ -63,6 +63,8 @@ def path_values(world: World, thing: str, role: str) -> dict[str, str]:
         },
         "an internal comment": {"ticket": world.ids["ticket"], "comment_id": world.ids["internal comment"]},
         "the colleague's ticket": {"ticket": world.ids["colleague's ticket"]},
+        "the report": {"ticket_number": world.ids["ticket_number of the report"]},
+        "the colleague's report": {"ticket_number": world.ids["ticket_number of the colleague's report"]},
         "the ticket's file": file,
         "an unfinished file": {"attachment_id": world.ids["unfinished file"]},
         "a link to the ticket's file": file,
@@ -195,6 +197,8 @@ _ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "PUT /api/v1/users/{user_id} on oneself": _json(name="Somebody"),
     "POST /api/v1/issues": _json(title="The door does not close"),
     "PUT /api/v1/issues/{issue_id}": _json(title="The front door does not close"),
+    "POST /api/support/report": _json(title="It does not print", description="Nor does it scan"),
+    "POST /api/support/report/{ticket_number}/comments": _json(comment="It does again"),
     "POST /api/v1/projects": _json(key="WEB", name="Web"),
     "POST /api/v1/attachments/presign on the ticket": lambda world, _: {"json": an_upload(world, "ticket")},
     "POST /api/v1/attachments/presign on the colleague's ticket": lambda world, _: {

@@ -26,6 +26,8 @@ LEFT = {
     "POST /api/v1/issues": ["project.changed", "ticket.created"],
     "PUT /api/v1/issues/{issue_id}": ["ticket.changed"],
     "DELETE /api/v1/issues/{issue_id}": ["ticket.removed"],
+    "POST /api/support/report": ["project.changed", "ticket.created"],
+    "POST /api/support/report/{ticket_number}/comments": ["ticket.commented"],
     "POST /api/v1/tickets": ["project.changed", "ticket.created"],
     "PUT /api/v1/projects/{project}": ["project.changed"],
     "DELETE /api/v1/projects/{project}": ["project.changed"],

@@ -98,6 +98,7 @@ async def build(client: httpx.AsyncClient, sql: Sql, *, uploads: Path) -> World:
     await _tickets(world)
     await _issues(world)
     await _ticket_files(world)
+    await _support_reports(world)
     _receipt(world)
     for role, person in world.people.items():
         row = sql.execute("SELECT id FROM sessions WHERE user_id = %s", (person.id,)).fetchone()
@@ -247,6 +248,14 @@ async def _ticket_files(world: World) -> None:
     )
     world.ids["unfinished file"] = announced.json()["attachment"]["id"]
     world.links["unfinished file"] = urlsplit(announced.json()["uploadUrl"]).query
+
+
+async def _support_reports(world: World) -> None:
+    """Of the company's reporter and of a member."""
+    for name, role in (("report", "company reporter"), ("colleague's report", "member")):
+        body = {"title": f"A report of the {role}", "description": "It does not print"}
+        sent = await world.client.post("/api/support/report", json=body, headers=world.headers(role))
+        world.ids[f"ticket_number of the {name}"] = sent.json()["ticket_number"]
 
 
 def an_upload(world: World, ticket: str) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class Admission:
         return client_address(peer, forwarded, self._platform.settings.trusted_proxies)
 
     def _buckets_of(self, scope: Any) -> list[Bucket]:
-        of_api = scope["path"].startswith("/api/v1")
+        of_api = scope["path"].startswith("/api/")
         general = [self._general] if self._general and of_api else []
         return [*general, *self._buckets.of(scope["method"], scope["path"])]
 

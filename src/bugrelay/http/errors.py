@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import psycopg
@@ -51,9 +51,9 @@ class ErrorBody(msgspec.Struct, omit_defaults=True):
 
 
 class ErrorResponse(msgspec.Struct):
-    """The body of every answer of 400 and above."""
+    """The body of every answer of 400 and above; `error` is an `ErrorBody`, with what an error has beyond it."""
 
-    error: ErrorBody
+    error: Any
 
 
 class TicketErrorDetails(msgspec.Struct, rename="camel"):
@@ -82,21 +82,35 @@ class TicketErrorResponse(msgspec.Struct):
     details: TicketErrorDetails
 
 
+class SupportErrorResponse(msgspec.Struct):
+    """The body of every answer of 400 and above of the support API.
+
+    Attributes:
+        success: False.
+        error: What went wrong, as all other routes say it.
+    """
+
+    success: Literal[False]
+    error: Any
+
+
 TICKET_API = re.compile(r"/+api/+v1/+(?:projects|tickets|attachments|workflows|reports)(?:/|\Z)")
+SUPPORT_API = re.compile(r"/+api/+support(?:/|\Z)")
 _WORD_BREAK = re.compile(r"_([a-z])")
 
 
 def error_bytes(error: BugRelayError, path: str) -> bytes:
     """The body of an error, in the form of the routes that the path belongs to."""
-    content = _ticket_error(error) if TICKET_API.match(path) else _house_error(error)
-    return to_json(content)
+    if TICKET_API.match(path):
+        return to_json(_ticket_error(error))
+    if SUPPORT_API.match(path):
+        return to_json(SupportErrorResponse(success=False, error=_house_error(error)))
+    return to_json(ErrorResponse(_house_error(error)))
 
 
 def _house_error(error: BugRelayError) -> Any:
     body = ErrorBody(error.code, error.message, datetime.now(UTC), details=error.details, fields=error.fields)
-    if not error.facts:
-        return ErrorResponse(body)
-    return {"error": {**msgspec.to_builtins(body), **error.facts}}
+    return {**msgspec.to_builtins(body), **error.facts} if error.facts else body
 
 
 def _ticket_error(error: BugRelayError) -> Any:

@@ -16,7 +16,7 @@ from litestar.handlers.http_handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from bugrelay import __version__
-from bugrelay.http.errors import TICKET_API
+from bugrelay.http.errors import SUPPORT_API, TICKET_API
 from bugrelay.http.openapi_schemas import field_schemas, schemas_of
 from bugrelay.http.routes import Example, Route, route_of
 
@@ -112,6 +112,7 @@ _PATH_PARAMETERS = {
     "issue_id": "The issue.",
     "project": "The project, by its id or key.",
     "ticket": "The ticket, by its id or key.",
+    "ticket_number": "The report, by its `ticket_number`.",
     "secret": "What stands in the `receipt.url` that `POST /api/v1/bugs` has answered.",
 }
 _COMPANY = {
@@ -127,7 +128,7 @@ _IDEMPOTENCY_KEY: dict[str, Any] = {
     "description": "A repeat with the same key within 24 hours answers as the first did.",
 }
 _FILE = {"type": "string", "format": "binary"}
-_IDS = _PATH_PARAMETERS.keys() - {"name", "provider", "file", "secret", "project", "ticket"}
+_IDS = _PATH_PARAMETERS.keys() - {"name", "provider", "file", "secret", "project", "ticket", "ticket_number"}
 _TAGS = {
     "Accounts": "Registering, signing in, one's own account; other users' profiles.",
     "Attachments": "Pictures of a bug.",
@@ -142,6 +143,7 @@ _TAGS = {
     "Projects": "Projects of a company, which its tickets are in.",
     "Receipts": "What the owner of an anonymous report may do.",
     "Reports": "A company's figures of its tickets, as JSON or CSV.",
+    "Support": "Reports from inside a company's product.",
     "Tickets": "A company's own tickets, for its members and reporters.",
     "Ticket files": "Files of tickets, put into storage directly and served by signed links.",
     "Issue files": "Files of issues, sent in one step.",
@@ -169,7 +171,7 @@ _FIELD_ERROR_SCHEMA = {
         "message": {"type": "string", "description": "What it must be."},
     },
 }
-_ERROR_SCHEMA = {
+_ERROR_SCHEMA: dict[str, Any] = {
     "title": "Error",
     "description": "The body of every answer of 400 and above.",
     "type": "object",
@@ -223,6 +225,16 @@ _TICKET_ERROR_SCHEMA = {
         },
     },
 }
+_SUPPORT_ERROR_SCHEMA = {
+    "title": "SupportError",
+    "description": "The body of every answer of 400 and above of the support API.",
+    "type": "object",
+    "required": ["success", "error"],
+    "properties": {
+        "success": {"const": False, "description": "False."},
+        **_ERROR_SCHEMA["properties"],
+    },
+}
 
 
 def openapi_document(routes: Sequence[tuple[str, HTTPRouteHandler]]) -> dict[str, Any]:
@@ -247,7 +259,12 @@ def openapi_document(routes: Sequence[tuple[str, HTTPRouteHandler]]) -> dict[str
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths,
         "components": {
-            "schemas": {**components, "Error": _ERROR_SCHEMA, "TicketError": _TICKET_ERROR_SCHEMA},
+            "schemas": {
+                **components,
+                "Error": _ERROR_SCHEMA,
+                "SupportError": _SUPPORT_ERROR_SCHEMA,
+                "TicketError": _TICKET_ERROR_SCHEMA,
+            },
             "securitySchemes": {"bearer": _BEARER},
         },
     }
@@ -389,6 +406,9 @@ def _error_response(status: str, path: str) -> dict[str, Any]:
         details = {"fields": error.get("fields"), "timestamp": _MOMENT}
         example = {"error": f"E_{error['code']}", "message": error["message"], "details": details}
         schema = {"$ref": "#/components/schemas/TicketError"}
+    if SUPPORT_API.match(path):
+        example = {"success": False, **example}
+        schema = {"$ref": "#/components/schemas/SupportError"}
     return {
         "description": description,
         "content": {"application/json": {"schema": schema, "example": example}},

@@ -94,6 +94,7 @@ def open_platform(settings: Settings) -> Platform:
         "password_reset": settings.rate_limit_mail,
         "similar": settings.rate_limit_similar,
         "feeds": settings.rate_limit_feeds,
+        "issue_reports": settings.issue_report_rate_limit,
         "new_applications": settings.new_applications_per_day,
     }
     buckets = {name: Bucket(name, rate) if rate else None for name, rate in rates.items()}

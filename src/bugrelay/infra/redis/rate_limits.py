@@ -59,6 +59,7 @@ LimitName = Literal[
     "password_reset",
     "similar",
     "feeds",
+    "issue_reports",
     "new_applications",
 ]
 """The limits that there are; what each counts is in docs/settings.md."""

@@ -1,0 +1,10 @@
+"""The support API: what a company's product and its reporters call, in the form that older clients know."""
+
+from __future__ import annotations
+
+from litestar import Controller
+
+from bugrelay.api.support.comments import ReportCommentController
+from bugrelay.api.support.reports import ReportController
+
+CONTROLLERS: tuple[type[Controller], ...] = (ReportController, ReportCommentController)

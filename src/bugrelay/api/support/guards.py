@@ -1,0 +1,65 @@
+"""What a path of the support API names, and how often somebody reports: looked at before the body is read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bugrelay.api.tenant import require_tenant
+from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.support import policies
+from bugrelay.domain.support.errors import ReportNotFound
+from bugrelay.domain.support.repository import find_report
+from bugrelay.domain.support.schemas import ReportDetail
+from bugrelay.errors import InsufficientPermissions, RateLimitExceeded
+from bugrelay.http.admission import rate_headers
+from bugrelay.http.request import ApiRequest
+
+_NUMBER = re.compile(r"[A-Z][A-Z0-9]{1,9}(?:-[0-9]{1,10}){1,2}")
+
+
+@dataclass(frozen=True)
+class OnReport:
+    """A report of the path, and who asks: they see it."""
+
+    tenant: Tenant
+    report: ReportDetail
+
+
+async def load_report(request: ApiRequest) -> OnReport:
+    """
+    Raises:
+        ValidationFailed, CompanyRequired, CompanyNotFound, ReportNotFound
+        InsufficientPermissions: It is a colleague's.
+    """
+    tenant = await require_tenant(request)
+    number = request.path_params["ticket_number"].upper()
+    found = None
+    if _NUMBER.fullmatch(number):
+        found = await find_report(request.platform.database, tenant, number)
+    if found is None:
+        raise ReportNotFound
+    if not policies.may_see_report(tenant, reporter_id=found.reporter.id):
+        raise InsufficientPermissions("Only its reporter and the company's members may see a report")
+    return OnReport(tenant, found)
+
+
+async def admit_report(request: ApiRequest) -> Tenant:
+    """The tenant of a new report, which its reporter is charged for.
+
+    Raises:
+        ValidationFailed, CompanyRequired, CompanyNotFound, RateLimitExceeded
+    """
+    tenant = await require_tenant(request)
+    platform = request.platform
+    bucket = platform.buckets["issue_reports"]
+    if bucket is None:
+        return tenant
+    decision = await platform.limiter.hit([(bucket, f"user:{tenant.user_id}")])
+    if not decision.allowed:
+        wait = decision.retry_after_seconds
+        raise RateLimitExceeded(
+            f"Too many reports; try again in {wait} s",
+            headers={"Retry-After": str(wait), **rate_headers(decision)},
+        )
+    return tenant

@@ -1,0 +1,330 @@
+"""What the support API answers: `"success": true`, and what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.support.schemas import ReportDetail, ReportItem
+from bugrelay.domain.tickets.schemas import CommentDetail, TicketDetail
+from bugrelay.domain.tickets.visibility import sees_all
+from bugrelay.infra.pagination import PageQuery
+from bugrelay.infra.text.markdown import RenderedHtml
+
+SyncStatus = Literal["pending", "synced", "failed"]
+
+
+class Success(Struct, kw_only=True):
+    """An answer of the support API.
+
+    Attributes:
+        success: True.
+    """
+
+    success: Literal[True] = True
+
+
+class SupportPage(Struct):
+    """Where a page stands in its list. A page past the end is empty, with the true total.
+
+    Attributes:
+        page: This page, counted from 1.
+        per_page: Rows a page.
+        total: Rows of all pages.
+        pages: How many pages there are.
+    """
+
+    page: int
+    per_page: int
+    total: int
+    pages: int
+
+    @classmethod
+    def of(cls, query: PageQuery, total: int) -> SupportPage:
+        return cls(query.page, query.limit, total, -(-total // query.limit))
+
+
+# --- a new report -----------------------------------------------------------------------------------------------------
+
+
+class SentReport(Struct):
+    """A report that was made.
+
+    Attributes:
+        id: The id of its ticket.
+        status: How far it is.
+        github_sync_status: `pending` where an issue on GitHub will follow; null where the company has connected none.
+    """
+
+    id: UUID
+    status: str
+    github_sync_status: SyncStatus | None
+
+
+class ReportSent(Success, kw_only=True):
+    """What `POST /api/support/report` answers.
+
+    Attributes:
+        ticket_number: By which the report is asked for.
+        message: What was done, for people.
+        report: The report.
+    """
+
+    ticket_number: str
+    message: str = "Your issue has been reported successfully"
+    report: SentReport
+
+    @classmethod
+    def of(cls, ticket: TicketDetail) -> ReportSent:
+        return cls(ticket_number=ticket.key, report=SentReport(ticket.id, ticket.status, None))
+
+
+# --- one's own --------------------------------------------------------------------------------------------------------
+
+
+class SupportReportItem(Struct, kw_only=True):
+    """A report in a list.
+
+    Attributes:
+        id: The id of its ticket.
+        ticket_number: By which it is asked for.
+        category: What kind of report it is.
+        severity: How bad it is.
+        status: How far it is.
+        title: What it is about.
+        created_at: When it was sent.
+        github_issue_url: The issue on GitHub; null where there is none.
+    """
+
+    id: UUID
+    ticket_number: str
+    category: str
+    severity: str
+    status: str
+    title: str
+    created_at: datetime
+    github_issue_url: str | None
+
+
+class SupportReportList(Success, kw_only=True):
+    """A page of my reports.
+
+    Attributes:
+        reports: The newest first.
+        pagination: Where the page stands.
+    """
+
+    reports: list[SupportReportItem]
+    pagination: SupportPage
+
+
+def items_of(reports: Sequence[ReportItem]) -> list[SupportReportItem]:
+    return [
+        SupportReportItem(
+            id=one.id,
+            ticket_number=one.ticket_number,
+            category=one.category,
+            severity=one.severity,
+            status=one.status,
+            title=one.title,
+            created_at=one.created_at,
+            github_issue_url=None,
+        )
+        for one in reports
+    ]
+
+
+# --- one --------------------------------------------------------------------------------------------------------------
+
+
+class SupportReportOut(Struct, kw_only=True):
+    """A report.
+
+    Attributes:
+        id: The id of its ticket.
+        ticket_number: By which it is asked for.
+        company_id: The company that it was sent to.
+        user_id: Who sent it.
+        user_name: What they call themselves, else their public name.
+        category: What kind of report it is.
+        severity: How bad it is.
+        status: How far it is.
+        title: What it is about.
+        description: What there is to say, in Markdown.
+        description_html: The same as HTML, cleaned, ready to show.
+        steps_to_reproduce: How it comes about.
+        expected_behavior: What should have happened.
+        actual_behavior: What happened.
+        browser_info: What the browser is.
+        page_url: Where it happened.
+        page_title: What the page is called.
+        viewport_size: How large the page was shown.
+        screen_resolution: How large the screen is.
+        github_issue_id: The id of the issue on GitHub; null where there is none.
+        github_issue_number: Its number.
+        github_issue_url: Its address.
+        github_sync_status: How far that is; null where the company has connected nothing.
+        github_sync_error: What is in its way; null for the reporter.
+        github_synced_at: When it was there.
+        created_at: When the report was sent.
+        updated_at: When it was last changed.
+        resolved_at: When it became done; null while it is not.
+        assigned_to: The id of who works on it, the first of them; null while nobody does.
+        resolution_notes: How it was resolved.
+        internal_notes: What members have noted for each other; null for the reporter.
+        email_sent: Whether the confirmation mail is sent.
+        email_sent_at: When the mail server took it.
+    """
+
+    id: UUID
+    ticket_number: str
+    company_id: UUID
+    user_id: UUID
+    user_name: str
+    category: str
+    severity: str
+    status: str
+    title: str
+    description: str
+    description_html: RenderedHtml
+    steps_to_reproduce: str | None
+    expected_behavior: str | None
+    actual_behavior: str | None
+    browser_info: dict[str, Any] | None
+    page_url: str | None
+    page_title: str | None
+    viewport_size: str | None
+    screen_resolution: str | None
+    github_issue_id: int | None
+    github_issue_number: int | None
+    github_issue_url: str | None
+    github_sync_status: SyncStatus | None
+    github_sync_error: str | None
+    github_synced_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    resolved_at: datetime | None
+    assigned_to: UUID | None
+    resolution_notes: str | None
+    internal_notes: str | None
+    email_sent: bool
+    email_sent_at: datetime | None
+
+
+class SupportReportResponse(Success, kw_only=True):
+    """One report.
+
+    Attributes:
+        report: The report.
+    """
+
+    report: SupportReportOut
+
+
+def report_of(found: ReportDetail, tenant: Tenant) -> SupportReportOut:
+    """As the tenant's user sees it."""
+    return SupportReportOut(
+        id=found.id,
+        ticket_number=found.ticket_number,
+        company_id=tenant.company_id,
+        user_id=found.reporter.id,
+        user_name=found.reporter.name,
+        category=found.category,
+        severity=found.severity,
+        status=found.status,
+        title=found.title,
+        description=found.description,
+        description_html=found.description_html,
+        steps_to_reproduce=found.steps_to_reproduce,
+        expected_behavior=found.expected_behavior,
+        actual_behavior=found.actual_behavior,
+        browser_info=found.browser_info,
+        page_url=found.page_url,
+        page_title=found.page_title,
+        viewport_size=found.viewport_size,
+        screen_resolution=found.screen_resolution,
+        github_issue_id=None,
+        github_issue_number=None,
+        github_issue_url=None,
+        github_sync_status=None,
+        github_sync_error=None,
+        github_synced_at=None,
+        created_at=found.created_at,
+        updated_at=found.updated_at,
+        resolved_at=found.resolved_at,
+        assigned_to=found.assignees[0].id if found.assignees else None,
+        resolution_notes=found.resolution_notes,
+        internal_notes=found.internal_notes if sees_all(tenant) else None,
+        email_sent=found.email_sent_at is not None,
+        email_sent_at=found.email_sent_at,
+    )
+
+
+# --- comments ---------------------------------------------------------------------------------------------------------
+
+
+class ReportCommentOut(Struct, kw_only=True):
+    """A comment on a report.
+
+    Attributes:
+        id: The comment's id.
+        issue_id: The id of the report's ticket.
+        user_id: Who wrote it.
+        user_name: What they call themselves, else their public name.
+        comment: The comment in Markdown, as it was typed.
+        comment_html: The same as HTML, cleaned, ready to show.
+        is_internal: Whether members alone read it.
+        created_at: When it was written.
+        updated_at: When it was last corrected.
+    """
+
+    id: UUID
+    issue_id: UUID
+    user_id: UUID
+    user_name: str
+    comment: str
+    comment_html: RenderedHtml
+    is_internal: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class ReportCommentList(Success, kw_only=True):
+    """A page of comments on a report.
+
+    Attributes:
+        comments: The oldest first.
+        pagination: Where the page stands.
+    """
+
+    comments: list[ReportCommentOut]
+    pagination: SupportPage
+
+
+class ReportCommentResponse(Success, kw_only=True):
+    """One comment.
+
+    Attributes:
+        comment: The comment.
+    """
+
+    comment: ReportCommentOut
+
+
+def comment_of(found: CommentDetail) -> ReportCommentOut:
+    return ReportCommentOut(
+        id=found.id,
+        issue_id=found.ticket_id,
+        user_id=found.author.id,
+        user_name=found.author.name,
+        comment=found.content,
+        comment_html=found.content_html,
+        is_internal=found.is_internal,
+        created_at=found.created_at,
+        updated_at=found.updated_at,
+    )

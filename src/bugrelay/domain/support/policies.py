@@ -1,0 +1,13 @@
+"""Who may do what to a support report; pure functions of the facts."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.tickets.visibility import sees_all
+
+
+def may_see_report(tenant: Tenant, *, reporter_id: UUID) -> bool:
+    """Its reporter, and the company's members and admins. Reporters who see the ticket see no capture with it."""
+    return sees_all(tenant) or reporter_id == tenant.user_id
