@@ -179,8 +179,8 @@ bug_search_changes = Table(
 )
 bug_search_era = Table("bug_search_era", Base.metadata, Column("era", Uuid, nullable=False))
 
-# Totals that a job counts and every process finds (counting.py). `cluster` is the server's own number: those of its
-# transactions mean nothing on another.
+# Totals that a job counts and every process finds (infra/kept_totals.py). `cluster` is the server's own number: those
+# of its transactions mean nothing on another.
 kept_totals = Table(
     "kept_totals",
     Base.metadata,

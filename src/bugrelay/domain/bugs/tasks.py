@@ -12,7 +12,7 @@ from bugrelay.domain.bugs.events import VotesCounted
 from bugrelay.domain.bugs.models import CaptchaToken, Vote
 from bugrelay.domain.bugs.repository import aged_votes, lock_bugs_for_votes, vote_counts
 from bugrelay.domain.bugs.search import counting
-from bugrelay.domain.bugs.search.totals import COUNT_JOB
+from bugrelay.domain.bugs.search.totals import COUNT_JOB, KEPT
 from bugrelay.domain.bugs.similar.tasks import fold_similar
 from bugrelay.infra.idempotency import KEPT_FOR, IdempotencyKey
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
@@ -93,7 +93,7 @@ async def tell_votes(platform: Platform) -> None:
 
 async def count_total(platform: Platform, *, key: str) -> None:
     """Count what somebody asks for."""
-    await counting.count_total(key, database_url=platform.settings.database_url, counts=platform.counts)
+    await KEPT.count_once(key, database_url=platform.settings.database_url, counts=platform.counts)
 
 
 async def keep_totals(platform: Platform) -> None:

@@ -36,6 +36,17 @@ class TicketMoved(BugRelayError):
         super().__init__(headers={"Location": location})
 
 
+class CompanyHasTickets(BugRelayError):
+    """A stranger has proven the company's domain, and would see what its former team wrote for itself alone."""
+
+    code = "COMPANY_HAS_TICKETS"
+    status = 409
+    message = (
+        "A former team of this company has projects and tickets here, which a new team would see: ask those who run"
+        " this board to hand the company over"
+    )
+
+
 class KeyInUse(BugRelayError):
     code = "KEY_IN_USE"
     status = 409

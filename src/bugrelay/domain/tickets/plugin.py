@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from bugrelay.domain.companies.events import CompanyClaimed
 from bugrelay.domain.tickets import (
     event_log,
     models,  # noqa: F401 - tables
 )
+from bugrelay.domain.tickets.service.inheritance import refuse_heirs
 from bugrelay.domain.tickets.tasks import TASKS
+from bugrelay.infra.platform import Platform
 from bugrelay.infra.plugin import DomainPlugin
 
-PLUGIN = DomainPlugin(log=event_log.ENTRIES, tasks=TASKS)
+
+def subscribe(platform: Platform) -> None:
+    platform.bus.subscribe_durable(refuse_heirs, CompanyClaimed)
+
+
+PLUGIN = DomainPlugin(subscribe=subscribe, log=event_log.ENTRIES, tasks=TASKS)

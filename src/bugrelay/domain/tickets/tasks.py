@@ -10,7 +10,7 @@ from sqlalchemy import text
 from bugrelay.domain.files.tasks import UNFINISHED_FOR
 from bugrelay.domain.tickets.repository.reports import companies_with_events
 from bugrelay.domain.tickets.search import counting
-from bugrelay.domain.tickets.search.totals import COUNT_JOB
+from bugrelay.domain.tickets.search.totals import COUNT_JOB, KEPT
 from bugrelay.domain.tickets.service.attachments import delete_unfinished
 from bugrelay.domain.tickets.service.statistics import fill_daily_stats
 from bugrelay.infra.db.slow_connection import slow_connection
@@ -42,7 +42,7 @@ async def count_days(platform: Platform) -> None:
 
 async def count_total(platform: Platform, *, key: str) -> None:
     """Count what somebody asks for."""
-    await counting.count_total(key, database_url=platform.settings.database_url, counts=platform.counts)
+    await KEPT.count_once(key, database_url=platform.settings.database_url, counts=platform.counts)
 
 
 async def keep_totals(platform: Platform) -> None:

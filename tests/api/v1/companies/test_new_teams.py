@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from bugrelay.domain.companies.service.claims import claim_token
+from bugrelay.domain.companies.service.verification import add_trusted_member
+from bugrelay.infra.platform import Platform
 from bugrelay.settings import Settings
 from tests.api.v1.companies.conftest import Sql
 from tests.api.v1.companies.test_races import ROUNDS, counted, members_of
@@ -104,6 +106,33 @@ async def test_a_claim_by_somebody_else_starts_a_new_team(
     first = listed["former_members"][0]
     assert first.keys() == {"user_id", "role", "added_at", "ended_at", "user"}
     assert first["user"] == {"id": boss.id, "username": "boss", "email": "boss@paper.example"}
+
+
+async def test_a_new_team_does_not_inherit_tickets_so_the_claim_is_refused_until_the_operator_decides(
+    client: httpx.AsyncClient,
+    platform: Platform,
+    company: str,
+    boss: Person,
+    member: Person,
+    eve: Person,
+    decide: Any,
+    prove: Prove,
+) -> None:
+    """A domain can be sold."""
+    at = {"X-Company-ID": company}
+    made = await client.post("/api/v1/tickets", json={"title": "For us alone"}, headers=boss.headers | at)
+    assert made.status_code == 201
+    await decide("unverify")
+    refused(await prove(eve), 409, "COMPANY_HAS_TICKETS")
+    seen = await client.get("/api/v1/tickets", headers=eve.headers | at)
+    assert (seen.status_code, seen.json()["error"]) == (404, "E_COMPANY_NOT_FOUND")
+    assert (await prove(boss)).status_code == 200  # one of them needs nobody's help
+    assert (await Team(client, company, member).list()).json()["pagination"]["total"] == 2
+    await decide("unverify")
+    async with platform.work() as work:
+        await add_trusted_member(work, domain="paper.example", email=eve.email, role="admin")
+    seen = await client.get("/api/v1/tickets", headers=eve.headers | at)
+    assert [one["title"] for one in seen.json()["tickets"]] == ["For us alone"]
 
 
 async def test_former_members_come_back_only_when_added_again(

@@ -7,7 +7,7 @@ A page is two statements: the keys of its rows beside the total (`page_query`), 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
@@ -28,11 +28,9 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
-    null,
     select,
     text,
     true,
-    tuple_,
     type_coerce,
     union_all,
 )
@@ -43,6 +41,7 @@ from bugrelay.domain.bugs.search.planner import Plan, QuerySpec
 from bugrelay.domain.bugs.similar.models import SimilarDocument
 from bugrelay.domain.bugs.visibility import LISTED
 from bugrelay.domain.companies.models import Application, Company
+from bugrelay.infra.db.keyset import page_of_keys, rows_of_page
 from bugrelay.infra.db.query import Query, Row
 from bugrelay.infra.db.types import PgSnapshot
 from bugrelay.infra.incremental_counts import Counted
@@ -79,15 +78,13 @@ def page_query(spec: QuerySpec, plan: Plan, *, incremental: bool) -> Query[PageR
     """The rows of a page by their keys, each beside the total; of an empty page one row without keys."""
     page = _page(spec, plan)
     total = _total(spec, incremental=incremental).subquery("counted")
-    source = total.outerjoin(page, true())
-    return Query(select(*_keys(page), *total.c).select_from(source).order_by(*_order(spec, page.c)), PageRow)
+    return Query(_rows(spec, page, beside=total), PageRow)
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
 def keys_query(spec: QuerySpec, plan: Plan) -> Query[KeyRow]:
     """The same without the total."""
-    page = _page(spec, plan)
-    return Query(select(*_keys(page)).select_from(page).order_by(*_order(spec, page.c)), KeyRow)
+    return Query(_rows(spec, _page(spec, plan)), KeyRow)
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
@@ -99,35 +96,24 @@ def total_query(spec: QuerySpec, *, incremental: bool) -> Query[Counted]:
 def _page(spec: QuerySpec, plan: Plan) -> Subquery:
     """SELECT of the keys of a page, in its order."""
     found = _found(spec, plan)
-    keys = {name: found.columns[name] for name in spec.keys}
-    after = _after(spec, keys) if plan.keyset else []
-    return (
-        select(*(key.label(name) for name, key in keys.items()))
-        .select_from(found.source)
-        .where(*found.conditions, *after)
-        .order_by(*_order(spec, keys))
-        .limit(bindparam("limit", type_=Integer))
-        .offset(bindparam("offset", type_=Integer))
-        .subquery("page")
+    return page_of_keys(
+        found.source,
+        keys={name: found.columns[name] for name in spec.keys},
+        conditions=found.conditions,
+        ascending=spec.order == "oldest",
+        is_behind=plan.keyset,
     )
 
 
-def _order(spec: QuerySpec, keys: Any) -> list[ColumnElement[Any]]:
-    return [keys[name].asc() if spec.order == "oldest" else keys[name].desc() for name in spec.keys]
-
-
-def _after(spec: QuerySpec, keys: Mapping[str, ColumnElement[Any]]) -> list[ColumnElement[bool]]:
-    """Keyset pagination: an index on the keys goes to the row at once."""
-    columns = tuple_(*keys.values())
-    row = tuple_(*(bindparam(f"after_{name}", type_=key.type) for name, key in keys.items()))
-    return [columns > row if spec.order == "oldest" else columns < row]
-
-
-def _keys(page: Subquery) -> Iterator[ColumnElement[Any]]:
-    """The columns of a `KeyRow`. Ids go to and fro as text: made into UUIDs and back they cost as much as the rest."""
-    for name in KeyRow.__struct_fields__[:-1]:
-        yield page.c[name] if name in page.c else null().label(name)
-    yield cast(page.c.id, Text).label("id")
+def _rows(spec: QuerySpec, page: Subquery, *, beside: Subquery | None = None) -> Select[Any]:
+    """Ids go to and fro as text: made into UUIDs and back they cost as much as the rest."""
+    return rows_of_page(
+        page,
+        columns=KeyRow.__struct_fields__,
+        ascending=spec.order == "oldest",
+        beside=beside,
+        as_text=("id",),
+    )
 
 
 # --- where bugs are found -------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """The total of a list: exact, and counted by its reader only when there are few bugs to count.
 
-What the planner's statistics call common is counted by a job (counting.py) and kept where every process finds it; a
-key says all that a total depends on, so the job can count it from the key alone. docs/adr/0016.
+What the planner's statistics call common is counted by a job and kept where every process finds it
+(infra/kept_totals.py); a key says all that a total depends on, so the job can count it from the key alone.
+docs/adr/0016.
 """
 
 from __future__ import annotations
@@ -11,15 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import bindparam, literal_column, select
-
 from bugrelay.domain.bugs.models import kept_totals
 from bugrelay.domain.bugs.search.planner import BoundQuery, Plan
 from bugrelay.domain.bugs.search.statements import ERA, KeyRow, keys_query, page_query, total_query
 from bugrelay.infra import incremental_counts
-from bugrelay.infra.db.query import Query, Reader, Values
+from bugrelay.infra.db.query import Reader, Values
 from bugrelay.infra.db.statistics import Common
 from bugrelay.infra.incremental_counts import ByJob, Counted, CountedRowT, IncrementalCounts, Statement
+from bugrelay.infra.kept_totals import KeptTotals
 
 COUNT_JOB = "bugs.count_total"
 TABLE = "bug_search"
@@ -32,19 +32,14 @@ _COLUMNS = {
     "company_id": "assigned_company_id",
 }
 
-# Of this era, which a TRUNCATE and a restore end; of this server, for the numbers of transactions in a snapshot mean
-# others where a dump is restored; and younger than the log of changes by far.
-_kept = kept_totals.c
-READ_KEPT = Query(
-    select(_kept.total, _kept.snapshot, _kept.era).where(
-        _kept.key == bindparam("key"),
-        _kept.era == ERA,
-        _kept.cluster == literal_column("(SELECT system_identifier FROM pg_control_system())"),
-        _kept.carried_at > literal_column("now() - interval '30 minutes'"),
-    ),
-    Counted,
-)
-_BY_JOB = ByJob(READ_KEPT, COUNT_JOB)
+
+def _statement_of(key: str) -> tuple[Statement[Counted], Values]:
+    wanted = BoundQuery.of_total_key(key)
+    return partial(total_query, wanted.spec), wanted.values
+
+
+KEPT = KeptTotals(kept_totals, era=ERA, statement_of=_statement_of)
+_BY_JOB = ByJob(KEPT.by_key, COUNT_JOB)
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ ticket_count_changes = Table(
     Index("ix_ticket_count_changes_company_id", "company_id"),
 )
 
-# Totals that a job counts and every process finds (search/counting.py), as `kept_totals` has those of the board.
+# Totals that a job counts and every process finds (infra/kept_totals.py), as `kept_totals` has those of the board.
 ticket_kept_totals = Table(
     "ticket_kept_totals",
     Base.metadata,

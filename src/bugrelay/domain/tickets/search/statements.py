@@ -6,7 +6,7 @@ A page is two statements: the keys of its rows beside the total (`page_query`), 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -26,11 +26,9 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
-    null,
     select,
     text,
     true,
-    tuple_,
     type_coerce,
     union_all,
 )
@@ -46,6 +44,7 @@ from bugrelay.domain.tickets.models import (
 from bugrelay.domain.tickets.repository.counts import COUNTS
 from bugrelay.domain.tickets.search.query import BEST_OF_WORD, NUMBER_WEIGHT, WEIGHTS, Plan, QuerySpec
 from bugrelay.domain.tickets.visibility import COMPANY_ID
+from bugrelay.infra.db.keyset import page_of_keys, rows_of_page
 from bugrelay.infra.db.query import Query, Row
 from bugrelay.infra.db.types import PgSnapshot
 from bugrelay.infra.incremental_counts import Counted
@@ -83,8 +82,7 @@ def page_query(spec: QuerySpec, plan: Plan, *, incremental: bool = False) -> Que
     """The rows of a page by their keys, each beside the total; of an empty page one row without keys."""
     page = _page(spec, plan)
     total = _total(spec, incremental=incremental).subquery("counted")
-    source = total.outerjoin(page, true())
-    return Query(select(*_keys(page), *total.c).select_from(source).order_by(*_order(spec, page.c)), PageRow)
+    return Query(_rows(spec, page, beside=total), PageRow)
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
@@ -95,33 +93,19 @@ def total_query(spec: QuerySpec, *, incremental: bool = False) -> Query[Counted]
 
 def _page(spec: QuerySpec, plan: Plan) -> Subquery:
     found = _found(spec, plan)
-    keys = {name: found.columns[name] for name in spec.keys}
-    after = _after(spec, keys) if plan.keyset else []
-    return (
-        select(*(key.label(name) for name, key in keys.items()))
-        .select_from(found.source)
-        .where(*found.conditions, *after)
-        .order_by(*_order(spec, keys))
-        .limit(bindparam("limit", type_=Integer))
-        .offset(bindparam("offset", type_=Integer))
-        .subquery("page")
+    return page_of_keys(
+        found.source,
+        keys={name: found.columns[name] for name in spec.keys},
+        conditions=found.conditions,
+        ascending=spec.order == "oldest",
+        is_behind=plan.keyset,
     )
 
 
-def _order(spec: QuerySpec, keys: Any) -> list[ColumnElement[Any]]:
-    return [keys[name].asc() if spec.order == "oldest" else keys[name].desc() for name in spec.keys]
-
-
-def _after(spec: QuerySpec, keys: Mapping[str, ColumnElement[Any]]) -> list[ColumnElement[bool]]:
-    """Keyset pagination: an index on the keys goes to the row at once."""
-    columns = tuple_(*keys.values())
-    row = tuple_(*(bindparam(f"after_{name}", type_=key.type) for name, key in keys.items()))
-    return [columns > row if spec.order == "oldest" else columns < row]
-
-
-def _keys(page: Subquery) -> Iterator[ColumnElement[Any]]:
-    for name in KeyRow.__struct_fields__:
-        yield page.c[name] if name in page.c else null().label(name)
+def _rows(spec: QuerySpec, page: Subquery, *, beside: Subquery | None = None) -> Select[Any]:
+    return rows_of_page(
+        page, columns=KeyRow.__struct_fields__, ascending=spec.order == "oldest", beside=beside
+    )
 
 
 # --- where tickets are found ----------------------------------------------------------------------------------------

@@ -1,0 +1,78 @@
+"""Keyset pagination: the keys of a page's rows in the order of an index, which goes to the first of them at once.
+
+All keys of a list run in one direction, so that a page can begin behind any row (`:after_<key>`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    Subquery,
+    Text,
+    bindparam,
+    cast,
+    null,
+    select,
+    true,
+    tuple_,
+)
+
+Keys = Mapping[str, ColumnElement[Any]]
+
+
+def page_of_keys(
+    source: FromClause,
+    *,
+    keys: Keys,
+    conditions: Iterable[ColumnElement[bool]],
+    ascending: bool,
+    is_behind: bool,
+) -> Subquery:
+    """SELECT of the keys of a page, in its order: `:limit` rows from `:offset`, if so asked behind a row."""
+    columns = tuple_(*keys.values())
+    row = tuple_(*(bindparam(f"after_{name}", type_=key.type) for name, key in keys.items()))
+    behind = [columns > row if ascending else columns < row] if is_behind else []
+    return (
+        select(*(key.label(name) for name, key in keys.items()))
+        .select_from(source)
+        .where(*conditions, *behind)
+        .order_by(*_order(keys.values(), ascending=ascending))
+        .limit(bindparam("limit", type_=Integer))
+        .offset(bindparam("offset", type_=Integer))
+        .subquery("page")
+    )
+
+
+def rows_of_page(
+    page: Subquery,
+    *,
+    columns: Sequence[str],
+    ascending: bool,
+    beside: Subquery | None = None,
+    as_text: Sequence[str] = (),
+) -> Select[Any]:
+    """SELECT of these columns of a page in its order, NULL for those that it has not.
+
+    Args:
+        page: Of `page_of_keys`.
+        columns: Of all orders that the list knows.
+        ascending: As the page has it.
+        beside: One row that stands beside each row of the page, and alone where the page is empty.
+        as_text: Columns that are given as text.
+    """
+    shown = [page.c[name] if name in page.c else null().label(name) for name in columns]
+    shown = [cast(one, Text).label(one.name) if one.name in as_text else one for one in shown]
+    order = _order(page.c, ascending=ascending)
+    if beside is None:
+        return select(*shown).select_from(page).order_by(*order)
+    return select(*shown, *beside.c).select_from(beside.outerjoin(page, true())).order_by(*order)
+
+
+def _order(keys: Iterable[ColumnElement[Any]], *, ascending: bool) -> list[ColumnElement[Any]]:
+    return [key.asc() if ascending else key.desc() for key in keys]

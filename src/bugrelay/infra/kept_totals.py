@@ -1,0 +1,132 @@
+"""Totals that a job counts and carries forward, in a table where every process finds them (docs/adr/0016)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import cached_property
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+
+from bugrelay.infra.db.database import Connection
+from bugrelay.infra.db.query import Query, Values
+from bugrelay.infra.db.slow_connection import slow_connection
+from bugrelay.infra.incremental_counts import Counted, IncrementalCounts, Statement
+
+ROUND_SECONDS = 60.0  # what is not counted by then is counted in the next round
+_SERVER: ColumnElement[int] = literal_column(
+    "(SELECT system_identifier FROM pg_control_system())", BigInteger
+)
+
+
+class KeptTotals:
+    """The kept totals of one table.
+
+    Args:
+        table: Has `key`, `total`, `snapshot`, `era`, `cluster`, `carried_at` and `asked_at`.
+        era: Of the table that is counted, now.
+        statement_of: The statement that counts the total of a key, and its values.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        *,
+        era: ColumnElement[str],
+        statement_of: Callable[[str], tuple[Statement[Counted], Values]],
+    ) -> None:
+        self.name = table.name
+        self._kept = table.c
+        self._table = table
+        self._era = era
+        self._statement_of = statement_of
+
+    @cached_property
+    def by_key(self) -> Query[Counted]:
+        """The total of `:key`, if it can be believed.
+
+        Of this era, which a TRUNCATE and a restore end; of this server, for the numbers of transactions in a snapshot
+        mean others where a dump is restored; and younger than the log of changes by far.
+        """
+        kept = self._kept
+        return Query(
+            select(kept.total, kept.snapshot, kept.era).where(
+                kept.key == bindparam("key"),
+                kept.era == self._era,
+                kept.cluster == _SERVER,
+                kept.carried_at > literal_column("now() - interval '30 minutes'"),
+            ),
+            Counted,
+        )
+
+    @asynccontextmanager
+    async def round(self, *, database_url: str) -> AsyncIterator[Connection | None]:
+        """A connection to count on for a round, or None while another round still runs."""
+        trying = Query(text("SELECT pg_try_advisory_lock(hashtext(:name))"), bool)
+        async with slow_connection(database_url, name=f"bugrelay-{self.name}") as reader:
+            yield reader if await reader.row(trying, {"name": self.name}) else None
+
+    async def keys(self, reader: Connection) -> Sequence[str]:
+        return await reader.rows(Query(select(self._kept.key), str))
+
+    async def count_once(self, key: str, *, database_url: str, counts: IncrementalCounts) -> None:
+        """Count what somebody asks for, unless that is done; again without harm."""
+        asked = update(self._table).where(self._kept.key == bindparam("asked")).values(asked_at=func.now())
+        async with slow_connection(database_url, name=f"bugrelay-{self.name}") as reader:
+            if await reader.row(self.by_key, {"key": key}) is None:
+                await self.count(reader, key, counts=counts)
+            await reader.execute(Query(asked).sql, {"asked": key})
+
+    async def forget(self, reader: Connection, *, but: Sequence[str] = ()) -> None:
+        """Those that nobody has asked for in a day go, but for these."""
+        old = self._kept.asked_at < func.now() - timedelta(days=1)
+        wanted = self._kept.key == func.any(bindparam("wanted", type_=ARRAY(Text)))
+        forgetting = Query(delete(self._table).where(old, ~wanted))
+        await reader.execute(forgetting.sql, {**forgetting.constants, "wanted": list(but)})
+
+    async def carry(self, reader: Connection, key: str, *, counts: IncrementalCounts) -> bool:
+        """Carry a kept total forward; whether that could be done."""
+        kept = await reader.row(self.by_key, {"key": key})
+        if kept is None:
+            return False
+        statement, values = self._statement_of(key)
+        (change,) = await reader.rows(statement(incremental=True), {**values, "snapshot": kept.snapshot})
+        if change.era != kept.era:
+            return False
+        await self._keep(
+            reader, key, Counted(kept.total + change.total, change.snapshot, change.era), counts=counts
+        )
+        return True
+
+    async def count(self, reader: Connection, key: str, *, counts: IncrementalCounts) -> None:
+        statement, values = self._statement_of(key)
+        (counted,) = await reader.rows(statement(incremental=False), values)
+        await self._keep(reader, key, counted, counts=counts)
+
+    async def _keep(
+        self, reader: Connection, key: str, counted: Counted, *, counts: IncrementalCounts
+    ) -> None:
+        new = insert(self._table).values(
+            {name: bindparam(name) for name in ("key", "total", "snapshot", "era")} | {"cluster": _SERVER}
+        )
+        again = {name: new.excluded[name] for name in ("total", "snapshot", "era", "cluster")}
+        keeping = Query(
+            new.on_conflict_do_update(index_elements=["key"], set_={**again, "carried_at": func.now()})
+        )
+        await reader.execute(keeping.sql, {"key": key, **msgspec.structs.asdict(counted)})
+        await counts.share(key, counted)
