@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
 from bugrelay.infra.db.database import Database
@@ -94,6 +95,26 @@ async def test_subscribers_are_served_in_their_order_and_told_once_what_they_ask
     ]
     (failure,) = [line for line in lines if line["event"] == "subscriber_failed"]
     assert failure["event_types"] == ["Begun"]
+    assert written(sql)
+
+
+async def test_what_fails_behind_a_savepoint_is_undone_with_its_facts_and_the_rest_is_kept(
+    database: Database, sql: psycopg.Connection[Any]
+) -> None:
+    bus = EventBus()
+    subscribers = Subscribers(bus)
+
+    async def fail(work: UnitOfWork) -> None:
+        async with work.savepoint():
+            await write(work)
+            await work.session.execute(text("SELECT 1 / 0"))
+
+    async with UnitOfWork(database, bus) as work:
+        with pytest.raises(DBAPIError):
+            await fail(work)
+        async with work.savepoint():
+            await write(work)
+    assert subscribers.told[-1] == ("last", FACTS)
     assert written(sql)
 
 

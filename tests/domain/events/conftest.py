@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from bugrelay.bootstrap import build
-from bugrelay.domain.events.consumers import Consumer, follow
+from bugrelay.domain.events.consumers import BATCH, Consumer, follow
 from bugrelay.domain.events.schemas import Event
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.platform import Platform
@@ -37,21 +37,24 @@ async def platform(settings: Settings, empty_board: None) -> AsyncIterator[Platf
 class Notes:
     """A consumer that keeps a row for each event in the transaction of its cursor, as an effect would be.
 
-    `fails_at`: raises when it is given an event of which this is true.
+    `fails_at`: raises when it is given an event of which this is true. `batch`: how many it is given. `turn`: how many
+    it handles at a time.
     """
 
     name: str = "notes"
     fails_at: Callable[[Event], bool] = lambda _event: False
+    batch: int = BATCH
+    turn: int | None = None
     batches: list[int] = field(default_factory=list)
     failed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def consumer(self) -> Consumer:
-        return Consumer(self.name, self._handle)
+        return Consumer(self.name, self._handle, self.batch)
 
-    async def _handle(self, work: UnitOfWork, events: Sequence[Event]) -> None:
+    async def _handle(self, work: UnitOfWork, events: Sequence[Event]) -> int | None:
         self.batches.append(len(events))
-        for event in events:
+        for event in events[: self.turn]:
             await work.session.execute(
                 text(
                     "INSERT INTO notes (consumer, stream, seq, type) VALUES (:consumer, :stream, :seq, :type)"
@@ -61,6 +64,7 @@ class Notes:
             if self.fails_at(event):
                 self.failed.set()
                 raise RuntimeError("of its own")
+        return self.turn
 
 
 @pytest.fixture

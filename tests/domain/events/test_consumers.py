@@ -50,6 +50,19 @@ async def test_a_batch_has_500_events_at_most(platform: Platform, sql: Sql, note
     assert consumer.batches == [BATCH, 1]
 
 
+async def test_one_that_ends_its_turn_early_goes_on_behind_what_it_has_handled(
+    platform: Platform, sql: Sql, notes: Any
+) -> None:
+    consumer, company_id = Notes(batch=3, turn=2), new_id()
+    await started(platform, consumer)
+    async with platform.work() as work:
+        for _ in range(5):
+            work.record(said(company_id))
+    async with following(platform, consumer.consumer):
+        await eventually(lambda: noted(sql) == heads(sql), seconds=30)
+    assert consumer.batches == [3, 3, 1]
+
+
 async def test_one_that_fails_stops_its_own_stream_and_goes_on_when_it_is_mended(
     platform: Platform, sql: Sql, notes: Any
 ) -> None:

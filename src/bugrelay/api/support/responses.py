@@ -274,8 +274,8 @@ class ReportCommentOut(Struct, kw_only=True):
     Attributes:
         id: The comment's id.
         issue_id: The id of the report's ticket.
-        user_id: Who wrote it.
-        user_name: What they call themselves, else their public name.
+        user_id: Who wrote it; null where something did by itself.
+        user_name: What they call themselves, else their public name; null where nobody wrote it.
         comment: The comment in Markdown, as it was typed.
         comment_html: The same as HTML, cleaned, ready to show.
         is_internal: Whether members alone read it.
@@ -285,8 +285,8 @@ class ReportCommentOut(Struct, kw_only=True):
 
     id: UUID
     issue_id: UUID
-    user_id: UUID
-    user_name: str
+    user_id: UUID | None
+    user_name: str | None
     comment: str
     comment_html: RenderedHtml
     is_internal: bool
@@ -320,8 +320,8 @@ def comment_of(found: CommentDetail) -> ReportCommentOut:
     return ReportCommentOut(
         id=found.id,
         issue_id=found.ticket_id,
-        user_id=found.author.id,
-        user_name=found.author.name,
+        user_id=found.author.id if found.author else None,
+        user_name=found.author.name if found.author else None,
         comment=found.content,
         comment_html=found.content_html,
         is_internal=found.is_internal,

@@ -154,7 +154,7 @@ async def load_comment(request: ApiRequest) -> OnComment:
     comment = await find_comment(request.platform.database, found.tenant, found.ticket_id, comment_id)
     if comment is None:
         raise TicketCommentNotFound
-    if comment.author.id != found.tenant.user_id:
+    if not comment.is_by(found.tenant.user_id):
         raise InsufficientPermissions("Only its author may change a comment")
     return OnComment(found.tenant, found.ticket_id, comment_id)
 

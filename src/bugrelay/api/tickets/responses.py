@@ -204,7 +204,7 @@ class TicketCommentOut(Struct, kw_only=True, rename="camel"):
     Attributes:
         id: The comment's id.
         ticket_id: The ticket.
-        author: Who wrote it.
+        author: Who wrote it; null where a rule did, or something else that acts by itself.
         content: What it says, in Markdown, as it was typed.
         content_html: The same as safe HTML.
         is_internal: Whether only the company's members and admins may read it.
@@ -214,7 +214,7 @@ class TicketCommentOut(Struct, kw_only=True, rename="camel"):
 
     id: UUID
     ticket_id: UUID
-    author: TicketUser
+    author: TicketUser | None
     content: str
     content_html: RenderedHtml
     is_internal: bool

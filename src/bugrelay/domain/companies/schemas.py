@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -42,6 +42,25 @@ class Tenant:
     company_id: UUID
     user_id: UUID
     role: Role
+
+    @property
+    def actor_id(self) -> UUID | None:
+        """Who does what is done."""
+        return self.user_id
+
+
+@dataclass(frozen=True)
+class Automation(Tenant):
+    """What acts on a verified company's tickets by itself, as a workflow rule does: it sees them all and has the rights
+    of a member, and what it does was done by nobody. What it comes from is the cause of the moment (`infra/events.py`).
+    """
+
+    user_id: UUID = field(default=UUID(int=0), init=False)
+    role: Role = field(default="member", init=False)
+
+    @property
+    def actor_id(self) -> None:
+        return None
 
 
 class TenantUserQuery(PageQuery, kw_only=True):

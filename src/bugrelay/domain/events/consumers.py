@@ -46,13 +46,16 @@ class Consumer:
 
     Attributes:
         name: Of its cursors; it never changes.
-        handle: Is given up to 500 events of one stream, in order, and writes what follows from them (rows, jobs) in
-            this unit of work; the cursor moves in the same transaction. No network call belongs inside. What it raises
-            rolls all of that back.
+        handle: Is given events of one stream, in order, and writes what follows from them (rows, jobs) in this unit of
+            work; the cursor moves in the same transaction. No network call belongs inside. What it raises rolls all of
+            that back. It may end its turn early and give how many it has handled, at least one: whoever locks what
+            people wait for does so for one event a transaction.
+        batch: How many events it is given at most.
     """
 
     name: str
-    handle: Callable[[UnitOfWork, Sequence[Event]], Awaitable[None]]
+    handle: Callable[[UnitOfWork, Sequence[Event]], Awaitable[int | None]]
+    batch: int = BATCH
 
 
 async def start_consumers(work: UnitOfWork, names: Sequence[str]) -> None:
@@ -164,7 +167,7 @@ class _Reading:
     async def _read(self, behind: Behind) -> bool:
         """A batch; whether there may be more. When an event fails, those before it have their effects, one by one."""
         try:
-            return await self._read_batch(behind, limit=BATCH) > 0
+            return await self._read_batch(behind, limit=self._consumers[behind.consumer].batch) > 0
         except Exception:  # noqa: BLE001 - what it was is told of the event that it is about
             log.info("batch_failed", consumer=behind.consumer, stream=str(behind.stream))
         try:
@@ -175,7 +178,7 @@ class _Reading:
         return True
 
     async def _read_batch(self, behind: Behind, *, limit: int) -> int:
-        """How many events were read; 0 where somebody else reads the stream, or at its end."""
+        """How many events were handled; 0 where somebody else reads the stream, or at its end."""
         async with asyncio.timeout(BATCH_SECONDS), self._work() as work:
             if behind.is_unread:
                 await _begin_cursor(work, behind)
@@ -185,7 +188,9 @@ class _Reading:
             limit = 1 if cursor.attempts else limit
             events = await repository.events_after(work, behind.stream, cursor.seq, limit=limit)
             if news := [event for event in events if not event.is_recorded_later]:
-                await self._consumers[behind.consumer].handle(work, news)
+                handled = await self._consumers[behind.consumer].handle(work, news)
+                if handled is not None and handled < len(news):
+                    events = events[: events.index(news[handled - 1]) + 1]
             if events:
                 await _move_cursor(work, behind, seq=events[-1].seq)
         return len(events)

@@ -257,16 +257,20 @@ class TicketQuery(CursorQuery, kw_only=True):
 
 
 class CommentDetail(Struct, kw_only=True):
-    """A comment of a ticket."""
+    """A comment of a ticket; `author` is None where something wrote it by itself."""
 
     id: UUID
     ticket_id: UUID
-    author: TicketUser
+    author: TicketUser | None
     content: str
     content_html: RenderedHtml
     is_internal: bool
     created_at: datetime
     updated_at: datetime
+
+    def is_by(self, user_id: UUID) -> bool:
+        """Whether this user wrote it."""
+        return self.author is not None and self.author.id == user_id
 
 
 class HistoryEntry(Struct, kw_only=True):

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Uuid, and_, bindparam, exists, or_, select
 from sqlalchemy.orm import aliased
 
 from bugrelay.domain.companies.models import REPORTER
-from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.companies.schemas import Automation, Tenant
 from bugrelay.domain.tickets.models import Project, Ticket, TicketAssignee, TicketComment
 
 COMPANY_ID = bindparam("company_id", type_=Uuid)
@@ -75,6 +75,7 @@ def comments_visible_to(tenant: Tenant) -> ColumnElement[bool]:
 _NOBODY = UUID(int=0)
 _ALL = Tenant(_NOBODY, _NOBODY, "member")
 _OWN = Tenant(_NOBODY, _NOBODY, "reporter")
+_AUTOMATION = Automation(_NOBODY)
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,21 @@ class BySight(Generic[T]):
         return self.all if sees_all(tenant) else self.own
 
 
+@dataclass(frozen=True)
+class ByActor(BySight[T]):
+    """The same for changes, and a third thing for what acts by itself."""
+
+    automation: T
+
+    def of(self, tenant: Tenant) -> T:
+        return self.automation if isinstance(tenant, Automation) else super().of(tenant)
+
+
 def by_sight(make: Callable[[Tenant], T]) -> BySight[T]:
     """What depends on what a tenant's user sees, made once for each class."""
     return BySight(make(_ALL), make(_OWN))
+
+
+def by_actor(make: Callable[[Tenant], T]) -> ByActor[T]:
+    """What depends on whether somebody acts, and what they see, made once for each class."""
+    return ByActor(make(_ALL), make(_OWN), make(_AUTOMATION))

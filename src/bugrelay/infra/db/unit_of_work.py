@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -56,6 +57,17 @@ class UnitOfWork(Reader):
     def record(self, fact: Any) -> None:
         """Remember what has happened, and what it comes from, for the subscribers to its type."""
         self._recorded.append(Recorded(fact, cause.get()))
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What fails in the block is undone, its facts with it, and the rest of the unit goes on."""
+        recorded = len(self._recorded)
+        try:
+            async with self.session.begin_nested():
+                yield
+        except BaseException:
+            del self._recorded[recorded:]
+            raise
 
     async def set_timeouts(self, *, statement_seconds: int, lock_seconds: int) -> None:
         """For work that nobody waits for at the other end of a request: longer deadlines until the end of it."""

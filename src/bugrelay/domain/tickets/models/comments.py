@@ -12,7 +12,10 @@ from bugrelay.infra.db.models import Base, CreatedAt, Id, Moment
 
 
 class TicketComment(Base):
-    """A comment. An internal one is for the company's members and admins, never for its reporters."""
+    """A comment, of nobody where something wrote it by itself.
+
+    An internal one is for the company's members and admins, never for its reporters.
+    """
 
     __tablename__ = "ticket_comments"
     __table_args__ = (
@@ -25,7 +28,7 @@ class TicketComment(Base):
     id: Mapped[Id]
     company_id: Mapped[UUID]
     ticket_id: Mapped[UUID]
-    author_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    author_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     content: Mapped[str]
     content_html: Mapped[str]
     is_internal: Mapped[bool] = mapped_column(server_default="false")

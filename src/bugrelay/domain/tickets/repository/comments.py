@@ -20,20 +20,20 @@ from bugrelay.infra.pagination import PageQuery
 class _CommentRow(Row):
     id: UUID
     ticket_id: UUID
-    author_id: UUID
+    author_id: UUID | None
     content: str
     content_html: str
     is_internal: bool
     created_at: datetime
     updated_at: datetime
-    username: str
-    name: str
+    username: str | None
+    name: str | None
 
 
 _PLAIN = [getattr(TicketComment, name) for name in _CommentRow.__struct_fields__[:8]]
 _COMMENTS = (
     select(*_PLAIN, User.username, NAME.label("name"))
-    .join(User, User.id == TicketComment.author_id)
+    .outerjoin(User, User.id == TicketComment.author_id)
     .where(TicketComment.ticket_id == bindparam("ticket_id"))
 )
 _PAGE = by_sight(
@@ -77,11 +77,17 @@ async def find_comment(
     return _comment_of(row) if row else None
 
 
+def _author_of(row: _CommentRow) -> TicketUser | None:
+    if row.author_id is None or row.username is None or row.name is None:
+        return None
+    return TicketUser(row.author_id, row.username, row.name)
+
+
 def _comment_of(row: _CommentRow) -> CommentDetail:
     return CommentDetail(
         id=row.id,
         ticket_id=row.ticket_id,
-        author=TicketUser(row.author_id, row.username, row.name),
+        author=_author_of(row),
         content=row.content,
         content_html=row.content_html,
         is_internal=row.is_internal,

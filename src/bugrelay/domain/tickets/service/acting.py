@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CTE, bindparam, exists, func, select, update
+from sqlalchemy import CTE, Text, bindparam, exists, func, select, update
 
 from bugrelay.domain.accounts.models import User
 from bugrelay.domain.accounts.repository import ACTIVE
+from bugrelay.domain.companies.errors import CompanyNotFound
 from bugrelay.domain.companies.models import Company, Member
-from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.companies.schemas import Automation, Tenant
 from bugrelay.domain.companies.service.tenants import lock_tenant
 from bugrelay.domain.companies.visibility import EFFECTIVE
 from bugrelay.domain.tickets.repository.columns import values_of
-from bugrelay.domain.tickets.visibility import COMPANY_ID, USER_ID
+from bugrelay.domain.tickets.visibility import COMPANY_ID, USER_ID, by_actor
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.infra.db.query import Query
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
-def membership() -> CTE:
+def membership(tenant: Tenant | None = None) -> CTE:
     """The locks that every change begins with, for the statement that takes the next ones: the user's row, then the
     company's and the membership's. It has no row where the user or the membership counts no more, or where the role is
-    another than the request was let in with.
+    another than the request was let in with. Of an automation, the company's alone.
+
+    Args:
+        tenant: Who acts: somebody, or an automation; left out, somebody.
     """
+    if isinstance(tenant, Automation):
+        verified = select(bindparam("role", type_=Text)).where(Company.id == COMPANY_ID, Company.verified)
+        return verified.with_for_update(read=True, of=Company).cte("membership")
     actor = update(User).where(User.id == USER_ID, ACTIVE).values(last_active_at=func.now())
     active = actor.returning(User.id).cte("active")
     return (
@@ -49,7 +56,7 @@ def acting_values(tenant: Tenant, **values: Any) -> dict[str, Any]:
     return values_of(tenant, role=tenant.role, **values)
 
 
-_MEMBERSHIP = Query(select(membership().c.role), str)
+_MEMBERSHIP = by_actor(lambda tenant: Query(select(membership(tenant).c.role), str))
 
 
 async def lock_member(work: UnitOfWork, tenant: Tenant) -> None:
@@ -58,7 +65,7 @@ async def lock_member(work: UnitOfWork, tenant: Tenant) -> None:
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions
     """
-    if await work.row(_MEMBERSHIP, acting_values(tenant)) is None:
+    if await work.row(_MEMBERSHIP.of(tenant), acting_values(tenant)) is None:
         await refuse_former_member(work, tenant)
 
 
@@ -69,6 +76,10 @@ async def refuse_former_member(work: UnitOfWork, tenant: Tenant) -> None:
         AccountBanned, InvalidToken, CompanyNotFound
         InsufficientPermissions: The role has changed since the request was let in.
     """
+    if isinstance(tenant, Automation):
+        if await work.row(_MEMBERSHIP.of(tenant), acting_values(tenant)) is None:
+            raise CompanyNotFound
+        return
     now = await lock_tenant(work, tenant)
     if now.role != tenant.role:
         raise InsufficientPermissions("Your role in the company has just changed")

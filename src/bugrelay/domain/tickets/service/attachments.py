@@ -148,7 +148,7 @@ async def detach(work: UnitOfWork, tenant: Tenant, *, attachment: AttachmentDeta
                 attachment_id=attachment.id,
                 filename=attachment.filename,
                 version=ticket.version,
-                actor_id=tenant.user_id,
+                actor_id=tenant.actor_id,
             )
         )
 
@@ -256,6 +256,6 @@ def _record_added(
             mime_type=file.mime_type,
             size_bytes=file.size_bytes,
             version=ticket.version,
-            actor_id=tenant.user_id,
+            actor_id=tenant.actor_id,
         )
     )

@@ -18,7 +18,8 @@ from bugrelay.domain.tickets.service.acting import acting_values, membership, re
 from bugrelay.domain.tickets.visibility import (
     COMPANY_ID,
     USER_ID,
-    BySight,
+    ByActor,
+    by_actor,
     by_sight,
     comments_visible_to,
     visible_to,
@@ -30,6 +31,7 @@ from bugrelay.infra.ids import new_id
 from bugrelay.infra.text.markdown import render
 
 _TICKET_ID, _COMMENT_ID = bindparam("ticket_id", type_=Uuid), bindparam("comment_id", type_=Uuid)
+_AUTHOR_ID = bindparam("author_id", type_=Uuid)
 _CONTENT, _CONTENT_HTML = bindparam("content", type_=Text), bindparam("content_html", type_=Text)
 
 
@@ -44,7 +46,7 @@ class _OnTicket(Row):
 
 def _writing(tenant: Tenant, *, is_internal: bool) -> Query[_OnTicket]:
     """Counts the comment and writes it. Of an internal one, nothing is seen by who may not read it."""
-    member = membership()
+    member = membership(tenant)
     counted: dict[str, Any] = (
         {"internal_comment_count": Ticket.internal_comment_count + 1}
         if is_internal
@@ -60,7 +62,7 @@ def _writing(tenant: Tenant, *, is_internal: bool) -> Query[_OnTicket]:
     internal = bindparam("is_internal", is_internal, type_=Boolean)
     comment = insert(TicketComment).from_select(
         ["id", "company_id", "ticket_id", "author_id", "content", "content_html", "is_internal"],
-        select(_COMMENT_ID, COMPANY_ID, ticket.c.id, USER_ID, _CONTENT, _CONTENT_HTML, internal),
+        select(_COMMENT_ID, COMPANY_ID, ticket.c.id, _AUTHOR_ID, _CONTENT, _CONTENT_HTML, internal),
         include_defaults=False,
     )
     written = select(
@@ -72,13 +74,13 @@ def _writing(tenant: Tenant, *, is_internal: bool) -> Query[_OnTicket]:
 class _Writing(NamedTuple):
     """By whether the comment is internal."""
 
-    public: BySight[Query[_OnTicket]]
-    internal: Query[_OnTicket]
+    public: ByActor[Query[_OnTicket]]
+    internal: ByActor[Query[_OnTicket]]
 
 
 _WRITE = _Writing(
-    by_sight(lambda tenant: _writing(tenant, is_internal=False)),
-    by_sight(lambda tenant: _writing(tenant, is_internal=True)).all,
+    by_actor(lambda tenant: _writing(tenant, is_internal=False)),
+    by_actor(lambda tenant: _writing(tenant, is_internal=True)),
 )
 
 
@@ -94,9 +96,14 @@ async def write_comment(
     if is_internal and not policies.may_triage(tenant):
         raise InsufficientPermissions("Only members of the company may write internal comments")
     comment_id, content_html = new_id(), render(content)
-    statement = _WRITE.internal if is_internal else _WRITE.public.of(tenant)
+    statement = (_WRITE.internal if is_internal else _WRITE.public).of(tenant)
     values = acting_values(
-        tenant, ticket_id=ticket_id, comment_id=comment_id, content=content, content_html=content_html
+        tenant,
+        ticket_id=ticket_id,
+        comment_id=comment_id,
+        author_id=tenant.actor_id,
+        content=content,
+        content_html=content_html,
     )
     on = await work.row(statement, values)
     if on is None:
@@ -215,7 +222,7 @@ async def _change_own(
     if on is None:
         await refuse_former_member(work, tenant)
         comment = await find_comment(work, tenant, ticket_id, comment_id)
-        if comment is None or comment.author.id == tenant.user_id:
+        if comment is None or comment.is_by(tenant.user_id):
             raise TicketCommentNotFound
         raise InsufficientPermissions("Only its author may change a comment")
     work.record(_fact(tenant, on, comment_id, action))
@@ -230,5 +237,5 @@ def _fact(tenant: Tenant, on: _OnTicket, comment_id: UUID, action: CommentAction
         action=action,
         is_internal=on.is_internal,
         version=on.version,
-        actor_id=tenant.user_id,
+        actor_id=tenant.actor_id,
     )

@@ -258,7 +258,7 @@ def _fact(ticket_id: UUID, tenant: Tenant, wanted: NewTicket, written: _Written)
         category=written.category,
         priority=wanted.priority,
         version=1,
-        actor_id=tenant.user_id,
+        actor_id=tenant.actor_id,
     )
 
 

@@ -95,7 +95,7 @@ async def move_ticket(
                 new=status,
                 category=ticket.category,
                 version=ticket.version + 1,
-                actor_id=tenant.user_id,
+                actor_id=tenant.actor_id,
             )
         )
     moved = {"key": (ticket.key, key), "kind": (ticket.kind, kind)}

@@ -15,7 +15,7 @@ from bugrelay.domain.tickets.repository.columns import values_of
 from bugrelay.domain.tickets.repository.history import fields_changed_since
 from bugrelay.domain.tickets.schemas import TicketState
 from bugrelay.domain.tickets.service.acting import acting_values, membership, refuse_former_member
-from bugrelay.domain.tickets.visibility import COMPANY_ID, by_sight, visible_to
+from bugrelay.domain.tickets.visibility import COMPANY_ID, by_actor, visible_to
 from bugrelay.infra.db.query import Query
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
@@ -42,10 +42,10 @@ _LOCKED = (
 
 
 def _opening(tenant: Tenant) -> Query[TicketState]:
-    return Query(_LOCKED.where(visible_to(tenant), exists(select(membership().c.role))), TicketState)
+    return Query(_LOCKED.where(visible_to(tenant), exists(select(membership(tenant).c.role))), TicketState)
 
 
-_OPEN = by_sight(_opening)
+_OPEN = by_actor(_opening)
 _REMOVED = Query(_LOCKED.where(Ticket.removed_at.is_not(None)), TicketState)
 
 

@@ -156,5 +156,5 @@ def _fact(
         action=action,
         fields=fields,
         version=version,
-        actor_id=tenant.user_id,
+        actor_id=tenant.actor_id,
     )

@@ -31,7 +31,7 @@ async def remove_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> No
             company_id=tenant.company_id,
             project_id=ticket.project_id,
             version=ticket.version + 1,
-            actor_id=tenant.user_id,
+            actor_id=tenant.actor_id,
         )
     )
 
@@ -54,7 +54,7 @@ async def restore_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> N
             company_id=tenant.company_id,
             project_id=ticket.project_id,
             version=ticket.version + 1,
-            actor_id=tenant.user_id,
+            actor_id=tenant.actor_id,
         )
     )
 

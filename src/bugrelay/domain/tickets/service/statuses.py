@@ -104,5 +104,5 @@ def _status_fact(tenant: Tenant, ticket: TicketState, status: str, category: Cat
         new=status,
         category=category,
         version=ticket.version + 1,
-        actor_id=tenant.user_id,
+        actor_id=tenant.actor_id,
     )

@@ -50,7 +50,7 @@ async def record_changes(
                 for name, (old, new) in changes.items()
             ),
             version=version,
-            actor_id=tenant.user_id,
+            actor_id=tenant.actor_id,
         )
     )
 
