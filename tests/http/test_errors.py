@@ -164,6 +164,19 @@ async def test_odd_values_in_any_field_are_told_by_name(client: httpx.AsyncClien
                 assert bad_fields(response) in ([field], ["body"])
 
 
+async def test_what_a_value_must_be_is_told_in_words(
+    client: httpx.AsyncClient, ada: Person, admin: Person
+) -> None:
+    listed = await client.get(f"{BUGS}?application_id=1")
+    path = f"/api/v1/admin/users/{ada.id}/ban"
+    banned = await client.post(path, json={"reason": "Spam", "until": "tomorrow"}, headers=admin.headers)
+    for response, problem in (
+        (listed, {"field": "application_id", "message": "must be a UUID"}),
+        (banned, {"field": "until", "message": "must be a time, like 2026-01-31T12:00:00Z"}),
+    ):
+        assert response.json()["error"]["fields"] == [problem]
+
+
 async def test_a_query_that_cannot_be_read(client: httpx.AsyncClient) -> None:
     for query in [
         "search=%ff",

@@ -205,6 +205,13 @@ def _usable(field: _Field, value: str) -> str:
     return value
 
 
+_FORMATS = {
+    "Invalid UUID": "must be a UUID",
+    "Invalid RFC3339 encoded datetime": "must be a time, like 2026-01-31T12:00:00Z",
+    "Invalid RFC3339 encoded date": "must be a day, like 2026-01-31",
+}
+
+
 def _problem(field: _Field, value: Any, error: msgspec.ValidationError) -> FieldProblem:
     text, _, path = str(error).partition(" - at `$")
     return FieldProblem(field.name + path.rstrip("`"), _sentence(field, value, text))
@@ -225,7 +232,7 @@ def _sentence(field: _Field, value: Any, text: str) -> str:
         for name, word in _TYPE_NAMES.items():
             wanted = wanted.replace(f"`{name}`", word).replace(f"`{name} | null`", f"{word} or null")
         return f"must be {wanted.replace('`', '')}"
-    return text[:1].lower() + text[1:]
+    return _FORMATS.get(text, text[:1].lower() + text[1:])
 
 
 def text_limits(struct: type[msgspec.Struct], name: str) -> tuple[int | None, int | None]:
