@@ -71,6 +71,12 @@ def _seconds(text: str) -> int:
     return int(text)
 
 
+def _days(text: str) -> int:
+    if not re.fullmatch(r"\d{1,5}", text) or int(text) == 0:
+        raise ValueError("must be a whole number of days from 1 to 99999")
+    return int(text)
+
+
 def _share(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
@@ -257,6 +263,10 @@ class Settings:
         _url("file", "s3"),
         "`s3://bucket/prefix?endpoint=…` for object storage; empty: `file://$BUGRELAY_HOME/uploads`.",
     )
+    max_screenshot_size_mb: int = _setting("10", _positive, "Largest screenshot of a support report, in MiB.")
+    capture_days: int = _setting(
+        "90", _days, "Days after which what browsers recorded goes from support reports, screenshots as well."
+    )
     max_upload_mb: int = _setting("10", _positive, "Largest picture, and largest file of a ticket, in MiB.")
 
     mail_url: str = _setting(
@@ -266,6 +276,7 @@ class Settings:
         " `file://$BUGRELAY_HOME/mail`, one `.eml` a mail.",
     )
     mail_from: str = _setting("BugRelay <bugrelay@localhost>", str, "Sender of mails.")
+    support_email: str = _setting("", str, "Where answers to mails about support reports go; empty: nowhere.")
     require_verified_email: bool = _setting(
         "false", _flag, "Voting, commenting and claiming need a verified address."
     )
@@ -401,6 +412,10 @@ class Settings:
     @property
     def max_upload_bytes(self) -> int:
         return self.max_upload_mb * 1024 * 1024
+
+    @property
+    def max_screenshot_bytes(self) -> int:
+        return self.max_screenshot_size_mb * 1024 * 1024
 
     @property
     def secrets_keys(self) -> tuple[str, ...]:

@@ -20,7 +20,11 @@ NOBODYS_ID = "00000000-0000-7000-8000-000000000000"
 def path_values(world: World, thing: str, role: str) -> dict[str, str]:
     """What stands in the path, by the words in the column "on" of the table."""
     bug, company = {"bug_id": world.ids["bug"]}, {"company_id": world.ids["company"]}
-    file = {"attachment_id": world.ids["ticket's file"], "file_id": world.ids["ticket's file"]}
+    file = {
+        "attachment_id": world.ids["ticket's file"],
+        "file_id": world.ids["ticket's file"],
+        "screenshot_id": world.ids["screenshot"],
+    }
     things = {
         "": {"name": "swagger-ui.css"},
         "a colleague": {},
@@ -65,6 +69,7 @@ def path_values(world: World, thing: str, role: str) -> dict[str, str]:
         "the colleague's ticket": {"ticket": world.ids["colleague's ticket"]},
         "the report": {"ticket_number": world.ids["ticket_number of the report"]},
         "the colleague's report": {"ticket_number": world.ids["ticket_number of the colleague's report"]},
+        "a link to the report's screenshot": {"screenshot_id": world.ids["screenshot"]},
         "the ticket's file": file,
         "an unfinished file": {"attachment_id": world.ids["unfinished file"]},
         "a link to the ticket's file": file,
@@ -198,6 +203,12 @@ _ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "POST /api/v1/issues": _json(title="The door does not close"),
     "PUT /api/v1/issues/{issue_id}": _json(title="The front door does not close"),
     "POST /api/support/report": _json(title="It does not print", description="Nor does it scan"),
+    "POST /api/support/upload-screenshot": lambda _world, _role: {
+        "files": {"screenshot": ("shot.png", a_picture())}
+    },
+    "GET /uploads/support/{screenshot_id} on a link to the report's screenshot": lambda world, _: {
+        "params": dict(parse_qsl(world.links["screenshot"]))
+    },
     "POST /api/support/report/{ticket_number}/comments": _json(comment="It does again"),
     "POST /api/v1/projects": _json(key="WEB", name="Web"),
     "POST /api/v1/attachments/presign on the ticket": lambda world, _: {"json": an_upload(world, "ticket")},

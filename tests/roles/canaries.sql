@@ -26,6 +26,11 @@ UPDATE bug_texts SET description = 'canary7f3a', description_html = 'canary7f3a'
 WHERE bug_id IN (SELECT id FROM bugs WHERE removed_at IS NOT NULL);
 UPDATE comments SET content = 'canary7f3a', content_html = 'canary7f3a' WHERE removed_at IS NOT NULL;
 
+UPDATE support_reports SET steps_to_reproduce = 'canary7f3a', page_title = 'canary7f3a',
+                           browser_info = '{"name": "canary7f3a"}', capture = '{"console_errors": [{"m": "canary7f3a"}]}',
+                           redactions = '[{"path": "canary7f3a", "kind": "token", "count": 1}]';
+UPDATE support_screenshots SET name = 'canary7f3a' || id;
+
 UPDATE webhooks SET url = 'https://hooks.paper.example/canary7f3a';
 INSERT INTO webhook_attempts (id, delivery_id, at, ms, status, response)
 SELECT gen_random_uuid(), id, now(), 1, 200, 'canary7f3a' FROM webhook_deliveries;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from base64 import b64encode
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -251,11 +252,15 @@ async def _ticket_files(world: World) -> None:
 
 
 async def _support_reports(world: World) -> None:
-    """Of the company's reporter and of a member."""
-    for name, role in (("report", "company reporter"), ("colleague's report", "member")):
-        body = {"title": f"A report of the {role}", "description": "It does not print"}
+    """Of the company's reporter and of a member, with a screenshot each."""
+    picture = b64encode(a_picture()).decode()
+    for name, role in (("colleague's report", "member"), ("report", "company reporter")):
+        body = {"title": f"A report of the {role}", "description": "No", "screenshot_data": picture}
         sent = await world.client.post("/api/support/report", json=body, headers=world.headers(role))
-        world.ids[f"ticket_number of the {name}"] = sent.json()["ticket_number"]
+        number = world.ids[f"ticket_number of the {name}"] = sent.json()["ticket_number"]
+        shown = await world.client.get(f"/api/support/report/{number}", headers=world.headers(role))
+        url = urlsplit(shown.json()["report"]["screenshot_url"])
+        world.ids["screenshot"], world.links["screenshot"] = url.path.rpartition("/")[2], url.query
 
 
 def an_upload(world: World, ticket: str) -> dict[str, Any]:

@@ -93,6 +93,7 @@ _MOVED_TICKET = {
 _LOCATION = {"schema": {"type": "string"}, "description": "Where the browser goes"}
 _MOMENT = "2026-01-15T10:30:00Z"
 _JSON = "application/json"
+_FORM = "multipart/form-data"
 _PARAMETER = re.compile(r"\{(\w+):str\}")
 _PATH_PARAMETERS = {
     "bug_id": "The bug.",
@@ -112,6 +113,7 @@ _PATH_PARAMETERS = {
     "issue_id": "The issue.",
     "project": "The project, by its id or key.",
     "ticket": "The ticket, by its id or key.",
+    "screenshot_id": "The screenshot.",
     "ticket_number": "The report, by its `ticket_number`.",
     "secret": "What stands in the `receipt.url` that `POST /api/v1/bugs` has answered.",
 }
@@ -271,9 +273,9 @@ def openapi_document(routes: Sequence[tuple[str, HTTPRouteHandler]]) -> dict[str
 
 
 def _body_type(handler: HTTPRouteHandler) -> Any:
-    """What the body is read as; None where there is none, or a form."""
+    """What the body is read as; None where there is none, or only a form."""
     data = handler.parsed_data_field
-    return None if data is None else data.annotation
+    return route_of(handler).reads if data is None else data.annotation
 
 
 def _answer_type(handler: HTTPRouteHandler) -> Any:
@@ -300,7 +302,7 @@ def _operation(
     if body is not None:
         operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": body}}}
     if route.upload is not None:
-        operation["requestBody"] = _upload_body(route.upload, route.upload_type)
+        operation["requestBody"] = _upload_body(route.upload, route.upload_type, body)
     if route.example is not None:
         _show_example(operation, route.example)
     _add_errors(operation, route, path=path, writes=not handler.http_methods <= {"GET"})
@@ -370,13 +372,15 @@ def _success(route: Route, status: int, answer: dict[str, Any]) -> dict[str, Any
     return {"description": HTTPStatus(status).phrase, "content": content}
 
 
-def _upload_body(field: str, media_type: str) -> dict[str, Any]:
-    schema = {
-        "type": "object",
-        "required": [field],
-        "properties": {field: {**_FILE, "contentMediaType": media_type, "description": "The file."}},
-    }
-    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+def _upload_body(field: str, media_type: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    """A form with a file; of a route that also reads JSON, that or a form with the JSON in a part."""
+    file = {**_FILE, "contentMediaType": media_type, "description": "The file."}
+    schema = {"type": "object", "required": [field], "properties": {field: file}}
+    if body is None:
+        return {"required": True, "content": {_FORM: {"schema": schema}}}
+    report = {**body, "description": "The same as the JSON."}
+    with_file = {"type": "object", "required": ["report"], "properties": {"report": report, field: file}}
+    return {"required": True, "content": {_JSON: {"schema": body}, _FORM: {"schema": with_file}}}
 
 
 def _add_errors(operation: dict[str, Any], route: Route, *, path: str, writes: bool) -> None:
@@ -388,7 +392,7 @@ def _add_errors(operation: dict[str, Any], route: Route, *, path: str, writes: b
     statuses |= {"403"} if route.access.signed_in else set()
     statuses |= {"404"} if named or route.access.tenant else set()
     statuses |= {"413", "415"} if body["content"] else set()
-    statuses |= {"507"} if "multipart/form-data" in body["content"] else set()
+    statuses |= {"507"} if _FORM in body["content"] else set()
     (success,) = responses.values()
     if _MERGEABLE in named and not route.access.admin:
         responses["308"] = _MOVED

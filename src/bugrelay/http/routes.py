@@ -98,6 +98,8 @@ class Route:
         limits: The rate limits that it falls under besides the general one.
         query: The parameters that it reads of the query string.
         idempotent: Whether it takes an Idempotency-Key.
+        reads: What the handler reads of the body itself, where that is not only JSON: with `upload`, it may also be a
+            form, with this as JSON in the part `report`.
         upload: The form field of the file that it takes.
         upload_type: What that file may be.
         media_types: Of its answer; what is no JSON is sent as it is.
@@ -112,6 +114,7 @@ class Route:
     limits: tuple[LimitName, ...] = ()
     query: type[msgspec.Struct] | None = None
     idempotent: bool = False
+    reads: type[msgspec.Struct] | None = None
     upload: str | None = None
     upload_type: str = "image/*"
     media_types: tuple[str, ...] = ("application/json",)

@@ -14,19 +14,20 @@ from typing import Any
 import psycopg
 import pytest
 
-from bugrelay.domain import tickets
+from bugrelay.domain import support, tickets
 from bugrelay.domain.tickets.repository import reports
 from bugrelay.domain.tickets.search.query import KEYS, Plan, QuerySpec
 from bugrelay.domain.tickets.search.statements import page_query, total_query
 from bugrelay.infra.db.models import Base
 from bugrelay.infra.db.query import Query
 from tests.api.tickets.conftest import Caller, Join
+from tests.api.tickets.files.desk import picture
 
 Sql = psycopg.Connection[Any]
 TABLES = [
     name
     for name, table in Base.metadata.tables.items()
-    if name.startswith(("ticket", "project", "daily_stats")) and "company_id" in table.c
+    if name.startswith(("ticket", "project", "daily_stats", "support")) and "company_id" in table.c
 ]
 _NAMES = "|".join(TABLES)
 _READS = re.compile(
@@ -57,13 +58,15 @@ def test_every_compiled_statement_names_the_company() -> None:
     found = {query.sql for query in _queries()}
     assert len(found) > 40
     assert any("ticket_numbers" in sql for sql in found)
+    assert any("support_screenshots" in sql for sql in found)
     assert {sql: tables for sql in found if (tables := without_the_company(sql))} == {}
 
 
 def _queries() -> Iterator[Query[Any]]:
-    for module in pkgutil.walk_packages(tickets.__path__, f"{tickets.__name__}."):
-        for value in vars(importlib.import_module(module.name)).values():
-            yield from _inside(value)
+    for domain in (tickets, support):
+        for module in pkgutil.walk_packages(domain.__path__, f"{domain.__name__}."):
+            for value in vars(importlib.import_module(module.name)).values():
+                yield from _inside(value)
     for order, sees_all, words in itertools.product(KEYS, (True, False), (0, 2)):
         for name in ("status", "project_id", "scheme", "department", "created_from"):
             spec = QuerySpec((name,), order, sees_all, searching=words > 0, words=words)
@@ -162,10 +165,34 @@ async def use_everything(admin: Caller, member: Caller, reporter: Caller, *, wor
             "?category=todo",
         ):
             assert len(await who.done("GET", f"tickets{query}")) == 1
+    await use_support(member, reporter, word=word)
     await admin.done("DELETE", path)
     await admin.done("POST", f"{path}/restore")
     await reporter.done("DELETE", f"{path}/comments/{comment['id']}")
     return [path, f"projects/{project['id']}", f"{path}/comments/{comment['id']}"]
+
+
+async def use_support(member: Caller, reporter: Caller, *, word: str) -> None:
+    """Call each route of support reports."""
+    client = reporter.client
+    files = {"screenshot": ("shot.png", picture())}
+    path = "/api/support"
+    upload = await client.post(f"{path}/upload-screenshot", files=files, headers=reporter.person.headers)
+    body = {
+        "title": word,
+        "description": word,
+        "console_errors": [{"message": word}],
+        "screenshot_path": upload.json()["path"],
+    }
+    sent = await client.post(f"{path}/report", json=body, headers=reporter.person.headers)
+    assert sent.status_code == 201, sent.text
+    number = sent.json()["ticket_number"]
+    for who in (reporter, member):
+        assert word in (await client.get(f"{path}/report/{number}", headers=who.person.headers)).text
+        listed = await client.get(f"{path}/reports", headers=who.person.headers)
+        assert listed.json()["pagination"]["total"] == (1 if who is reporter else 0)
+    url = f"{path}/report/{number}/comments"
+    assert (await client.post(url, json={"comment": word}, headers=member.person.headers)).is_success
 
 
 async def test_what_is_run_for_one_company_reads_no_row_of_another(

@@ -6,5 +6,11 @@ from litestar import Controller
 
 from bugrelay.api.support.comments import ReportCommentController
 from bugrelay.api.support.reports import ReportController
+from bugrelay.api.support.screenshots import ScreenshotController, ScreenshotFileController
 
-CONTROLLERS: tuple[type[Controller], ...] = (ReportController, ReportCommentController)
+CONTROLLERS: tuple[type[Controller], ...] = (
+    ReportController,
+    ReportCommentController,
+    ScreenshotController,
+    ScreenshotFileController,
+)

@@ -5,27 +5,38 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Controller, Response, get, post
-from litestar.params import JSONBody
 
+from bugrelay.api.support.bodies import read_report
 from bugrelay.api.support.guards import OnReport, admit_report, load_report
 from bugrelay.api.support.requests import ListReports, SendReport
 from bugrelay.api.support.responses import (
     ReportSent,
+    SupportFile,
     SupportPage,
     SupportReportList,
     SupportReportResponse,
     items_of,
     report_of,
 )
+from bugrelay.api.support.screenshots import screenshot_url
 from bugrelay.api.tenant import require_tenant
+from bugrelay.api.tenant_files import download_link
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.support.repository import list_own_reports
+from bugrelay.domain.support.service.captures import keepable
+from bugrelay.domain.support.service.confirmation import ask_for_confirmation
 from bugrelay.domain.support.service.reporting import send_report
+from bugrelay.domain.support.service.screenshots import with_picture
+from bugrelay.domain.tickets.repository.attachments import list_attachments
+from bugrelay.domain.tickets.schemas import AttachmentDetail
+from bugrelay.domain.tickets.service.attachments import MAX_ATTACHMENTS
 from bugrelay.http.idempotency import Complete, idempotent
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response, raw_json_response, to_json
 from bugrelay.http.routes import Route, tenant_users
 from bugrelay.infra.idempotency import StoredResponse
+from bugrelay.infra.pagination import PageQuery
+from bugrelay.infra.viewer import SignedInViewer
 
 WHO_SEES_IT = "its reporter, the company's members and admins"
 
@@ -34,16 +45,35 @@ class ReportController(Controller):
     path = "/api/support"
     tags = ("Support",)
 
-    @post("/report")
-    @Route(access=tenant_users(), loads=admit_report, idempotent=True)
+    @post("/report", request_max_body_size=None)
+    @Route(access=tenant_users(), loads=admit_report, idempotent=True, reads=SendReport, upload="screenshot")
     async def send_report(
-        self, request: ApiRequest, tenant: Tenant, data: JSONBody[SendReport]
+        self, request: ApiRequest, tenant: Tenant, viewer: SignedInViewer
     ) -> Response[ReportSent]:
-        """Report a problem to the company behind a product."""
+        """Report a problem to the company behind a product.
+
+        As JSON, or as a form with the JSON in the part `report` and a picture in the part `screenshot`. Secrets are
+        taken out of what the browser has recorded before anything of it is kept.
+        """
+        platform, sent = request.platform, await read_report(request)
 
         async def work(complete: Complete) -> Response[Any]:
-            async with request.platform.work() as unit:
-                body = to_json(ReportSent.of(await send_report(unit, tenant, data.wanted())))
+            record = await keepable(
+                sent.fields.record(), size_bytes=sent.size_bytes, computing=platform.computing
+            )
+            may_mail = await platform.mail_limits.take(viewer.email) == 0
+            unit = platform.work()
+            async with with_picture(
+                unit,
+                sent.picture,
+                uploader=str(tenant.user_id),
+                images=platform.images,
+                storage=platform.storage,
+            ) as file:
+                ticket = await send_report(unit, tenant, sent.fields.wanted(), record=record, screenshot=file)
+                if may_mail:
+                    await ask_for_confirmation(unit, tenant, ticket_id=ticket.id, jobs=platform.jobs)
+                body = to_json(ReportSent.of(ticket))
                 await complete(unit, StoredResponse(201, body))
             return raw_json_response(body, status=201)
 
@@ -63,6 +93,22 @@ class ReportController(Controller):
 
     @get("/report/{ticket_number:str}")
     @Route(access=tenant_users(WHO_SEES_IT), loads=load_report)
-    async def get_report(self, found: OnReport) -> Response[SupportReportResponse]:
+    async def get_report(self, request: ApiRequest, found: OnReport) -> Response[SupportReportResponse]:
         """Show one report."""
-        return json_response(SupportReportResponse(report=report_of(found.report, found.tenant)))
+        tenant, report = found.tenant, found.report
+        files = await list_attachments(
+            request.platform.database, tenant, ticket_id=report.id, page=PageQuery(limit=MAX_ATTACHMENTS)
+        )
+        shown = report_of(
+            report,
+            tenant,
+            screenshot_url=screenshot_url(request, tenant, report.screenshot) if report.screenshot else None,
+            files=[_file(request, tenant, file) for file in files],
+        )
+        return json_response(SupportReportResponse(report=shown))
+
+
+def _file(request: ApiRequest, tenant: Tenant, file: AttachmentDetail) -> SupportFile:
+    link = download_link(request, tenant, file)
+    url = link.url if link else None
+    return SupportFile(file.id, file.filename, file.file_size, file.mime_type, url, file.created_at)

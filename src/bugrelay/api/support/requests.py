@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct
 
-from bugrelay.domain.support.schemas import SCHEME, NewReport
+from bugrelay.api.support.responses import SCREENSHOTS
+from bugrelay.domain.support.schemas import SCHEME, BrowserRecord, NewReport
 from bugrelay.domain.tickets.schemas import Priority, Title
 from bugrelay.infra.pagination import DEFAULT_LIMIT, PageLimit, PageNumber, PageQuery
-from bugrelay.infra.validation import Check, OneLine
+from bugrelay.infra.text.urls import valid_http_url
+from bugrelay.infra.validation import Check, ListProblem, OneLine, Verbatim
 
 
 def _one_kind(value: str) -> str:
@@ -24,9 +28,42 @@ def _one_status(value: str) -> str:
     return value
 
 
+def _objects(values: list[Any]) -> list[Any]:
+    """Entries of any kind, as programs log them; what is no object was meant as something else."""
+    wrong = [place for place, value in enumerate(values) if not isinstance(value, dict)]
+    if wrong:
+        raise ListProblem([(place, "must be an object") for place in wrong[:_MAX_NAMED]])
+    return values
+
+
+def _annotations(values: list[Any]) -> list[Any]:
+    if len(msgspec.json.encode(values)) > MAX_ANNOTATION_BYTES:
+        raise ValueError(f"must have at most {MAX_ANNOTATION_BYTES // 1024} KiB as JSON")
+    return values
+
+
+def _web_address_or_none(value: str) -> str | None:
+    return value if valid_http_url(value) else None
+
+
+def _own_upload(value: str) -> str:
+    """The name of an upload, which is given out with a folder before it."""
+    name = value.removeprefix(SCREENSHOTS)
+    if not _UPLOAD_NAME.fullmatch(name):
+        raise ValueError("must be the path that an upload was answered with")
+    return name
+
+
+_MAX_NAMED = 100
+MAX_ANNOTATION_BYTES = 16 * 1024
+_UPLOAD_NAME = re.compile(r"temp_[A-Za-z0-9_-]{43}\.png")
+
 Category = Annotated[str, OneLine, Meta(max_length=50), Check(_one_kind)]
 ReportStatus = Annotated[str, OneLine, Meta(max_length=50), Check(_one_status)]
 Typed = Annotated[str, Meta(max_length=10_000)]
+Recorded = Annotated[list[Any], Check(_objects)]
+PageUrl = Annotated[str, OneLine, Check(_web_address_or_none)]
+SentLine = Annotated[str, OneLine]
 
 
 class SendReport(Struct, kw_only=True):
@@ -40,6 +77,19 @@ class SendReport(Struct, kw_only=True):
         steps_to_reproduce: How it comes about.
         expected_behavior: What should have happened.
         actual_behavior: What happened.
+        browser_info: What the browser is: `name`, `version`, `platform`, `user_agent`, `language` and more.
+        page_url: Where it happened; at most 500 characters of it are kept. One that is not of the web is not kept.
+        page_title: What the page is called; at most 255 characters are kept.
+        viewport_size: How large the page was shown; at most 50 characters are kept.
+        screen_resolution: How large the screen is; at most 50 characters are kept.
+        console_errors: What the console said, as objects, the newest last; the newest 200 are kept.
+        api_history: Requests and their answers, as objects, the newest last; the newest 200 are kept.
+        user_actions: What the person did, as objects, the newest last; the newest 500 are kept.
+        local_storage_data: Names and values; 200 are kept.
+        session_storage_data: Names and values; 200 are kept.
+        screenshot_data: A picture in base64, or a data URI of one.
+        screenshot_path: The `path` of an upload of one's own, in its place.
+        screenshot_annotations: What was drawn on the picture; at most 100 entries and 16 KiB.
     """
 
     title: Title
@@ -49,6 +99,19 @@ class SendReport(Struct, kw_only=True):
     steps_to_reproduce: Typed | None = None
     expected_behavior: Typed | None = None
     actual_behavior: Typed | None = None
+    browser_info: dict[str, Any] | None = None
+    page_url: PageUrl | None = None
+    page_title: SentLine | None = None
+    viewport_size: SentLine | None = None
+    screen_resolution: SentLine | None = None
+    console_errors: Recorded | None = None
+    api_history: Recorded | None = None
+    user_actions: Recorded | None = None
+    local_storage_data: dict[str, Any] | None = None
+    session_storage_data: dict[str, Any] | None = None
+    screenshot_data: Annotated[str, Verbatim] | None = None
+    screenshot_path: Annotated[str, OneLine, Meta(max_length=255), Check(_own_upload)] | None = None
+    screenshot_annotations: Annotated[list[Any], Meta(max_length=100), Check(_annotations)] | None = None
 
     def wanted(self) -> NewReport:
         return NewReport(
@@ -59,7 +122,12 @@ class SendReport(Struct, kw_only=True):
             steps_to_reproduce=self.steps_to_reproduce,
             expected_behavior=self.expected_behavior,
             actual_behavior=self.actual_behavior,
+            screenshot_annotations=self.screenshot_annotations,
+            screenshot_name=self.screenshot_path,
         )
+
+    def record(self) -> BrowserRecord:
+        return BrowserRecord(**{name: getattr(self, name) for name in BrowserRecord.__struct_fields__})
 
 
 class ListReports(Struct, kw_only=True):

@@ -10,12 +10,14 @@ from uuid import UUID
 from msgspec import Struct
 
 from bugrelay.domain.companies.schemas import Tenant
-from bugrelay.domain.support.schemas import ReportDetail, ReportItem
+from bugrelay.domain.support.schemas import Capture, ReportDetail, ReportItem
 from bugrelay.domain.tickets.schemas import CommentDetail, TicketDetail
 from bugrelay.domain.tickets.visibility import sees_all
 from bugrelay.infra.pagination import PageQuery
 from bugrelay.infra.text.markdown import RenderedHtml
 
+SCREENSHOTS = "screenshots/"
+"""What stands before the name of a screenshot."""
 SyncStatus = Literal["pending", "synced", "failed"]
 
 
@@ -142,6 +144,40 @@ def items_of(reports: Sequence[ReportItem]) -> list[SupportReportItem]:
 # --- one --------------------------------------------------------------------------------------------------------------
 
 
+class SupportRedaction(Struct):
+    """Something that was taken out.
+
+    Attributes:
+        path: Where: names joined by dots, `[]` for every entry of a list; `…` for places that are too many to name.
+        kind: What it was, as it stands in `[redacted:kind]`.
+        count: How often.
+    """
+
+    path: str
+    kind: str
+    count: int
+
+
+class SupportFile(Struct):
+    """A file of a report's ticket.
+
+    Attributes:
+        id: The id of the file.
+        filename: Its sender's name for it.
+        size: Its bytes.
+        content_type: Its sender's word for what it is; of a picture, what it is.
+        url: Where it can be had for ten minutes.
+        created_at: When it was sent.
+    """
+
+    id: UUID
+    filename: str
+    size: int
+    content_type: str
+    url: str | None
+    created_at: datetime
+
+
 class SupportReportOut(Struct, kw_only=True):
     """A report.
 
@@ -165,6 +201,17 @@ class SupportReportOut(Struct, kw_only=True):
         page_title: What the page is called.
         viewport_size: How large the page was shown.
         screen_resolution: How large the screen is.
+        console_errors: What the console said, redacted; null where nothing was sent, or it is kept no longer.
+        api_history: Requests and their answers, likewise.
+        user_actions: What the person did, likewise.
+        local_storage_data: Names and values, likewise.
+        session_storage_data: Names and values, likewise.
+        truncated: Whether less is kept of it than was sent.
+        redactions: What was taken out; null for reporters.
+        screenshot_path: What the screenshot is called; null where there is none.
+        screenshot_url: Where it can be had for ten minutes, without a credential, by whoever has the link.
+        screenshot_annotations: What was drawn on it.
+        attachments: Files of the ticket, the oldest first.
         github_issue_id: The id of the issue on GitHub; null where there is none.
         github_issue_number: Its number.
         github_issue_url: Its address.
@@ -200,6 +247,17 @@ class SupportReportOut(Struct, kw_only=True):
     page_title: str | None
     viewport_size: str | None
     screen_resolution: str | None
+    console_errors: list[Any] | None
+    api_history: list[Any] | None
+    user_actions: list[Any] | None
+    local_storage_data: dict[str, Any] | None
+    session_storage_data: dict[str, Any] | None
+    truncated: bool
+    redactions: list[SupportRedaction] | None
+    screenshot_path: str | None
+    screenshot_url: str | None
+    screenshot_annotations: list[Any] | None
+    attachments: list[SupportFile]
     github_issue_id: int | None
     github_issue_number: int | None
     github_issue_url: str | None
@@ -226,8 +284,11 @@ class SupportReportResponse(Success, kw_only=True):
     report: SupportReportOut
 
 
-def report_of(found: ReportDetail, tenant: Tenant) -> SupportReportOut:
+def report_of(
+    found: ReportDetail, tenant: Tenant, *, screenshot_url: str | None, files: list[SupportFile]
+) -> SupportReportOut:
     """As the tenant's user sees it."""
+    capture = found.capture or Capture()
     return SupportReportOut(
         id=found.id,
         ticket_number=found.ticket_number,
@@ -248,6 +309,17 @@ def report_of(found: ReportDetail, tenant: Tenant) -> SupportReportOut:
         page_title=found.page_title,
         viewport_size=found.viewport_size,
         screen_resolution=found.screen_resolution,
+        console_errors=capture.console_errors,
+        api_history=capture.api_history,
+        user_actions=capture.user_actions,
+        local_storage_data=capture.local_storage_data,
+        session_storage_data=capture.session_storage_data,
+        truncated=found.truncated,
+        redactions=_redactions(found) if sees_all(tenant) else None,
+        screenshot_path=f"{SCREENSHOTS}{found.screenshot.name}" if found.screenshot else None,
+        screenshot_url=screenshot_url,
+        screenshot_annotations=found.screenshot_annotations,
+        attachments=files,
         github_issue_id=None,
         github_issue_number=None,
         github_issue_url=None,
@@ -263,6 +335,29 @@ def report_of(found: ReportDetail, tenant: Tenant) -> SupportReportOut:
         email_sent=found.email_sent_at is not None,
         email_sent_at=found.email_sent_at,
     )
+
+
+def _redactions(found: ReportDetail) -> list[SupportRedaction] | None:
+    if found.redactions is None:
+        return None
+    return [SupportRedaction(one.path, one.kind, one.count) for one in found.redactions]
+
+
+# --- screenshots ------------------------------------------------------------------------------------------------------
+
+
+class ScreenshotUploaded(Success, kw_only=True):
+    """What `POST /api/support/upload-screenshot` answers.
+
+    Attributes:
+        filename: What the picture is called.
+        path: What a report names it by.
+        url: Where it can be had for ten minutes.
+    """
+
+    filename: str
+    path: str
+    url: str
 
 
 # --- comments ---------------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from bugrelay.domain.companies.models import Company, CompanyClaim, FormerMember
 from bugrelay.domain.companies.visibility import EFFECTIVE, ON_TEAM, claims_visible_to
 from bugrelay.domain.moderation.models import AuditLog, Flag
 from bugrelay.domain.notifications.models import Notice, NoticeMail, NoticeSettings, Subscription
+from bugrelay.domain.support.models import Screenshot, SupportReport
 from bugrelay.domain.tickets.models import Ticket, TicketAssignee, TicketAttachment, TicketComment
 from bugrelay.infra.client_address import limit_identity
 from bugrelay.infra.db.query import Query, Reader, Row
@@ -177,6 +178,23 @@ SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
         (
             TicketAttachment.id, TicketAttachment.company_id, TicketAttachment.ticket_id, TicketAttachment.filename,
             TicketAttachment.mime_type, TicketAttachment.file_size, TicketAttachment.created_at,
+        ),
+    ),
+    "support_reports": (
+        and_(SupportReport.user_id == _me, SupportReport.company_id.in_(_my_companies)),
+        (
+            SupportReport.company_id, SupportReport.ticket_id, SupportReport.steps_to_reproduce,
+            SupportReport.expected_behavior, SupportReport.actual_behavior, SupportReport.browser_info,
+            SupportReport.page_url, SupportReport.page_title, SupportReport.viewport_size,
+            SupportReport.screen_resolution, SupportReport.screenshot_annotations, SupportReport.capture,
+            SupportReport.truncated, SupportReport.email_sent_at, SupportReport.created_at,
+        ),
+    ),
+    "support_screenshots": (
+        and_(Screenshot.user_id == _me, Screenshot.company_id.in_(_my_companies)),
+        (
+            Screenshot.id, Screenshot.company_id, Screenshot.ticket_id, Screenshot.name, Screenshot.mime_type,
+            Screenshot.file_size, Screenshot.created_at,
         ),
     ),
     "status_changes": (

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from bugrelay.domain.support import models  # noqa: F401 - tables
+from bugrelay.domain.accounts.events import AccountErased
+from bugrelay.domain.support.service.forgetting import forget_reporters
+from bugrelay.domain.support.tasks import TASKS
+from bugrelay.infra.platform import Platform
 from bugrelay.infra.plugin import DomainPlugin
 
-PLUGIN = DomainPlugin()
+
+def subscribe(platform: Platform) -> None:
+    platform.bus.subscribe_durable(forget_reporters, AccountErased)
+
+
+PLUGIN = DomainPlugin(subscribe=subscribe, tasks=TASKS)

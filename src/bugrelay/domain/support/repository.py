@@ -4,23 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Integer, Select, Text, bindparam, cast, func, or_, select
+from sqlalchemy import Integer, Select, Text, Uuid, bindparam, cast, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from bugrelay.domain.accounts.models import User
+from bugrelay.domain.accounts.repository import ACTIVE
 from bugrelay.domain.companies.schemas import Tenant
-from bugrelay.domain.support.models import SupportReport
-from bugrelay.domain.support.schemas import SCHEME, ReportDetail, ReportItem
+from bugrelay.domain.support.models import Screenshot, SupportReport
+from bugrelay.domain.support.schemas import (
+    SCHEME,
+    Capture,
+    ReportDetail,
+    ReportItem,
+    ScreenshotRef,
+    StoredScreenshot,
+)
 from bugrelay.domain.tickets.models import Project, Ticket, TicketKey
 from bugrelay.domain.tickets.repository.columns import NAME, assignees, decoded_users, values_of
 from bugrelay.domain.tickets.schemas import TicketUser
 from bugrelay.domain.tickets.visibility import COMPANY_ID, USER_ID
 from bugrelay.infra.db.query import Query, Reader, Row
 from bugrelay.infra.pagination import PageQuery
+from bugrelay.infra.text.redaction import Redaction
+
+T = TypeVar("T")
 
 _SCHEME = bindparam("scheme", SCHEME.name, type_=Text)
 # A ticket of the scheme, and one that came in as a report and was moved to another project since.
@@ -96,7 +107,12 @@ class _DetailRow(Row):
     username: str
     name: str
     assignees: str
+    screenshot_id: UUID | None
+    screenshot_name: str | None
     browser_info: str | None
+    screenshot_annotations: str | None
+    capture: str | None
+    redactions: str | None
     steps_to_reproduce: str | None
     expected_behavior: str | None
     actual_behavior: str | None
@@ -104,6 +120,7 @@ class _DetailRow(Row):
     page_title: str | None
     viewport_size: str | None
     screen_resolution: str | None
+    truncated: bool | None
     email_sent_at: datetime | None
 
 
@@ -120,11 +137,17 @@ _BY_NUMBER = Query(
         User.username,
         NAME.label("name"),
         assignees(),
+        Screenshot.id.label("screenshot_id"),
+        Screenshot.name.label("screenshot_name"),
         _as_text(SupportReport.browser_info),
+        _as_text(SupportReport.screenshot_annotations),
+        _as_text(SupportReport.capture),
+        _as_text(SupportReport.redactions),
         *_OF_REPORT,
     )
     .join(TicketKey, (TicketKey.company_id == COMPANY_ID) & (TicketKey.ticket_id == Ticket.id))
     .join(User, User.id == Ticket.reporter_id)
+    .outerjoin(Screenshot, (Screenshot.company_id == COMPANY_ID) & (Screenshot.ticket_id == Ticket.id))
     .where(TicketKey.key == bindparam("key", type_=Text)),
     _DetailRow,
 )
@@ -153,7 +176,7 @@ def _detail_of(row: _DetailRow) -> ReportDetail:
         created_at=row.created_at,
         updated_at=row.updated_at,
         resolved_at=row.resolved_at,
-        browser_info=_decoded(row.browser_info),
+        browser_info=_decoded(row.browser_info, dict[str, Any]),
         steps_to_reproduce=row.steps_to_reproduce,
         expected_behavior=row.expected_behavior,
         actual_behavior=row.actual_behavior,
@@ -161,9 +184,97 @@ def _detail_of(row: _DetailRow) -> ReportDetail:
         page_title=row.page_title,
         viewport_size=row.viewport_size,
         screen_resolution=row.screen_resolution,
+        screenshot=ScreenshotRef(row.screenshot_id, row.screenshot_name or "") if row.screenshot_id else None,
+        screenshot_annotations=_decoded(row.screenshot_annotations, list[Any]),
+        capture=_decoded(row.capture, Capture),
+        truncated=bool(row.truncated),
+        redactions=_decoded(row.redactions, list[Redaction]),
         email_sent_at=row.email_sent_at,
     )
 
 
-def _decoded(text: str | None) -> Any:
-    return None if text is None else msgspec.json.decode(text)
+def _decoded(text: str | None, kind: type[T]) -> T | None:
+    return None if text is None else msgspec.json.decode(text, type=kind)
+
+
+# --- screenshots ------------------------------------------------------------------------------------------------------
+
+# One of a report that was removed is served no longer.
+_SHOWN = or_(
+    Screenshot.ticket_id.is_(None),
+    exists().where(
+        Ticket.company_id == COMPANY_ID, Ticket.id == Screenshot.ticket_id, Ticket.removed_at.is_(None)
+    ),
+)
+_SCREENSHOT = Query(
+    select(Screenshot.storage_key, Screenshot.mime_type).where(
+        Screenshot.company_id == COMPANY_ID,
+        Screenshot.id == bindparam("screenshot_id", type_=Uuid),
+        _SHOWN,
+    ),
+    StoredScreenshot,
+)
+_UNUSED = Query(
+    select(func.count())
+    .select_from(Screenshot)
+    .where(
+        Screenshot.company_id == COMPANY_ID, Screenshot.user_id == USER_ID, Screenshot.ticket_id.is_(None)
+    ),
+    int,
+)
+
+
+async def find_screenshot(
+    reader: Reader, *, company_id: UUID, screenshot_id: UUID
+) -> StoredScreenshot | None:
+    """What a link of this company leads to."""
+    return await reader.row(_SCREENSHOT, {"company_id": company_id, "screenshot_id": screenshot_id})
+
+
+async def count_unused(reader: Reader, tenant: Tenant) -> int:
+    """The user's uploads for this company that no report has."""
+    return await reader.row(_UNUSED, values_of(tenant)) or 0
+
+
+# --- the confirmation -------------------------------------------------------------------------------------------------
+
+
+class UnconfirmedReport(Row):
+    """A report whose confirmation is not sent yet, and where that goes."""
+
+    email: str
+    name: str
+    ticket_number: str
+    title: str
+    category: str
+    severity: str
+    created_at: datetime
+
+
+_UNCONFIRMED = Query(
+    select(
+        User.email,
+        NAME.label("name"),
+        Ticket.key.label("ticket_number"),
+        Ticket.title,
+        Ticket.kind.label("category"),
+        Ticket.priority.label("severity"),
+        Ticket.created_at,
+    )
+    .select_from(SupportReport)
+    .join(Ticket, (Ticket.company_id == COMPANY_ID) & (Ticket.id == SupportReport.ticket_id))
+    .join(User, User.id == SupportReport.user_id)
+    .where(
+        SupportReport.company_id == COMPANY_ID,
+        SupportReport.ticket_id == bindparam("ticket_id", type_=Uuid),
+        SupportReport.email_sent_at.is_(None),
+        Ticket.removed_at.is_(None),
+        ACTIVE,
+    ),
+    UnconfirmedReport,
+)
+
+
+async def find_unconfirmed(reader: Reader, *, company_id: UUID, ticket_id: UUID) -> UnconfirmedReport | None:
+    """None where the mail is sent, or its reader is gone, or the report."""
+    return await reader.row(_UNCONFIRMED, {"company_id": company_id, "ticket_id": ticket_id})

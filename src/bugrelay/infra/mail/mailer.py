@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from bugrelay.infra.mail.mail_templates import MailTemplates
-from bugrelay.infra.mail.message import Mail, message_of, sender_from
+from bugrelay.infra.mail.message import Mail, address_from, message_of
 from bugrelay.infra.mail.smtp import SMTP_SECONDS, SmtpTransport
 from bugrelay.infra.mail.spool import SpoolTransport
 from bugrelay.infra.mail.transport import MailUndelivered, Transport
@@ -25,14 +25,16 @@ class Mailer:
     def __init__(self, settings: Settings, *, smtp_seconds: float = SMTP_SECONDS) -> None:
         """
         Args:
-            settings: Of which MAIL_URL, MAIL_FROM, PUBLIC_URL and SITE_NAME are read.
+            settings: Of which MAIL_URL, MAIL_FROM, SUPPORT_EMAIL, PUBLIC_URL and SITE_NAME are read.
             smtp_seconds: How long a mail server may take for a mail.
 
         Raises:
             SettingError
         """
         self._public_url = settings.public_url
-        self._sender = sender_from(settings.mail_from)
+        self._sender = address_from(settings.mail_from, setting="MAIL_FROM")
+        support = settings.support_email
+        self._support = address_from(support, setting="SUPPORT_EMAIL") if support else None
         self._transport = _transport_from(settings.mail_url, smtp_seconds)
         self._templates = MailTemplates(site_name=settings.site_name, public_url=settings.public_url)
 
@@ -44,6 +46,7 @@ class Mailer:
         to: str,
         thread: str | None = None,
         unsubscribe_url: str | None = None,
+        reply_to_support: bool = False,
         **facts: Any,
     ) -> Mail:
         """The mail that the template makes of these facts.
@@ -54,12 +57,16 @@ class Mailer:
             to: The address.
             thread: The name of what it belongs to, if it belongs to a thread.
             unsubscribe_url: Where a POST ends mails like this one; of the facts as well.
+            reply_to_support: Whether answers go to SUPPORT_EMAIL, if there is one; of the facts as `takes_answers`.
             facts: What the template tells.
         """
         if unsubscribe_url is not None:
             facts["unsubscribe_url"] = unsubscribe_url
+        reply_to = self._support if reply_to_support else None
+        if reply_to_support:
+            facts["takes_answers"] = reply_to is not None
         subject, text, html = self._templates.render(template, facts)
-        return Mail(mail_id, to, subject, text, html, thread, unsubscribe_url)
+        return Mail(mail_id, to, subject, text, html, thread, unsubscribe_url, reply_to)
 
     async def send(self, mail: Mail) -> None:
         """

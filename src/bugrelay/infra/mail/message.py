@@ -31,6 +31,7 @@ class Mail:
         id: Names it for good: the id of the row that it is about.
         thread: The name of what it belongs to, the same for all mails about that; None for a mail by itself.
         unsubscribe_url: Where a POST ends mails like this one, without signing in (RFC 8058); None where nothing does.
+        reply_to: Who reads what is answered; None for the sender.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Mail:
     html: str
     thread: str | None = None
     unsubscribe_url: str | None = None
+    reply_to: Address | None = None
 
 
 def mail_id(kind: str, *parts: object) -> str:
@@ -52,6 +54,8 @@ def message_of(mail: Mail, *, sender: Address, public_url: str) -> EmailMessage:
     message = EmailMessage(policy=_POLICY.clone(utf8=not mail.to.rpartition("@")[0].isascii()))
     message["From"] = sender
     message["To"] = _recipient(mail.to)
+    if mail.reply_to is not None:
+        message["Reply-To"] = mail.reply_to
     message["Subject"] = mail.subject
     message["Date"] = formatdate(usegmt=True)
     host = _message_host(public_url)
@@ -109,20 +113,20 @@ for _name in ("message-id", "in-reply-to", "references", "list-unsubscribe"):
 _POLICY = EmailPolicy(header_factory=_headers)
 
 
-def sender_from(text: str) -> Address:
-    """The sender that `MAIL_FROM` names.
+def address_from(text: str, *, setting: str) -> Address:
+    """The address that a setting names.
 
     Raises:
-        SettingError: MAIL_FROM is not one address, with or without a name.
+        SettingError: It is not one address, with or without a name.
     """
     try:
         ((name, address),) = getaddresses([text])
-        sender = Address(without_reordering(name), addr_spec=_ascii_domain(address))
+        found = Address(without_reordering(name), addr_spec=_ascii_domain(address))
     except (ValueError, IndexError, MessageError) as error:
-        raise SettingError("MAIL_FROM must be one e-mail address, as in Name <name@host>") from error
-    if not (sender.username and sender.domain):
-        raise SettingError("MAIL_FROM must be one e-mail address, as in Name <name@host>")
-    return sender
+        raise SettingError(f"{setting} must be one e-mail address, as in Name <name@host>") from error
+    if not (found.username and found.domain):
+        raise SettingError(f"{setting} must be one e-mail address, as in Name <name@host>")
+    return found
 
 
 def _recipient(address: str) -> Address:

@@ -6,28 +6,23 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import JSON, bindparam, insert
+from sqlalchemy import bindparam, insert
 
 from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.files.schemas import NewFile
 from bugrelay.domain.support.models import SupportReport
-from bugrelay.domain.support.schemas import SCHEME, NewReport
+from bugrelay.domain.support.schemas import SCHEME, NewReport, RedactedRecord
+from bugrelay.domain.support.service.screenshots import add_screenshot, use_upload
 from bugrelay.domain.tickets.schemas import NewTicket, TicketDetail
 from bugrelay.domain.tickets.service.creating import create_ticket
 from bugrelay.infra.db.query import Query
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
+_TYPED = ("steps_to_reproduce", "expected_behavior", "actual_behavior")
 _COLUMNS = (
-    "company_id",
-    "ticket_id",
-    "user_id",
-    "steps_to_reproduce",
-    "expected_behavior",
-    "actual_behavior",
-    "browser_info",
-    "page_url",
-    "page_title",
-    "viewport_size",
-    "screen_resolution",
+    *("company_id", "ticket_id", "user_id", "screenshot_annotations"),
+    *_TYPED,
+    *RedactedRecord.__struct_fields__,
 )
 _INSERT = Query(
     insert(SupportReport)
@@ -37,11 +32,21 @@ _INSERT = Query(
 )
 
 
-async def send_report(work: UnitOfWork, tenant: Tenant, new: NewReport) -> TicketDetail:
+async def send_report(
+    work: UnitOfWork, tenant: Tenant, new: NewReport, *, record: RedactedRecord, screenshot: NewFile | None
+) -> TicketDetail:
     """Make a ticket in the project of the scheme, and keep what the report has beyond it.
+
+    Args:
+        work: Entered.
+        tenant: Of the reporter.
+        new: What they typed.
+        record: What the browser knew.
+        screenshot: A picture that is stored already, if one was sent along.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions, ProjectArchived
+        ValidationFailed: There is no such upload of theirs.
     """
     wanted = NewTicket(
         title=new.title,
@@ -51,18 +56,21 @@ async def send_report(work: UnitOfWork, tenant: Tenant, new: NewReport) -> Ticke
         priority=new.severity,
     )
     ticket = await create_ticket(work, tenant, wanted)
-    await work.row(_INSERT, _values(tenant, ticket.id, new))
+    await work.row(_INSERT, _values(tenant, ticket.id, new, record))
+    if screenshot is not None:
+        add_screenshot(work, tenant, ticket_id=ticket.id, file=screenshot)
+    elif new.screenshot_name is not None:
+        await use_upload(work, tenant, ticket_id=ticket.id, name=new.screenshot_name)
     return ticket
 
 
-def _values(tenant: Tenant, ticket_id: UUID, new: NewReport) -> dict[str, Any]:
-    given: dict[str, Any] = {
+def _values(tenant: Tenant, ticket_id: UUID, new: NewReport, record: RedactedRecord) -> dict[str, Any]:
+    annotations = new.screenshot_annotations
+    return {
         "company_id": tenant.company_id,
         "ticket_id": ticket_id,
         "user_id": tenant.user_id,
+        "screenshot_annotations": None if annotations is None else msgspec.json.encode(annotations).decode(),
+        **{name: getattr(new, name) for name in _TYPED},
+        **msgspec.structs.asdict(record),
     }
-    for name in _COLUMNS[len(given) :]:
-        value = getattr(new, name)
-        is_json = isinstance(getattr(SupportReport, name).type, JSON)
-        given[name] = msgspec.json.encode(value).decode() if is_json and value is not None else value
-    return given

@@ -19,7 +19,7 @@ from msgspec import Struct
 from bugrelay.domain.files.errors import FileNotFound
 from bugrelay.infra.security.signed_links import signed_values
 
-LinkPurpose = Literal["ticket-file", "ticket-upload"]
+LinkPurpose = Literal["ticket-file", "ticket-upload", "support-screenshot"]
 DOWNLOAD_FOR: Final = timedelta(minutes=10)
 UPLOAD_FOR: Final = timedelta(minutes=15)
 

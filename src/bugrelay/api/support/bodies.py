@@ -1,0 +1,130 @@
+"""The body of a report: JSON, with the picture in it as base64, or a form with the JSON and the picture in parts."""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from bugrelay.api.support.requests import SendReport
+from bugrelay.domain.support.errors import ScreenshotTooLarge
+from bugrelay.errors import PayloadTooLarge, ValidationFailed
+from bugrelay.http.request import ApiRequest, decode_json
+from bugrelay.http.uploads import FormField, read_form
+from bugrelay.infra.media.image_exchange import NotAnImage
+from bugrelay.infra.validation import read_fields
+
+MAX_REPORT_BYTES: Final = 2 * 1024 * 1024  # beside the picture
+_DATA_URI: Final = re.compile(r"data:[a-z0-9.+/-]{0,100}(?:;[a-z0-9.+=-]{1,100}){0,5};base64,", re.IGNORECASE)
+_SPACE: Final = re.compile(r"\s++")
+
+
+@dataclass(frozen=True)
+class SentReport:
+    """A report as it was read.
+
+    Attributes:
+        fields: What it says.
+        picture: The picture that was sent along, as it was sent.
+        size_bytes: Of the JSON beside the picture.
+    """
+
+    fields: SendReport
+    picture: bytes | None
+    size_bytes: int
+
+
+async def read_report(request: ApiRequest) -> SentReport:
+    """
+    Raises:
+        UnsupportedMediaType, ValidationFailed, PayloadTooLarge, NotAnImage
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == "multipart/form-data":
+        return await _of_form(request)
+    request.require_media_type("application/json")
+    return await _of_json(request)
+
+
+def report_too_large() -> PayloadTooLarge:
+    return PayloadTooLarge(f"The report is larger than {MAX_REPORT_BYTES // 1024**2} MiB beside its picture")
+
+
+async def _of_form(request: ApiRequest) -> SentReport:
+    most = request.platform.settings.max_screenshot_bytes
+    parts = await read_form(
+        request,
+        [
+            FormField("report", MAX_REPORT_BYTES, report_too_large(), is_file=False),
+            FormField("screenshot", most, ScreenshotTooLarge.of(most)),
+        ],
+    )
+    if "report" not in parts:
+        raise ValidationFailed.of("report", "is required, as JSON")
+    picture = parts.get("screenshot")
+    return _read(request, parts["report"].content, picture.content if picture else None)
+
+
+async def _of_json(request: ApiRequest) -> SentReport:
+    most = request.platform.settings.max_screenshot_bytes
+    return _read(request, await _read_body(request, max_bytes=MAX_REPORT_BYTES + _base64_bytes(most)), None)
+
+
+async def _read_body(request: ApiRequest, *, max_bytes: int) -> bytes:
+    """Not further than the limit; what is over it can be no picture that is taken."""
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced[:20]) > max_bytes:
+        raise report_too_large()
+    chunks, left = [], max_bytes
+    async for chunk in request.stream():
+        left -= len(chunk)
+        if left < 0:
+            raise report_too_large()
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _base64_bytes(size_bytes: int) -> int:
+    """Of a picture in base64, with line breaks and what stands before it in a data URI."""
+    return size_bytes * 4 // 3 * 78 // 76 + 1024
+
+
+def _decoded(text: str, *, max_bytes: int) -> bytes:
+    """
+    Raises:
+        NotAnImage: It is no base64.
+        ScreenshotTooLarge
+    """
+    if found := _DATA_URI.match(text):
+        text = text[found.end() :]
+    text = _SPACE.sub("", text).rstrip("=")
+    if len(text) * 3 // 4 > max_bytes:
+        raise ScreenshotTooLarge.of(max_bytes)
+    try:
+        return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
+    except (binascii.Error, ValueError) as error:
+        raise NotAnImage("screenshot_data must be a picture in base64, or a data URI of one") from error
+
+
+def _read(request: ApiRequest, report: bytes, picture: bytes | None) -> SentReport:
+    """Also tells `Idempotency-Key` what was sent: the picture by its hash."""
+    values = decode_json(report)
+    if not isinstance(values, dict):
+        raise ValidationFailed.of("body", "must be a JSON object")
+    encoded = values.get("screenshot_data")
+    size_bytes = len(report) - (len(encoded) if isinstance(encoded, str) else 0)
+    if size_bytes > MAX_REPORT_BYTES:
+        raise report_too_large()
+    if isinstance(encoded, str) and encoded:
+        if picture is not None:
+            raise ValidationFailed.of("screenshot_data", "must not be sent beside a picture")
+        picture = _decoded(encoded, max_bytes=request.platform.settings.max_screenshot_bytes)
+        del values["screenshot_data"]
+    fields = read_fields(values, SendReport)
+    if picture is not None and fields.screenshot_path is not None:
+        raise ValidationFailed.of("screenshot_path", "must not be sent beside a picture")
+    digest = None if picture is None else hashlib.sha256(picture).hexdigest()
+    request.raw_json = values | {"screenshot": digest}
+    return SentReport(fields, picture, size_bytes)
