@@ -196,6 +196,7 @@ def start_app(settings: Settings, empty_board: None) -> StartApp:
             ) as client:
                 yield client
         finally:
+            await app.state.live.close()
             await app.state.platform.close()
 
     return start

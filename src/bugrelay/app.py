@@ -11,10 +11,13 @@ from litestar import Controller, Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
-from bugrelay.api import feeds, issues, support, tickets, v1
+from bugrelay.api import feeds, issues, live, support, tickets, v1
 from bugrelay.bootstrap import build
 from bugrelay.domain.accounts.service import authenticate
+from bugrelay.domain.events.log import CHANNEL
 from bugrelay.domain.events.repository import lag_seconds
+from bugrelay.domain.live.service.connections import Connections
+from bugrelay.domain.live.service.hub import Hub
 from bugrelay.http.admission import Admission, RouteBuckets
 from bugrelay.http.cors import Cors
 from bugrelay.http.docs import DocsController
@@ -27,11 +30,13 @@ from bugrelay.http.options import allowed_methods, answer_options
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.response_cache import ResponseCache
 from bugrelay.http.response_middleware import ResponseMiddleware
+from bugrelay.http.responses import to_json
 from bugrelay.http.routes import check_routes, routes_of
 from bugrelay.infra.lifecycle import Lifecycle
 from bugrelay.infra.logging import configure_logging
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.redis.rate_limits import LIMIT_NAMES
+from bugrelay.infra.redis.subscription import Subscription
 from bugrelay.infra.viewer import SignedInViewer
 from bugrelay.migrate import outgrown_revisions
 from bugrelay.settings import Settings, load_settings
@@ -45,6 +50,7 @@ DELIVERIES: tuple[tuple[type[Controller], ...], ...] = (
     issues.CONTROLLERS,
     support.CONTROLLERS,
     feeds.CONTROLLERS,
+    live.CONTROLLERS,
 )
 CONTROLLERS: list[type[Controller]] = [controller for delivery in DELIVERIES for controller in delivery]
 
@@ -58,6 +64,7 @@ def create_app(settings: Settings, lifecycle: Lifecycle | None = None) -> Litest
     """
     platform = build(settings)
     lifecycle = lifecycle or Lifecycle()
+    hub = _hub(platform, lifecycle)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
@@ -65,6 +72,7 @@ def create_app(settings: Settings, lifecycle: Lifecycle | None = None) -> Litest
         try:
             yield
         finally:
+            await hub.close()
             await platform.close()
 
     app = Litestar(
@@ -73,6 +81,7 @@ def create_app(settings: Settings, lifecycle: Lifecycle | None = None) -> Litest
             {
                 "platform": platform,
                 "lifecycle": lifecycle,
+                "live": hub,
                 "authenticate": _authenticate,
                 "openapi": openapi_bytes,
                 "schema": SchemaCheck(platform.database, outgrown_revisions),
@@ -130,6 +139,20 @@ def served_app(lifecycle: Lifecycle) -> Litestar:
 async def _authenticate(request: ApiRequest, token: str) -> SignedInViewer:
     platform = request.platform
     return await authenticate(token, reader=platform.database, tokens=platform.tokens)
+
+
+def _hub(platform: Platform, lifecycle: Lifecycle) -> Hub:
+    """What reads the event log for the streams and sockets of this process."""
+    settings = platform.settings
+    return Hub(
+        platform.database,
+        connections=Connections(
+            most=settings.live_connections, most_of_address=settings.live_connections_per_address
+        ),
+        encode=to_json,
+        bell=lambda ring: Subscription(settings.redis_url, f"{CHANNEL}*", ring).listen(),
+        is_stopping=lambda: lifecycle.is_draining,
+    )
 
 
 def _layers(platform: Platform) -> ASGIApp:

@@ -344,6 +344,16 @@ class Settings:
     max_requests_in_flight: int = _setting(
         "1000", _positive, "Requests a server process works on at once; more are answered 503."
     )
+    live_connections: int = _setting(
+        "2000",
+        _positive,
+        "Live streams and sockets that a server process holds at once; more are answered 503.",
+    )
+    live_connections_per_address: int = _setting(
+        "100",
+        _positive,
+        "The same of one client address, of those that are not signed in; more are answered 429.",
+    )
     send_timeout_seconds: int = _setting(
         "20", _positive, "Seconds after which a client that reads nothing of its response is disconnected."
     )

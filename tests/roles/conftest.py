@@ -10,9 +10,16 @@ import pytest
 from litestar import Litestar
 
 from bugrelay.app import create_app
+from bugrelay.http import event_stream
 from bugrelay.settings import load_settings
 from tests.conftest import TEST_ENVIRONMENT, Servers, empty
 from tests.roles.world import World, build
+
+
+@pytest.fixture(autouse=True)
+def short_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream ends as soon as it has begun: whether it begins is all that is asked."""
+    monkeypatch.setattr(event_stream, "LIFE_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="session")

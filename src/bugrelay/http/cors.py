@@ -22,6 +22,7 @@ ALLOWED_HEADERS = [
     "Idempotency-Key",
     "If-Match",
     "If-None-Match",
+    "Last-Event-ID",
     "X-Company-ID",
     "X-Request-ID",
 ]

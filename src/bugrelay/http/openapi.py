@@ -59,6 +59,10 @@ _ERRORS: dict[str, tuple[str, dict[str, Any]]] = {
         "The body is of another content type (`UNSUPPORTED_MEDIA_TYPE`)",
         {"code": "UNSUPPORTED_MEDIA_TYPE", "message": "this address reads application/json"},
     ),
+    "410": (
+        "What was missed is too old to be told one by one (`CURSOR_EXPIRED`), with the `head` to go on from",
+        {"code": "CURSOR_EXPIRED", "message": "The events after this point are no longer told", "head": 1720},
+    ),
     "423": (
         "Too many wrong passwords (`ACCOUNT_LOCKED`), with `Retry-After`",
         {"code": "ACCOUNT_LOCKED", "message": "Too many wrong passwords; try again later"},
@@ -137,6 +141,7 @@ _TAGS = {
     "Bugs": "The board: reporting, finding and correcting bugs, their status and history.",
     "Comments": "Comments, and the company's official response.",
     "Companies": "Companies and their applications; claims, teams, dashboards.",
+    "Events": "What happens, as it happens: of a company for who belongs to it, of the board for everybody.",
     "Feeds": "The board in Atom.",
     "Issues": "A company's issues, as older clients know them: its tickets of one scheme.",
     "Moderation": "Reporting content, and what admins do.",

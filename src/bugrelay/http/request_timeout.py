@@ -41,6 +41,7 @@ class RequestTimeout:
         self._more_headers = headers
         self._answered = False
         self._abandoned = False
+        self._place = 1  # among the requests in flight
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
         self._respond_by = now + RESPONSE_SECONDS
@@ -49,8 +50,15 @@ class RequestTimeout:
         self._too_late: asyncio.Future[BugRelayError] = self._loop.create_future()
         self._timer = self._loop.call_at(self._respond_by, self._give_up, ServiceUnavailable())
         scope["state"]["release_body"] = self._release_body
+        scope["state"]["begin_stream"] = self._begin_stream
 
     async def run(self) -> None:
+        try:
+            await self._run()
+        finally:
+            self._load.requests += 1 - self._place
+
+    async def _run(self) -> None:
         task: asyncio.Task[None] = self._loop.create_task(self._app(self._scope, self.receive, self.send))  # type: ignore[arg-type]
         try:
             await asyncio.wait((task, self._too_late), return_when=asyncio.FIRST_COMPLETED)
@@ -89,6 +97,14 @@ class RequestTimeout:
         self._body_bytes -= size_bytes
         self._load.body_bytes -= size_bytes
 
+    def _begin_stream(self) -> None:
+        """The answer will last for minutes (http/event_stream.py), and keeps us no busier than an idle connection."""
+        if self._abandoned:
+            return
+        self._load.requests -= self._place
+        self._place = 0
+        self._scope["state"]["is_stream"] = True
+
     async def _wait_for_body(self) -> Any:
         began = self._loop.time()
         self._set_timer(self._body_by, ValidationFailed.of("body", f"must arrive within {BODY_SECONDS} s"))
@@ -106,12 +122,13 @@ class RequestTimeout:
         if message["type"] == "http.response.start":
             self._answered = True
             message["headers"] = [*message.get("headers", []), *as_asgi(self._more_headers)]
-        self._load.requests -= 1  # whoever does not read takes no place from others
+        place = self._place
+        self._load.requests -= place  # whoever does not read takes no place from others
         try:
             with self._load.sending(_body_bytes(message)):
                 await self._send(message)
         finally:
-            self._load.requests += 1
+            self._load.requests += place
 
     def _set_timer(self, at: float, error: BugRelayError) -> None:
         self._timer.cancel()

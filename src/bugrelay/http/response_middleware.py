@@ -50,7 +50,6 @@ class ResponseMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
         answer = _OutgoingResponse(scope, send)
         structlog.contextvars.bind_contextvars(request_id=answer.request_id)
         if scope["method"] == "HEAD":
@@ -64,13 +63,7 @@ class ResponseMiddleware:
             log.exception("unforeseen_error", route=scope.get("path_template") or "-")
             await send_error(as_bugrelay_error(error), answer.send, path=scope["path"])
         finally:
-            log_request(
-                method=answer.method,
-                route=scope.get("path_template") or "-",
-                status=answer.status,
-                seconds=time.perf_counter() - started,
-                request_id=answer.request_id,
-            )
+            answer.log()
             structlog.contextvars.clear_contextvars()
 
 
@@ -84,6 +77,8 @@ class _OutgoingResponse:
         self.status = 0
         self.on_its_way = False
         self._start: Any = None
+        self._began = time.perf_counter()
+        self._is_logged = False
         sent = {name: value for name, value in scope["headers"] if name in _REQUEST_HEADERS}
         self.request_id = request_id_of(sent.get(b"x-request-id"))
         self._accepts_gzip = accepts_gzip(sent.get(b"accept-encoding", b""))
@@ -105,6 +100,18 @@ class _OutgoingResponse:
             await self._send_body(body, more=True)
         else:
             await self._finish(body)
+
+    def log(self) -> None:
+        """Write the line of the request, once: of a stream when it begins, as it lasts as long as its client wants."""
+        if not self._is_logged:
+            self._is_logged = True
+            log_request(
+                method=self.method,
+                route=self._scope.get("path_template") or "-",
+                status=self.status,
+                seconds=time.perf_counter() - self._began,
+                request_id=self.request_id,
+            )
 
     def _headers(self) -> Headers:
         headers: Headers = [(name.lower(), value) for name, value in self._start.get("headers", [])]
@@ -136,6 +143,8 @@ class _OutgoingResponse:
         self.on_its_way = True
         await self._send(self._start)
         self._start = None
+        if self._scope.get("state", {}).get("is_stream"):
+            self.log()
 
     async def _send_body(self, body: bytes, *, more: bool) -> None:
         if self.method == "HEAD":

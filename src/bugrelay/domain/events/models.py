@@ -47,6 +47,7 @@ class EventRow(Base):
             "seq",
             postgresql_where=text("ticket_id IS NOT NULL"),
         ),
+        Index("ix_events_at", "at"),
     )
 
     stream: Mapped[UUID] = mapped_column(Uuid, primary_key=True)

@@ -20,6 +20,7 @@ from sqlalchemy.orm import aliased
 from bugrelay.domain.companies.models import REPORTER
 from bugrelay.domain.companies.schemas import Automation, Tenant
 from bugrelay.domain.tickets.models import Project, Ticket, TicketAssignee, TicketComment
+from bugrelay.infra.db.query import Row
 
 COMPANY_ID = bindparam("company_id", type_=Uuid)
 USER_ID = bindparam("user_id", type_=Uuid)
@@ -44,6 +45,28 @@ def visible_to(tenant: Tenant) -> ColumnElement[bool]:
     )
     open_to_all = select(shared.id).where(shared.company_id == COMPANY_ID, shared.visibility == "company")
     return and_(listed, or_(Ticket.reporter_id == USER_ID, assigned, Ticket.project_id.in_(open_to_all)))
+
+
+class TicketSight(Row):
+    """Which reporters see a ticket, for who asks for many of them at once; the same as `visible_to`.
+
+    Attributes:
+        is_open: Its project is open to all of the company.
+    """
+
+    ticket_id: UUID
+    reporter_id: UUID
+    assignee_ids: list[UUID]
+    is_open: bool
+    is_removed: bool
+
+    def is_seen_by(self, user_id: UUID) -> bool:
+        """Whether a reporter of the company sees it."""
+        return not self.is_removed and self.would_be_seen_by(user_id)
+
+    def would_be_seen_by(self, user_id: UUID) -> bool:
+        """The same, were it not removed."""
+        return self.is_open or user_id == self.reporter_id or user_id in self.assignee_ids
 
 
 _listed = and_(Ticket.company_id == COMPANY_ID, Ticket.removed_at.is_(None))

@@ -1,0 +1,1 @@
+"""Live updates: the event log, read for whoever listens now."""
