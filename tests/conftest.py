@@ -67,6 +67,7 @@ TEST_ENVIRONMENT = {
     "RATE_LIMIT_FEEDS": "off",
     "ISSUE_REPORT_RATE_LIMIT": "off",
     "NEW_APPLICATIONS_PER_DAY": "off",
+    "GITHUB_API_URL": "http://127.0.0.1:9",  # where nobody listens
 }
 
 

@@ -10,6 +10,7 @@ from bugrelay.domain.events import plugin as events
 from bugrelay.domain.events.log import EventLog
 from bugrelay.domain.feeds import plugin as feeds
 from bugrelay.domain.files import plugin as files
+from bugrelay.domain.github import plugin as github
 from bugrelay.domain.moderation import plugin as moderation
 from bugrelay.domain.notifications import plugin as notifications
 from bugrelay.domain.profiles import plugin as profiles
@@ -32,6 +33,7 @@ DOMAINS: tuple[DomainPlugin, ...] = (
     feeds.PLUGIN,
     notifications.PLUGIN,
     webhooks.PLUGIN,
+    github.PLUGIN,
     profiles.PLUGIN,
     dashboards.PLUGIN,
 )

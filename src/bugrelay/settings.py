@@ -20,6 +20,8 @@ from dotenv import dotenv_values
 
 MIN_POOL_SIZE = 3  # one route may hold two of them, and the third is left for the others
 
+GITHUB_REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38})/(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,100}")
+
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -200,6 +202,21 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _api_address(text: str) -> str:
+    """Tokens go there: never in clear over a network."""
+    parts = urlsplit(text)
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
+    if not is_safe or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError("must be an https URL without user name and query, http for loopback addresses only")
+    return text.rstrip("/")
+
+
+def _repository(text: str) -> str:
+    if text and not GITHUB_REPOSITORY.fullmatch(text):
+        raise ValueError("must be owner/name")
+    return text
+
+
 def _setting(default: str, parse: Callable[[str], Any], doc: str) -> Any:
     """A field with its default as text, its parser and the sentence that the docs show."""
     return field(default=parse(default), metadata={"default": default, "parse": parse, "doc": doc})
@@ -299,6 +316,24 @@ class Settings:
         "", _issuers, "OpenID Connect issuers, a list of `name=https://client_id:client_secret@host/path`."
     )
 
+    # Issues at GitHub
+    github_enabled: bool = _setting(
+        "false",
+        _flag,
+        "Whether GITHUB_REPO is offered as a default, for companies whose admins switch it on.",
+    )
+    github_token: str = _setting("", str, "The default's token.")
+    github_repo: str = _setting("", _repository, "The default's repository, `owner/name`.")
+    github_labels: tuple[str, ...] = _setting("", _items, "Labels of the default's issues, a list.")
+    github_api_url: str = _setting(
+        "https://api.github.com",
+        _api_address,
+        "GitHub's API, for all companies; of a GitHub Enterprise Server `https://HOST/api/v3`.",
+    )
+    github_writes: Rate | None = _setting(
+        "20/minute", _rate, "Issues, changes and comments that are sent with one token."
+    )
+
     # Captcha
     captcha: Literal["recaptcha", "off"] = _setting(
         "recaptcha",
@@ -385,6 +420,8 @@ class Settings:
         for name in ("oauth_github_client", "oauth_google_client"):
             if getattr(self, f"{name}_id") and not getattr(self, f"{name}_secret"):
                 raise SettingError(f"{name.upper()}_SECRET must be set with {name.upper()}_ID")
+        if self.github_enabled and not (self.github_token and self.github_repo):
+            raise SettingError("GITHUB_TOKEN and GITHUB_REPO must be set with GITHUB_ENABLED")
 
     def _check_production(self) -> None:
         for name in ("secret_key", "database_url", "redis_url", "public_url", "mail_url"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -52,6 +54,8 @@ def path_values(world: World, thing: str, role: str) -> dict[str, str]:
         "an unclaimed company": {"company_id": world.ids["unclaimed company"]},
         "a mail's link": {"token": world.links["unsubscribe"]},
         "the webhook": company | {"webhook_id": world.ids["webhook"], "delivery_id": world.ids["delivery"]},
+        "the connection": {"connection_id": world.ids["connection"]},
+        "no connection": {"connection_id": NOBODYS_ID},
         "no webhook": company | {"webhook_id": NOBODYS_ID},
         "a receipt": {"secret": world.links["receipt"]},
         "no receipt": {"secret": "none"},
@@ -126,6 +130,19 @@ def _accepting(world: World, role: str) -> dict[str, Any]:
     return {"json": {"token": world.links.get(f"invitation of {role}", "none")}}
 
 
+def _signed(world: World) -> dict[str, Any]:
+    """A ping of GitHub's webhook."""
+    body = b'{"zen": "Keep it logically awesome."}'
+    digest = hmac.new(world.links["GitHub's secret"].encode(), body, hashlib.sha256).hexdigest()
+    headers = {
+        "Content-Type": "application/json",
+        "X-GitHub-Event": "ping",
+        "X-GitHub-Delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
+        "X-Hub-Signature-256": f"sha256={digest}",
+    }
+    return {"content": body, "headers": headers}
+
+
 _TO_FRONT_END = {"return_to": "http://127.0.0.1:8000/", "code_challenge": "x" * 43}
 _BECAUSE = _json(reason="It must be")
 _ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
@@ -184,6 +201,8 @@ _ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "PATCH /api/v1/users/me/notice-settings": _json(mail="digest"),
     "POST /api/v1/users/me/notices/read": _json(up_to=NOBODYS_ID),
     "POST /api/v1/companies/{company_id}/webhooks": _json(url="https://hooks.paper.example", events=["*"]),
+    "PUT /api/v1/companies/{company_id}/github": _json(repo="paper/others", token="ghp_another-token"),
+    "POST /api/v1/integrations/github/{connection_id}": lambda world, _: _signed(world),
     "PATCH /api/v1/companies/{company_id}/webhooks/{webhook_id}": _json(include_internal=True),
     "POST /api/v1/companies/{company_id}/webhooks/{webhook_id}/replay": lambda _world, _role: {
         "json": {"since": datetime.now(UTC).isoformat()}

@@ -96,6 +96,7 @@ async def build(client: httpx.AsyncClient, sql: Sql, *, uploads: Path) -> World:
     _invitations(world)
     _identities(world)
     await _webhook(world)
+    await _github(world)
     await _tickets(world)
     await _issues(world)
     await _ticket_files(world)
@@ -200,6 +201,16 @@ async def _webhook(world: World) -> None:
     world.links["webhook secret"] = added.json()["secret"]
     queued = await world.client.post(f"{path}/{world.ids['webhook']}/test", headers=headers)
     world.ids["delivery"] = queued.json()["delivery"]["id"]
+
+
+async def _github(world: World) -> None:
+    """The company's connection to GitHub."""
+    path, headers = f"/api/v1/companies/{world.ids['company']}/github", world.headers("company admin")
+    body = {"repo": "paper/reports", "token": "ghp_a-token-of-the-company"}
+    connected = await world.client.put(path, json=body, headers=headers)
+    world.ids["connection"] = connected.json()["github"]["id"]
+    world.links["GitHub's secret"] = connected.json()["webhook_secret"]
+    world.links["GitHub's token"] = body["token"]
 
 
 async def _tickets(world: World) -> None:

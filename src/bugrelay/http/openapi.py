@@ -100,6 +100,7 @@ _JSON = "application/json"
 _FORM = "multipart/form-data"
 _PARAMETER = re.compile(r"\{(\w+):str\}")
 _PATH_PARAMETERS = {
+    "connection_id": "The connection's id, as its `webhook_url` has it.",
     "bug_id": "The bug.",
     "attachment_id": "The picture or file, by the id that its bug's or ticket's `attachments` give.",
     "file_id": "The file.",
@@ -136,6 +137,7 @@ _IDEMPOTENCY_KEY: dict[str, Any] = {
 _FILE = {"type": "string", "format": "binary"}
 _IDS = _PATH_PARAMETERS.keys() - {"name", "provider", "file", "secret", "project", "ticket", "ticket_number"}
 _TAGS = {
+    "GitHub": "Issues for a company's tickets: its connection, and what GitHub tells of them.",
     "Accounts": "Registering, signing in, one's own account; other users' profiles.",
     "Attachments": "Pictures of a bug.",
     "Bugs": "The board: reporting, finding and correcting bugs, their status and history.",

@@ -11,6 +11,7 @@ from bugrelay.domain.support import policies
 from bugrelay.domain.support.errors import ReportNotFound
 from bugrelay.domain.support.repository import find_report
 from bugrelay.domain.support.schemas import ReportDetail
+from bugrelay.domain.tickets.visibility import sees_all
 from bugrelay.errors import InsufficientPermissions, RateLimitExceeded
 from bugrelay.http.admission import rate_headers
 from bugrelay.http.request import ApiRequest
@@ -42,6 +43,18 @@ async def load_report(request: ApiRequest) -> OnReport:
     if not policies.may_see_report(tenant, reporter_id=found.reporter.id):
         raise InsufficientPermissions("Only its reporter and the company's members may see a report")
     return OnReport(tenant, found)
+
+
+async def require_report_member(request: ApiRequest) -> OnReport:
+    """The same, for the company's members and admins.
+
+    Raises:
+        ValidationFailed, CompanyRequired, CompanyNotFound, ReportNotFound, InsufficientPermissions
+    """
+    found = await load_report(request)
+    if not sees_all(found.tenant):
+        raise InsufficientPermissions("Only the company's members may do this")
+    return found
 
 
 async def admit_report(request: ApiRequest) -> Tenant:

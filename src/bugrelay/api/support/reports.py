@@ -7,10 +7,11 @@ from typing import Any
 from litestar import Controller, Response, get, post
 
 from bugrelay.api.support.bodies import read_report
-from bugrelay.api.support.guards import OnReport, admit_report, load_report
+from bugrelay.api.support.guards import OnReport, admit_report, load_report, require_report_member
 from bugrelay.api.support.requests import ListReports, SendReport
 from bugrelay.api.support.responses import (
     ReportSent,
+    ReportSynced,
     SupportFile,
     SupportPage,
     SupportReportList,
@@ -22,6 +23,8 @@ from bugrelay.api.support.screenshots import screenshot_url
 from bugrelay.api.tenant import require_tenant
 from bugrelay.api.tenant_files import download_link
 from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.github.repository import syncs_of
+from bugrelay.domain.github.service.queueing import request_push
 from bugrelay.domain.support.repository import list_own_reports
 from bugrelay.domain.support.service.captures import keepable
 from bugrelay.domain.support.service.confirmation import ask_for_confirmation
@@ -73,7 +76,8 @@ class ReportController(Controller):
                 ticket = await send_report(unit, tenant, sent.fields.wanted(), record=record, screenshot=file)
                 if may_mail:
                     await ask_for_confirmation(unit, tenant, ticket_id=ticket.id, jobs=platform.jobs)
-                body = to_json(ReportSent.of(ticket))
+                syncs = await syncs_of(unit, tenant.company_id, [ticket.id])
+                body = to_json(ReportSent.of(ticket, syncs.get(ticket.id)))
                 await complete(unit, StoredResponse(201, body))
             return raw_json_response(body, status=201)
 
@@ -86,9 +90,11 @@ class ReportController(Controller):
     ) -> Response[SupportReportList]:
         """List what I have reported, the newest first."""
         page = query.wanted()
-        found, total = await list_own_reports(request.platform.database, tenant, page, status=query.status)
+        database = request.platform.database
+        found, total = await list_own_reports(database, tenant, page, status=query.status)
+        syncs = await syncs_of(database, tenant.company_id, [report.id for report in found])
         return json_response(
-            SupportReportList(reports=items_of(found), pagination=SupportPage.of(page, total))
+            SupportReportList(reports=items_of(found, syncs), pagination=SupportPage.of(page, total))
         )
 
     @get("/report/{ticket_number:str}")
@@ -99,13 +105,23 @@ class ReportController(Controller):
         files = await list_attachments(
             request.platform.database, tenant, ticket_id=report.id, page=PageQuery(limit=MAX_ATTACHMENTS)
         )
+        syncs = await syncs_of(request.platform.database, tenant.company_id, [report.id])
         shown = report_of(
             report,
             tenant,
             screenshot_url=screenshot_url(request, tenant, report.screenshot) if report.screenshot else None,
+            sync=syncs.get(report.id),
             files=[_file(request, tenant, file) for file in files],
         )
         return json_response(SupportReportResponse(report=shown))
+
+    @post("/report/{ticket_number:str}/github-sync", status_code=202)
+    @Route(access=tenant_users("company members and admins"), loads=require_report_member)
+    async def sync_report(self, request: ApiRequest, found: OnReport) -> Response[ReportSynced]:
+        """Have a report sent to GitHub once more, or at all where it was not."""
+        async with request.platform.work() as work:
+            await request_push(work, found.tenant, found.report.id)
+        return json_response(ReportSynced(), status=202)
 
 
 def _file(request: ApiRequest, tenant: Tenant, file: AttachmentDetail) -> SupportFile:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.github.schemas import GitHubSync, SyncStatus
 from bugrelay.domain.support.schemas import Capture, ReportDetail, ReportItem
 from bugrelay.domain.tickets.schemas import CommentDetail, TicketDetail
 from bugrelay.domain.tickets.visibility import sees_all
@@ -18,7 +19,6 @@ from bugrelay.infra.text.markdown import RenderedHtml
 
 SCREENSHOTS = "screenshots/"
 """What stands before the name of a screenshot."""
-SyncStatus = Literal["pending", "synced", "failed"]
 
 
 class Success(Struct, kw_only=True):
@@ -82,8 +82,19 @@ class ReportSent(Success, kw_only=True):
     report: SentReport
 
     @classmethod
-    def of(cls, ticket: TicketDetail) -> ReportSent:
-        return cls(ticket_number=ticket.key, report=SentReport(ticket.id, ticket.status, None))
+    def of(cls, ticket: TicketDetail, sync: GitHubSync | None) -> ReportSent:
+        status = sync.status if sync else None
+        return cls(ticket_number=ticket.key, report=SentReport(ticket.id, ticket.status, status))
+
+
+class ReportSynced(Success, kw_only=True):
+    """What `POST /api/support/report/{ticket_number}/github-sync` answers.
+
+    Attributes:
+        message: What was done, for people.
+    """
+
+    message: str = "The report is on its way to GitHub"
 
 
 # --- one's own --------------------------------------------------------------------------------------------------------
@@ -125,7 +136,7 @@ class SupportReportList(Success, kw_only=True):
     pagination: SupportPage
 
 
-def items_of(reports: Sequence[ReportItem]) -> list[SupportReportItem]:
+def items_of(reports: Sequence[ReportItem], syncs: Mapping[UUID, GitHubSync]) -> list[SupportReportItem]:
     return [
         SupportReportItem(
             id=one.id,
@@ -135,7 +146,7 @@ def items_of(reports: Sequence[ReportItem]) -> list[SupportReportItem]:
             status=one.status,
             title=one.title,
             created_at=one.created_at,
-            github_issue_url=None,
+            github_issue_url=syncs[one.id].url if one.id in syncs else None,
         )
         for one in reports
     ]
@@ -285,7 +296,12 @@ class SupportReportResponse(Success, kw_only=True):
 
 
 def report_of(
-    found: ReportDetail, tenant: Tenant, *, screenshot_url: str | None, files: list[SupportFile]
+    found: ReportDetail,
+    tenant: Tenant,
+    *,
+    screenshot_url: str | None,
+    sync: GitHubSync | None,
+    files: list[SupportFile],
 ) -> SupportReportOut:
     """As the tenant's user sees it."""
     capture = found.capture or Capture()
@@ -320,12 +336,12 @@ def report_of(
         screenshot_url=screenshot_url,
         screenshot_annotations=found.screenshot_annotations,
         attachments=files,
-        github_issue_id=None,
-        github_issue_number=None,
-        github_issue_url=None,
-        github_sync_status=None,
-        github_sync_error=None,
-        github_synced_at=None,
+        github_issue_id=sync.issue_id if sync else None,
+        github_issue_number=sync.number if sync else None,
+        github_issue_url=sync.url if sync else None,
+        github_sync_status=sync.status if sync else None,
+        github_sync_error=sync.error if sync and sees_all(tenant) else None,
+        github_synced_at=sync.synced_at if sync else None,
         created_at=found.created_at,
         updated_at=found.updated_at,
         resolved_at=found.resolved_at,
@@ -416,7 +432,7 @@ def comment_of(found: CommentDetail) -> ReportCommentOut:
         id=found.id,
         issue_id=found.ticket_id,
         user_id=found.author.id if found.author else None,
-        user_name=found.author.name if found.author else None,
+        user_name=found.author_name,
         comment=found.content,
         comment_html=found.content_html,
         is_internal=found.is_internal,

@@ -205,6 +205,7 @@ class TicketCommentOut(Struct, kw_only=True, rename="camel"):
         id: The comment's id.
         ticket_id: The ticket.
         author: Who wrote it; null where a rule did, or something else that acts by itself.
+        author_name: What its author is called, also of one who is at GitHub; null where nobody wrote it.
         content: What it says, in Markdown, as it was typed.
         content_html: The same as safe HTML.
         is_internal: Whether only the company's members and admins may read it.
@@ -215,6 +216,7 @@ class TicketCommentOut(Struct, kw_only=True, rename="camel"):
     id: UUID
     ticket_id: UUID
     author: TicketUser | None
+    author_name: str | None
     content: str
     content_html: RenderedHtml
     is_internal: bool

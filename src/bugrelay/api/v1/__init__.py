@@ -12,6 +12,7 @@ from bugrelay.api.v1.comments import BugCommentController, CommentController
 from bugrelay.api.v1.companies.applications import CompanyApplicationController
 from bugrelay.api.v1.companies.claims import ClaimController
 from bugrelay.api.v1.companies.dashboard import DashboardController
+from bugrelay.api.v1.companies.github import GitHubController
 from bugrelay.api.v1.companies.profile import CompanyController
 from bugrelay.api.v1.companies.team import TeamController
 from bugrelay.api.v1.companies.webhooks import WebhookController
@@ -20,6 +21,7 @@ from bugrelay.api.v1.contact_pages import ContactPageController
 from bugrelay.api.v1.credential_pages import AccountPageController
 from bugrelay.api.v1.credentials import CredentialController
 from bugrelay.api.v1.flags import FlagController
+from bugrelay.api.v1.integrations import IntegrationController
 from bugrelay.api.v1.invitation_pages import InvitationPageController
 from bugrelay.api.v1.invitations import InvitationController
 from bugrelay.api.v1.moderation.bugs import BugModerationController
@@ -73,5 +75,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     CompanyApplicationController,
     DashboardController,
     WebhookController,
+    GitHubController,
+    IntegrationController,
     ApplicationController,
 )

@@ -24,6 +24,7 @@ from bugrelay.domain.bugs.schemas import (
 )
 from bugrelay.domain.companies.schemas import FormerColleague, OpenedClaim, Role, RoleName, TeamMember
 from bugrelay.domain.dashboards.schemas import ApplicationOut, CompanyItem, CompanyOut
+from bugrelay.domain.github.schemas import GitHubConnectionOut, GitHubTestOut
 from bugrelay.domain.moderation.schemas import AuditEntry, ModeratedBug, Stats
 from bugrelay.domain.notifications.schemas import MySubscription, NoticeOut, NoticeSettingsOut
 from bugrelay.domain.profiles.schemas import MyComment, MyVote, Profile, UserProfile
@@ -668,3 +669,26 @@ class DeliveryList(Struct):
 
     deliveries: list[DeliveryOut]
     pagination: CursorPagination
+
+
+class GitHubConnectionResponse(Struct):
+    """The company's connection to GitHub."""
+
+    github: GitHubConnectionOut
+
+
+class GitHubConnectionSetResponse(Message):
+    """A connection that was made or changed.
+
+    Attributes:
+        webhook_secret: What GitHub is to sign deliveries with; null where the connection is not new.
+    """
+
+    github: GitHubConnectionOut
+    webhook_secret: str | None
+
+
+class GitHubTestResponse(Struct):
+    """What GitHub says of the repository and the token."""
+
+    test: GitHubTestOut

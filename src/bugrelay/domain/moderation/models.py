@@ -36,8 +36,12 @@ Action = Literal[
     "webhook_rotate",
     "webhook_remove",
     "webhook_disable",
+    "github_connect",
+    "github_change",
+    "github_disconnect",
+    "github_switch_off",
 ]
-Resource = Literal["bug", "comment", "attachment", "user", "company", "application", "webhook"]
+Resource = Literal["bug", "comment", "attachment", "user", "company", "application", "webhook", "github"]
 
 
 class Flag(Base):

@@ -257,11 +257,12 @@ class TicketQuery(CursorQuery, kw_only=True):
 
 
 class CommentDetail(Struct, kw_only=True):
-    """A comment of a ticket; `author` is None where something wrote it by itself."""
+    """A comment of a ticket; `author` is None where nobody here wrote it, `author_name` where nobody is named."""
 
     id: UUID
     ticket_id: UUID
     author: TicketUser | None
+    author_name: str | None
     content: str
     content_html: RenderedHtml
     is_internal: bool

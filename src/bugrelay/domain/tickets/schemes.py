@@ -34,6 +34,8 @@ class Scheme:
         first_number: Of a project, and of each year where `by_year`.
         by_year: Whether numbers begin anew each UTC year, which then stands in the key: `BUG-2026-0001`.
         number_width: Digits of the number in a key, at least.
+        resumed_status: Of a ticket that is taken up again; a status of `doing`.
+        declined_status: Of a ticket that is done with nothing being done about it.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Scheme:
     kinds: tuple[str, ...]
     project_key: str
     project_name: str
+    resumed_status: str
+    declined_status: str
     first_number: int = 1
     by_year: bool = False
     number_width: int = 1
@@ -78,6 +82,8 @@ SCHEMES: dict[str, Scheme] = {
             kinds=("bug", "feature_request", "help", "other"),
             project_key="BUG",
             project_name="Support reports",
+            resumed_status="in_progress",
+            declined_status="closed",
             by_year=True,
             number_width=4,
         ),
@@ -88,6 +94,8 @@ SCHEMES: dict[str, Scheme] = {
             kinds=("issue",),
             project_key="ISS",
             project_name="Issues",
+            resumed_status="IN_PROGRESS",
+            declined_status="DONE",
         ),
         Scheme(
             name="tickets",
@@ -101,6 +109,8 @@ SCHEMES: dict[str, Scheme] = {
             kinds=("ticket",),
             project_key="TSK",
             project_name="Tasks",
+            resumed_status="in_progress",
+            declined_status="closed",
             first_number=1001,
         ),
     )

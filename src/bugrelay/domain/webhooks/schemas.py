@@ -36,6 +36,7 @@ EVENT_TYPES = (
     "ticket.commented",
     "ticket.removed",
     "ticket.restored",
+    "ticket.synced",
 )
 """Those that a webhook may ask for; `*` asks for all, also for those that come later."""
 

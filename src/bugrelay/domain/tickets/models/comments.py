@@ -12,7 +12,7 @@ from bugrelay.infra.db.models import Base, CreatedAt, Id, Moment
 
 
 class TicketComment(Base):
-    """A comment, of nobody where something wrote it by itself.
+    """A comment, of nobody where something wrote it by itself; `author_name` names somebody who is no user here.
 
     An internal one is for the company's members and admins, never for its reporters.
     """
@@ -29,6 +29,7 @@ class TicketComment(Base):
     company_id: Mapped[UUID]
     ticket_id: Mapped[UUID]
     author_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    author_name: Mapped[str | None]
     content: Mapped[str]
     content_html: Mapped[str]
     is_internal: Mapped[bool] = mapped_column(server_default="false")

@@ -21,6 +21,7 @@ class _CommentRow(Row):
     id: UUID
     ticket_id: UUID
     author_id: UUID | None
+    author_name: str | None
     content: str
     content_html: str
     is_internal: bool
@@ -30,7 +31,7 @@ class _CommentRow(Row):
     name: str | None
 
 
-_PLAIN = [getattr(TicketComment, name) for name in _CommentRow.__struct_fields__[:8]]
+_PLAIN = [getattr(TicketComment, name) for name in _CommentRow.__struct_fields__[:9]]
 _COMMENTS = (
     select(*_PLAIN, User.username, NAME.label("name"))
     .outerjoin(User, User.id == TicketComment.author_id)
@@ -88,6 +89,7 @@ def _comment_of(row: _CommentRow) -> CommentDetail:
         id=row.id,
         ticket_id=row.ticket_id,
         author=_author_of(row),
+        author_name=row.name or row.author_name,
         content=row.content,
         content_html=row.content_html,
         is_internal=row.is_internal,

@@ -32,6 +32,7 @@ from bugrelay.infra.text.markdown import render
 
 _TICKET_ID, _COMMENT_ID = bindparam("ticket_id", type_=Uuid), bindparam("comment_id", type_=Uuid)
 _AUTHOR_ID = bindparam("author_id", type_=Uuid)
+_AUTHOR_NAME = bindparam("author_name", type_=Text)
 _CONTENT, _CONTENT_HTML = bindparam("content", type_=Text), bindparam("content_html", type_=Text)
 
 
@@ -60,10 +61,18 @@ def _writing(tenant: Tenant, *, is_internal: bool) -> Query[_OnTicket]:
         .cte("ticket")
     )
     internal = bindparam("is_internal", is_internal, type_=Boolean)
+    values = {
+        "id": _COMMENT_ID,
+        "company_id": COMPANY_ID,
+        "ticket_id": ticket.c.id,
+        "author_id": _AUTHOR_ID,
+        "author_name": _AUTHOR_NAME,
+        "content": _CONTENT,
+        "content_html": _CONTENT_HTML,
+        "is_internal": internal,
+    }
     comment = insert(TicketComment).from_select(
-        ["id", "company_id", "ticket_id", "author_id", "content", "content_html", "is_internal"],
-        select(_COMMENT_ID, COMPANY_ID, ticket.c.id, _AUTHOR_ID, _CONTENT, _CONTENT_HTML, internal),
-        include_defaults=False,
+        list(values), select(*values.values()), include_defaults=False
     )
     written = select(
         ticket.c.id.label("ticket_id"), ticket.c.project_id, ticket.c.version, internal.label("is_internal")
@@ -85,9 +94,15 @@ _WRITE = _Writing(
 
 
 async def write_comment(
-    work: UnitOfWork, tenant: Tenant, ticket_id: UUID, *, content: str, is_internal: bool = False
+    work: UnitOfWork,
+    tenant: Tenant,
+    ticket_id: UUID,
+    *,
+    content: str,
+    is_internal: bool = False,
+    author_name: str | None = None,
 ) -> UUID:
-    """Comment on a ticket that is seen; gives the comment's id.
+    """Comment on a ticket that is seen; gives the comment's id. `author_name` is of somebody who is no user here.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound
@@ -102,6 +117,7 @@ async def write_comment(
         ticket_id=ticket_id,
         comment_id=comment_id,
         author_id=tenant.actor_id,
+        author_name=author_name,
         content=content,
         content_html=content_html,
     )

@@ -1,0 +1,1 @@
+"""Issues at GitHub for tickets: told there once, and what is done there told back."""

@@ -1,0 +1,54 @@
+"""What is done to connections is in the audit log, in the transaction that does it: they take data out of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bugrelay.domain.github.events import (
+    GitHubConnected,
+    GitHubConnectionChanged,
+    GitHubConnectionSwitchedOff,
+    GitHubDisconnected,
+)
+from bugrelay.domain.moderation.models import Action
+from bugrelay.domain.moderation.service.audit import write_audit
+
+Act: TypeAlias = GitHubConnected | GitHubConnectionChanged | GitHubDisconnected | GitHubConnectionSwitchedOff
+_ACTIONS: dict[type[Act], Action] = {
+    GitHubConnected: "github_connect",
+    GitHubConnectionChanged: "github_change",
+    GitHubDisconnected: "github_disconnect",
+    GitHubConnectionSwitchedOff: "github_switch_off",
+}
+AUDITED = tuple(_ACTIONS)
+
+
+async def audit_acts(session: AsyncSession, acts: Sequence[Act]) -> None:
+    """A row for each; `after` names the company, or `before` where the connection is gone."""
+    for act in acts:
+        before, after = _change(act)
+        company = {"company_id": act.company_id}
+        await write_audit(
+            session,
+            act.actor_id,
+            _ACTIONS[type(act)],
+            resource="github",
+            resource_id=act.connection_id,
+            before=None if before is None else company | before,
+            after=None if after is None else company | after,
+        )
+
+
+def _change(act: Act) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    match act:
+        case GitHubConnected(values=values):
+            return None, dict(values)
+        case GitHubConnectionChanged(former=former, values=values):
+            return dict(former), dict(values)
+        case GitHubDisconnected(former=former):
+            return dict(former), None
+        case GitHubConnectionSwitchedOff(reason=reason):
+            return {"enabled": True}, {"enabled": False, "switched_off_reason": reason}

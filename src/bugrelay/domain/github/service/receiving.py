@@ -1,0 +1,195 @@
+"""Deliveries of GitHub's webhook: believed by their signature alone, kept once, done by a job."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import delete, func, null, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from bugrelay.domain.github import repository
+from bugrelay.domain.github.client import Account
+from bugrelay.domain.github.errors import InvalidSignature
+from bugrelay.domain.github.models import GitHubDelivery
+from bugrelay.domain.github.schemas import ConnectionRow, IncomingFacts
+from bugrelay.domain.github.service import incoming
+from bugrelay.domain.github.service.secrets import secret_purpose
+from bugrelay.errors import ValidationFailed
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.jobs.queue import JobQueue
+from bugrelay.infra.security.encryption import Encryption, SecretUnreadable
+
+DELIVERY_JOB = "github.take_delivery"
+KEPT_FOR = timedelta(days=30)  # GitHub delivers again what an admin asks for, for three days
+FORGOTTEN_AT_ONCE = 5000
+_NOBODYS_SECRET = b"compared with where there is no connection, so that it takes as long"
+
+_ACTIONS = {"issues": (*incoming.STATES, *incoming.ENDS), "issue_comment": ("created",)}
+
+
+class _Issue(Struct):
+    id: int
+    number: int
+    updated_at: datetime
+    state_reason: str | None = None
+
+
+class _Comment(Struct):
+    id: int
+    body: str | None = None
+    user: Account | None = None
+
+
+class _Repository(Struct):
+    id: int
+
+
+class _Payload(Struct):
+    """What we read of a delivery of `issues` or `issue_comment`."""
+
+    action: str
+    repository: _Repository
+    issue: _Issue
+    comment: _Comment | None = None
+
+
+def check_signature(
+    connection: ConnectionRow | None, body: bytes, *, signature: str, encryption: Encryption
+) -> ConnectionRow:
+    """The connection whose secret has signed the body, `sha256=` and the HMAC in hexadecimal digits.
+
+    Raises:
+        InvalidSignature
+    """
+    secret = None if connection is None else _secret(connection, encryption)
+    digest = hmac.digest(secret or _NOBODYS_SECRET, body, hashlib.sha256).hex()
+    matches = hmac.compare_digest(f"sha256={digest}".encode(), signature.encode("utf-8", "replace"))
+    if connection is None or secret is None or not matches:
+        raise InvalidSignature
+    return connection
+
+
+def _secret(connection: ConnectionRow, encryption: Encryption) -> bytes | None:
+    purpose = secret_purpose(connection.company_id)
+    try:
+        return encryption.decrypt(connection.secret, purpose=purpose, row_id=connection.id)
+    except SecretUnreadable:
+        return None
+
+
+async def keep_delivery(
+    work: UnitOfWork,
+    connection: ConnectionRow,
+    *,
+    event: str,
+    delivery_id: str,
+    content: Any,
+    jobs: JobQueue,
+) -> None:
+    """Keep what a delivery says, once, with the job that does what follows; nothing of what does not concern us.
+
+    Raises:
+        ValidationFailed: It is not of GitHub's form.
+    """
+    facts = _facts(event, content)
+    if facts is None or not connection.enabled:
+        return
+    keeping = (
+        insert(GitHubDelivery)
+        .values(
+            connection_id=connection.id,
+            delivery_id=delivery_id,
+            facts=msgspec.to_builtins(facts),
+        )
+        .on_conflict_do_nothing()
+        .returning(GitHubDelivery.delivery_id)
+    )
+    if (await work.session.execute(keeping)).first() is not None:
+        await jobs.add(work.session, DELIVERY_JOB, connection_id=str(connection.id), delivery_id=delivery_id)
+
+
+def _facts(event: str, content: Any) -> IncomingFacts | None:
+    """What follows from a delivery; None where nothing does."""
+    action = content.get("action") if isinstance(content, dict) else None
+    if action not in _ACTIONS.get(event, ()):
+        return None
+    payload = _read(content)
+    issue, comment = payload.issue, payload.comment
+    if event == "issues":
+        return IncomingFacts(
+            action=payload.action,
+            repository_id=payload.repository.id,
+            issue_id=issue.id,
+            number=issue.number,
+            at=issue.updated_at,
+            reason=issue.state_reason,
+        )
+    if comment is None:
+        raise ValidationFailed.of("comment", "is required")
+    return IncomingFacts(
+        action=incoming.COMMENTED,
+        repository_id=payload.repository.id,
+        issue_id=issue.id,
+        number=issue.number,
+        comment_id=comment.id,
+        login=comment.user.login if comment.user else None,
+        body=_with_its_end(comment.body or ""),
+    )
+
+
+def _with_its_end(body: str) -> str:
+    """What is read of a comment: the marker, if there is one, stands at its end."""
+    body = body.replace("\0", "")  # JSON in PostgreSQL has none
+    return body if len(body) <= incoming.MAX_READ else f"{body[: incoming.MAX_READ - 200]}{body[-200:]}"
+
+
+def _read(content: Any) -> _Payload:
+    """
+    Raises:
+        ValidationFailed
+    """
+    try:
+        return msgspec.convert(content, _Payload)
+    except msgspec.ValidationError as error:
+        raise ValidationFailed.of("body", "must be a delivery of GitHub's webhook") from error
+
+
+async def take_delivery(work: UnitOfWork, *, connection_id: UUID, delivery_id: str) -> None:
+    """Do what follows from a delivery; once, however often the job runs."""
+    kept = await repository.lock_facts(work, connection_id=connection_id, delivery_id=delivery_id)
+    connection = await repository.connection(work, connection_id)
+    if kept is None or connection is None:
+        return
+    await incoming.apply(work, connection, msgspec.convert(kept, IncomingFacts))
+    await work.session.execute(
+        update(GitHubDelivery)
+        .where(GitHubDelivery.connection_id == connection_id, GitHubDelivery.delivery_id == delivery_id)
+        .values(facts=null())
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def forget_old_deliveries(work: UnitOfWork) -> int:
+    """Delete some of those that were received 30 days ago; gives how many."""
+    old = (
+        select(GitHubDelivery.connection_id, GitHubDelivery.delivery_id)
+        .where(GitHubDelivery.received_at < func.now() - KEPT_FOR)
+        .limit(FORGOTTEN_AT_ONCE)
+        .subquery()
+    )
+    deleting = (
+        delete(GitHubDelivery)
+        .where(
+            GitHubDelivery.connection_id == old.c.connection_id,
+            GitHubDelivery.delivery_id == old.c.delivery_id,
+        )
+        .returning(GitHubDelivery.delivery_id)
+        .execution_options(synchronize_session=False)
+    )
+    return len((await work.session.execute(deleting)).all())

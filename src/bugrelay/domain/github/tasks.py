@@ -1,0 +1,130 @@
+"""What runs in workers for GitHub: the calls, mails to admins, and what goes by the clock."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import update
+
+from bugrelay.domain.github import describing, repository
+from bugrelay.domain.github.client import GitHubClient
+from bugrelay.domain.github.dispatcher import Dispatcher
+from bugrelay.domain.github.issue_text import TicketText
+from bugrelay.domain.github.models import GitHubConnection
+from bugrelay.domain.github.repository import SealedSecrets
+from bugrelay.domain.github.schemas import ConnectionRow, TicketRow
+from bugrelay.domain.github.service import receiving, tokens
+from bugrelay.domain.github.service.pushing import MAIL_JOB
+from bugrelay.domain.github.service.receiving import DELIVERY_JOB, FORGOTTEN_AT_ONCE
+from bugrelay.domain.github.service.secrets import default_repository, secret_purpose, token_purpose
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.jobs.tasks import Periodic, Tasks
+from bugrelay.infra.mail.message import mail_id
+from bugrelay.infra.platform import Platform
+from bugrelay.infra.security.encryption import Encryption, SecretUnreadable
+
+log = structlog.get_logger()
+
+CONNECTIONS_AT_ONCE = 200
+FIRST_ID = UUID(int=0)
+
+
+async def call(platform: Platform, stopping: asyncio.Event) -> None:
+    """Send what is due to GitHub, and read what has changed there, until the worker stops."""
+
+    async def describe(connection: ConnectionRow, ticket: TicketRow, is_private: bool) -> TicketText:
+        return await describing.describe(platform.database, connection, ticket, is_private)
+
+    client = GitHubClient(platform.settings.github_api_url)
+    dispatcher = Dispatcher(
+        platform.work,
+        reader=platform.database,
+        client=client,
+        encryption=platform.encryption,
+        default=default_repository(platform.settings),
+        rate=platform.settings.github_writes,
+        describe=describe,
+        jobs=platform.jobs,
+    )
+    try:
+        await dispatcher.run(stopping)
+    finally:
+        await client.close()
+
+
+async def take_delivery(platform: Platform, *, connection_id: str, delivery_id: str) -> None:
+    """Do what follows from a delivery of GitHub's webhook."""
+    async with platform.work() as work:
+        await receiving.take_delivery(work, connection_id=UUID(connection_id), delivery_id=delivery_id)
+
+
+async def mail_switched_off(platform: Platform, *, connection_id: str, user_id: str, occasion: str) -> None:
+    """Tell an admin that GitHub refuses the token; again without harm. Nothing where another one was entered, or where
+    the address has got enough mail."""
+    ids = {"connection_id": UUID(connection_id), "user_id": UUID(user_id)}
+    found = await repository.switched_off(platform.database, **ids)
+    if found is None or await platform.mail_limits.take(found.email):
+        return
+    mail = platform.mailer.write(
+        "github_switched_off",
+        mail_id=mail_id("github_switched_off", connection_id, user_id, occasion),
+        to=found.email,
+        username=found.username,
+        domain=found.domain,
+        repo=found.repo or platform.settings.github_repo,
+    )
+    await platform.mailer.send(mail)
+
+
+async def forget(platform: Platform) -> None:
+    """Delete deliveries that were received 30 days ago, and what is kept of tokens that nobody uses."""
+    deleted = FORGOTTEN_AT_ONCE
+    while deleted == FORGOTTEN_AT_ONCE:
+        async with platform.work() as work:
+            deleted = await receiving.forget_old_deliveries(work)
+    async with platform.work() as work:
+        await tokens.forget_unused(work)
+
+
+async def encrypt_anew(platform: Platform) -> None:
+    """Encrypt what stands under a former key under the newest; tell how many stay because no key reads them."""
+    changed = remaining = 0
+    behind, rows = FIRST_ID, CONNECTIONS_AT_ONCE
+    while rows == CONNECTIONS_AT_ONCE:
+        async with platform.work() as work:
+            found = await repository.lock_secrets_behind(work, behind, limit=CONNECTIONS_AT_ONCE)
+            for sealed in found:
+                try:
+                    changed += await _encrypt_one_anew(work, sealed, platform.encryption)
+                except SecretUnreadable:
+                    remaining += 1
+        rows, behind = len(found), found[-1].id if found else behind
+    if changed or remaining:
+        log.warning("secrets_encrypted_anew", changed=changed, remain=remaining)
+
+
+async def _encrypt_one_anew(work: UnitOfWork, sealed: SealedSecrets, encryption: Encryption) -> bool:
+    values: dict[str, Any] = {}
+    purposes = {"token": token_purpose(sealed.company_id), "secret": secret_purpose(sealed.company_id)}
+    for column, purpose in purposes.items():
+        ciphertext = getattr(sealed, column)
+        if ciphertext is not None and not encryption.is_current(ciphertext):
+            secret = encryption.decrypt(ciphertext, purpose=purpose, row_id=sealed.id)
+            values[column] = encryption.encrypt(secret, purpose=purpose, row_id=sealed.id)
+    if values:
+        changing = update(GitHubConnection).where(GitHubConnection.id == sealed.id).values(**values)
+        await work.session.execute(changing.execution_options(synchronize_session=False))
+    return bool(values)
+
+
+TASKS = Tasks(
+    by_name={MAIL_JOB: mail_switched_off, DELIVERY_JOB: take_delivery},
+    periodic={
+        "github.forget": Periodic("47 * * * *", forget),
+        "github.encrypt_anew": Periodic("9 * * * *", encrypt_anew),
+    },
+    continuous={"github.call": call},
+)
