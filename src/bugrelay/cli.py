@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -295,6 +295,35 @@ def demo() -> None:
             click.echo(filled.text(platform.settings.public_url))
 
     with databases() as settings:
+        with_platform(settings, task)
+
+
+@main.command()
+@click.option("--follow", is_flag=True, help="Go on with those to come, until interrupted.")
+@click.option("--company", help="Those of one company alone, by its id or domain.")
+@click.option(
+    "--last", default=20, show_default=True, type=click.IntRange(0, 10_000), help="How many of before."
+)
+def events(follow: bool, company: str | None, last: int) -> None:
+    """Print what happens, of the board and of all companies: a line an event, internal ones as well."""
+    from bugrelay.domain.events.log import CHANNEL
+    from bugrelay.domain.live.service.printing import events_of_all, line_of, stream_named
+    from bugrelay.infra.redis.subscription import Subscription
+
+    async def task(platform: Platform) -> None:
+        stream = await stream_named(platform.database, company) if company else None
+        woken = asyncio.Event()
+        bell = Subscription(platform.settings.redis_url, f"{CHANNEL}*", lambda *_: woken.set())
+        ringing = asyncio.create_task(bell.listen())
+        try:
+            async for event in events_of_all(
+                platform.database, stream=stream, last=last, woken=woken if follow else None
+            ):
+                click.echo(line_of(event))
+        finally:
+            ringing.cancel()
+
+    with databases() as settings, suppress(KeyboardInterrupt):
         with_platform(settings, task)
 
 

@@ -14,16 +14,29 @@ import binascii
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
-
-from bugrelay.domain.live.schemas import LoggedEvent
 
 MAX_CURSOR_CHARACTERS = 16_384  # of four hundred streams that were written to within a moment
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _Coded = tuple[int, list[tuple[bytes, int, int]]]
+
+
+class Placed(Protocol):
+    """An event, as far as its place in the log matters."""
+
+    @property
+    def stream(self) -> UUID: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def at(self) -> datetime: ...
+
+
+P = TypeVar("P", bound=Placed)
 
 
 @dataclass(frozen=True)
@@ -38,11 +51,11 @@ class BoardCursor:
     moment: datetime
     read: Mapping[UUID, tuple[int, datetime]] = field(default_factory=dict)
 
-    def has(self, event: LoggedEvent) -> bool:
+    def has(self, event: Placed) -> bool:
         """Whether the event is read."""
         return event.at <= self.moment or event.seq <= self.read.get(event.stream, (0,))[0]
 
-    def after(self, event: LoggedEvent) -> BoardCursor:
+    def after(self, event: Placed) -> BoardCursor:
         """The place behind an event."""
         return BoardCursor(self.moment, {**self.read, event.stream: (event.seq, event.at)})
 
@@ -76,8 +89,8 @@ class BoardCursor:
 
 
 def walk(
-    cursor: BoardCursor, events: Sequence[LoggedEvent], *, settled: datetime, is_all: bool
-) -> Iterator[tuple[LoggedEvent, BoardCursor]]:
+    cursor: BoardCursor, events: Sequence[P], *, settled: datetime, is_all: bool
+) -> Iterator[tuple[P, BoardCursor]]:
     """Each of the next events, with the place behind it.
 
     Args:

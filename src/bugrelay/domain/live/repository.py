@@ -217,12 +217,7 @@ async def board_events(
     reader: Reader, cursor: BoardCursor, *, bug_id: UUID | None = None, limit: int
 ) -> Sequence[LoggedEvent]:
     """The next public events of all bugs, or of one, in order of time: those of a stream and of a bug as committed."""
-    values = {
-        "moment": cursor.moment,
-        "streams": list(cursor.read),
-        "seqs": [seq for seq, _ in cursor.read.values()],
-        "limit": limit,
-    }
+    values = {**_values_of(cursor), "limit": limit}
     if bug_id is None:
         return await reader.rows(_BOARD, values)
     return await reader.rows(_BUG, {**values, "bug_id": bug_id})
@@ -235,15 +230,81 @@ class _Newest(Row):
 
 
 _NEWEST = Query(
-    text("""
-SELECT stream, max(seq) AS seq, max(at) AS at FROM events
-WHERE visibility = 'public' AND bug_id IS NOT NULL AND at > :moment GROUP BY stream"""),
+    text("SELECT stream, max(seq) AS seq, max(at) AS at FROM events WHERE at > :moment GROUP BY stream"),
     _Newest,
 )
 
 
-async def end_of_board(reader: Reader) -> BoardCursor:
-    """The place behind all that is committed."""
+async def end_of_log(reader: Reader) -> BoardCursor:
+    """The place behind all that is committed, on the board and elsewhere."""
     settled = await settled_moment(reader)
     newest = await reader.rows(_NEWEST, {"moment": settled})
     return BoardCursor(settled, {row.stream: (row.seq, row.at) for row in newest})
+
+
+# --- the whole log --------------------------------------------------------------------------------------------------
+
+
+class PrintedEvent(Row):
+    """An event for the operator's eye. `domain` is its company's; None in the streams of bugs without one."""
+
+    stream: UUID
+    seq: int
+    at: datetime
+    domain: str | None
+    type: str
+    visibility: str
+    username: str | None
+    subject: str | None
+    data: dict[str, Any]
+
+
+_EVERYTHING = Query(
+    text("""
+SELECT e.stream, e.seq, e.at, c.domain, e.type, e.visibility, u.username,
+    coalesce(t.key, CAST(coalesce(e.bug_id, e.ticket_id, e.project_id) AS text)) AS subject, e.data
+FROM (
+    SELECT x.* FROM events x
+    LEFT JOIN unnest(CAST(:streams AS uuid[]), CAST(:seqs AS bigint[])) AS r (stream, seq) ON r.stream = x.stream
+    WHERE x.at > :moment AND x.seq > coalesce(r.seq, 0) AND NOT x.cause ? 'recorded_later'
+        AND (CAST(:stream AS uuid) IS NULL OR x.stream = :stream)
+    ORDER BY x.at, x.stream, x.seq LIMIT :limit
+) e
+LEFT JOIN companies c ON c.id = e.stream
+LEFT JOIN users u ON u.id = e.actor_id
+LEFT JOIN tickets t ON t.company_id = e.stream AND t.id = e.ticket_id
+ORDER BY e.at, e.stream, e.seq"""),
+    PrintedEvent,
+)
+
+
+async def all_events(
+    reader: Reader, cursor: BoardCursor, *, stream: UUID | None, limit: int
+) -> Sequence[PrintedEvent]:
+    """The next events of all streams, or of one, whoever may see them, in order of time."""
+    return await reader.rows(_EVERYTHING, {**_values_of(cursor), "stream": stream, "limit": limit})
+
+
+_LATEST = Query(
+    text("SELECT at FROM events ORDER BY at DESC OFFSET :back LIMIT 1"),
+    datetime,
+)
+_LATEST_OF_STREAM = Query(
+    text("SELECT at FROM events WHERE stream = :stream ORDER BY seq DESC OFFSET :back LIMIT 1"),
+    datetime,
+)
+
+
+async def moment_of_latest(reader: Reader, *, stream: UUID | None, back: int) -> datetime | None:
+    """When the event was written that so many have followed, in all streams or in one; None where there are fewer."""
+    if stream is None:
+        return await reader.row(_LATEST, {"back": back})
+    return await reader.row(_LATEST_OF_STREAM, {"stream": stream, "back": back})
+
+
+def _values_of(cursor: BoardCursor) -> dict[str, Any]:
+    return {
+        "moment": cursor.moment,
+        "streams": list(cursor.read),
+        "seqs": [seq for seq, _ in cursor.read.values()],
+    }

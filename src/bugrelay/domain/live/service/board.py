@@ -71,7 +71,7 @@ class Board:
         now = self._cursor
         if now is None:
             async with self._database.reading() as reader:
-                now = await repository.end_of_board(reader)
+                now = await repository.end_of_log(reader)
             if self._cursor is None:
                 self._cursor = now
             now = self._cursor
