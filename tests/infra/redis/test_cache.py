@@ -13,6 +13,7 @@ from bugrelay.infra.redis.cache import MAX_ENTRY_BYTES, Cache
 from bugrelay.infra.redis.client import RedisClient
 from tests.faults.proxy import FaultProxy
 from tests.infra.redis.server import Valkey, eventually
+from tests.pace import patient
 
 
 class Row:
@@ -288,11 +289,11 @@ async def test_reads_are_answered_while_redis_hangs(proxied_gate: RedisClient, p
     began = time.monotonic()
     answers = await asyncio.gather(*(row.read() for _ in range(200)))
     assert {body for body, _ in answers} == {b"old"}
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < patient(2)
     began = time.monotonic()
     await row.write(b"new")
     assert await row.read() == (b"new", False)
-    assert time.monotonic() - began < 0.05
+    assert time.monotonic() - began < patient(0.2)
 
 
 async def test_a_writer_who_is_cancelled_has_still_forgotten(row: Row, other_process: Cache) -> None:

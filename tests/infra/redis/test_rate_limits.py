@@ -19,6 +19,7 @@ from bugrelay.infra.redis.rate_limits import Bucket, Decision, Limiter
 from bugrelay.settings import Rate
 from tests.faults.proxy import FaultProxy
 from tests.infra.redis.server import Valkey, eventually
+from tests.pace import patient
 
 RACER = """
 import asyncio, json, sys, time
@@ -200,7 +201,7 @@ async def test_limits_hold_per_process_while_redis_is_dead_and_in_redis_again_af
     own_valkey.kill()
     began = time.monotonic()
     assert allowed(await hits(limiter, general, 50)) == 5
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < patient(2)
     own_valkey.start()
     await eventually(lambda: own_gate.state == "ok")
     assert allowed(await hits(limiter, general, 50)) == 5
@@ -213,7 +214,7 @@ async def test_limits_hold_while_redis_is_frozen(own_gate: RedisClient, own_valk
     began = time.monotonic()
     assert allowed(await asyncio.gather(*(limiter.hit([(general, "a")]) for _ in range(200)))) == 5
     assert allowed(await hits(limiter, general, 50, identity="a")) == 0
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < patient(2)
     own_valkey.send_signal(signal.SIGCONT)
 
 
