@@ -12,6 +12,8 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp
 
 from bugrelay.api import feeds, issues, live, support, tickets, v1
+from bugrelay.api.live.clients import Clients
+from bugrelay.api.live.socket import LiveSockets
 from bugrelay.bootstrap import build
 from bugrelay.domain.accounts.service import authenticate
 from bugrelay.domain.events.log import CHANNEL
@@ -24,6 +26,7 @@ from bugrelay.http.docs import DocsController
 from bugrelay.http.draining import ClosesWhileDraining
 from bugrelay.http.errors import EXCEPTION_HANDLERS
 from bugrelay.http.guard import check_access
+from bugrelay.http.handshake import Handshakes
 from bugrelay.http.health import HealthController, SchemaCheck
 from bugrelay.http.openapi import openapi_document
 from bugrelay.http.options import allowed_methods, answer_options
@@ -65,13 +68,16 @@ def create_app(settings: Settings, lifecycle: Lifecycle | None = None) -> Litest
     platform = build(settings)
     lifecycle = lifecycle or Lifecycle()
     hub = _hub(platform, lifecycle)
+    clients = Clients(platform.redis, settings.redis_url, lifecycle)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         await platform.start()
+        clients.start()
         try:
             yield
         finally:
+            await clients.stop()
             await hub.close()
             await platform.close()
 
@@ -95,7 +101,7 @@ def create_app(settings: Settings, lifecycle: Lifecycle | None = None) -> Litest
     )
     app.routes = registered().routes
     app.state.allowed_methods = allowed_methods(app)
-    app.asgi_handler = ClosesWhileDraining(_layers(platform), lifecycle)
+    app.asgi_handler = _layers(platform, LiveSockets(platform, hub, clients), lifecycle)
     return app
 
 
@@ -155,11 +161,13 @@ def _hub(platform: Platform, lifecycle: Lifecycle) -> Hub:
     )
 
 
-def _layers(platform: Platform) -> ASGIApp:
-    """Outermost first: response cache, response middleware, CORS, admission, the routes."""
+def _layers(platform: Platform, sockets: LiveSockets, lifecycle: Lifecycle) -> ASGIApp:
+    """Outermost first: sockets, draining, response cache, response middleware, CORS, admission, the routes."""
     routes = registered()
     limits = RouteBuckets(routes_of(routes), platform.buckets)
     admission = Admission(routes.asgi_handler, platform, limits)
     origins = platform.settings.cors_allow_origins
     asgi: ASGIApp = Cors(admission, origins) if origins else admission
-    return ResponseCache(ResponseMiddleware(asgi), admission, platform)
+    cached = ResponseCache(ResponseMiddleware(asgi), admission, platform)
+    draining = ClosesWhileDraining(cached, lifecycle)
+    return Handshakes(draining, sockets.talk, admission, settings=platform.settings, lifecycle=lifecycle)

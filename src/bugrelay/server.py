@@ -78,7 +78,7 @@ def serve(settings: Settings, *, join: bool = False, max_connections: int | None
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
         http=HTTPModes.http1,  # HTTP/2 is for the proxy in front; here it would be a second set of limits
-        websockets=False,
+        websockets=True,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS, max_buffer_size=HEADER_BYTES),
         workers_kill_timeout=STOP_SECONDS,
         respawn_failed_workers=True,

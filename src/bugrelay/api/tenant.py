@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bugrelay.domain.companies import policies
 from bugrelay.domain.companies.errors import CompanyNotFound, CompanyRequired
 from bugrelay.domain.companies.schemas import Tenant
@@ -63,12 +65,15 @@ async def load_tenant(request: ApiRequest) -> Tenant | None:
 
 
 def _named(request: ApiRequest) -> str | None:
-    """The company that the request names, once or alike each time.
+    return one_company([*request.headers.getall(HEADER, []), *request.query_list(PARAMETER)])
+
+
+def one_company(sent: Iterable[str]) -> str | None:
+    """The company that a request names in one or more places, alike in each; None where it names none.
 
     Raises:
         ValidationFailed: It names two, of which each of us might believe another one.
     """
-    sent = [*request.headers.getall(HEADER, []), *request.query_list(PARAMETER)]
     names = {name for one in sent if (name := one.strip().lower())}
     if len(names) > 1:
         raise ValidationFailed.of(PARAMETER, f"must name the same company as {HEADER} does")

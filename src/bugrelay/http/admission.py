@@ -70,10 +70,21 @@ class Admission:
         finally:
             self.load.requests -= 1
 
+    async def admit_handshake(self, scope: Any) -> None:
+        """The same limits for the handshake of a WebSocket, which is a request until it is answered.
+
+        Raises:
+            ServiceUnavailable, ValidationFailed, RateLimitExceeded
+        """
+        self.load.requests += 1
+        try:
+            self._check_load(scope)
+            await self.admit(scope)
+        finally:
+            self.load.requests -= 1
+
     async def _pass(self, scope: Any, receive: Receive, send: Send) -> None:
-        is_overloaded = self.load.requests > self._max_in_flight or self.load.is_sending_too_much
-        if is_overloaded and scope["path"] != UNSHED:
-            raise ServiceUnavailable(OVERLOADED)
+        self._check_load(scope)
         headers = await self.admit(scope)
         await RequestTimeout(self._app, scope, receive, send, load=self.load, headers=headers).run()
 
@@ -91,6 +102,11 @@ class Admission:
             state["limits"] = await self._charge(scope, state["client_address"])
         limits: dict[str, str] = state["limits"]
         return limits
+
+    def _check_load(self, scope: Any) -> None:
+        is_overloaded = self.load.requests > self._max_in_flight or self.load.is_sending_too_much
+        if is_overloaded and scope["path"] != UNSHED:
+            raise ServiceUnavailable(OVERLOADED)
 
     async def _charge(self, scope: Any, address: str) -> dict[str, str]:
         buckets = self._buckets_of(scope)
@@ -122,9 +138,10 @@ class Admission:
         return client_address(peer, forwarded, self._platform.settings.trusted_proxies)
 
     def _buckets_of(self, scope: Any) -> list[Bucket]:
-        of_api = scope["path"].startswith("/api/")
-        general = [self._general] if self._general and of_api else []
-        return [*general, *self._buckets.of(scope["method"], scope["path"])]
+        is_handshake = scope["type"] == "websocket"
+        is_general = is_handshake or scope["path"].startswith("/api/")
+        general = [self._general] if self._general and is_general else []
+        return general if is_handshake else [*general, *self._buckets.of(scope["method"], scope["path"])]
 
 
 def rate_headers(decision: Decision) -> dict[str, str]:

@@ -7,7 +7,7 @@ caller is one comes before existence: nobody else learns what there is.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -114,7 +114,15 @@ async def _viewer(request: ApiRequest) -> Viewer:
 
 def _token(request: ApiRequest) -> str | None:
     """The token of the Authorization header; one that does not hold is an error, never anonymity."""
-    sent = request.headers.getall("authorization", [])
+    return bearer_token(request.headers.getall("authorization", []))
+
+
+def bearer_token(sent: Sequence[str]) -> str | None:
+    """The token in the values of all Authorization headers; None where there is none.
+
+    Raises:
+        InvalidToken: There are several, or it is no bearer token.
+    """
     if not sent:
         return None
     if len(sent) > 1:  # a proxy and we might each believe another one

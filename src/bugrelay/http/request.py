@@ -110,7 +110,7 @@ class ApiRequest(Request[Viewer, None, State]):
 
     def query_list(self, name: str) -> list[str]:
         """All values of one query parameter, in the order that they were sent."""
-        return [value for key, value in _query_pairs(self.scope["query_string"]) if key == name]
+        return [value for key, value in query_pairs(self.scope["query_string"]) if key == name]
 
 
 def request_id_of(given: bytes | None) -> str:
@@ -160,10 +160,15 @@ def query_values(query: bytes) -> dict[str, str]:
     Raises:
         ValidationFailed: It is not UTF-8, or has more than a hundred parameters.
     """
-    return dict(_query_pairs(query))
+    return dict(query_pairs(query))
 
 
-def _query_pairs(query: bytes) -> list[tuple[str, str]]:
+def query_pairs(query: bytes) -> list[tuple[str, str]]:
+    """All parameters of a query string that are not empty, in order.
+
+    Raises:
+        ValidationFailed: It is not UTF-8, or has more than a hundred parameters.
+    """
     try:
         return parse_qsl(
             query.decode(),
