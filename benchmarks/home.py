@@ -46,6 +46,7 @@ ENVIRONMENT = {
     "RATE_LIMIT_MAIL": "off",
     "RATE_LIMIT_SIMILAR": "off",
     "RATE_LIMIT_FEEDS": "off",
+    "ISSUE_REPORT_RATE_LIMIT": "off",
     "NEW_APPLICATIONS_PER_DAY": "off",
     "ACCESS_TOKEN_MINUTES": "1000",
     "HOST": "127.0.0.1",

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from bugrelay.infra.text.secret_assignments import redact_assignments
 from bugrelay.infra.text.secret_keys import secret_kind
-from bugrelay.infra.text.secret_values import is_card_number, redact_shapes
+from bugrelay.infra.text.secret_values import is_card_number, may_have_shapes, redact_shapes
 
 
 class Redaction(Struct, frozen=True):
@@ -136,17 +136,21 @@ class _Redactor:
         return texts[says_more]
 
     def _plain_text(self, text: str, *, path: str) -> str:
-        kinds: Counter[str] = Counter()
+        may_be_assigned = ":" in text or "=" in text
+        if not may_be_assigned and not may_have_shapes(text):
+            return text
+        kinds: list[str] = []
 
         def placeholder(kind: str) -> str:
-            kinds[kind] += 1
+            kinds.append(kind)
             return f"[redacted:{kind}]"
 
-        if ":" in text or "=" in text:
+        if may_be_assigned:
             text = redact_assignments(text, placeholder)
-        text = redact_shapes(text, placeholder)
+        if may_have_shapes(text):
+            text = redact_shapes(text, placeholder)
         if kinds:
-            self._add({(path, kind): count for kind, count in kinds.items()})
+            self._add({(path, kind): count for kind, count in Counter(kinds).items()})
         return text
 
     def _take_out(self, kind: str, path: str, value: Any = None) -> str:

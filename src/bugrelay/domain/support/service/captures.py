@@ -34,7 +34,7 @@ MAX_ENTRIES: Final = {
 }
 """The parts of a capture: lists, whose newest entries stand last, and the keys of storages."""
 _MAX_READ_LENGTH: Final = 2 * MAX_STRING_LENGTH
-_SHORT_BYTES: Final = 8 * 1024  # takes a few milliseconds
+_SHORT_BYTES: Final = 16 * 1024  # takes a few milliseconds
 _TOO_DEEP: Final = "…"
 log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
@@ -158,13 +158,15 @@ def _redacted_pieces(
     redacted, found = redact_value(value, path=name)
     redactions += found
     kept = redacted.items() if name in _STORAGES else redacted
-    return [_piece(_shortened(entry, bounds)) for entry in kept]
+    return [_shortened_piece(entry, bounds) for entry in kept]
 
 
-def _shortened(entry: Entry, bounds: _Bounds) -> Entry:
-    if isinstance(entry, tuple):
-        return bounds.short(entry[0]), bounds.short(entry[1])
-    return bounds.short(entry)
+def _shortened_piece(entry: Entry, bounds: _Bounds) -> bytes:
+    piece = _piece(entry)
+    if len(piece) <= MAX_STRING_LENGTH:  # then no string in it is longer
+        return piece
+    is_pair = isinstance(entry, tuple)
+    return _piece((bounds.short(entry[0]), bounds.short(entry[1])) if is_pair else bounds.short(entry))
 
 
 def _piece(entry: Entry) -> bytes:
@@ -211,7 +213,7 @@ def _browser_info(sent: dict[str, Any] | None, bounds: _Bounds, redactions: list
     pieces: list[bytes] = []
     left = MAX_BROWSER_BYTES
     for name, value in redacted.items():
-        piece = _piece(_shortened((name, value), bounds))
+        piece = _shortened_piece((name, value), bounds)
         left -= len(piece) + 1
         if left < 0:
             bounds.exceeded = True

@@ -1,0 +1,152 @@
+"""`python -m benchmarks.support`: reports with a capture, beside reports without one, as a ratio.
+
+One server process, eight connections, in turns. The capture is what a page has after some minutes of work (`capture`).
+Its databases are new each time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import httpx
+import psycopg
+
+from benchmarks.client import Request, drive
+from benchmarks.generate import say
+from benchmarks.home import ENVIRONMENT
+from benchmarks.servers import Server, serving
+from bugrelay.embedded import running
+from bugrelay.infra.db.database import libpq_url
+from bugrelay.infra.ids import new_id
+from bugrelay.migrate import migrate
+from bugrelay.settings import load_settings
+
+ROUNDS, CONNECTIONS = 7, 8
+BAR = 0.7
+APPLICATION = "https://app.paper.example"
+TYPED = {
+    "title": "Export fails",
+    "description": "The export of the quarterly report ends with an error, and the file is empty.",
+    "severity": "high",
+    "steps_to_reproduce": "Open a report, click *Export*, choose CSV.",
+    "page_url": f"{APPLICATION}/reports/2026?tab=2",
+    "browser_info": {"name": "Firefox", "version": "131.0", "platform": "Linux x86_64", "language": "en"},
+}
+
+
+def capture() -> dict[str, Any]:
+    """Some 10 kB: errors with their stacks, calls with headers and answers, clicks, a storage; some hold secrets."""
+    return {
+        "console_errors": [_console_error(n) for n in range(5)],
+        "api_history": [_call(n) for n in range(10)],
+        "user_actions": [_action(n) for n in range(20)],
+        "local_storage_data": {
+            "theme": "dark",
+            "token": f"{'e30'}.{'a' * 80}.{'b' * 43}",
+            "draft": '{"title": "x"}',
+        },
+        "session_storage_data": {"tab": "2"},
+    }
+
+
+def _console_error(number: int) -> dict[str, Any]:
+    script = f"{APPLICATION}/static/js/main.8f3a2c.js"
+    return {
+        "timestamp": f"2026-11-22T03:15:{number:02}.123Z",
+        "message": f"TypeError: Cannot read properties of undefined (reading 'items{number}')",
+        "source": script,
+        "line": 1,
+        "column": 20_345,
+        "stack": f"TypeError: …\n    at render ({script}:1:20345)\n    at commit ({script}:2:99812)",
+    }
+
+
+def _call(number: int) -> dict[str, Any]:
+    return {
+        "method": "GET",
+        "url": f"{APPLICATION}/api/items/{number}?page=2&sort=name",
+        "status": 200 if number % 5 else 500,
+        "duration_ms": 31.5,
+        "headers": {"Accept": "application/json", "Authorization": "Bearer 5f2c8e77aa01bb34cc"},
+        "response": json.dumps({"id": number, "name": "Quarterly report", "owner": "rita@people.example"}),
+    }
+
+
+def _action(number: int) -> dict[str, Any]:
+    moment = f"2026-11-22T03:14:{number:02}.000Z"
+    return {
+        "type": "click",
+        "selector": f"#list > li:nth-child({number})",
+        "text": "Export",
+        "timestamp": moment,
+    }
+
+
+@contextmanager
+def reported_to() -> Iterator[tuple[Server, str]]:
+    """A server on databases of its own, and the token of somebody who reports to a company."""
+    with tempfile.TemporaryDirectory(prefix="bugrelay-bench-") as folder:
+        environment = {**ENVIRONMENT, "BUGRELAY_HOME": folder}
+        with running(load_settings(environment)) as settings:
+            migrate(settings)
+            urls = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
+            log = Path(folder) / "server.log"
+            with serving("bugrelay", {**os.environ, **environment, **urls}, log=log) as server:
+                yield server, _reporter(server, libpq_url(settings.database_url))
+
+
+def _reporter(server: Server, url: str) -> str:
+    body = {"email": "rita@people.example", "username": "rita", "password": "correct horse battery staple"}
+    answer = httpx.post(f"http://127.0.0.1:{server.port}/api/v1/auth/register", json=body).json()
+    company_id = new_id()
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO companies (id, name, domain, verified, verified_at)"
+            " VALUES (%s, 'Paper', 'paper.example', true, now())",
+            (company_id,),
+        )
+        connection.execute(
+            "INSERT INTO company_members (id, company_id, user_id, role) VALUES (%s, %s, %s, 'reporter')",
+            (new_id(), company_id, answer["user"]["id"]),
+        )
+    return str(answer["access_token"])
+
+
+def measure(seconds: float) -> dict[str, list[float]]:
+    """Reports a second, with a capture and without."""
+    rates: dict[str, list[float]] = {"with": [], "without": []}
+    bodies = {"with": {**TYPED, **capture()}, "without": TYPED}
+    with reported_to() as (server, token):
+        for number in range(-1, ROUNDS):
+            for kind in ("with", "without") if number % 2 else ("without", "with"):
+                request = Request(kind, "/api/support/report", bodies[kind], token=token)
+                load = drive(server.port, [request], connections=CONNECTIONS, seconds=seconds)
+                if load.failures:
+                    raise SystemExit(f"{load.failures.total()} reports were refused")
+                if number >= 0:
+                    rates[kind].append(round(load.per_second, 1))
+    return rates
+
+
+def main() -> None:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.support", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each stretch (default: %(default)s)")
+    options = parser.parse_args()
+    say(f"a capture of {len(json.dumps(capture())):,} bytes")
+    rates = measure(options.seconds)
+    print(json.dumps(rates))
+    ratio = median(one / other for one, other in zip(rates["with"], rates["without"], strict=True))
+    print(f"{ratio:6.2f}  {'≥ ' + str(BAR):>7}  report with a capture ÷ without")
+
+
+if __name__ == "__main__":
+    main()
