@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "README.md").read_text().partition("## A tour")[2].partition("\n## ")[0]
-START, TOUR = re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
+START, TOUR, PRIVATE = re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
 ISSUES = (ROOT / "docs" / "api" / "issues.md").read_text().partition("```sh\n")[2].partition("```")[0]
 
 
@@ -62,6 +62,17 @@ def test_the_tour_fixes_a_bug(environment: dict[str, str]) -> None:
     assert shown["bug"]["status"] == "fixed"
     assert [comment["is_company_response"] for comment in shown["bug"]["comments"]] == [False, True]
     assert [entry["to_status"] for entry in history["history"]] == ["fixed"]
+
+
+@pytest.mark.slow
+def test_the_tour_of_the_private_half_resolves_a_report(environment: dict[str, str]) -> None:
+    answers = list(_json_values(_told(TOUR + PRIVATE, environment)))
+    assert [name for answer in answers for name in answer if name == "error"] == []
+    shown = answers[-1]["report"]
+    assert (shown["status"], shown["resolution_notes"]) == ("resolved", "More space for exports")
+    assert shown["local_storage_data"] == {"theme": "dark", "session": "[redacted:session]"}
+    assert {one["kind"] for one in shown["redactions"]} == {"auth", "session", "token"}
+    assert "s3cr3t" not in json.dumps(answers)
 
 
 @pytest.mark.slow
