@@ -14,6 +14,7 @@ from bugrelay.domain.github import plugin as github
 from bugrelay.domain.moderation import plugin as moderation
 from bugrelay.domain.notifications import plugin as notifications
 from bugrelay.domain.profiles import plugin as profiles
+from bugrelay.domain.rules import plugin as rules
 from bugrelay.domain.support import plugin as support
 from bugrelay.domain.tickets import plugin as tickets
 from bugrelay.domain.webhooks import plugin as webhooks
@@ -34,6 +35,7 @@ DOMAINS: tuple[DomainPlugin, ...] = (
     notifications.PLUGIN,
     webhooks.PLUGIN,
     github.PLUGIN,
+    rules.PLUGIN,
     profiles.PLUGIN,
     dashboards.PLUGIN,
 )

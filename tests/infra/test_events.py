@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
 from bugrelay.infra.db.database import Database
+from bugrelay.infra.db.query import Query
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.events import EventBus
 from bugrelay.settings import Settings
@@ -65,6 +66,9 @@ async def database(settings: Settings, empty_board: None) -> Any:
     await database.close()
 
 
+INSERT = Query(
+    text("INSERT INTO captcha_tokens (token_hash) VALUES (:token_hash) RETURNING token_hash"), bytes
+)
 Write = Callable[[UnitOfWork], Awaitable[None]]
 
 
@@ -106,6 +110,7 @@ async def test_what_fails_behind_a_savepoint_is_undone_with_its_facts_and_the_re
 
     async def fail(work: UnitOfWork) -> None:
         async with work.savepoint():
+            await work.rows(INSERT, {"token_hash": b"\x01"})
             await write(work)
             await work.session.execute(text("SELECT 1 / 0"))
 
@@ -115,7 +120,19 @@ async def test_what_fails_behind_a_savepoint_is_undone_with_its_facts_and_the_re
         async with work.savepoint():
             await write(work)
     assert subscribers.told[-1] == ("last", FACTS)
-    assert written(sql)
+    assert sql.execute("SELECT token_hash FROM captcha_tokens").fetchall() == [(b"\x00",)]
+
+
+async def test_what_is_undone_is_not_kept_and_nobody_hears_of_it(
+    database: Database, sql: psycopg.Connection[Any]
+) -> None:
+    bus = EventBus()
+    subscribers = Subscribers(bus)
+    async with UnitOfWork(database, bus) as work:
+        await write(work)
+        work.undo()
+    assert subscribers.told == []
+    assert not written(sql)
 
 
 async def test_what_is_refused_inside_the_transaction_is_not_kept_and_nobody_hears_of_it(

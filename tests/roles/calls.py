@@ -79,6 +79,7 @@ def path_values(world: World, thing: str, role: str) -> dict[str, str]:
         "a link to the ticket's file": file,
         "a link for an unfinished file": {"attachment_id": world.ids["unfinished file"]},
         "a forged link": file,
+        "the workflow rule": {"workflow_id": world.ids["workflow rule"]},
         "no bug": {"bug_id": NOBODYS_ID},
         "no comment": {"comment_id": NOBODYS_ID},
         "nobody": {"user_id": NOBODYS_ID},
@@ -118,6 +119,10 @@ def _form(**fields: str) -> Callable[[World, str], dict[str, Any]]:
 
 def _without_link(fields: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in fields.items() if name != "link"}
+
+
+def _own_ticket(world: World, role: str) -> str:
+    return world.ids["other company's ticket" if role == "other company's admin" else "ticket"]
 
 
 _OUTSIDE = ("user", "reporter", "other company's admin", "admin")
@@ -229,6 +234,14 @@ _ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
         "params": dict(parse_qsl(world.links["screenshot"]))
     },
     "POST /api/support/report/{ticket_number}/comments": _json(comment="It does again"),
+    "POST /api/v1/workflows": _json(
+        name="Urgent", trigger="ticket.created", actions=[{"type": "set_priority", "value": "high"}]
+    ),
+    "PUT /api/v1/workflows/{workflow_id}": _json(name="Most urgent"),
+    "POST /api/v1/workflows/test": lambda world, role: {"json": {"ticketId": _own_ticket(world, role)}},
+    "POST /api/v1/workflows/{workflow_id}/test": lambda world, role: {
+        "json": {"ticketId": _own_ticket(world, role)}
+    },
     "POST /api/v1/projects": _json(key="WEB", name="Web"),
     "POST /api/v1/attachments/presign on the ticket": lambda world, _: {"json": an_upload(world, "ticket")},
     "POST /api/v1/attachments/presign on the colleague's ticket": lambda world, _: {

@@ -35,6 +35,9 @@ UPDATE webhooks SET url = 'https://hooks.paper.example/canary7f3a';
 INSERT INTO webhook_attempts (id, delivery_id, at, ms, status, response)
 SELECT gen_random_uuid(), id, now(), 1, 200, 'canary7f3a' FROM webhook_deliveries;
 
+UPDATE workflow_rules SET name = 'canary7f3a', actions = '[{"type": "comment", "text": "canary7f3a"}]';
+UPDATE workflow_runs SET reason = 'canary7f3a';
+
 UPDATE bug_merges SET reason = 'canary7f3a';
 INSERT INTO flags (id, bug_id, user_id, reason, note)
 SELECT gen_random_uuid(), bugs.id, users.id, 'other', 'canary7f3a' FROM bugs, users WHERE username = 'bob';

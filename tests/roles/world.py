@@ -98,6 +98,7 @@ async def build(client: httpx.AsyncClient, sql: Sql, *, uploads: Path) -> World:
     await _webhook(world)
     await _github(world)
     await _tickets(world)
+    await _workflow_rule(world)
     await _issues(world)
     await _ticket_files(world)
     await _support_reports(world)
@@ -235,6 +236,30 @@ async def _tickets(world: World) -> None:
     body = {"key": "NONE", "name": "Nothing yet"}
     project = await world.client.post("/api/v1/projects", json=body, headers=world.headers("member"))
     world.ids["empty project"] = project.json()["project"]["id"]
+
+
+async def _workflow_rule(world: World) -> None:
+    """Of the company's admin; and a ticket of the other company, to try rules on."""
+    body = {
+        "name": "Say thank you",
+        "trigger": "ticket.created",
+        "actions": [{"type": "comment", "text": "Thank you", "isInternal": True}],
+    }
+    headers = world.headers("company admin")
+    made = await world.client.post("/api/v1/workflows", json=body, headers=headers)
+    world.ids["workflow rule"] = made.json()["workflow"]["id"]
+    headers = world.headers("other company's admin")
+    project = await world.client.post(
+        "/api/v1/projects", json={"key": "OURS", "name": "Ours"}, headers=headers
+    )
+    theirs = {"title": "Ours", "projectId": project.json()["project"]["id"]}
+    ticket = await world.client.post("/api/v1/tickets", json=theirs, headers=headers)
+    world.ids["other company's ticket"] = ticket.json()["ticket"]["id"]
+    world.sql.execute(
+        "INSERT INTO workflow_runs (id, company_id, rule_id, ticket_id, seq, state, results, happened_at)"
+        " VALUES (gen_random_uuid(), %s, %s, %s, 1, 'done', '[]', now())",
+        (world.ids["company"], world.ids["workflow rule"], world.ids["ticket"]),
+    )
 
 
 async def _issues(world: World) -> None:

@@ -111,6 +111,7 @@ _PATH_PARAMETERS = {
     "session_id": "The session, by the id that `GET /api/v1/auth/sessions` gives.",
     "provider": "The provider, by its name in the `sign_in_providers` of `GET /api/v1/config`.",
     "webhook_id": "The webhook.",
+    "workflow_id": "The workflow rule.",
     "invitation_id": "The invitation, by the id that `GET /api/v1/invitations` gives.",
     "delivery_id": "The delivery, by the id that the webhook's `deliveries` give.",
     "name": "The file, by the name in the picture's `file_url`.",

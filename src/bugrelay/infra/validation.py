@@ -160,7 +160,7 @@ def _from_text(field: _Field, text: str) -> Any:
 
 def _item_problems(field: _Field, value: Any) -> list[FieldProblem]:
     """What is wrong with each item of a list of texts in which some are none; nothing for what is no such list."""
-    if not isinstance(value, list) or len(value) > _MAX_ITEMS_NAMED:
+    if not isinstance(value, list) or len(value) > _MAX_ITEMS_NAMED or _is_of_structs(field.type):
         return []
     texts = {place: item for place, item in enumerate(value) if isinstance(item, str)}
     problems = {place: "must be text" for place in range(len(value)) if place not in texts}
@@ -252,6 +252,12 @@ def _limits(kind: Any) -> tuple[int | None, int | None] | None:
         if isinstance(info, msgspec.inspect.StrType):
             return info.min_length, info.max_length
     return None
+
+
+def _is_of_structs(kind: Any) -> bool:
+    """Whether it is a list of objects, of which msgspec names the field that does not fit."""
+    lists = (info for info in _inspected(kind) if isinstance(info, msgspec.inspect.ListType))
+    return any(isinstance(info.item_type, msgspec.inspect.StructType) for info in lists)
 
 
 def _options(kind: Any) -> tuple[Any, ...]:

@@ -14,6 +14,8 @@ from bugrelay.domain.webhooks import dispatcher, tasks
 from bugrelay.domain.webhooks.payload import MAX_BYTES
 from bugrelay.domain.webhooks.service import delivering as rules
 from bugrelay.domain.webhooks.service import events
+from bugrelay.domain.webhooks.service.queueing import queue_rule_run
+from bugrelay.infra.ids import new_id
 from bugrelay.infra.jobs.tasks import Tasks
 from tests.conftest import RunJobs, SignUp
 from tests.domain.webhooks.conftest import Delivering, Hooks, Outside, Sql, due_now, tell
@@ -149,6 +151,32 @@ async def test_410_disables_the_webhook_and_its_admins_are_mailed(
         mail = await postbox.next("boss@paper.example", subject="is disabled")
     assert "410 Gone" in parts_of(mail)[0]
     assert receiver.url() in parts_of(mail)[0]
+
+
+async def test_a_run_of_a_workflow_rule_is_posted_and_no_internal_one_once_that_is_switched_off(
+    outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
+) -> None:
+    webhook_id, secret = await hooks.add(include_internal=True)
+    async with outside.platform.work() as work:
+        for is_internal in (False, True):
+            assert await queue_rule_run(
+                work,
+                company,
+                webhook_id=UUID(webhook_id),
+                is_internal=is_internal,
+                data={"ticket_id": company},
+            )
+        assert not await queue_rule_run(
+            work, new_id(), webhook_id=UUID(webhook_id), is_internal=False, data={}
+        )
+    await hooks.call("PATCH", f"/{webhook_id}", {"include_internal": False})
+    async with delivering():
+        await eventually(lambda: count(sql, "state = 'pending'") == 0)
+    (post,) = receiver.posts
+    assert is_valid(secret, post)
+    delivery = next(one for one in await hooks.deliveries(webhook_id) if one["state"] == "delivered")
+    assert (post.json["type"], post.id) == ("workflow.run", f"evt_run_{delivery['id']}")
+    assert post.json["data"] == {"id": post.id, "seq": None, "ticket_id": str(company)}
 
 
 async def test_410_of_the_address_that_it_had_before_says_nothing_of_the_new_one(

@@ -10,6 +10,7 @@ from bugrelay.api.tickets.files import TicketFileController
 from bugrelay.api.tickets.projects import ProjectController
 from bugrelay.api.tickets.reports import ReportController
 from bugrelay.api.tickets.tickets import TicketController
+from bugrelay.api.tickets.workflows import WorkflowController
 
 CONTROLLERS: tuple[type[Controller], ...] = (
     ProjectController,
@@ -18,4 +19,5 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     TicketAttachmentController,
     TicketFileController,
     ReportController,
+    WorkflowController,
 )

@@ -58,13 +58,22 @@ def _name(request: ApiRequest, parameter: str, *, key: re.Pattern[str]) -> UUID 
     Raises:
         InvalidId: It is neither.
     """
-    text = request.path_params[parameter]
+    name = _id_or_key(request.path_params[parameter], key)
+    if name is None:
+        raise InvalidId("The path has neither a UUID nor a key")
+    return name
+
+
+def _id_or_key(text: str, key: re.Pattern[str], /) -> UUID | str | None:
     found = parse_id(text)
     if found is not None:
         return found
-    if not key.fullmatch(text.upper()):
-        raise InvalidId("The path has neither a UUID nor a key")
-    return str(text.upper())
+    return text.upper() if key.fullmatch(text.upper()) else None
+
+
+def ticket_name(text: str) -> UUID | str | None:
+    """The id or the key of a ticket that stands in a text; None where neither does."""
+    return _id_or_key(text, _TICKET_KEY)
 
 
 async def load_project(request: ApiRequest) -> OnProject:

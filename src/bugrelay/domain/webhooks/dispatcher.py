@@ -150,7 +150,7 @@ class Dispatcher:
         try:
             secrets = self._secrets(delivery)
             body = await self._load_body(delivery)
-            event_id = event_id_of(delivery.id, stream=delivery.stream, seq=delivery.seq)
+            event_id = event_id_of(delivery.id, type=delivery.type, stream=delivery.stream, seq=delivery.seq)
             headers = signing.signed_headers(event_id, body, timestamp=int(at.timestamp()), secrets=secrets)
             response = await self._egress.post(delivery.url, content=body, headers=headers)
         except SecretUnreadable:

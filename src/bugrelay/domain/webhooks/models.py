@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text, Uuid, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bugrelay.infra.db.models import Base, CreatedAt, Id, Moment
@@ -49,7 +50,7 @@ class Webhook(Base):
 
 
 class WebhookDelivery(Base):
-    """One event for one webhook. A test has no event.
+    """One event for one webhook. A test has no event, nor has the run of a workflow rule: `data` tells of that.
 
     No foreign key holds it to the webhook: that one is removed at once, its deliveries in steps (service/removal.py).
 
@@ -77,6 +78,7 @@ class WebhookDelivery(Base):
     stream: Mapped[UUID | None] = mapped_column(Uuid)
     seq: Mapped[int | None] = mapped_column(BigInteger)
     type: Mapped[str]
+    data: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     state: Mapped[str] = mapped_column(server_default="pending")
     attempts: Mapped[int] = mapped_column(server_default="0")
     next_at: Mapped[Moment | None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -31,7 +32,7 @@ def event_body(event: Event) -> bytes:
 
 def test_body(delivery: ClaimedDelivery) -> bytes:
     """The body of a `webhook.test`: no event, so it has no number."""
-    id_of_test = event_id_of(delivery.id, stream=None, seq=None)
+    id_of_test = event_id_of(delivery.id, type=delivery.type, stream=None, seq=None)
     data = {
         "id": id_of_test,
         "seq": None,
@@ -39,6 +40,13 @@ def test_body(delivery: ClaimedDelivery) -> bytes:
         "company_id": delivery.company_id,
     }
     return _encoded(delivery.type, delivery.created_at, data)
+
+
+def run_body(delivery: ClaimedDelivery, data: Mapping[str, Any]) -> bytes:
+    """The body of a `workflow.run`: what a rule ran at, in ids."""
+    id_of_run = event_id_of(delivery.id, type=delivery.type, stream=None, seq=None)
+    told = {name: value for name, value in data.items() if name != "is_internal"}
+    return _encoded(delivery.type, delivery.created_at, {"id": id_of_run, "seq": None, **told})
 
 
 def _encoded(kind: str, at: datetime, data: dict[str, Any]) -> bytes:

@@ -17,6 +17,7 @@ from bugrelay.domain.companies.visibility import EFFECTIVE
 from bugrelay.domain.events.models import EventRow, EventStream
 from bugrelay.domain.webhooks.models import PENDING, Webhook, WebhookAttempt, WebhookDelivery
 from bugrelay.domain.webhooks.schemas import (
+    TEST,
     AttemptOut,
     DeliveryOut,
     DeliveryQuery,
@@ -127,7 +128,7 @@ _WAITING_TEST = Query(
     select(WebhookDelivery.id).where(
         WebhookDelivery.webhook_id == bindparam("webhook_id"),
         WebhookDelivery.state == PENDING,
-        WebhookDelivery.stream.is_(None),
+        WebhookDelivery.type == TEST,
     ),
     UUID,
 )
@@ -194,7 +195,7 @@ async def _with_attempts(reader: Reader, rows: Sequence[_DeliveryRow]) -> list[D
     return [
         DeliveryOut(
             id=row.id,
-            event_id=event_id_of(row.id, stream=row.stream, seq=row.seq),
+            event_id=event_id_of(row.id, type=row.type, stream=row.stream, seq=row.seq),
             type=row.type,
             state=row.state,
             attempts=attempts[row.id],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -15,6 +15,7 @@ from bugrelay.infra.validation import Check, ListProblem, OneLine, utc_time
 
 ALL = "*"
 TEST = "webhook.test"
+RULE_RUN = "workflow.run"
 EVENT_TYPES = (
     "bug.created",
     "bug.edited",
@@ -205,8 +206,11 @@ class ClaimedDelivery(Row):
     former_secret: bytes | None
     failing: bool
     include_internal: bool
+    data: dict[str, Any] | None
 
 
-def event_id_of(delivery_id: UUID, *, stream: UUID | None, seq: int | None) -> str:
-    """The `webhook-id`: the event's, or for a test one of its own."""
-    return f"evt_test_{delivery_id}" if stream is None else f"evt_{stream}_{seq}"
+def event_id_of(delivery_id: UUID, *, type: str, stream: UUID | None, seq: int | None) -> str:  # noqa: A002
+    """The `webhook-id`: the event's, or of what is none one of its own."""
+    if stream is None:
+        return f"evt_{'run' if type == RULE_RUN else 'test'}_{delivery_id}"
+    return f"evt_{stream}_{seq}"

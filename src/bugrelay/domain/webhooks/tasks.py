@@ -37,19 +37,24 @@ WAITING_KEPT_FOR = timedelta(
 AT_ONCE = 5000  # rows, so that each statement ends within its deadline
 WEBHOOKS_AT_ONCE = 200
 FIRST_ID = UUID(int=0)
+NOT_INTERNAL = "internal events are not sent to this webhook any more"
 
 
 async def deliver(platform: Platform, stopping: asyncio.Event) -> None:
     """Send what is due, until the worker stops."""
 
     async def load_body(delivery: ClaimedDelivery) -> bytes:
+        if delivery.data is not None:
+            if delivery.data["is_internal"] and not delivery.include_internal:
+                raise NotToBeSent(NOT_INTERNAL)
+            return payload.run_body(delivery, delivery.data)
         if delivery.stream is None or delivery.seq is None:
             return payload.test_body(delivery)
         found = await events_after(platform.database, delivery.stream, delivery.seq - 1, limit=1)
         if not found or found[0].seq != delivery.seq:
             raise NotToBeSent("the event is no longer there")
         if found[0].visibility == "internal" and not delivery.include_internal:
-            raise NotToBeSent("internal events are not sent to this webhook any more")
+            raise NotToBeSent(NOT_INTERNAL)
         return payload.event_body(found[0])
 
     dispatcher = Dispatcher(

@@ -37,6 +37,7 @@ class UnitOfWork(Reader):
         self._bus = bus
         self._recorded: list[Recorded] = []
         self._session: AsyncSession | None = None
+        self._is_undone = False
         self.may_be_committed = False
 
     @property
@@ -58,12 +59,19 @@ class UnitOfWork(Reader):
         """Remember what has happened, and what it comes from, for the subscribers to its type."""
         self._recorded.append(Recorded(fact, cause.get()))
 
+    def undo(self) -> None:
+        """Keep nothing of it at the end, nor tell anybody: for who wants to know what would be."""
+        self._is_undone = True
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """What fails in the block is undone, its facts with it, and the rest of the unit goes on."""
         recorded = len(self._recorded)
         try:
             async with self.session.begin_nested():
+                await (
+                    self.session.connection()
+                )  # only now is the savepoint there, for those who pass the ORM by as well
                 yield
         except BaseException:
             del self._recorded[recorded:]
@@ -96,6 +104,9 @@ class UnitOfWork(Reader):
         if error is not None:
             await self._release()
             _raise_unavailable(error)
+            return
+        if self._is_undone:
+            await self._release()
             return
         try:
             await self._flush()

@@ -78,7 +78,7 @@ FROM webhooks AS w, (
 WHERE d.id = claimed.id AND w.id = d.webhook_id
 RETURNING d.id, d.webhook_id, w.company_id, d.stream, d.seq, d.type, d.attempts, d.created_at, d.lease_id, w.url,
     w.secret, CASE WHEN w.former_secret_until > now() THEN w.former_secret END AS former_secret,
-    w.failing_since IS NOT NULL AS failing, w.include_internal
+    w.failing_since IS NOT NULL AS failing, w.include_internal, d.data
 """),
     ClaimedDelivery,
 )

@@ -1,16 +1,19 @@
-"""What is queued because somebody asks for it: tests, and deliveries once more."""
+"""What is queued because somebody asks for it: tests, runs of workflow rules, and deliveries once more."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, null, or_, update
+import msgspec
+from sqlalchemy import func, null, or_, text, update
 
 from bugrelay.domain.companies.service.team import lock_as_admin
 from bugrelay.domain.webhooks import repository
 from bugrelay.domain.webhooks.errors import DeliveryNotFound, WebhookDisabled, WebhookNotFound
 from bugrelay.domain.webhooks.models import PENDING, WebhookDelivery
-from bugrelay.domain.webhooks.schemas import TEST, WebhookOut
+from bugrelay.domain.webhooks.schemas import RULE_RUN, TEST, WebhookOut
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
 
@@ -31,6 +34,32 @@ async def send_test(work: UnitOfWork, company_id: UUID, *, actor_id: UUID, webho
     )
     work.session.add(test)
     return delivery_id
+
+
+_QUEUE_RUN = text("""
+    INSERT INTO webhook_deliveries (id, webhook_id, type, data, next_at)
+    SELECT :id, w.id, :type, CAST(:data AS jsonb), now() FROM webhooks w
+    WHERE w.company_id = :company_id AND w.id = :webhook_id AND w.enabled AND (w.include_internal OR NOT :is_internal)
+    RETURNING id
+""")
+
+
+async def queue_rule_run(
+    work: UnitOfWork, company_id: UUID, *, webhook_id: UUID, is_internal: bool, data: Mapping[str, Any]
+) -> bool:
+    """Queue a `workflow.run`; False where the company has no such webhook, or it is not to be told of it.
+
+    Args:
+        work: The change that the run belongs to.
+        company_id: Whose webhook it is.
+        webhook_id: The webhook.
+        is_internal: Whether what the rule ran at is for the company's members and admins alone.
+        data: What is told, in ids.
+    """
+    told = msgspec.json.encode({**data, "is_internal": is_internal}).decode()
+    values = {"id": new_id(), "type": RULE_RUN, "company_id": company_id, "webhook_id": webhook_id}
+    queuing = {**values, "data": told, "is_internal": is_internal}
+    return (await work.session.execute(_QUEUE_RUN, queuing)).first() is not None
 
 
 async def redeliver(

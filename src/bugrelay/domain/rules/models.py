@@ -1,0 +1,86 @@
+"""Workflow rules, and what each has done at which event."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bugrelay.domain.tickets.models import of_ticket
+from bugrelay.infra.db.models import Base, Counter, CreatedAt, Id, Moment
+
+RUNS_WILD = "runs_wild"
+
+
+class WorkflowRule(Base):
+    """What is to be done when something happens to a ticket. It belongs to the company, whoever made it.
+
+    It runs at what happens from `active_since` on. `conditions` and `actions` stand as the API writes them.
+    `idle_hours` and `idle_seq` are of rules for idle tickets: up to that event of the company's stream, tickets have
+    been looked at. `disabled_reason` is ours; null where an admin has disabled the rule.
+    """
+
+    __tablename__ = "workflow_rules"
+    __table_args__ = (
+        UniqueConstraint("company_id", "id"),
+        ForeignKeyConstraint(
+            ["company_id", "project_id"], ["projects.company_id", "projects.id"], ondelete="CASCADE"
+        ),
+        Index("ix_workflow_rules_position", "company_id", "position", "id"),
+        CheckConstraint("(trigger = 'ticket.idle') = (idle_hours IS NOT NULL)", name="idle_has_a_bound"),
+        CheckConstraint("disabled_reason IN ('runs_wild')", name="disabled_reason_is_known"),
+        CheckConstraint("NOT (enabled AND disabled_reason IS NOT NULL)", name="enabled_has_no_reason"),
+    )
+
+    id: Mapped[Id]
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    enabled: Mapped[bool] = mapped_column(server_default="true")
+    position: Mapped[int]
+    project_id: Mapped[UUID | None]
+    trigger: Mapped[str]
+    idle_hours: Mapped[int | None]
+    idle_seq: Mapped[int | None] = mapped_column(BigInteger)
+    conditions: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    actions: Mapped[list[Any]] = mapped_column(JSONB)
+    active_since: Mapped[CreatedAt]
+    disabled_reason: Mapped[str | None]
+    disabled_at: Mapped[Moment | None]
+    version: Mapped[int] = mapped_column(server_default="1")
+    created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+
+
+class WorkflowRun(Base):
+    """That a rule has run at an event: once, whatever was killed. It outlives its rule for a while.
+
+    `seq` names the event in the company's stream; of an idle ticket, its last one. `acts` counts what was changed;
+    `results` tells it action by action. `happened_at` is when the event was: acts are counted by it.
+    """
+
+    __tablename__ = "workflow_runs"
+    __table_args__ = (
+        UniqueConstraint("company_id", "rule_id", "seq"),
+        of_ticket(),
+        Index("ix_workflow_runs_seq", "company_id", "seq"),
+        Index("ix_workflow_runs_rule_id", "company_id", "rule_id", "id"),
+        Index("ix_workflow_runs_ticket_id", "company_id", "ticket_id", "rule_id", "happened_at"),
+        Index("ix_workflow_runs_at", "at"),
+        CheckConstraint("state IN ('done', 'skipped', 'failed', 'disabled')", name="state_is_known"),
+    )
+
+    id: Mapped[Id]
+    company_id: Mapped[UUID]
+    rule_id: Mapped[UUID]
+    ticket_id: Mapped[UUID]
+    seq: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    acts: Mapped[Counter]
+    results: Mapped[list[Any]] = mapped_column(JSONB)
+    happened_at: Mapped[Moment]
+    at: Mapped[CreatedAt]

@@ -1,0 +1,32 @@
+"""Hands the domain over to the application."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bugrelay.domain.companies.events import CompanyClaimed
+from bugrelay.domain.events.consumers import Consumer
+from bugrelay.domain.rules.service.removal import remove_rules_of
+from bugrelay.domain.rules.service.running import BATCH, CONSUMER, run_rules_with
+from bugrelay.domain.rules.tasks import TASKS
+from bugrelay.infra.platform import Platform
+from bugrelay.infra.plugin import DomainPlugin
+
+
+def subscribe(platform: Platform) -> None:
+    async def forget_rules_of_former_teams(session: AsyncSession, claimed: Sequence[CompanyClaimed]) -> None:
+        """What the former team wanted to be done is not done for another one."""
+        new = {claim.company_id for claim in claimed if claim.starts_new_team}
+        if new:
+            await remove_rules_of(session, new)
+
+    platform.bus.subscribe_durable(forget_rules_of_former_teams, CompanyClaimed)
+
+
+def consumers(platform: Platform) -> Sequence[Consumer]:
+    return (Consumer(CONSUMER, run_rules_with(platform.jobs), BATCH),)
+
+
+PLUGIN = DomainPlugin(subscribe=subscribe, tasks=TASKS, consumers=consumers)

@@ -1,0 +1,239 @@
+"""What is read of workflow rules and their runs, and what their use cases take.
+
+Conditions and actions have the same form on the wire and in the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from bugrelay.infra.db.query import Row
+from bugrelay.infra.validation import OneLine
+
+MAX_RULES = 50  # a company
+MAX_CONDITIONS = 20
+MAX_ACTIONS = 10
+MAX_VALUES = 50  # of `in` and `not_in`
+MAX_TEXT_LENGTH = 2000
+MAX_IDLE_HOURS = 24 * 366
+
+Trigger = Literal[
+    "ticket.created", "ticket.changed", "ticket.status_changed", "ticket.commented", "ticket.idle"
+]
+IDLE: Trigger = "ticket.idle"
+FieldName = Literal[
+    "status",
+    "category",
+    "priority",
+    "kind",
+    "title",
+    "description",
+    "department",
+    "tags",
+    "projectId",
+    "reporterId",
+    "assigneeIds",
+    "actorId",
+    "isInternal",
+    "commentCount",
+    "attachmentCount",
+    "ageHours",
+]
+Operator = Literal["eq", "ne", "in", "not_in", "contains", "gt", "lt", "empty", "changed_to"]
+ActionType = Literal[
+    "set_status",
+    "set_priority",
+    "set_department",
+    "assign",
+    "unassign",
+    "add_tag",
+    "remove_tag",
+    "comment",
+    "notify",
+    "webhook",
+]
+Audience = Literal["assignees", "reporter", "admins"]
+State = Literal["done", "skipped", "failed", "disabled"]
+
+RuleName = Annotated[str, OneLine, Meta(min_length=1, max_length=100)]
+Position = Annotated[int, Meta(ge=1, le=10_000)]
+IdleHours = Annotated[int, Meta(ge=1, le=MAX_IDLE_HOURS)]
+
+
+class Condition(Struct):
+    """What must hold of the ticket, or of what happened to it.
+
+    Attributes:
+        field: What is looked at.
+        op: How it is compared.
+        value: With what; a list for `in` and `not_in`, true or false for `empty`.
+    """
+
+    field: FieldName
+    op: Operator
+    value: Any = None
+
+
+_Conditions = Annotated[list[Condition], Meta(max_length=MAX_CONDITIONS)]
+
+
+class Conditions(Struct, omit_defaults=True):
+    """`all` or `any` of these, never both; none hold always.
+
+    Attributes:
+        all: Every one must hold.
+        any: One must hold.
+    """
+
+    all: _Conditions | None = None
+    any: _Conditions | None = None
+
+    def each(self) -> Iterator[tuple[str, Condition]]:
+        """Each with its path."""
+        for name, group in (("all", self.all), ("any", self.any)):
+            for place, condition in enumerate(group or ()):
+                yield f"{name}[{place}]", condition
+
+
+class Action(Struct, rename="camel", omit_defaults=True):
+    """What is done.
+
+    Attributes:
+        type: What it is.
+        value: The status, priority, department or tag.
+        user_ids: Whom to assign, unassign or notify; left out, `unassign` takes all.
+        to: Who is notified besides.
+        text: What is commented or mailed, with `{key}`, `{title}`, `{status}` and `{actor}` filled in.
+        is_internal: Whether only the company's members and admins may read the comment.
+        webhook_id: The webhook that is told.
+    """
+
+    type: ActionType
+    value: str | None = None
+    user_ids: Annotated[list[UUID], Meta(max_length=20)] | None = None
+    to: Annotated[list[Audience], Meta(max_length=3)] | None = None
+    text: str | None = None
+    is_internal: bool = False
+    webhook_id: UUID | None = None
+
+
+Actions = Annotated[list[Action], Meta(min_length=1, max_length=MAX_ACTIONS)]
+
+
+class NewRule(Struct, kw_only=True):
+    """A rule to make; without a position it is the last."""
+
+    name: str
+    enabled: bool = True
+    position: int | None = None
+    project_id: UUID | None = None
+    trigger: Trigger
+    idle_hours: int | None = None
+    conditions: Conditions
+    actions: list[Action]
+
+
+class RuleChanges(Struct, kw_only=True):
+    """What is to be changed of a rule; what is unset stays."""
+
+    name: str | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    position: int | UnsetType = UNSET
+    project_id: UUID | UnsetType | None = UNSET
+    trigger: Trigger | UnsetType = UNSET
+    idle_hours: int | UnsetType | None = UNSET
+    conditions: Conditions | UnsetType = UNSET
+    actions: list[Action] | UnsetType = UNSET
+
+
+class RuleDetail(Row):
+    """A rule as its company's admins see it. Conditions and actions may have been written by an older release."""
+
+    id: UUID
+    name: str
+    enabled: bool
+    position: int
+    project_id: UUID | None
+    trigger: str
+    idle_hours: int | None
+    conditions: Any
+    actions: Any
+    disabled_reason: str | None
+    disabled_at: datetime | None
+    version: int
+    created_by: UUID
+    created_at: datetime
+    updated_at: datetime
+
+
+class Rule(Row):
+    """What running a rule depends on."""
+
+    id: UUID
+    name: str
+    project_id: UUID | None
+    trigger: str
+    idle_hours: int | None
+    conditions: Any
+    actions: Any
+    active_since: datetime
+
+
+class ActionResult(Struct, omit_defaults=True, rename="camel"):
+    """What became of one action.
+
+    Attributes:
+        type: What it is.
+        outcome: `done`; `unchanged` where it was so already; `skipped` where it may not be.
+        reason: Why it was skipped.
+        told: Whom a `notify` tells.
+        text: What it tells them, before it is filled in.
+    """
+
+    type: str
+    outcome: Literal["done", "unchanged", "skipped"]
+    reason: str | None = None
+    told: list[UUID] | None = None
+    text: str | None = None
+
+
+class Outcome(Struct, kw_only=True):
+    """What a rule has done at an event, or would do.
+
+    Attributes:
+        rule: The rule.
+        seq: The event in the company's stream; None where the ticket has none that fits the trigger.
+        state: `unmatched` where it does nothing there.
+        reason: Why it does nothing or not all.
+        results: Action by action.
+    """
+
+    rule: Rule
+    seq: int | None
+    state: State | Literal["unmatched"]
+    reason: str | None = None
+    results: list[ActionResult] = []
+
+    @property
+    def acts(self) -> int:
+        """How many of its actions changed something."""
+        return sum(one.outcome == "done" for one in self.results)
+
+
+class RunDetail(Row):
+    """One run of a rule, as its company's admins see it."""
+
+    id: UUID
+    rule_id: UUID
+    ticket_id: UUID
+    ticket_key: str
+    seq: int
+    state: str
+    reason: str | None
+    results: Any
+    at: datetime

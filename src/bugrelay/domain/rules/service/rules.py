@@ -1,0 +1,136 @@
+"""What a company's admins do with its workflow rules. Each locks the company, so that rules are counted truly."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET
+from msgspec.structs import asdict
+from sqlalchemy import delete, func, null, update
+
+from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.companies.service.tenants import lock_as_tenant_admin
+from bugrelay.domain.rules import repository
+from bugrelay.domain.rules.errors import TooManyWorkflows, WorkflowNotFound
+from bugrelay.domain.rules.models import WorkflowRule
+from bugrelay.domain.rules.schemas import IDLE, MAX_RULES, NewRule, RuleChanges, RuleDetail
+from bugrelay.domain.rules.service.checking import (
+    check_bound,
+    check_project,
+    checked_actions,
+    checked_conditions,
+)
+from bugrelay.domain.tickets.errors import VersionConflict
+from bugrelay.domain.tickets.service.opening import Expected
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.ids import new_id
+
+_RESTARTING = frozenset({"enabled", "trigger", "idle_hours"})
+
+
+async def create_rule(work: UnitOfWork, tenant: Tenant, wanted: NewRule) -> UUID:
+    """Make a rule; gives its id. It runs at what happens from now on.
+
+    Raises:
+        AccountBanned, CompanyNotFound, InsufficientPermissions, TooManyWorkflows
+        ValidationFailed: Names every field that does not fit.
+    """
+    await lock_as_tenant_admin(work, tenant)
+    values = await _checked(work, tenant, asdict(wanted))
+    if await repository.count_rules(work, tenant) >= MAX_RULES:
+        raise TooManyWorkflows
+    if values["position"] is None:
+        values["position"] = await repository.last_position(work, tenant) + 1
+    rule_id = new_id()
+    work.session.add(
+        WorkflowRule(
+            id=rule_id,
+            company_id=tenant.company_id,
+            created_by=tenant.user_id,
+            idle_seq=await _idle_start(work, tenant, values),
+            **values,
+        )
+    )
+    return rule_id
+
+
+async def change_rule(
+    work: UnitOfWork, tenant: Tenant, rule_id: UUID, wanted: RuleChanges, *, expected: Expected = None
+) -> None:
+    """Change what is set and differs. One that is enabled begins anew with what happens from now on.
+
+    Raises:
+        AccountBanned, CompanyNotFound, InsufficientPermissions, WorkflowNotFound, VersionConflict
+        ValidationFailed: Names every field that does not fit.
+    """
+    await lock_as_tenant_admin(work, tenant)
+    rule = await repository.lock_rule(work, tenant, rule_id)
+    if rule is None:
+        raise WorkflowNotFound
+    if expected is not None and rule.version not in expected:
+        raise VersionConflict(version=rule.version, changed_fields=())
+    sent = {name: value for name, value in asdict(wanted).items() if value is not UNSET}
+    values = await _checked(work, tenant, sent, former=rule)
+    changes = {name: value for name, value in values.items() if value != getattr(rule, name)}
+    if not changes:
+        return
+    if _RESTARTING.intersection(changes):
+        changes["active_since"] = func.now()
+        changes["idle_seq"] = await _idle_start(work, tenant, {**_bound(rule), **changes})
+    if "enabled" in changes:
+        changes |= {"disabled_reason": null(), "disabled_at": null()}
+    await work.session.execute(
+        update(WorkflowRule)
+        .where(WorkflowRule.company_id == tenant.company_id, WorkflowRule.id == rule_id)
+        .values(**changes, version=rule.version + 1, updated_at=func.now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def remove_rule(work: UnitOfWork, tenant: Tenant, rule_id: UUID) -> None:
+    """It runs no more; what it has done stays.
+
+    Raises:
+        AccountBanned, CompanyNotFound, InsufficientPermissions, WorkflowNotFound
+    """
+    await lock_as_tenant_admin(work, tenant)
+    removing = (
+        delete(WorkflowRule)
+        .where(WorkflowRule.company_id == tenant.company_id, WorkflowRule.id == rule_id)
+        .returning(WorkflowRule.id)
+        .execution_options(synchronize_session=False)
+    )
+    if await work.session.scalar(removing) is None:
+        raise WorkflowNotFound
+
+
+def _bound(rule: RuleDetail) -> dict[str, Any]:
+    return {"trigger": rule.trigger, "idle_hours": rule.idle_hours}
+
+
+async def _checked(
+    work: UnitOfWork, tenant: Tenant, sent: dict[str, Any], *, former: RuleDetail | None = None
+) -> dict[str, Any]:
+    """What is sent, as it is kept; what is not sent is `former`'s."""
+    values = dict(sent)
+    bound = {**({} if former is None else _bound(former)), **sent}
+    if bound["trigger"] != IDLE and "idle_hours" not in sent:
+        values["idle_hours"] = bound["idle_hours"] = None
+    check_bound(bound["trigger"], bound["idle_hours"])
+    if "project_id" in sent:
+        await check_project(work, tenant, sent["project_id"])
+    if "conditions" in sent:
+        values["conditions"] = msgspec.to_builtins(checked_conditions(sent["conditions"]))
+    if "actions" in sent:
+        actions = await checked_actions(work, tenant, sent["actions"])
+        values["actions"] = msgspec.to_builtins(actions)
+    return values
+
+
+async def _idle_start(work: UnitOfWork, tenant: Tenant, values: dict[str, Any]) -> int | None:
+    """Behind which event tickets are looked at: those that have been idle for long already are left alone."""
+    if values["trigger"] != IDLE:
+        return None
+    return await repository.last_past(work, tenant.company_id, hours=values["idle_hours"])

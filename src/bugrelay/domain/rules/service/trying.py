@@ -1,0 +1,67 @@
+"""What rules would do to a ticket: they do it, and it is undone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from bugrelay.domain.companies.schemas import Automation, Tenant
+from bugrelay.domain.events.schemas import Event
+from bugrelay.domain.rules import policies, repository
+from bugrelay.domain.rules.schemas import IDLE, Outcome, Rule
+from bugrelay.domain.rules.service.running import Running
+from bugrelay.infra.db.unit_of_work import UnitOfWork
+from bugrelay.infra.ids import new_id
+from bugrelay.infra.jobs.queue import JobQueue
+
+OTHER_TRIGGER, NO_EVENT, OWN = "TRIGGER", "NO_EVENT", "CAUSED_BY_ITSELF"
+
+
+async def try_rules(
+    work: UnitOfWork,
+    tenant: Tenant,
+    rules: Sequence[Rule],
+    *,
+    ticket_id: UUID,
+    event: Event | None,
+    jobs: JobQueue,
+) -> list[Outcome]:
+    """What each of these rules would do, in their order; each sees what those before it would have done.
+
+    Args:
+        work: Of which nothing is kept.
+        tenant: Whose rules they are.
+        rules: What to try.
+        ticket_id: Of a ticket of the company.
+        event: What they are tried at; None for the last event of the ticket that sets each of them off.
+        jobs: Where they would ask for mails.
+
+    Raises:
+        TicketNotFound, CompanyNotFound
+    """
+    work.undo()
+    return [
+        await _try(
+            work, tenant, rule, event=await _event_for(work, tenant, rule, ticket_id, event), jobs=jobs
+        )
+        for rule in rules
+    ]
+
+
+async def _event_for(
+    work: UnitOfWork, tenant: Tenant, rule: Rule, ticket_id: UUID, event: Event | None, /
+) -> Event | None:
+    return event or await repository.latest_event(work, tenant, ticket_id, trigger=rule.trigger)
+
+
+async def _try(
+    work: UnitOfWork, tenant: Tenant, rule: Rule, *, event: Event | None, jobs: JobQueue
+) -> Outcome:
+    if event is None:
+        return Outcome(rule=rule, seq=None, state="unmatched", reason=NO_EVENT)
+    if rule.trigger not in (IDLE, policies.trigger_of(event)):
+        return Outcome(rule=rule, seq=event.seq, state="unmatched", reason=OTHER_TRIGGER)
+    if policies.follows_from(event, rule):
+        return Outcome(rule=rule, seq=event.seq, state="unmatched", reason=OWN)
+    running = await Running.open(work, Automation(tenant.company_id), event, jobs=jobs)
+    return await running.outcome_of(rule, run_id=new_id())
