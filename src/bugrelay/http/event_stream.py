@@ -20,7 +20,7 @@ from litestar.types import Receive, Send
 MEDIA_TYPE = "text/event-stream"
 COMMENT_SECONDS = 25.0
 LIFE_SECONDS = 15 * 60.0
-RETRY_MILLISECONDS = 3000  # of a connection that breaks; one that we end says a time of its own
+RETRY_MILLISECONDS = 1000  # of a connection that breaks; one that we end says a time of its own
 MAX_PAUSE_MILLISECONDS = 5000
 WRITE_SECONDS = 10.0
 CHUNK_BYTES = 32 * 1024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -275,6 +276,19 @@ async def test_a_client_that_reads_nothing_costs_nobody_anything(
         assert [one.data["id"] for one in after] == list(range(told[-1].data["head"] + 1, head + 2))
 
 
+async def test_a_client_that_takes_nothing_is_disconnected(
+    mae: Caller, sql: Sql, company_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bugrelay.http.event_stream.WRITE_SECONDS", 0.1)
+    async with listen(mae) as stream:
+        stream.reads.clear()
+        sql.execute("SELECT log_events(%s)", (an_entry(company_id),))
+        async with asyncio.timeout(30):
+            await stream.over.wait()
+        hub = mae.client._transport.app.state.live  # type: ignore[attr-defined]
+        assert hub.connections.count == 0
+
+
 async def until_resync(stream: Stream) -> list[Told]:
     taken = await stream.take(1)
     while taken[-1].name != "resync":
@@ -333,7 +347,7 @@ async def test_a_stream_ends_with_its_time_and_its_token(
     async with listen(mae) as stream:
         assert await stream.rest() == []
         first, last = stream.parsed.retries
-        assert first == 3000
+        assert first == 1000
         assert 0 <= last <= 5000
     monkeypatch.undo()
     tokens = mae.client._transport.app.state.platform.tokens  # type: ignore[attr-defined]
