@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from bugrelay.bootstrap import build
+from bugrelay.domain.support.service.confirmation import note_public_issue
 from bugrelay.domain.support.tasks import mail_confirmation
 from bugrelay.infra.mail.transport import MailUndelivered
+from bugrelay.infra.platform import Platform
 from bugrelay.settings import Rate, SettingError, Settings
 from tests.api.support.conftest import Reporter, Sql
 from tests.conftest import RunJobs, StartApp
@@ -77,6 +80,20 @@ async def test_a_mail_server_that_is_down_delays_the_mail(
     assert "Reply-To: Help <help@paper.example>" in message
     assert "Answer this mail" in message
     assert (await rita.shown(number))["email_sent"] is True
+
+
+async def test_a_public_issue_is_named_where_it_is_there_by_then(
+    rita: Reporter, run_jobs: RunJobs, postbox: Postbox, platform: Platform
+) -> None:
+    url = "https://github.com/paper/app/issues/7"
+    number, other = await rita.report(), await rita.report()
+    ticket_id = UUID((await rita.shown(number))["id"])
+    async with platform.work() as work:
+        await note_public_issue(work, company_id=UUID(rita.company_id), ticket_id=ticket_id, url=url)
+    await run_jobs()
+    named, unnamed = [await postbox.next(rita.person.email, subject=one) for one in (number, other)]
+    assert all(url in part for part in parts_of(named))
+    assert not any("GitHub" in part for part in parts_of(unnamed))
 
 
 async def test_mails_have_a_budget_and_reports_go_on_without(start_app: StartApp, sql: Sql) -> None:

@@ -25,6 +25,7 @@ from bugrelay.domain.github.models import CREATING, ENDED
 from bugrelay.domain.github.repository import UNSEEN_FOR
 from bugrelay.domain.github.schemas import CommentRow, ConnectionRow, IssueRow, PushRow, TicketRow
 from bugrelay.domain.github.service import pushing
+from bugrelay.domain.support.service.confirmation import note_public_issue
 from bugrelay.domain.tickets.schemes import SCHEMES
 from bugrelay.infra.db.query import Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -221,6 +222,13 @@ class Turn:
         with caused_by("github"):
             async with self.work() as work:
                 await pushing.record_created(work, self.connection, ticket, issue, repository_id=place.id)
+                if not place.is_private:
+                    await note_public_issue(
+                        work,
+                        company_id=self.connection.company_id,
+                        ticket_id=ticket.id,
+                        url=issue.html_url,
+                    )
                 await pushing.go_on(work, self.connection, push)
 
     # --- its state and its comments -------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ class SupportReport(Base):
 
     `capture` is what the browser had recorded (`schemas.Capture`), redacted; null when there was none, or no longer.
     `redactions` says what was taken out of it. JSON and not JSONB: nobody looks inside, and it is written as it is.
+    `public_issue_url` is where everybody can read of the report elsewhere.
     """
 
     __tablename__ = "support_reports"
@@ -43,6 +44,7 @@ class SupportReport(Base):
     capture: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
     truncated: Mapped[bool] = mapped_column(server_default="false")
     redactions: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
+    public_issue_url: Mapped[str | None]
     email_sent_at: Mapped[Moment | None]
     created_at: Mapped[CreatedAt]
 

@@ -249,6 +249,7 @@ class UnconfirmedReport(Row):
     category: str
     severity: str
     created_at: datetime
+    public_issue_url: str | None
 
 
 _UNCONFIRMED = Query(
@@ -260,6 +261,7 @@ _UNCONFIRMED = Query(
         Ticket.kind.label("category"),
         Ticket.priority.label("severity"),
         Ticket.created_at,
+        SupportReport.public_issue_url,
     )
     .select_from(SupportReport)
     .join(Ticket, (Ticket.company_id == COMPANY_ID) & (Ticket.id == SupportReport.ticket_id))

@@ -35,6 +35,7 @@ async def mail_confirmation(platform: Platform, *, company_id: str, ticket_id: s
         category=report.category.replace("_", " "),
         severity=report.severity,
         created_at=report.created_at,
+        public_issue_url=report.public_issue_url,
     )
     await platform.mailer.send(mail)
     async with platform.work() as work:

@@ -38,3 +38,13 @@ async def note_sent(work: UnitOfWork, *, company_id: UUID, ticket_id: UUID) -> N
         .values(email_sent_at=func.now())
         .execution_options(synchronize_session=False)
     )
+
+
+async def note_public_issue(work: UnitOfWork, *, company_id: UUID, ticket_id: UUID, url: str) -> None:
+    """Everybody can follow the report elsewhere: a confirmation that is yet to be sent says where."""
+    await work.session.execute(
+        update(SupportReport)
+        .where(SupportReport.company_id == company_id, SupportReport.ticket_id == ticket_id)
+        .values(public_issue_url=url)
+        .execution_options(synchronize_session=False)
+    )
