@@ -144,6 +144,13 @@ class Admission:
         return general if is_handshake else [*general, *self._buckets.of(scope["method"], scope["path"])]
 
 
+def tell_limit(scope: Any, decision: Decision) -> None:
+    """A limit that was charged behind admission: the answer tells of it where it is the tightest."""
+    told: dict[str, str] = scope["state"]["limits"]
+    if decision.remaining <= int(told.get("X-RateLimit-Remaining", decision.remaining)):
+        told.update(rate_headers(decision))
+
+
 def rate_headers(decision: Decision) -> dict[str, str]:
     """The tightest limit that applied."""
     return {

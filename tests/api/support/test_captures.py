@@ -141,6 +141,7 @@ async def test_a_capture_is_shown_as_it_was_sent(rita: Reporter) -> None:
         ("browser_info", "Firefox", "browser_info"),
         ("screenshot_annotations", [{}] * 101, "screenshot_annotations"),
         ("screenshot_annotations", ["x" * 17_000], "screenshot_annotations"),
+        ("screenshot_annotations", [[[[[[[[[]]]]]]]]], "screenshot_annotations"),
     ],
 )
 async def test_only_what_is_of_another_type_is_refused(
@@ -148,6 +149,19 @@ async def test_only_what_is_of_another_type_is_refused(
 ) -> None:
     error = await rita.refused(400, "VALIDATION_ERROR", "POST", "report", a_support_report(**{field: value}))
     assert error["fields"][0]["field"] == named
+
+
+async def test_no_depth_is_an_error_of_ours(rita: Reporter) -> None:
+    """What can be read at all is kept, in part, or refused; also just before the depth that cannot be read."""
+    seen = set()
+    for depth in (*range(800, 1000, 3), 5000, 100_000):
+        nested = "[" * depth + "]" * depth
+        body = f'{{"title": "t", "description": "d", "console_errors": [{{"deep": {nested}}}]}}'
+        headers = {"Content-Type": "application/json", "Idempotency-Key": f"depth {depth}"}
+        sent = await rita.call("POST", "report", content=body, headers=headers)
+        assert sent.status_code in (201, 400), (depth, sent.text)
+        seen.add(sent.status_code)
+    assert seen == {201, 400}
 
 
 async def test_a_body_of_two_mebibytes_is_taken_and_a_larger_one_is_not(

@@ -6,7 +6,9 @@ import binascii
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from bugrelay.api.support.requests import SendReport
 from bugrelay.domain.support.errors import ScreenshotTooLarge
@@ -18,6 +20,7 @@ from bugrelay.infra.validation import read_fields
 
 MAX_REPORT_BYTES: Final = 2 * 1024 * 1024  # beside the picture
 _DATA_URI: Final = re.compile(r"data:[a-z0-9.+/-]{0,100}(?:;[a-z0-9.+=-]{1,100}){0,5};base64,", re.IGNORECASE)
+_encode = msgspec.json.Encoder(order="sorted").encode
 _SPACE: Final = re.compile(r"\s++")
 
 
@@ -109,7 +112,7 @@ def _decoded(text: str, *, max_bytes: int) -> bytes:
 
 
 def _read(request: ApiRequest, report: bytes, picture: bytes | None) -> SentReport:
-    """Also tells `Idempotency-Key` what was sent: the picture by its hash."""
+    """Also tells `Idempotency-Key` what was sent, by hashes."""
     values = decode_json(report)
     if not isinstance(values, dict):
         raise ValidationFailed.of("body", "must be a JSON object")
@@ -125,6 +128,20 @@ def _read(request: ApiRequest, report: bytes, picture: bytes | None) -> SentRepo
     fields = read_fields(values, SendReport)
     if picture is not None and fields.screenshot_path is not None:
         raise ValidationFailed.of("screenshot_path", "must not be sent beside a picture")
-    digest = None if picture is None else hashlib.sha256(picture).hexdigest()
-    request.raw_json = values | {"screenshot": digest}
+    request.raw_json = {"report": _digest(_canonical(values)), "screenshot": picture and _digest(picture)}
     return SentReport(fields, picture, size_bytes)
+
+
+def _canonical(values: dict[str, Any]) -> bytes:
+    """
+    Raises:
+        ValidationFailed: It is nested too deep: reading goes a little further down than writing.
+    """
+    try:
+        return _encode(values)
+    except RecursionError as error:
+        raise ValidationFailed.of("body", "is nested too deep") from error
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

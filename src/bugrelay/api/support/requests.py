@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from bugrelay.api.support.responses import SCREENSHOTS
 from bugrelay.domain.support.schemas import SCHEME, BrowserRecord, NewReport
+from bugrelay.domain.support.service.captures import MAX_DEPTH
 from bugrelay.domain.tickets.schemas import Priority, Title
 from bugrelay.infra.pagination import DEFAULT_LIMIT, PageLimit, PageNumber, PageQuery
 from bugrelay.infra.text.urls import valid_http_url
@@ -37,9 +38,18 @@ def _objects(values: list[Any]) -> list[Any]:
 
 
 def _annotations(values: list[Any]) -> list[Any]:
+    if _is_deeper_than(MAX_DEPTH, values):
+        raise ValueError(f"must have at most {MAX_DEPTH} levels")
     if len(msgspec.json.encode(values)) > MAX_ANNOTATION_BYTES:
         raise ValueError(f"must have at most {MAX_ANNOTATION_BYTES // 1024} KiB as JSON")
     return values
+
+
+def _is_deeper_than(levels: int, value: Any) -> bool:
+    if not isinstance(value, list | dict):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper_than(levels - 1, one) for one in inner)
 
 
 def _web_address_or_none(value: str) -> str | None:
@@ -89,7 +99,7 @@ class SendReport(Struct, kw_only=True):
         session_storage_data: Names and values; 200 are kept.
         screenshot_data: A picture in base64, or a data URI of one.
         screenshot_path: The `path` of an upload of one's own, in its place.
-        screenshot_annotations: What was drawn on the picture; at most 100 entries and 16 KiB.
+        screenshot_annotations: What was drawn on the picture; at most 100 entries, 8 levels and 16 KiB.
     """
 
     title: Title

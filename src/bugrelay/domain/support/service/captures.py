@@ -81,7 +81,7 @@ _MAX_TEXT: Final = {"page_url": 500, "page_title": 255, "viewport_size": 50, "sc
 def _short(text: str | None, name: str, *, most: int, redactions: list[Redaction]) -> str | None:
     if text is None:
         return None
-    redacted, found = redact_text(text)
+    redacted, found = redact_text(text[:_MAX_READ_LENGTH])
     redactions += [msgspec.structs.replace(one, path=name) for one in found]
     return redacted[:most].rstrip() or None
 
