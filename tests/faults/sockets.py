@@ -118,34 +118,39 @@ async def socket(
     *,
     person: Person | None = None,
     host: str = "127.0.0.1",
+    sock: Any = None,
     headers: dict[str, str] | None = None,
     **options: Any,
 ) -> AsyncIterator[Socket]:
     """A connection; signed in by its handshake where a person is named."""
     sent = (person.headers if person else {}) | (headers or {})
     url = f"ws://{host}:{board.port}/ws/{client_id}"
-    options = {"host": "127.0.0.1", "port": board.port, "proxy": None, "ping_interval": None, **options}
+    address = {"sock": sock} if sock else {"host": "127.0.0.1", "port": board.port}
+    options = {"proxy": None, "ping_interval": None, **address, **options}
     async with connect(url, additional_headers=sent, **options) as connection:
         yield Socket(connection)
 
 
 @dataclass
 class Follower:
-    """A client that reconnects and goes on after the last event that it has; it keeps the ids in order of arrival.
+    """A client that comes back and goes on after the last event that it has.
 
     Attributes:
         since: Where it begins.
-        pause: Seconds before it connects again, at most, at random.
+        ids: Of the events, in the order in which it had them.
+        codes: How its connections were closed; None: without a close frame, or not opened.
     """
 
     board: Board
     person: Person
     client_id: str
     since: int
-    pause: float = 0.5
     ids: list[int] = field(default_factory=list)
     codes: list[int | None] = field(default_factory=list)
-    resyncs: int = 0
+
+    @property
+    def last(self) -> int:
+        return self.ids[-1] if self.ids else self.since
 
     async def follow(self) -> None:
         """Until it is cancelled."""
@@ -155,19 +160,25 @@ class Follower:
                     await self._listen(connection)
             except ConnectionClosed as closed:
                 self.codes.append(closed.rcvd.code if closed.rcvd else None)
-            except (OSError, InvalidHandshake, TimeoutError):
+            except (OSError, EOFError, InvalidHandshake, httpx.TransportError):
                 self.codes.append(None)
-            await asyncio.sleep(random.random() * self.pause)
+            await asyncio.sleep(random.random() / 2)
 
     async def _listen(self, connection: Socket) -> None:
         await connection.heard("hello")
-        await connection.say("subscribe", since=self.ids[-1] if self.ids else self.since)
+        await connection.say("subscribe", since=self.last)
         while True:
             message = json.loads(await connection.connection.recv())
-            match message["type"]:
-                case "event":
-                    self.ids.append(message["id"])
-                case "ping":
-                    await connection.say("pong")
-                case "resync":
-                    self.resyncs += 1
+            if message["type"] == "event":
+                self.ids.append(message["id"])
+            elif message["type"] == "resync":
+                await self._load(message["head"])
+            else:
+                await connection.say("pong")
+
+    async def _load(self, head: int) -> None:
+        """What was missed, up to where the events go on."""
+        async with self.board.visitor(headers=self.person.headers) as visitor:
+            while self.last < head:
+                response = await visitor.get("/api/v1/events", params={"since": self.last})
+                self.ids += [event["id"] for event in response.json()["events"] if event["id"] <= head]

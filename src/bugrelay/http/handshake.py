@@ -111,20 +111,27 @@ class Handshakes:
         return found[1]
 
     async def _serve(self, socket: WebSocket, client_id: str) -> None:
-        """Until the connection is closed, by whomever; a line in the log says why."""
+        """Until the connection is closed, by whomever; a line in the log says why, as soon as that is decided."""
         started = time.perf_counter()
-        code: int | None = None
+        refused = await self._outcome(socket, client_id)
+        code = None if refused is None else int(refused.code)
+        log.info("socket_closed", route=ROUTE, code=code, seconds=round(time.perf_counter() - started, 1))
+        if refused is None:
+            await socket.stop_receiving()
+        else:
+            await socket.close(refused.code, refused.reason)
+
+    async def _outcome(self, socket: WebSocket, client_id: str) -> Refused | None:
+        """How it is to be closed; None where the client has gone."""
         try:
             await socket.accept()
             self._check_origin(socket.scope)
             await self._talk(socket, client_id)
         except Disconnected:
-            await socket.stop_receiving()
+            return None
         except Exception as error:  # noqa: BLE001 - a close code says what it was, and the log
-            refused = _as_refused(error)
-            code = refused.code
-            await socket.close(refused.code, refused.reason)
-        log.info("socket_closed", route=ROUTE, code=code, seconds=round(time.perf_counter() - started, 1))
+            return _as_refused(error)
+        return None
 
     def _check_origin(self, scope: Any) -> None:
         """
