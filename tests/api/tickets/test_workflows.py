@@ -68,6 +68,7 @@ CONDITIONS: list[tuple[Any, str]] = [
     ({"all": [condition(op="in", value=["open", "x"])]}, "conditions.all[0].value[1]"),
     ({"all": [condition(op="in", value=["open"] * 51)]}, "conditions.all[0].value"),
     ({"all": [condition(field="title", op="contains", value="x" * 256)]}, "conditions.all[0].value"),
+    ({"all": [condition(field="department", op="in", value=["\u20ac" * 255] * 50)]}, "conditions"),
     ({"all": [condition(field="title", op="contains", value="\x00")]}, "conditions.all[0].value"),
     ({"all": [condition(field="tags", op="contains", value="<>")]}, "conditions.all[0].value"),
     ({"all": [condition(field="tags", op="empty", value=1)]}, "conditions.all[0].value"),

@@ -22,6 +22,7 @@ from bugrelay.infra.mail.limits import MAILS_AN_HOUR, MailLimits
 from bugrelay.infra.mail.message import mail_id
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.redis.rate_limits import Bucket
+from bugrelay.infra.text.direction import without_reordering
 
 IDLE_SECONDS = 50.0  # then the next run goes on
 AT_ONCE = 5000  # rows, so that deleting stays within the deadline of a statement
@@ -66,9 +67,9 @@ async def notify(platform: Platform, *, company_id: str, run_id: str, place: int
         to=told.email,
         thread=mail_id("ticket", ticket.id),
         username=told.username,
-        rule=told.rule_name,
+        rule=without_reordering(told.rule_name),
         key=ticket.key,
-        title=ticket.title,
+        title=without_reordering(ticket.title),
         text=fill(told.results[place]["text"], words, max_length=MAX_MAIL_LENGTH),
         ticket_url=f"{platform.settings.public_url}/api/v1/tickets/{ticket.key}",
     )
@@ -89,7 +90,7 @@ async def mail_disabled(
         to=disabled.email,
         username=disabled.username,
         domain=disabled.domain,
-        rule=disabled.name,
+        rule=without_reordering(disabled.name),
     )
     await platform.mailer.send(mail)
 

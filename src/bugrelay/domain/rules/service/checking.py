@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.rules import fields, repository
 from bugrelay.domain.rules.schemas import IDLE, MAX_TEXT_LENGTH, Action, Condition, Conditions
@@ -16,6 +18,7 @@ from bugrelay.infra.db.query import Reader
 from bugrelay.infra.text.normalising import UnusableText, normalise
 
 MAX_DEPARTMENT_LENGTH = 100
+MAX_BYTES = 16 * 1024  # of conditions: all rules of a company are read at each event that may set one off
 _Check = Callable[[Action], Action]
 
 
@@ -55,6 +58,8 @@ def checked_conditions(conditions: Conditions) -> Conditions:
             problems += [FieldProblem(f"conditions.{path}.{place}", said) for place, said in found.problems]
     if problems:
         raise ValidationFailed(problems)
+    if len(msgspec.json.encode(kept)) > MAX_BYTES:
+        raise ValidationFailed.of("conditions", f"must have at most {MAX_BYTES} bytes as JSON")
     return Conditions(any=kept) if conditions.any else Conditions(all=kept or None)
 
 
