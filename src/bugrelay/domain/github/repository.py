@@ -204,8 +204,8 @@ SELECT t.id AS ticket_id,
     CASE WHEN p.state IS NOT NULL THEN p.state WHEN i.state = 'synced' THEN 'synced' ELSE 'pending' END AS status,
     i.issue_id, i.number, i.url, p.error, i.synced_at
 FROM github_connections AS c
-JOIN tickets AS t ON t.company_id = c.company_id AND t.id = ANY(CAST(:ticket_ids AS uuid[]))
-JOIN projects AS r ON r.company_id = t.company_id AND r.id = t.project_id
+JOIN tickets AS t ON t.company_id = :company_id AND t.id = ANY(CAST(:ticket_ids AS uuid[]))
+JOIN projects AS r ON r.company_id = :company_id AND r.id = t.project_id
 LEFT JOIN github_pushes AS p ON p.company_id = c.company_id AND p.ticket_id = t.id
 LEFT JOIN github_issues AS i ON i.company_id = c.company_id AND i.ticket_id = t.id
     AND i.repository_id = c.repository_id AND i.state <> 'ended'
