@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,8 +18,8 @@ import pytest
 from tests.event_streams import SECONDS, Parsed, Told
 from tests.factories import Person, make_member, register, report
 from tests.faults.conftest import StartBoard
-from tests.faults.proxy import FaultProxy
-from tests.faults.servers import Board
+from tests.faults.proxy import FaultProxy, Mode
+from tests.faults.servers import Board, Postgres
 from tests.infra.redis.server import Valkey, eventually
 
 PAGE = Path(__file__).parents[2] / "docs" / "live.md"
@@ -141,6 +142,51 @@ async def test_redis_killed_hung_and_flushed_changes_nothing_that_is_told(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_while_postgresql_is_away_streams_wait_and_lose_nothing(
+    start_board: StartBoard, postgres: Postgres, rows: Rows
+) -> None:
+    async with FaultProxy(postgres.socket) as proxy:
+        url = postgres.url_through(proxy.port)
+        board = await asyncio.to_thread(start_board, DATABASE_URL=url)
+        person = await a_member(board, rows)
+        async with board.visitor() as visitor:
+            listening = Listening(visitor, person)
+            task = asyncio.create_task(listening.run())
+            try:
+                async with asyncio.timeout(SECONDS):
+                    await listening.began.wait()
+                await make_tickets(visitor, person, "Before")
+                modes: tuple[Mode, ...] = ("reset", "hang")
+                for outages, mode in enumerate(modes, 1):
+                    proxy.set_mode(mode)
+                    await eventually(partial(_was_interrupted, board, outages), seconds=60)
+                    rows.execute("SELECT log_events(%s)", (an_internal_event(rows, person),))
+                    proxy.set_mode("pass")
+                    await eventually(partial(_has, listening, 3 + outages), seconds=60)
+                assert listening.ids == [2, 3, 4, 5]
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+
+def _was_interrupted(board: Board, times: int) -> bool:
+    return board.log().count("live_interrupted") >= times
+
+
+def _has(listening: Listening, number: int) -> bool:
+    return number in listening.ids
+
+
+def an_internal_event(rows: Rows, person: Person) -> str:
+    """What log_events() takes, of the person's company."""
+    found = rows.execute(
+        "SELECT company_id::text FROM company_members WHERE user_id = %s", (person.id,)
+    ).fetchone()
+    assert found is not None
+    entry = {"stream": found[0], "type": "ticket.restored", "visibility": "internal", "data": {}}
+    return json.dumps([entry | {"cause": {"kind": "user", "chain": []}}])
 
 
 async def test_a_server_that_stops_ends_its_streams_in_order(start_board: StartBoard, rows: Rows) -> None:

@@ -27,6 +27,7 @@ CHUNK_BYTES = 32 * 1024
 
 log = structlog.get_logger()
 
+_SEPARATORS = [(mark.encode(), b"\\u%04x" % ord(mark)) for mark in "\x85\u2028\u2029"]
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx would wait for more
 
 
@@ -36,7 +37,14 @@ def opening(position: str) -> bytes:
 
 
 def event(position: str, data: bytes, *, name: str | None = None) -> bytes:
-    """One event; `data` is JSON in one line."""
+    """One event; `data` is JSON in one line.
+
+    Only CR and LF end a line of a stream, but many clients split text where Unicode would, too: so these separators,
+    which JSON may hold as they are, leave as escapes.
+    """
+    for separator, escape in _SEPARATORS:
+        if separator in data:
+            data = data.replace(separator, escape)
     named = b"event: %b\n" % name.encode() if name else b""
     return named + b"id: %b\ndata: %b\n\n" % (position.encode(), data)
 

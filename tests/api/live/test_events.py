@@ -172,6 +172,28 @@ async def test_who_may_listen_no_longer_is_told_nothing_more(
         assert refused.status in (401, 403, 404)
 
 
+async def test_who_may_listen_no_longer_is_disconnected_where_nothing_happens(
+    mae: Caller, boss: Caller, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenants, "IDLE_RIGHTS_SECONDS", 0.0)
+    async with listen(mae) as gone, listen(boss) as stays:
+        sql.execute("DELETE FROM company_members WHERE user_id = %s", (mae.id,))
+        assert [one.name for one in await gone.rest()] == ["closed"]
+        await boss.ticket("Still here")
+        assert len(await stays.take(2)) == 2
+
+
+async def test_an_erased_person_has_no_name_in_what_they_did(mae: Caller, sql: Sql) -> None:
+    await mae.ticket("Mine")
+    erased = "UPDATE users SET username = 'deleted user', display_name = NULL WHERE id = %s"
+    async with listen(mae, f"{STREAM}?since=0") as stream:
+        before = (await stream.take(3))[-1].data
+        sql.execute(erased, (mae.id,))
+    assert before["actor"]["username"] == "mae"
+    after = (await pulled(mae))["events"][-1]
+    assert after == before | {"actor": {"id": mae.id, "username": "deleted user", "name": "deleted user"}}
+
+
 def an_entry(company_id: str, **changes: Any) -> str:
     """What log_events() takes: one event of this company, that nobody is told but its members."""
     entry = {

@@ -112,14 +112,14 @@ class Board:
             else:
                 self._tell_apart(listener, events, end)
         self._cursor = end
-        self._rounds += 1
+        self._rounds += bool(events)
         return not is_all
 
     async def read_missed(self, listener: BoardListener) -> None:
         """A page of what a listener has missed.
 
-        It is told by the rounds from now on where none has ended while its page was read: then it has all that they
-        had, and what it has beyond that, its cursor says.
+        It is told by the rounds from now on where none has told something while its page was read: then it has all that
+        they had, and what it has beyond that, its cursor says.
 
         Raises:
             ServiceUnavailable
