@@ -51,6 +51,26 @@ async def test_a_rule_runs_once_an_idle_time_and_what_it_did_ends_none(
     assert history[1]["cause"]["kind"] == "rule"
 
 
+async def test_a_rule_that_cannot_go_on_keeps_no_other_from_its_turn(rules: Rules, rita: Caller) -> None:
+    """Somebody holds a ticket for longer than a lock is waited for, and it is the next of the first rule."""
+    first, second = [await rules.add("ticket.idle", REMIND, idleHours=1) for _ in range(2)]
+    free, held = await rita.ticket(), await rita.ticket()
+    let_hours_pass(rules, 2)
+    behind = (
+        "UPDATE workflow_rules SET idle_seq = (SELECT seq FROM events WHERE ticket_id = %s AND stream = company_id)"
+        " WHERE id = %s"
+    )
+    rules.sql.execute(behind, (free["id"], first["id"]))
+    with rules.sql.transaction():
+        rules.sql.execute("SELECT FROM tickets WHERE id = %s FOR UPDATE", (held["id"],))
+        await tasks.run_idle(rules.platform)
+    ran = [[run["ticket"]["key"] for run in await rules.runs(rule)] for rule in (first, second)]
+    assert ran == [[], [free["key"]]]
+    await tasks.run_idle(rules.platform)
+    ran = [[run["ticket"]["key"] for run in await rules.runs(rule)] for rule in (first, second)]
+    assert ran == [[held["key"]], [held["key"], free["key"]]]
+
+
 async def test_tickets_that_were_idle_before_are_left_alone_and_each_rule_has_its_own_bound(
     rules: Rules, rita: Caller
 ) -> None:

@@ -7,8 +7,10 @@ from uuid import UUID
 
 import pytest
 
+from bugrelay.domain.companies.events import CompanyClaimed
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.tickets.service.comments import write_comment
+from bugrelay.infra.ids import new_id
 from tests.api.tickets.conftest import Caller
 from tests.domain.rules.conftest import Rules
 
@@ -200,6 +202,31 @@ async def test_a_rule_that_runs_wild_is_disabled_and_its_admins_mailed_once(
     assert jobs == [(rules.boss.id,)]
     again = await rules.boss.done("PUT", f"workflows/{rule['id']}", {"enabled": True})
     assert (again["enabled"], again["disabledReason"], again["disabledAt"]) == (True, None, None)
+
+
+async def test_a_rule_goes_on_when_its_admin_leaves(rules: Rules, rita: Caller, mae: Caller) -> None:
+    await rules.add("ticket.created", SOON)
+    rules.sql.execute("UPDATE company_members SET is_active = false WHERE user_id = %s", (rules.boss.id,))
+    ticket = await rita.ticket()
+    await rules.run()
+    assert (await mae.done("GET", f"tickets/{ticket['id']}"))["tags"] == ["soon"]
+
+
+async def test_a_team_that_starts_anew_has_no_rules_of_the_former_one(
+    rules: Rules, mae: Caller, company_id: str
+) -> None:
+    await rules.add("ticket.created", SOON)
+    for starts_new_team, left in ((False, 1), (True, 0)):
+        claim = CompanyClaimed(
+            company_id=UUID(company_id),
+            claim_id=new_id(),
+            method="dns",
+            starts_new_team=starts_new_team,
+            actor_id=UUID(mae.id),
+        )
+        async with rules.platform.work() as work:
+            work.record(claim)
+        assert rules.sql.execute("SELECT count(*) FROM workflow_rules").fetchone() == (left,)
 
 
 @pytest.mark.parametrize("end", ["unverified", "removed"])

@@ -32,7 +32,10 @@ log = structlog.get_logger()
 
 
 async def run_idle(platform: Platform) -> None:
-    """Run rules at tickets that have become idle; each rule has its turn, and what remains is for the next run."""
+    """Run rules at tickets that have become idle; each rule has its turn, and what remains is for the next run.
+
+    One that cannot go on at the moment is left to the next run as well, and keeps no other from its turn.
+    """
     ends_at = time.monotonic() + IDLE_SECONDS
     waiting = [(one.company_id, one.rule_id) for one in await repository.idle_rules(platform.database)]
     while waiting and time.monotonic() < ends_at:
@@ -40,8 +43,12 @@ async def run_idle(platform: Platform) -> None:
 
 
 async def _run_next(platform: Platform, company_id: UUID, rule_id: UUID) -> bool:
-    async with platform.work() as work:
-        return await run_at_next_idle(work, company_id, rule_id=rule_id, jobs=platform.jobs)
+    try:
+        async with platform.work() as work:
+            return await run_at_next_idle(work, company_id, rule_id=rule_id, jobs=platform.jobs)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the other rules go on
+        log.warning("idle_rule_interrupted", rule_id=str(rule_id), cause=repr(error.__cause__ or error)[:300])
+        return False
 
 
 async def notify(platform: Platform, *, company_id: str, run_id: str, place: int, user_id: str) -> None:
