@@ -11,6 +11,7 @@ from bugrelay.domain.events.log import EventLog
 from bugrelay.domain.feeds import plugin as feeds
 from bugrelay.domain.files import plugin as files
 from bugrelay.domain.github import plugin as github
+from bugrelay.domain.links import plugin as links
 from bugrelay.domain.moderation import plugin as moderation
 from bugrelay.domain.notifications import plugin as notifications
 from bugrelay.domain.profiles import plugin as profiles
@@ -31,6 +32,7 @@ DOMAINS: tuple[DomainPlugin, ...] = (
     tickets.PLUGIN,
     support.PLUGIN,
     moderation.PLUGIN,
+    links.PLUGIN,
     feeds.PLUGIN,
     notifications.PLUGIN,
     webhooks.PLUGIN,

@@ -16,7 +16,7 @@ from bugrelay.app import create_app
 from bugrelay.infra.events import EventBus
 from bugrelay.settings import Settings
 
-DOMAINS = ("accounts", "companies", "bugs", "moderation", "webhooks", "tickets")
+DOMAINS = ("accounts", "companies", "bugs", "moderation", "webhooks", "tickets", "links", "github")
 T = TypeVar("T")
 
 

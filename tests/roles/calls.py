@@ -267,6 +267,14 @@ _ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "PATCH /api/v1/tickets/{ticket}/status": _json(status="in_progress"),
     "POST /api/v1/tickets/{ticket}/comments": _json(content="It is the same upstairs"),
     "PATCH /api/v1/tickets/{ticket}/comments/{comment_id}": _json(content="And downstairs"),
+    "POST /api/v1/tickets/{ticket}/publication": lambda world, role: {
+        "json": {
+            "token": world.links.get(f"preview of {role}", "none"),
+            "applicationId": world.ids["application"],
+        }
+    },
+    "POST /api/v1/tickets/{ticket}/links": lambda world, _: {"json": {"bugId": world.ids["bug"]}},
+    "DELETE /api/v1/tickets/{ticket}/links": lambda world, _: {"json": {"bugId": world.ids["bug"]}},
     "PATCH /api/v1/comments/{comment_id}": _json(content="It happened twice"),
     "POST /api/v1/bugs/{bug_id}/flag": _json(reason="spam"),
     "POST /api/v1/comments/{comment_id}/flag": _json(reason="abuse"),

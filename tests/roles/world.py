@@ -99,6 +99,7 @@ async def build(client: httpx.AsyncClient, sql: Sql, *, uploads: Path) -> World:
     await _github(world)
     await _tickets(world)
     await _workflow_rule(world)
+    await _links(world)
     await _issues(world)
     await _ticket_files(world)
     await _support_reports(world)
@@ -222,7 +223,7 @@ async def _tickets(world: World) -> None:
         "colleague's ticket": "member",
     }
     for name, role in roles.items():
-        body = {"title": f"A ticket of the {role}"}
+        body = {"title": f"A ticket of the {role}", "description": "It is out of paper again"}
         made = await world.client.post("/api/v1/tickets", json=body, headers=world.headers(role))
         world.ids[name] = made.json()["ticket"]["id"]
         world.ids["project"] = made.json()["ticket"]["projectId"]
@@ -260,6 +261,19 @@ async def _workflow_rule(world: World) -> None:
         " VALUES (gen_random_uuid(), %s, %s, %s, 1, 'done', '[]', now())",
         (world.ids["company"], world.ids["workflow rule"], world.ids["ticket"]),
     )
+
+
+async def _links(world: World) -> None:
+    """A ticket that is tied to the bug, and another one that was looked at before it is published."""
+    ticket_id = world.ids["colleague's ticket"]
+    path = f"/api/v1/tickets/{ticket_id}/links"
+    headers = world.headers("member")
+    linked = await world.client.post(path, json={"bugId": world.ids["bug"]}, headers=headers)
+    assert linked.status_code == 201, linked.text
+    for role in ("member", "company admin"):
+        path = f"/api/v1/tickets/{world.ids['ticket']}/publication/preview"
+        shown = await world.client.post(path, headers=world.headers(role))
+        world.links[f"preview of {role}"] = shown.json()["token"]
 
 
 async def _issues(world: World) -> None:

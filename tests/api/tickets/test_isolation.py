@@ -14,7 +14,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from bugrelay.domain import rules, support, tickets
+from bugrelay.domain import links, rules, support, tickets
+from bugrelay.domain.links import repository as of_links
 from bugrelay.domain.rules import repository
 from bugrelay.domain.tickets.repository import reports
 from bugrelay.domain.tickets.search.query import KEYS, Plan, QuerySpec
@@ -35,8 +36,8 @@ _NAMES = "|".join(TABLES)
 _READS = re.compile(
     rf"\b(?:FROM|JOIN|UPDATE|USING)\s+({_NAMES})\b(?:\s+AS\s+(\w+)|\s+(?!SET\b|JOIN\b|WHERE\b|ON\b|LEFT\b)(\w+)\b)?"
 )
-BY_THE_CLOCK = {repository._IDLE.sql}
-"""What a worker asks of all companies: which of them have something to do by the clock."""
+BY_WORKERS = {repository._IDLE.sql, of_links._LINKED_TO.sql, of_links._WITH_LINKS.sql}
+"""What a worker asks of all companies: which of them have something to do by the clock, or because of a public bug."""
 _INSERTS = re.compile(rf"INSERT INTO ({_NAMES}) \(([^)]*)\)")
 
 
@@ -63,11 +64,11 @@ def test_every_compiled_statement_names_the_company() -> None:
     assert len(found) > 40
     assert any("ticket_numbers" in sql for sql in found)
     assert any("support_screenshots" in sql for sql in found)
-    assert {sql: tables for sql in found - BY_THE_CLOCK if (tables := without_the_company(sql))} == {}
+    assert {sql: tables for sql in found - BY_WORKERS if (tables := without_the_company(sql))} == {}
 
 
 def _queries() -> Iterator[Query[Any]]:
-    for domain in (tickets, support, rules):
+    for domain in (tickets, support, rules, links):
         for module in pkgutil.walk_packages(domain.__path__, f"{domain.__name__}."):
             for value in vars(importlib.import_module(module.name)).values():
                 yield from _inside(value)

@@ -7,9 +7,12 @@ from litestar import Controller
 from bugrelay.api.tickets.attachments import TicketAttachmentController
 from bugrelay.api.tickets.comments import TicketCommentController
 from bugrelay.api.tickets.files import TicketFileController
+from bugrelay.api.tickets.links import TicketLinkController
 from bugrelay.api.tickets.projects import ProjectController
+from bugrelay.api.tickets.publication import PublicationController
 from bugrelay.api.tickets.reports import ReportController
 from bugrelay.api.tickets.tickets import TicketController
+from bugrelay.api.tickets.tracking import TrackingController
 from bugrelay.api.tickets.workflows import WorkflowController
 
 CONTROLLERS: tuple[type[Controller], ...] = (
@@ -18,6 +21,9 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     TicketCommentController,
     TicketAttachmentController,
     TicketFileController,
+    PublicationController,
+    TicketLinkController,
+    TrackingController,
     ReportController,
     WorkflowController,
 )

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from bugrelay.api.tenant import require_tenant, require_tenant_admin
+from bugrelay.domain.bugs.errors import BugNotFound
+from bugrelay.domain.bugs.repository import bug_state
+from bugrelay.domain.companies.policies import is_on_team
+from bugrelay.domain.companies.repository import tenant_of
 from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.links.repository import find_survivor
 from bugrelay.domain.tickets import policies
 from bugrelay.domain.tickets.errors import ProjectNotFound, TicketCommentNotFound, TicketMoved, TicketNotFound
 from bugrelay.domain.tickets.repository.comments import find_comment
@@ -42,6 +47,14 @@ class OnComment:
     tenant: Tenant
     ticket_id: UUID
     comment_id: UUID
+
+
+@dataclass(frozen=True)
+class OnBug:
+    """A public bug, and who asks: they are on the team of the company behind it."""
+
+    tenant: Tenant
+    bug_id: UUID
 
 
 @dataclass(frozen=True)
@@ -137,6 +150,32 @@ async def require_ticket_admin(request: ApiRequest) -> OnTicket:
     if not policies.is_admin(found.tenant):
         raise InsufficientPermissions("Only the company's admins may do this")
     return found
+
+
+async def require_ticket_member(request: ApiRequest) -> OnTicket:
+    """The same, for members and admins."""
+    found = await load_ticket(request)
+    if not policies.may_triage(found.tenant):
+        raise InsufficientPermissions("Only the company's members may do this")
+    return found
+
+
+async def load_bug_to_track(request: ApiRequest) -> OnBug:
+    """A public bug, or what it was merged into, for the team of the company behind it.
+
+    Raises:
+        InvalidId, BugNotFound, InsufficientPermissions
+    """
+    database = request.platform.database
+    survivor_id = await find_survivor(database, request.path_id("bug_id"))
+    bug = await bug_state(database, survivor_id) if survivor_id else None
+    if bug is None:
+        raise BugNotFound
+    company_id = bug.assigned_company_id
+    place = await tenant_of(database, user_id=request.user_id, company_id=company_id) if company_id else None
+    if place is None or not is_on_team(place.role):
+        raise InsufficientPermissions("Only members of the company behind the bug may track it")
+    return OnBug(Tenant(place.company_id, request.user_id, place.role), bug.id)
 
 
 async def load_removed_or_not(request: ApiRequest) -> OnTicket:

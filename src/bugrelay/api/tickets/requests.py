@@ -34,7 +34,7 @@ from bugrelay.domain.tickets.schemas import (
 )
 from bugrelay.domain.tickets.schemes import Category
 from bugrelay.infra.pagination import CursorQuery
-from bugrelay.infra.validation import Tags
+from bugrelay.infra.validation import Tags, Verbatim
 
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
@@ -203,6 +203,46 @@ class UpdateTicketComment(Struct, kw_only=True, rename="camel"):
     """
 
     content: Comment
+
+
+class PublishTicket(Struct, kw_only=True, rename="camel"):
+    """`POST /tickets/{id}/publication`.
+
+    Attributes:
+        token: Of the preview.
+        application_id: The application that has the bug, one of the company's.
+        carry_status: Whether what becomes of the ticket becomes of the bug.
+        screenshots: Which of the ticket's screenshots are to be public, as the preview names them; none without.
+    """
+
+    token: Annotated[str, Verbatim, Meta(max_length=100)]
+    application_id: UUID
+    carry_status: bool | None = None
+    screenshots: (
+        Annotated[list[Annotated[str, Verbatim, Meta(max_length=255)]], Meta(max_length=20)] | None
+    ) = None
+
+
+class LinkTicket(Struct, kw_only=True, rename="camel"):
+    """`POST /tickets/{id}/links`.
+
+    Attributes:
+        bug_id: A public bug.
+        carry_status: Whether what becomes of the ticket becomes of the bug, which is then one of the company's.
+    """
+
+    bug_id: UUID
+    carry_status: bool | None = None
+
+
+class UnlinkTicket(Struct, kw_only=True, rename="camel"):
+    """`DELETE /tickets/{id}/links`.
+
+    Attributes:
+        bug_id: The bug that the ticket is tied to.
+    """
+
+    bug_id: UUID
 
 
 class ListTickets(CursorQuery, kw_only=True, rename="camel"):

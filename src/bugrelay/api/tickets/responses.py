@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -122,14 +122,22 @@ class ProjectList(Struct):
     pagination: PageOut
 
 
-class TicketLink(Struct, rename="camel"):
+class TicketLink(Struct, kw_only=True, rename="camel"):
     """A public bug that a ticket is tied to.
 
     Attributes:
-        bug_id: The bug.
+        bug_id: The bug; of one that was merged, what it became.
+        title: Its title.
+        status: How far it is.
+        kind: Whether the ticket was published as the bug, made to track it, or tied to it.
+        carry_status: Whether what becomes of the ticket becomes of the bug.
     """
 
     bug_id: UUID
+    title: str
+    status: Literal["open", "reviewing", "fixed", "wont_fix"]
+    kind: Literal["published", "linked", "tracked"]
+    carry_status: bool
 
 
 class TicketOut(Struct, kw_only=True, rename="camel"):
@@ -181,7 +189,7 @@ class TicketOut(Struct, kw_only=True, rename="camel"):
     attachment_count: int
     internal_notes: str | None
     resolution_notes: str | None
-    links: list[TicketLink] = []
+    links: list[TicketLink]
     version: int
     created_at: datetime
     updated_at: datetime
@@ -196,6 +204,90 @@ class TicketResponse(Struct):
     """
 
     ticket: TicketOut
+
+
+class PublicBugOut(Struct, kw_only=True, rename="camel"):
+    """What the public reads of a ticket.
+
+    Attributes:
+        title: The title, redacted.
+        description: The description and the steps, redacted, in Markdown.
+        description_html: The same as safe HTML.
+        priority: How urgent it is.
+        tags: The tags.
+        operating_system: What the report was sent from.
+        device_type: The kind of device.
+        app_version: The application's version.
+        browser_version: The browser and its version.
+        reporter: Always null: a published bug is nobody's.
+    """
+
+    title: str
+    description: str
+    description_html: RenderedHtml
+    priority: Priority
+    tags: list[str]
+    operating_system: str | None
+    device_type: str | None
+    app_version: str | None
+    browser_version: str | None
+    reporter: None = None
+
+
+class RedactionOut(Struct):
+    """What was taken out of a text.
+
+    Attributes:
+        path: The field.
+        kind: What it was.
+        count: How often.
+    """
+
+    path: str
+    kind: str
+    count: int
+
+
+class WarningOut(Struct, rename="camel"):
+    """What to look at before publishing.
+
+    Attributes:
+        code: For programs.
+        message: For people.
+        bug_id: The public bug that it is about; null where it is about none.
+    """
+
+    code: str
+    message: str
+    bug_id: UUID | None
+
+
+class PreviewResponse(Struct, kw_only=True):
+    """What a ticket would be as a public bug.
+
+    Attributes:
+        bug: What the public would read.
+        redactions: What was taken out of it.
+        warnings: What to look at before.
+        screenshots: Those that may be named for publication.
+        token: Says that this was seen; it holds until the ticket changes.
+    """
+
+    bug: PublicBugOut
+    redactions: list[RedactionOut]
+    warnings: list[WarningOut]
+    screenshots: list[str]
+    token: str
+
+
+class TicketLinkResponse(Struct):
+    """A link of a ticket.
+
+    Attributes:
+        link: The link.
+    """
+
+    link: TicketLink
 
 
 class TicketCommentOut(Struct, kw_only=True, rename="camel"):

@@ -53,6 +53,35 @@ async def store_picture(
 
 
 @asynccontextmanager
+async def store_pictures(
+    work: UnitOfWork,
+    contents: Sequence[bytes],
+    *,
+    folder: str,
+    uploader: str,
+    images: ImageCleaner,
+    storage: Storage,
+) -> AsyncIterator[list[NewFile]]:
+    """The same for several pictures, or for none.
+
+    Raises:
+        NotAnImage, StorageUnavailable, ServiceUnavailable: Nothing was stored.
+    """
+    stored: list[NewFile] = []
+    try:
+        for content in contents:
+            stored.append(  # noqa: PERF401 - those before one that fails are to be deleted
+                await _put_picture(content, folder=folder, uploader=uploader, images=images, storage=storage)
+            )
+        async with work:
+            yield stored
+    finally:
+        if not work.may_be_committed:
+            for file in stored:
+                await storage.delete(file.storage_key)
+
+
+@asynccontextmanager
 async def store_any(
     work: UnitOfWork,
     content: bytes,

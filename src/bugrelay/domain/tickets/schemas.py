@@ -187,6 +187,25 @@ class ProjectRef(Struct):
     name: str
 
 
+class LinkedBug(Struct, kw_only=True):
+    """A public bug that a ticket is tied to.
+
+    Attributes:
+        bug_id: The bug; of one that was merged, what it became.
+        title: Its title.
+        status: How far it is.
+        kind: Whether the ticket was published as the bug (`published`), made to track it (`tracked`), or tied to it
+            (`linked`).
+        carry_status: Whether what becomes of the ticket becomes of the bug.
+    """
+
+    bug_id: UUID
+    title: str
+    status: str
+    kind: str
+    carry_status: bool
+
+
 class TicketDetail(Struct, kw_only=True):
     """A ticket as its reader sees it: `internal_notes` is None, and comments are counted without internal ones, for
     those who do not see what is internal."""
@@ -205,6 +224,7 @@ class TicketDetail(Struct, kw_only=True):
     reporter: TicketUser
     assignees: list[TicketUser]
     tags: list[str]
+    links: list[LinkedBug]
     comment_count: int
     attachment_count: int
     internal_notes: str | None

@@ -11,10 +11,11 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from bugrelay.domain.accounts.models import User
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.tickets.models import Ticket, TicketAssignee
-from bugrelay.domain.tickets.schemas import TicketUser
+from bugrelay.domain.tickets.schemas import LinkedBug, TicketUser
 from bugrelay.domain.tickets.visibility import COMPANY_ID
 
 decoded_users = msgspec.json.Decoder(list[TicketUser]).decode
+decoded_links = msgspec.json.Decoder(list[LinkedBug]).decode
 
 NAME: ColumnElement[str] = func.coalesce(User.display_name, User.username)
 
@@ -36,6 +37,11 @@ def users_json(order: Any) -> ColumnElement[str]:
     )
     found = cast(func.jsonb_agg(aggregate_order_by(one, order)), Text)
     return func.coalesce(found, literal_column("'[]'"))
+
+
+def links() -> Label[str]:
+    """The public bugs that the ticket of the row is tied to, as a JSON array of `LinkedBug`; null without any."""
+    return func.links_of_ticket(COMPANY_ID, Ticket.id, type_=Text).label("links")
 
 
 def assignees() -> Label[str]:

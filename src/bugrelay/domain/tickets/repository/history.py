@@ -29,6 +29,10 @@ CROSS JOIN LATERAL jsonb_array_elements(
         THEN jsonb_build_array(jsonb_build_object('field', 'attachment', 'to', e.data -> 'filename'))
         WHEN 'ticket.file_removed'
         THEN jsonb_build_array(jsonb_build_object('field', 'attachment', 'from', e.data -> 'filename'))
+        WHEN 'ticket.linked'
+        THEN jsonb_build_array(jsonb_build_object('field', 'link', 'to', e.data -> 'bug_id'))
+        WHEN 'ticket.unlinked'
+        THEN jsonb_build_array(jsonb_build_object('field', 'link', 'from', e.data -> 'bug_id'))
         ELSE '[{}]'
     END
 ) WITH ORDINALITY AS c (change, place)

@@ -13,7 +13,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from bugrelay.domain.accounts.models import User
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.tickets.models import Project, Ticket, TicketKey
-from bugrelay.domain.tickets.repository.columns import NAME, assignees, decoded_users, values_of
+from bugrelay.domain.tickets.repository.columns import (
+    NAME,
+    assignees,
+    decoded_links,
+    decoded_users,
+    links,
+    values_of,
+)
 from bugrelay.domain.tickets.schemas import ProjectRef, TicketDetail, TicketUser
 from bugrelay.domain.tickets.visibility import COMPANY_ID, by_sight, sees_all, visible_to
 from bugrelay.infra.db.query import Query, Reader, Row
@@ -48,6 +55,7 @@ class DetailRow(Row):
     username: str
     name: str
     assignees: str
+    links: str | None
 
 
 _PLAIN = [
@@ -72,6 +80,7 @@ def details(tenant: Tenant) -> Select[Any]:
             User.username,
             NAME.label("name"),
             assignees(),
+            links(),
         )
         .select_from(Ticket)
         .join(Project, (Project.company_id == COMPANY_ID) & (Project.id == Ticket.project_id))
@@ -137,6 +146,7 @@ def detail_of(row: DetailRow) -> TicketDetail:
         reporter=TicketUser(row.reporter_id, row.username, row.name),
         assignees=decoded_users(row.assignees),
         tags=row.tags,
+        links=decoded_links(row.links) if row.links else [],
         comment_count=row.comment_count,
         attachment_count=row.attachment_count,
         internal_notes=row.internal_notes,

@@ -281,6 +281,7 @@ def _detail(
         reporter=TicketUser(tenant.user_id, written.username, written.name),
         assignees=decoded_users(written.assignees),
         tags=wanted.tags,
+        links=[],
         comment_count=0,
         attachment_count=0,
         internal_notes=None,
