@@ -1,4 +1,4 @@
-"""Connections to GitHub, the issues and comments there, what is to be sent, and what has come in. docs/adr/0042."""
+"""Connections to GitHub, the issues and comments there, what is to be sent, and what has come in. docs/adr/0047."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from bugrelay.bootstrap import build
 from bugrelay.domain.events.consumers import start_consumers
 from bugrelay.domain.github import dispatcher
 from bugrelay.domain.github.tasks import call
+from bugrelay.errors import ServiceUnavailable
 from bugrelay.infra.platform import Platform
 from bugrelay.settings import Settings
 from bugrelay.worker import all_consumers, follow_events
@@ -65,10 +66,18 @@ def working(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Working:
     monkeypatch.setattr(dispatcher, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(dispatcher, "BETWEEN_WRITES", timedelta(0))
 
+    async def keep_calling(stopping: asyncio.Event) -> None:
+        """As a worker does: again where a starved database has interrupted it."""
+        while not stopping.is_set():
+            try:
+                await call(platform, stopping)
+            except ServiceUnavailable:
+                await asyncio.sleep(0.1)
+
     @asynccontextmanager
     async def run() -> AsyncIterator[None]:
         stopping = asyncio.Event()
-        calling = asyncio.create_task(call(platform, stopping))
+        calling = asyncio.create_task(keep_calling(stopping))
         following = asyncio.create_task(follow_events(platform, all_consumers(platform)))
         try:
             yield
@@ -142,6 +151,14 @@ class Tenant:
     async def settled(self) -> None:
         """Until nothing is due, and nobody calls."""
         await eventually(lambda: self.sql.execute(_BUSY).fetchone() == (0,), seconds=SECONDS)
+
+    async def settled_or_paused(self) -> None:
+        """Until nothing is due, or GitHub wants nobody to call."""
+        paused = "SELECT count(*) FROM github_tokens WHERE ready_at > now() + interval '20 s'"
+        await eventually(
+            lambda: self.sql.execute(paused).fetchone() == (1,) or self.sql.execute(_BUSY).fetchone() == (0,),
+            seconds=SECONDS,
+        )
 
     async def deliver(self, kind: str, issue: dict[str, Any], **more: Any) -> httpx.Response:
         """A delivery of the webhook, and what follows from it."""

@@ -12,11 +12,11 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import httpx
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from bugrelay.domain.github.errors import Limited, Refused, Unavailable
 
@@ -28,6 +28,8 @@ VERSION = "2022-11-28"
 
 T = TypeVar("T")
 State = Literal["open", "closed"]
+GitHubId = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""As our columns keep it; GitHub says int64."""
 
 _LIMIT_WORDS = ("rate limit", "abuse")
 
@@ -48,7 +50,7 @@ class Permissions(Struct):
 class Repository(Struct):
     """What we need to know of a repository."""
 
-    id: int
+    id: GitHubId
     full_name: str
     private: bool
     has_issues: bool
@@ -59,8 +61,8 @@ class Repository(Struct):
 class Issue(Struct):
     """What we read of an issue; the list of a repository has its pull requests as well."""
 
-    id: int
-    number: int
+    id: GitHubId
+    number: GitHubId
     html_url: str
     state: str
     updated_at: datetime
@@ -72,7 +74,7 @@ class Issue(Struct):
 class Comment(Struct):
     """What we read of a comment on an issue; `issue_url` ends in the issue's number."""
 
-    id: int
+    id: GitHubId
     issue_url: str
     created_at: datetime
     updated_at: datetime

@@ -1,18 +1,34 @@
-"""What GitHub is told of a ticket, read for it. A public repository gets neither captures nor names."""
+"""What GitHub is told of a ticket, read for it. A public repository gets neither captures, pages nor names."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bugrelay.domain.companies.schemas import Automation
 from bugrelay.domain.github.issue_text import TicketText
 from bugrelay.domain.github.schemas import ConnectionRow, TicketRow
+from bugrelay.domain.support.repository import find_report
+from bugrelay.domain.support.schemas import Capture, ReportDetail
 from bugrelay.infra.db.query import Reader
 from bugrelay.infra.text.redaction import redact_text
 
+_BROWSER = ("name", "version", "platform")
+
 
 async def describe(
-    _reader: Reader, _connection: ConnectionRow, ticket: TicketRow, is_private: bool
+    reader: Reader, connection: ConnectionRow, ticket: TicketRow, is_private: bool
 ) -> TicketText:
-    """What may be told of a ticket; in public, without the secrets that its reporter has typed."""
-    told = TicketText(
+    """What may be told of a ticket, and of the report that it came in as."""
+    report = await find_report(reader, Automation(connection.company_id), ticket.key)
+    typed = {"Description": ticket.description}
+    if report is not None:
+        typed |= _typed(report)
+    return _in_private(ticket, report, typed) if is_private else _in_public(ticket, report, typed)
+
+
+def _in_private(ticket: TicketRow, report: ReportDetail | None, typed: Mapping[str, str]) -> TicketText:
+    return TicketText(
         ticket_id=ticket.id,
         key=ticket.key,
         title=ticket.title,
@@ -20,19 +36,62 @@ async def describe(
         priority=ticket.priority,
         created_at=ticket.created_at,
         reporter=ticket.reporter,
-        typed={"Description": ticket.description},
+        typed=typed,
+        facts=_facts(report) if report else {},
+        recorded=_recorded(report.capture or Capture()) if report else {},
+        screenshot=report.screenshot is not None if report else None,
     )
-    return told if is_private else _in_public(told)
 
 
-def _in_public(told: TicketText) -> TicketText:
+def _in_public(ticket: TicketRow, report: ReportDetail | None, typed: Mapping[str, str]) -> TicketText:
+    """Nothing but what was typed, without the secrets in it, and what browser it was."""
     return TicketText(
-        ticket_id=told.ticket_id,
-        key=told.key,
-        title=redact_text(told.title)[0],
-        kind=told.kind,
-        priority=told.priority,
-        created_at=told.created_at,
+        ticket_id=ticket.id,
+        key=ticket.key,
+        title=redact_text(ticket.title)[0],
+        kind=ticket.kind,
+        priority=ticket.priority,
+        created_at=ticket.created_at,
         reporter=None,
-        typed={heading: redact_text(text)[0] for heading, text in told.typed.items()},
+        typed={heading: redact_text(text)[0] for heading, text in typed.items()},
+        facts={"Browser": redact_text(_browser(report.browser_info))[0]} if report else {},
+        screenshot=report.screenshot is not None if report else None,
     )
+
+
+def _typed(report: ReportDetail) -> dict[str, str]:
+    return {
+        "Steps to reproduce": report.steps_to_reproduce or "",
+        "Expected behavior": report.expected_behavior or "",
+        "Actual behavior": report.actual_behavior or "",
+    }
+
+
+def _facts(report: ReportDetail) -> dict[str, str]:
+    browser = report.browser_info or {}
+    return {
+        "Browser": _browser(browser),
+        "User agent": _text(browser.get("user_agent")),
+        "Language": _text(browser.get("language")),
+        "Page": report.page_url or "",
+        "Page title": report.page_title or "",
+        "Viewport": report.viewport_size or "",
+        "Screen": report.screen_resolution or "",
+    }
+
+
+def _browser(browser: Mapping[str, Any] | None) -> str:
+    return " ".join(filter(None, (_text((browser or {}).get(name)) for name in _BROWSER)))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _recorded(capture: Capture) -> dict[str, Sequence[Any]]:
+    """Never what the page has stored in the browser."""
+    return {
+        "Console errors": capture.console_errors or [],
+        "API calls": capture.api_history or [],
+        "Actions": capture.user_actions or [],
+    }

@@ -128,7 +128,7 @@ class Turn:
         except Refused as refusal:
             await self._fail(push, ticket, refusal)
         except Exception as error:  # noqa: BLE001 - whatever one ticket meets with, the others go on
-            cause = str(error) if isinstance(error, Unavailable) else repr(error)[:300]
+            cause = str(error) if isinstance(error, Unavailable) else repr(error.__cause__ or error)[:300]
             log.warning("github_push_put_off", ticket_id=str(push.ticket_id), cause=cause)
             with caused_by("github"):
                 async with self.work() as work:
@@ -239,7 +239,8 @@ class Turn:
             return
         state = pushing.next_state(ticket, issue) if self.connection.status_out else None
         if state is not None:
-            await self._set_state(push, ticket, place, number, state=state, known=issue.issue_state)
+            known = issue.issue_state if issue.asked_state is None else None
+            await self._set_state(push, ticket, place, number, state=state, known=known)
             return
         comment = None
         if self.connection.comments_out:
@@ -252,7 +253,7 @@ class Turn:
             await self._send_comment(push, comment, place, number)
 
     async def _set_state(
-        self, push: PushRow, ticket: TicketRow, place: Place, number: int, *, state: str, known: str
+        self, push: PushRow, ticket: TicketRow, place: Place, number: int, *, state: str, known: str | None
     ) -> None:
         issue = None
         if state != known:

@@ -48,6 +48,7 @@ MAX_LOGIN = 100
 STATES = {"closed": CLOSED, "reopened": OPEN}
 ENDS = ("deleted", "transferred")
 COMMENTED = "commented"
+NOT_PLANNED = "not_planned"
 
 
 async def apply(work: UnitOfWork, connection: ConnectionRow, facts: IncomingFacts) -> None:
@@ -120,7 +121,7 @@ def _status(ticket: TicketState, state: str, *, reason: str | None) -> str:
     scheme = SCHEMES[ticket.scheme]
     if state == OPEN:
         return scheme.resumed_status
-    return scheme.declined_status if reason == "not_planned" else scheme.status_like(DONE)
+    return scheme.declined_status if reason == NOT_PLANNED else scheme.status_like(DONE)
 
 
 async def _end_link(
@@ -185,7 +186,7 @@ async def _take_comment(
         ticket.id,
         content=content,
         is_internal=connection.comments_in == "internal",
-        author_name=f"{(facts.login or 'somebody')[:MAX_LOGIN]} on GitHub",
+        author_name=f"{_usable(facts.login or '')[:MAX_LOGIN] or 'somebody'} on GitHub",
     )
     await work.session.execute(
         insert(GitHubComment).values(
@@ -221,6 +222,10 @@ async def _is_ours(
 
 def _content(body: str) -> str:
     """As texts are kept here; a longer one is cut."""
-    usable = SURROGATE.sub("\N{REPLACEMENT CHARACTER}", body.replace("\0", ""))
-    text = normalise(without_marker(usable[:MAX_READ]))
+    text = _usable(without_marker(body[:MAX_READ]))
     return text if len(text) <= MAX_COMMENT else f"{text[: MAX_COMMENT - 1]}…"
+
+
+def _usable(text: str) -> str:
+    """Without what no text here has."""
+    return normalise(SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\0", "")))

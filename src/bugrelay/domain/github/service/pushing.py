@@ -29,6 +29,7 @@ from bugrelay.domain.github.models import (
     GitHubPush,
 )
 from bugrelay.domain.github.schemas import ConnectionRow, IssueRow, PushRow, TicketRow
+from bugrelay.domain.tickets.schemes import DONE
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.jobs.queue import MAIL_QUEUE, JobQueue
@@ -391,6 +392,9 @@ async def put_off_catch_up(
 
 
 def next_state(ticket: TicketRow, issue: IssueRow) -> Literal["open", "closed"] | None:
-    """The state that the issue is to be brought to: what the ticket's category has become since it was told last."""
-    wanted: Literal["open", "closed"] = "closed" if ticket.category == "done" else "open"
-    return None if wanted == issue.pushed_state else wanted
+    """The state that the issue is to be brought to: what the ticket's category has become since it was told last.
+
+    Where an answer was lost, nobody knows what it was told.
+    """
+    wanted: Literal["open", "closed"] = "closed" if ticket.category == DONE else "open"
+    return None if wanted == issue.pushed_state and issue.asked_state is None else wanted

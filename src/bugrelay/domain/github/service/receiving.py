@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bugrelay.domain.github import repository
-from bugrelay.domain.github.client import Account
+from bugrelay.domain.github.client import Account, GitHubId
 from bugrelay.domain.github.errors import InvalidSignature
 from bugrelay.domain.github.models import GitHubDelivery
 from bugrelay.domain.github.schemas import ConnectionRow, IncomingFacts
@@ -34,20 +34,20 @@ _ACTIONS = {"issues": (*incoming.STATES, *incoming.ENDS), "issue_comment": ("cre
 
 
 class _Issue(Struct):
-    id: int
-    number: int
+    id: GitHubId
+    number: GitHubId
     updated_at: datetime
     state_reason: str | None = None
 
 
 class _Comment(Struct):
-    id: int
+    id: GitHubId
     body: str | None = None
     user: Account | None = None
 
 
 class _Repository(Struct):
-    id: int
+    id: GitHubId
 
 
 class _Payload(Struct):
@@ -128,7 +128,7 @@ def _facts(event: str, content: Any) -> IncomingFacts | None:
             issue_id=issue.id,
             number=issue.number,
             at=issue.updated_at,
-            reason=issue.state_reason,
+            reason=incoming.NOT_PLANNED if issue.state_reason == incoming.NOT_PLANNED else None,
         )
     if comment is None:
         raise ValidationFailed.of("comment", "is required")
@@ -138,7 +138,7 @@ def _facts(event: str, content: Any) -> IncomingFacts | None:
         issue_id=issue.id,
         number=issue.number,
         comment_id=comment.id,
-        login=comment.user.login if comment.user else None,
+        login=comment.user.login.replace("\0", "") if comment.user else None,
         body=_with_its_end(comment.body or ""),
     )
 
