@@ -351,6 +351,7 @@ _MISSING_FILES: Final = """
 _NAMES: Final[dict[str, LiteralString]] = {
     "attachments": "attachment",
     "ticket_attachments": "file of a ticket",
+    "support_screenshots": "screenshot of a support report",
 }
 # A picture is stored before its row is written, so a young file may still get one.
 _UNNAMED_FILES: Final = """

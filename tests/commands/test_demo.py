@@ -162,6 +162,18 @@ async def test_a_company_is_at_work(demo: Demo) -> None:
     assert (await demo.client.get(f"{path}/comments", headers=reporter)).json()["pagination"]["total"] == 1
 
 
+async def test_a_support_report_has_a_capture_without_its_secrets(demo: Demo) -> None:
+    boss = await _signed_in(demo, demo.filled.member_email)
+    (ticket,) = (one for one in await _tickets(demo, boss) if one["title"].startswith("The page stays white"))
+    response = await demo.client.get(f"/api/support/report/{ticket['key']}", headers=boss)
+    report = response.json()["report"]
+    assert report["console_errors"][0]["line"] == 214
+    assert "taken" not in response.text
+    assert {one["kind"] for one in report["redactions"]} == {"token", "auth", "session"}
+    rules = (await demo.client.get("/api/v1/workflows", headers=boss)).json()["workflows"]
+    assert [rule["trigger"] for rule in rules] == ["ticket.created"]
+
+
 async def _signed_in(demo: Demo, email: str) -> dict[str, str]:
     body = {"email": email, "password": demo.filled.password}
     response = await demo.client.post("/api/v1/auth/login", json=body)

@@ -27,7 +27,8 @@ class Summary:
         api = f"{public_url}/api/v1"
         return f"""\
 {self.bugs} bugs of {self.applications} applications are on the board now, with {self.votes} votes
-and {self.comments} comments by {self.people} people. {self.company} works on {self.tickets} tickets of its own.
+and {self.comments} comments by {self.people} people. {self.company} works on {self.tickets} tickets of its own, some
+of them support reports, and has a workflow rule.
 
 Look at it (`make run` starts the server):
   curl '{api}/bugs?sort=trending&limit=5'

@@ -22,6 +22,11 @@ from bugrelay.domain.companies.repository import company_at_domain
 from bugrelay.domain.companies.schemas import Role, Tenant
 from bugrelay.domain.companies.service import add_trusted_member
 from bugrelay.domain.events.schemas import LogTable
+from bugrelay.domain.rules.schemas import NewRule
+from bugrelay.domain.rules.service.rules import create_rule
+from bugrelay.domain.support.schemas import SCHEME, BrowserRecord, NewReport
+from bugrelay.domain.support.service.captures import redacted_record
+from bugrelay.domain.support.service.reporting import send_report
 from bugrelay.domain.tickets.event_log import ENTRIES
 from bugrelay.domain.tickets.models import Project, Ticket, TicketComment
 from bugrelay.domain.tickets.schemas import NewProject, NewTicket, Priority, ProjectVisibility, TicketChanges
@@ -52,7 +57,10 @@ class Step(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class StoryTicket(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A ticket. `project` names one of the story by its key; without, it is the scheme's own."""
+    """A ticket. `project` names one of the story by its key; without, it is the scheme's own.
+
+    A support report has what a browser has `recorded`, and no project, department or tags of its own.
+    """
 
     title: str
     days_ago: float
@@ -64,6 +72,7 @@ class StoryTicket(Struct, kw_only=True, forbid_unknown_fields=True):
     project: str | None = None
     department: str | None = None
     tags: list[str] = []
+    recorded: BrowserRecord | None = None
     timeline: list[Step] = []
 
 
@@ -80,6 +89,7 @@ class Company(Struct, kw_only=True, forbid_unknown_fields=True):
     domain: str
     reporters: list[str]
     projects: list[StoryProject]
+    rules: list[NewRule]
     tickets: list[StoryTicket]
 
 
@@ -143,6 +153,8 @@ class CompanyAtWork:
             await self._make(project)
         for ticket in sorted(self._company.tickets, key=lambda ticket: -ticket.days_ago):
             await self._report(ticket)
+        for rule in self._company.rules:
+            await create_rule(self._work, self._admin, rule)
         (company_id,) = {tenant.company_id for tenant in self._tenants.values()}
         began = {"created_at": self._now - _MONTH, "updated_at": self._now - _MONTH}
         await self._set(Project, Project.company_id == company_id, **began)
@@ -166,13 +178,25 @@ class CompanyAtWork:
             roles[name] = "reporter"
         self._tenants = {name: Tenant(found.id, self._people[name], role) for name, role in roles.items()}
 
-    async def _make(self, project: StoryProject) -> None:
-        admin = next(tenant for tenant in self._tenants.values() if tenant.role == "admin")
-        wanted = NewProject(**{name: getattr(project, name) for name in project.__struct_fields__})
-        self._projects[project.key] = await create_project(self._work, admin, wanted)
+    @property
+    def _admin(self) -> Tenant:
+        return next(tenant for tenant in self._tenants.values() if tenant.role == "admin")
 
-    async def _report(self, ticket: StoryTicket) -> None:
-        self._work.at = reported_at = self._now - timedelta(days=ticket.days_ago)
+    async def _make(self, project: StoryProject) -> None:
+        wanted = NewProject(**{name: getattr(project, name) for name in project.__struct_fields__})
+        self._projects[project.key] = await create_project(self._work, self._admin, wanted)
+
+    async def _create(self, ticket: StoryTicket) -> UUID:
+        tenant = self._tenants[ticket.by]
+        if ticket.scheme == SCHEME.name:
+            report = NewReport(
+                title=ticket.title,
+                description=ticket.description or ticket.title,
+                category=ticket.kind or SCHEME.kinds[0],
+                severity=ticket.priority,
+            )
+            record = redacted_record(ticket.recorded or BrowserRecord())
+            return (await send_report(self._work, tenant, report, record=record, screenshot=None)).id
         wanted = NewTicket(
             title=ticket.title,
             description=ticket.description,
@@ -183,7 +207,11 @@ class CompanyAtWork:
             department=ticket.department,
             tags=ticket.tags,
         )
-        ticket_id = (await create_ticket(self._work, self._tenants[ticket.by], wanted)).id
+        return (await create_ticket(self._work, tenant, wanted)).id
+
+    async def _report(self, ticket: StoryTicket) -> None:
+        self._work.at = reported_at = self._now - timedelta(days=ticket.days_ago)
+        ticket_id = await self._create(ticket)
         for step in ticket.timeline:
             self._work.at = reported_at + timedelta(days=step.after)
             await self._take(step, ticket_id)
