@@ -241,7 +241,7 @@ _SUPPORT_ERROR_SCHEMA = {
     "type": "object",
     "required": ["success", "error"],
     "properties": {
-        "success": {"const": False, "description": "False."},
+        "success": {"type": "boolean", "const": False, "description": "False."},
         **_ERROR_SCHEMA["properties"],
     },
 }

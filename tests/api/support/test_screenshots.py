@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from dataclasses import replace
@@ -99,6 +100,16 @@ async def refused_path(who: Reporter, path: str) -> None:
         400, "VALIDATION_ERROR", "POST", "report", a_support_report(screenshot_path=path)
     )
     assert [one["field"] for one in error["fields"]] == ["screenshot_path"]
+
+
+async def test_of_reports_that_name_one_upload_at_once_one_gets_it(rita: Reporter, sql: Sql) -> None:
+    path = (await uploaded(rita))["path"]
+    body = a_support_report(screenshot_path=path)
+    sent = await asyncio.gather(*(rita.call("POST", "report", body) for _ in range(6)))
+    assert sorted(one.status_code for one in sent) == [201, *[400] * 5]
+    (made,) = [one.json()["ticket_number"] for one in sent if one.is_success]
+    assert made.endswith("-0001")
+    assert (await rita.report()).endswith("-0002")
 
 
 async def test_an_upload_of_somebody_else_is_nobodys(

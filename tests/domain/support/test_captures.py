@@ -109,6 +109,15 @@ def test_a_secret_at_the_end_of_what_is_kept_is_taken_out_whole() -> None:
         assert TOKEN[:8] not in json.dumps(capture)
 
 
+def test_a_token_that_is_longer_than_what_is_looked_at_is_not_begun() -> None:
+    payload = "c2VjcmV0" * 2000
+    capture, record = kept(console_errors=[{"text": f"sent eyJhbGciOiJub25lIn0.{payload}.c2ln"}])
+    assert capture["console_errors"] == [{"text": "sent "}]
+    assert record.truncated
+    capture, _ = kept(console_errors=[{"text": "x" * 100_000}])
+    assert capture["console_errors"] == [{"text": "x" * MAX_STRING_LENGTH}]
+
+
 def test_a_secret_torn_by_a_character_that_is_dropped_is_still_known() -> None:
     capture, _ = kept(console_errors=[{"text": f"gh\0p_{TOKEN[4:]}"}])
     assert capture["console_errors"] == [{"text": "[redacted:github_token]"}]

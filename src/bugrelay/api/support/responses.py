@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
@@ -28,7 +28,7 @@ class Success(Struct, kw_only=True):
         success: True.
     """
 
-    success: Literal[True] = True
+    success: bool = True
 
 
 class SupportPage(Struct):

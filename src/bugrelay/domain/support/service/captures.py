@@ -7,6 +7,7 @@ was sent.
 
 from __future__ import annotations
 
+import string
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
@@ -34,6 +35,7 @@ MAX_ENTRIES: Final = {
 }
 """The parts of a capture: lists, whose newest entries stand last, and the keys of storages."""
 _MAX_READ_LENGTH: Final = 2 * MAX_STRING_LENGTH
+_TOKEN_CHARACTERS: Final = string.ascii_letters + string.digits + "-_."
 _SHORT_BYTES: Final = 16 * 1024  # takes a few milliseconds
 _TOO_DEEP: Final = "…"
 log = structlog.get_logger()
@@ -98,7 +100,7 @@ class _Bounds:
         Of strings more is left than is kept: the end of a secret that begins in what is kept.
         """
         if isinstance(value, str):
-            return CONTROL.sub("", self._beginning(value, _MAX_READ_LENGTH))
+            return CONTROL.sub("", self._readable(value))
         if not isinstance(value, dict | list):
             return value
         if depth > MAX_DEPTH:
@@ -107,6 +109,14 @@ class _Bounds:
         if isinstance(value, list):
             return [self.shallow(item, depth + 1) for item in value]
         return {CONTROL.sub("", key): self.shallow(item, depth + 1) for key, item in value.items()}
+
+    def _readable(self, text: str) -> str:
+        """As much as is looked at. A JWT is known by all of its parts: one that was cut before its last is left out."""
+        if len(text) <= _MAX_READ_LENGTH:
+            return text
+        begun = self._beginning(text, _MAX_READ_LENGTH)
+        token = begun.find("eyJ", len(begun.rstrip(_TOKEN_CHARACTERS)))
+        return begun if token < 0 else begun[:token]
 
     def short(self, value: Any) -> Any:
         """With the beginnings of strings that are too long."""
