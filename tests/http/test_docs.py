@@ -23,7 +23,9 @@ from bugrelay.settings import Settings
 
 METHODS = ("get", "post", "put", "patch", "delete")
 # Their errors have a form of their own (docs/api/tickets.md).
-TICKET_API = tuple(f"/api/v1/{name}" for name in ("projects", "tickets", "attachments", "reports"))
+TICKET_API = tuple(
+    f"/api/v1/{name}" for name in ("projects", "tickets", "attachments", "workflows", "reports")
+)
 SUPPORT_API = "/api/support/"
 MAIN_OPERATIONS = [
     ("/api/v1/bugs", "post"),

@@ -159,6 +159,7 @@ _TAGS = {
     "Issue files": "Files of issues, sent in one step.",
     "Votes": "Votes for a bug.",
     "Webhooks": "Where a company's events are posted.",
+    "Workflows": "Rules of a company that change its tickets by themselves.",
 }
 _INFO = {
     "title": "BugRelay",
