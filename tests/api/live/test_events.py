@@ -135,6 +135,7 @@ async def test_what_is_too_old_is_refused_or_to_be_loaded_anew(
         assert response.json()["error"]["code"] == "CURSOR_EXPIRED"
         assert response.json()["error"]["head"] == head
         async with listen(mae, Last_Event_ID=str(lost)) as stream:
+            assert stream.body.startswith(b"retry: 1000\nid: %d\n\n" % lost)
             (told,) = await stream.take(1)
             assert (told.name, told.id, told.data) == ("resync", str(head), {"head": head})
             await mae.ticket("Four")
@@ -270,6 +271,21 @@ async def test_a_ticket_that_moves_out_of_an_open_project_is_gone_for_reporters(
         told += data_of(await stream.take(1))
     assert types_of(told) == ["ticket.created", "ticket.removed"]
     assert {event["ticket"]["id"] for event in told} == {ticket["id"]}
+
+
+async def test_who_follows_a_project_is_told_what_leaves_it(mae: Caller, sql: Sql, company_id: str) -> None:
+    put_project(sql, company_id, "ONE")
+    put_project(sql, company_id, "TWO")
+    one, two = _project(sql, "ONE"), _project(sql, "TWO")
+    async with listen(mae, f"{STREAM}?project_id={one}") as stream:
+        ticket = await mae.ticket("On its way", projectId=one)
+        await mae.call("PUT", f"tickets/{ticket['id']}", {"title": "Still here"})
+        await mae.call("PUT", f"tickets/{ticket['id']}", {"projectId": two})
+        await mae.call("PUT", f"tickets/{ticket['id']}", {"title": "Elsewhere"})
+        await mae.ticket("Another", projectId=one)
+        told = data_of(await stream.take(4))
+    assert types_of(told) == ["ticket.created", "ticket.changed", "ticket.changed", "ticket.created"]
+    assert [event["id"] for event in await all_of(mae, project_id=one)] == [event["id"] for event in told]
 
 
 def _project(sql: Sql, key: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from bugrelay.domain.companies.models import REPORTER
@@ -63,11 +63,6 @@ def is_public(event: LoggedEvent) -> bool:
     return event.visibility == "public" and is_shown and not event.is_recorded_later
 
 
-def left_projects(event: LoggedEvent) -> list[UUID]:
-    """The project that a ticket has left with this event, if any."""
-    return [UUID(str(change["from"])) for change in _changes_of(event, "project_id") if change.get("from")]
-
-
 def _takes_away(event: LoggedEvent, ticket: TicketSight, *, user_id: UUID, around: Surroundings) -> bool:
     """Whether a reporter who does not see the ticket now saw it until this event."""
     if event.type == REMOVED:
@@ -75,20 +70,14 @@ def _takes_away(event: LoggedEvent, ticket: TicketSight, *, user_id: UUID, aroun
     if ticket.is_removed:
         return False  # its removal tells it
     was_assigned = any(
-        str(user_id) in (change.get("from") or ()) for change in _changes_of(event, "assignee_ids")
+        str(user_id) in (change.get("from") or ()) for change in event.changes_of("assignee_ids")
     )
-    return was_assigned or any(project in around.open_projects for project in left_projects(event))
+    return was_assigned or any(project in around.open_projects for project in event.left_projects)
 
 
 def _opens_or_closes_project(event: LoggedEvent) -> bool:
     """Whether tickets of a project came into the sight of reporters, or left it: all of them at once."""
     return event.type == "project.changed" and "visibility" in (event.data.get("fields") or ())
-
-
-def _changes_of(event: LoggedEvent, name: str) -> list[dict[str, Any]]:
-    if event.type != "ticket.changed":
-        return []
-    return [change for change in event.data.get("changes") or () if change.get("field") == name]
 
 
 def tenant_event(event: LoggedEvent, what: AsWhat) -> LiveEvent:

@@ -70,7 +70,8 @@ FROM (
     SELECT * FROM events x
     WHERE x.stream = :stream AND x.seq > :since AND x.seq <= :until
         AND (CAST(:types AS text[]) IS NULL OR x.type = ANY(CAST(:types AS text[])))
-        AND (CAST(:projects AS uuid[]) IS NULL OR x.project_id = ANY(CAST(:projects AS uuid[])))
+        AND (CAST(:projects AS uuid[]) IS NULL OR x.project_id = ANY(CAST(:projects AS uuid[]))
+            OR x.type = 'ticket.changed')
         AND (CAST(:tickets AS uuid[]) IS NULL OR x.ticket_id = ANY(CAST(:tickets AS uuid[])))
     ORDER BY x.seq LIMIT :limit
 ) e
@@ -83,9 +84,10 @@ ORDER BY e.seq"""),  # noqa: S608 - of our own parts
 async def page_of_events(
     reader: Reader, stream: UUID, *, since: int, head: int, wanted: Wanted, limit: int
 ) -> tuple[Sequence[LoggedEvent], int]:
-    """The next events of a stream that fit, and the number up to which it was looked through.
+    """The next events of a stream that may fit, and the number up to which it was looked through.
 
-    A ticket's removal is not known by its type: who asks for that of `ticket.removed` is given all changes as well.
+    Some changes more than those that fit: by its columns it is not known whether one takes a ticket out of a project,
+    or out of somebody's sight.
     """
     until = min(head, since + _SCANNED)
     types = {*wanted.types, "ticket.changed"} if "ticket.removed" in wanted.types else wanted.types

@@ -44,6 +44,17 @@ class LoggedEvent(Row):
         """Its name outside (docs/events.md)."""
         return f"evt_{self.stream}_{self.seq}"
 
+    def changes_of(self, name: str) -> list[dict[str, Any]]:
+        """Of a change of a ticket, what it says of a field."""
+        if self.type != "ticket.changed":
+            return []
+        return [change for change in self.data.get("changes") or () if change.get("field") == name]
+
+    @property
+    def left_projects(self) -> list[UUID]:
+        """The project that a ticket has left with this event, if any."""
+        return [UUID(str(change["from"])) for change in self.changes_of("project_id") if change.get("from")]
+
 
 class LiveActor(Struct):
     """Who did it, by the name of now.
@@ -170,7 +181,7 @@ class Wanted:
 
     Attributes:
         types: Of docs/events.md.
-        projects: Events of these projects and their tickets.
+        projects: Events of these projects and their tickets; also of a ticket that leaves one of them.
         tickets: Events of these tickets.
     """
 
@@ -182,7 +193,7 @@ class Wanted:
         """Whether it asks for this event, told under this type."""
         return (
             (not self.types or type_ in self.types)
-            and (not self.projects or event.project_id in self.projects)
+            and (not self.projects or not self.projects.isdisjoint([event.project_id, *event.left_projects]))
             and (not self.tickets or event.ticket_id in self.tickets)
         )
 

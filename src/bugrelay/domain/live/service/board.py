@@ -28,7 +28,7 @@ class BoardListener(Listener):
     """
 
     def __init__(self, board: Board, cursor: BoardCursor, *, bug_id: UUID | None) -> None:
-        super().__init__()
+        super().__init__(str(cursor))
         self._board = board
         self.cursor = cursor
         self.bug_id = bug_id

@@ -23,17 +23,20 @@ class Listener(ABC):
 
     Attributes:
         is_behind: Whether it still reads what it has missed.
+
+    Args:
+        position: That it begins behind.
     """
 
     is_behind = False
 
-    def __init__(self) -> None:
+    def __init__(self, position: str) -> None:
         self._queue: deque[Update] = deque()
         self._queued_bytes = 0
         self._resync: Resync | None = None
         self._closed: Closed | None = None
         self._news = asyncio.Event()
-        self._position = ""
+        self._position = position
 
     async def next(self) -> Heard:
         """What comes next, when there is something; a caller that is cancelled loses nothing. `Closed` is the last."""

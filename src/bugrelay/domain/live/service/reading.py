@@ -8,7 +8,7 @@ from datetime import timedelta
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.live import repository
 from bugrelay.domain.live.errors import CursorExpired
-from bugrelay.domain.live.policies import Surroundings, left_projects, tenant_event, told_as
+from bugrelay.domain.live.policies import Surroundings, tenant_event, told_as
 from bugrelay.domain.live.schemas import EventsPage, LiveEvent, LoggedEvent, Wanted
 from bugrelay.domain.tickets.repository.sights import open_projects, ticket_sights
 from bugrelay.domain.tickets.visibility import sees_all
@@ -45,7 +45,7 @@ async def is_expired(reader: Reader, tenant: Tenant, *, since: int, head: int) -
 async def surroundings(reader: Reader, events: Sequence[LoggedEvent]) -> Surroundings:
     """What decides which reporters are told of these events, of one stream."""
     ticket_ids = {event.ticket_id for event in events if event.ticket_id is not None}
-    left = {project for event in events for project in left_projects(event)}
+    left = {project for event in events for project in event.left_projects}
     if not ticket_ids:
         return Surroundings()
     company_id = events[0].stream

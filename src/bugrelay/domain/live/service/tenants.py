@@ -32,13 +32,15 @@ class TenantListener(Listener):
         tenant: Who listens, in their role of `judged_at`, on the clock of the event loop.
     """
 
-    def __init__(self, streams: TenantStreams, tenant: Tenant, session_id: UUID, *, wanted: Wanted) -> None:
-        super().__init__()
+    def __init__(
+        self, streams: TenantStreams, tenant: Tenant, session_id: UUID, *, wanted: Wanted, position: int
+    ) -> None:
+        super().__init__(str(position))
         self._streams = streams
         self.tenant = tenant
         self.session_id = session_id
         self.wanted = wanted
-        self.seq = 0
+        self.seq = position
         self.judged_at = float("-inf")
 
     @property
@@ -91,10 +93,11 @@ class TenantStreams:
         """
         head = await repository.head_of(self._database, tenant.company_id)
         is_lost = since is not None and await is_expired(self._database, tenant, since=since, head=head)
-        listener = TenantListener(self, tenant, session_id, wanted=wanted)
+        position = head if since is None else since
+        listener = TenantListener(self, tenant, session_id, wanted=wanted, position=position)
         if is_lost:
             listener.resync(str(head))
-        listener.seq = head if since is None or is_lost else since
+            listener.seq = head
         stream = self._streams.setdefault(tenant.company_id, _Stream(head))
         stream.listeners.add(listener)
         listener.is_behind = listener.seq < stream.seq
