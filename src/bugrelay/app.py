@@ -68,7 +68,7 @@ def create_app(settings: Settings, lifecycle: Lifecycle | None = None) -> Litest
     platform = build(settings)
     lifecycle = lifecycle or Lifecycle()
     hub = _hub(platform, lifecycle)
-    clients = Clients(platform.redis, settings.redis_url, lifecycle)
+    clients = Clients(platform.redis, settings.redis_url)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:

@@ -139,7 +139,14 @@ class Board:
 
     def complaints(self) -> list[str]:
         """What must never be in a log, whatever happens: tracebacks, errors that nobody foresaw or looked at."""
-        marks = ("unforeseen_error", "Traceback", "never retrieved", "never awaited", "garbage collector")
+        marks = (
+            "unforeseen_error",
+            "Traceback",
+            "never retrieved",
+            "never awaited",
+            "garbage collector",
+            "panicked",
+        )
         return [line for line in self.log().splitlines() if any(mark in line for mark in marks)]
 
     def workers(self) -> list[int]:

@@ -153,9 +153,9 @@ async def test_a_client_that_reads_nothing_is_closed_and_keeps_nobody_waiting(
             await eventually(lambda: '"code":4408' in board.log(), seconds=SECONDS)
             put_events(company, 1)
             await eventually(lambda: follower.last == company.head, seconds=SECONDS)
+            board.terminate()  # which waits for nobody
             idle.connection.transport.abort()
     assert follower.ids == list(range(follower.since + 1, company.head + 1))
-    board.terminate()
 
 
 @pytest.mark.parametrize("lost", ["place", "account", "session", "company"])

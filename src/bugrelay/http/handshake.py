@@ -28,6 +28,7 @@ from bugrelay.infra.logging import log_request
 from bugrelay.settings import Settings
 
 ROUTE = "/ws/{client_id}"
+STOP_POLL_SECONDS = 0.1
 DRAINING = "This server is stopping; connect again"
 
 _PATH = re.compile(r"/+ws/+([^/]+)/*\Z")
@@ -66,6 +67,8 @@ class Handshakes:
         self._lifecycle = lifecycle
         self._others = CORSConfig(allow_origins=list(settings.cors_allow_origins))
         self._ours = _origin_of(settings.public_url)
+        self._open: set[WebSocket] = set()
+        self._watch: asyncio.Task[None] | None = None
 
     def __call__(self, scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "websocket":
@@ -94,7 +97,23 @@ class Handshakes:
             request_id=request_id,
         )
         if status == 101:  # noqa: PLR2004
-            await self._serve(WebSocket(scope, receive, send), client_id)
+            await self._hold(WebSocket(scope, receive, send), client_id)
+
+    async def _hold(self, socket: WebSocket, client_id: str) -> None:
+        """Among those that are stopped with the server."""
+        self._open.add(socket)
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._watch_lifecycle())
+        try:
+            await self._serve(socket, client_id)
+        finally:
+            self._open.discard(socket)
+
+    async def _watch_lifecycle(self) -> None:
+        while not self._lifecycle.is_draining:  # noqa: ASYNC110 - the parent says it in shared memory, which wakes nobody
+            await asyncio.sleep(STOP_POLL_SECONDS)
+        for socket in self._open:
+            socket.stop()
 
     async def _admit(self, scope: Any) -> str:
         """The client id of its path.

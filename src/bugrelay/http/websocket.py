@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from enum import IntEnum
 from typing import Any
 
@@ -17,13 +18,13 @@ from litestar.types import Receive
 MAX_MESSAGE_BYTES = 16 * 1024  # of a client
 MAX_MESSAGES_A_SECOND = 20  # of a client
 PROGRESS_SECONDS = 10.0  # for a client to make room for one message
-CLOSE_SECONDS = (
-    30.0  # for a client that reads slowly to come to the close frame; the kernel gives up after 20 s
-)
-DISCARD_SECONDS, QUIET_SECONDS = (
-    1.0,
-    0.05,
-)  # for what the client has sent before it is closed; and when that is all
+# For a client that reads slowly to come to the close frame; the kernel gives up after SEND_TIMEOUT_SECONDS.
+CLOSE_SECONDS = 30.0
+# For whatever is under way when the server stops: it waits for nobody who does not read, and what was still waited for
+# when its process ends would make the server panic.
+STOP_SECONDS = 0.15
+DISCARD_SECONDS = 1.0  # for what the client has sent before it is closed
+QUIET_SECONDS = 0.05  # after which that was all
 MAX_REASON_BYTES = 123  # RFC 6455, section 5.5
 
 
@@ -83,6 +84,8 @@ class WebSocket:
         self._budget = Budget(MAX_MESSAGES_A_SECOND, 1.0)
         self._loop = asyncio.get_running_loop()
         self._receiving: asyncio.Task[bytes] | None = None
+        self._stopping: asyncio.Future[None] = self._loop.create_future()
+        self._deadline: asyncio.Timeout | None = None
 
     async def accept(self) -> None:
         """Finish the handshake.
@@ -104,13 +107,14 @@ class WebSocket:
 
         Raises:
             Disconnected
-            Refused: It is too large, no text, or one too many.
+            Refused: It is too large, no text, or one too many; or the server stops.
         """
         if self._receiving is None:
             self._receiving = self._loop.create_task(self._next_message())
-        await asyncio.wait(
-            (self._receiving, *others), timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED
-        )
+        waited: list[asyncio.Future[Any]] = [self._receiving, self._stopping, *others]
+        await asyncio.wait(waited, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+        if self._stopping.done():
+            raise Refused(CloseCode.STOPPING, "this server is stopping")
         if not self._receiving.done():
             return None
         done, self._receiving = self._receiving, None
@@ -124,9 +128,11 @@ class WebSocket:
             Refused: The client has made no room for it in time.
         """
         try:
-            async with asyncio.timeout(PROGRESS_SECONDS):
+            async with self._within(PROGRESS_SECONDS):
                 await self._sent(self._send({"type": "websocket.send", "text": message.decode()}))
         except TimeoutError as error:
+            if self._stopping.done():
+                raise Refused(CloseCode.STOPPING, "this server is stopping") from error
             raise Refused(CloseCode.TOO_SLOW, f"nothing read for {PROGRESS_SECONDS:.0f} s") from error
 
     async def close(self, code: CloseCode, reason: str) -> None:
@@ -135,10 +141,31 @@ class WebSocket:
         await self._discard_unread()
         short = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
         try:
-            async with asyncio.timeout(CLOSE_SECONDS):
+            async with self._within(CLOSE_SECONDS):
                 await self._sent(self._send({"type": "websocket.close", "code": int(code), "reason": short}))
         except (TimeoutError, Disconnected):
             return
+
+    def stop(self) -> None:
+        """The server stops: have it closed soon, whatever it waits for."""
+        if not self._stopping.done():
+            self._stopping.set_result(None)
+        soon = self._loop.time() + STOP_SECONDS
+        if self._deadline is not None and (self._deadline.when() or soon) > soon:
+            self._deadline.reschedule(soon)
+
+    @asynccontextmanager
+    async def _within(self, seconds: float) -> AsyncIterator[None]:
+        """A deadline for the block, which a stop brings forward.
+
+        Raises:
+            TimeoutError
+        """
+        try:
+            async with asyncio.timeout(STOP_SECONDS if self._stopping.done() else seconds) as self._deadline:
+                yield
+        finally:
+            self._deadline = None
 
     async def stop_receiving(self) -> None:
         """End a `receive` that is under way."""
@@ -151,7 +178,7 @@ class WebSocket:
 
     async def _discard_unread(self) -> None:
         """Read what the client has sent: the kernel would answer it with a reset, which destroys the close frame."""
-        until = self._loop.time() + DISCARD_SECONDS
+        until = self._loop.time() + (STOP_SECONDS if self._stopping.done() else DISCARD_SECONDS)
         while (now := self._loop.time()) < until:
             try:
                 async with asyncio.timeout_at(min(until, now + QUIET_SECONDS)):

@@ -1,4 +1,4 @@
-"""The WebSockets of a process, and who ends them from outside: a stop, or another connection of the same client."""
+"""The WebSockets of a process by whose they are: a second connection of a client ends the first."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from uuid import UUID
 
 from bugrelay.http.websocket import CloseCode, Refused
 from bugrelay.infra.ids import new_id_text
-from bugrelay.infra.lifecycle import Lifecycle
 from bugrelay.infra.redis.client import RedisClient
 from bugrelay.infra.redis.subscription import Subscription
 
-STOP_POLL_SECONDS = 0.1
 CHANNEL = "bugrelay:clients"
 
 Client = tuple[UUID, str]
@@ -49,33 +47,21 @@ class Clients:
     hears of it through Redis. Without Redis the first stays until it is closed; both are sent the same.
     """
 
-    def __init__(self, redis: RedisClient, redis_url: str, lifecycle: Lifecycle) -> None:
+    def __init__(self, redis: RedisClient, redis_url: str) -> None:
         self._redis = redis
-        self._lifecycle = lifecycle
         self._subscription = Subscription(redis_url, CHANNEL, self._hear)
-        self._open: set[Connection] = set()
         self._named: dict[Client, Connection] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._listening: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to hear of stops and of other processes."""
-        if not self._tasks:
-            self._tasks = [
-                asyncio.create_task(self._watch_stop()),
-                asyncio.create_task(self._subscription.listen()),
-            ]
+        """Begin to hear of other processes."""
+        self._listening = asyncio.create_task(self._subscription.listen())
 
     async def stop(self) -> None:
-        """Listen to nobody any more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def open(self) -> Connection:
-        """A new connection, of nobody yet."""
-        connection = Connection()
-        self._open.add(connection)
-        return connection
+        """Hear of them no more."""
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
 
     def replace(self, client: Client, connection: Connection) -> None:
         """It is this client's from now on; another that was ends."""
@@ -91,7 +77,6 @@ class Clients:
     def close(self, connection: Connection) -> None:
         """It is open no longer."""
         connection.counted.close()
-        self._open.discard(connection)
         if connection.client is not None and self._named.get(connection.client) is connection:
             del self._named[connection.client]
 
@@ -101,12 +86,6 @@ class Clients:
         known = self._named.get((UUID(user_id), client_id))
         if known is not None and known.id < connection_id:
             _end_replaced(known)
-
-    async def _watch_stop(self) -> None:
-        while not self._lifecycle.is_draining:  # noqa: ASYNC110 - the parent says it in shared memory, which wakes nobody
-            await asyncio.sleep(STOP_POLL_SECONDS)
-        for connection in self._open:
-            connection.end(CloseCode.STOPPING, "this server is stopping")
 
 
 def _end_replaced(connection: Connection) -> None:

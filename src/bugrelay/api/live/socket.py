@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from bugrelay.api.live.clients import Clients
+from bugrelay.api.live.clients import Clients, Connection
 from bugrelay.api.live.protocol import (
     MAX_REQUESTS,
     PING,
@@ -147,7 +147,7 @@ class _Conversation:
         self._platform = platform
         self._hub = hub
         self._clients = clients
-        self._connection = clients.open()
+        self._connection = Connection()
         self._loop = asyncio.get_running_loop()
         self._schedule = Schedule(self._loop.time())
         self._requests = Budget(MAX_REQUESTS, REQUEST_SECONDS)
