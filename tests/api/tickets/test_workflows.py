@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -126,7 +127,9 @@ async def test_a_company_has_fifty_rules_whoever_makes_them_at_once(boss: Caller
         " SELECT gen_random_uuid(), company_id, name, n, trigger, conditions, actions, created_by"
         " FROM workflow_rules, generate_series(2, %s) n WHERE id = %s"
     )
-    sql.execute(copies, (MAX_RULES, first["id"]))
+    sql.execute(copies, (MAX_RULES - 1, first["id"]))
+    made = await asyncio.gather(*(boss.call("POST", "workflows", RULE) for _ in range(4)))
+    assert sorted(one.status_code for one in made) == [201, 409, 409, 409]
     await boss.refused(409, "TOO_MANY_WORKFLOWS", "POST", "workflows", RULE)
     assert (await boss.call("GET", "workflows")).json()["pagination"]["total"] == MAX_RULES
 

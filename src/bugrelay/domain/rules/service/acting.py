@@ -31,13 +31,14 @@ MAX_TOLD = 50  # people, of one action
 UNAVAILABLE_FROM = 500
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Acting:
     """A rule at work.
 
     Attributes:
         run_id: Of the run that is going to be written down.
         actor: The name of who set it off.
+        present: The ticket as it stands, where nothing was done to it since it was read.
     """
 
     work: UnitOfWork
@@ -47,6 +48,7 @@ class Acting:
     situation: Situation
     actor: str
     jobs: JobQueue
+    present: TicketState | None = None
 
     @property
     def ticket_id(self) -> UUID:
@@ -59,10 +61,17 @@ class Acting:
 
     async def ticket(self) -> TicketState:
         """As it stands after the actions before."""
-        return await open_ticket(self.work, self.automation, self.ticket_id)
+        if self.present is None:
+            self.present = await open_ticket(self.work, self.automation, self.ticket_id)
+        return self.present
 
     async def edit(self, changes: TicketChanges) -> None:
+        self.present = None
         await edit_ticket(self.work, self.automation, self.ticket_id, changes)
+
+    async def change_status(self, status: str) -> None:
+        self.present = None
+        await change_status(self.work, self.automation, self.ticket_id, status=status)
 
     async def words(self) -> Words:
         ticket = await self.ticket()
@@ -97,7 +106,7 @@ async def do(acting: Acting, action: Action, *, place: int) -> ActionResult:
 
 
 async def _set_status(acting: Acting, action: Action, _place: int) -> None:
-    await change_status(acting.work, acting.automation, acting.ticket_id, status=action.value or "")
+    await acting.change_status(action.value or "")
 
 
 async def _set_priority(acting: Acting, action: Action, _place: int) -> None:

@@ -176,6 +176,7 @@ class Running:
             situation=situation,
             actor=actor,
             jobs=self._jobs,
+            present=situation.ticket,
         )
 
     async def _act(self, acting: Acting) -> list[ActionResult]:
