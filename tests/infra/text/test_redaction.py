@@ -230,6 +230,12 @@ def test_what_is_nested_too_deep_is_taken_out_whole() -> None:
     assert redact_text("[" * 200_000) == ("[" * 200_000, [])
 
 
+def test_a_text_of_nothing_but_names_ends_where_nobody_would_have_written_on() -> None:
+    redacted, redactions = redact_text("token: " * 40_000)
+    assert len(redacted) < 80_000
+    assert redactions == [Redaction("", "rest", 1)]
+
+
 def test_the_list_of_redactions_is_bounded() -> None:
     value = {f"name {number} " + "x" * 500: {"password": "x"} for number in range(3000)}
     _, redactions = redact_value(value)
