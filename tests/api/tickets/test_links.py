@@ -166,6 +166,18 @@ async def test_what_the_bug_does_stands_in_its_tickets_as_internal_comments_of_n
     assert (await mae.done("GET", path))["status"] == "open"
 
 
+async def test_what_is_no_news_to_a_ticket_stands_in_no_way(
+    mae: Caller, bug: Bug, ada: Person, client: httpx.AsyncClient, sql: Sql, settled: Settle, job_log: Any
+) -> None:
+    """The creation of a bug is in one batch with its first comment."""
+    other = await report(client, application_name="Paper", application_url="https://app.paper.example")
+    ticket_id, _ = await tied(mae, other)
+    await client.post(f"/api/v1/bugs/{other['id']}/comments", json={"content": "x"}, headers=ada.headers)
+    await settled()
+    assert len(notes_of(sql, ticket_id)) == 1
+    assert [line["event"] for line in job_log if line["event"] in ("batch_failed", "consumer_failed")] == []
+
+
 async def test_two_tickets_of_one_bug_hear_of_each_other_and_nothing_goes_round(
     mae: Caller, bug: Bug, sql: Sql, settled: Settle
 ) -> None:

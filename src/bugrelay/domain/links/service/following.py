@@ -61,10 +61,11 @@ async def follow_events(work: UnitOfWork, events: Sequence[Event], *, site: str)
     for place, event in enumerate(events, 1):
         if len(event.cause["chain"]) > MAX_CHAIN:
             continue
+        acted = False
         if event.type == "ticket.status_changed":
             acted = await _carry(work, event)
-        else:
-            acted = event.bug_id in linked and await _tell_tickets(work, event, site=site)
+        elif event.type in _SENTENCES and event.bug_id in linked:
+            acted = await _tell_tickets(work, event, site=site)
         if acted:
             return place
     return None
