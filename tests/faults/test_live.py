@@ -195,6 +195,9 @@ async def test_a_server_that_stops_ends_its_streams_in_order(start_board: StartB
         chunks = response.aiter_bytes()
         parsed = Parsed()
         parsed.feed(await anext(chunks))
+        assert "content-encoding" not in response.headers  # it would wait for more
+        line = '"route":"/api/v1/bugs/events/stream","status":200'
+        await eventually(lambda: line in board.log())  # logged when it begins
         stopping = asyncio.create_task(asyncio.to_thread(board.terminate))
         async for chunk in chunks:
             parsed.feed(chunk)

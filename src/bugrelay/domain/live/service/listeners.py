@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Sequence
 
 from bugrelay.domain.live.schemas import Closed, Resync, Update
 from bugrelay.errors import ServiceUnavailable
@@ -76,6 +77,17 @@ class Listener(ABC):
             self.resync(update.position)
         else:
             self.put(update)
+
+    def offer_all(self, updates: Sequence[Update]) -> None:
+        """The same for several, at once where they fit."""
+        size = sum(len(update.json) for update in updates)
+        if len(self._queue) + len(updates) > MAX_QUEUED or self._queued_bytes + size > MAX_QUEUED_BYTES:
+            for update in updates:
+                self.offer(update)
+        elif updates and self._closed is None:
+            self._queue.extend(updates)
+            self._queued_bytes += size
+            self._news.set()
 
     def put(self, update: Update) -> None:
         """Queue an event, whatever there is in the queue."""

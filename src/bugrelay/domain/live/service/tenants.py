@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from uuid import UUID
@@ -155,9 +155,8 @@ class TenantStreams:
         )
         await self._judge([listener], older_than=RIGHTS_SECONDS)
         around = await self._around(events, [listener])
-        told = _Telling(self._encode, around)
-        for event in events:
-            told.to(listener, event, put=listener.put)
+        for update in _Telling(events, around, encode=self._encode).to(listener):
+            listener.put(update)
         listener.seq = max(listener.seq, read_to)
         stream = self._streams.get(company_id)
         listener.is_behind = stream is not None and listener.seq < stream.seq
@@ -173,12 +172,13 @@ class TenantStreams:
             stream = self._streams.get(stream_id)
             if stream is None:  # all have left meanwhile
                 continue
-            told = _Telling(self._encode, around)
+            told = _Telling(those, around, encode=self._encode)
             for listener in stream.listeners:
                 if listener not in known:  # its rights were not asked for
                     listener.fall_behind()
                 elif not listener.is_behind:
-                    _tell_live(listener, those, told=told)
+                    listener.offer_all([update for update in told.to(listener) if _is_new(update, listener)])
+                    listener.seq = max(listener.seq, those[-1].seq)
             stream.seq = max(stream.seq, those[-1].seq)
 
     def _listeners(self, streams: Iterable[UUID] | None = None) -> list[TenantListener]:
@@ -222,36 +222,43 @@ class TenantStreams:
 
 
 class _Telling:
-    """Events on their way to many listeners: each form of one is written once."""
+    """Events of a stream on their way to many listeners: each form of one is written once, and chosen once for all who
+    may hear and ask for the same."""
 
-    def __init__(self, encode: Encode, around: Surroundings) -> None:
-        self._encode = encode
+    def __init__(self, events: Sequence[LoggedEvent], around: Surroundings, *, encode: Encode) -> None:
+        self._events = events
         self._around = around
-        self._made: dict[tuple[UUID, int, AsWhat], Update] = {}
+        self._encode = encode
+        self._made: dict[tuple[int, AsWhat], Update] = {}
+        self._chosen: dict[tuple[UUID | None, Wanted], list[Update]] = {}
 
-    def to(self, listener: TenantListener, event: LoggedEvent, *, put: Callable[[Update], None]) -> None:
-        """Put an event into the queue of a listener that may be told it and asks for it."""
-        tenant = listener.tenant
-        what = told_as(event, role=tenant.role, user_id=tenant.user_id, around=self._around)
-        if what is None:
-            return
-        update = self._update(event, what)
-        if listener.wanted.has(event, update.event.type):
-            put(update)
+    def to(self, listener: TenantListener) -> list[Update]:
+        """What a listener may be told and asks for."""
+        tenant, wanted = listener.tenant, listener.wanted
+        key = None if sees_all(tenant) else tenant.user_id, wanted
+        if key not in self._chosen:
+            self._chosen[key] = list(self._choose(tenant, wanted))
+        return self._chosen[key]
+
+    def _choose(self, tenant: Tenant, wanted: Wanted) -> Iterator[Update]:
+        for event in self._events:
+            what = told_as(event, role=tenant.role, user_id=tenant.user_id, around=self._around)
+            if what is None:
+                continue
+            update = self._update(event, what)
+            if wanted.has(event, update.event.type):
+                yield update
 
     def _update(self, event: LoggedEvent, what: AsWhat) -> Update:
-        key = event.stream, event.seq, what
+        key = event.seq, what
         if key not in self._made:
             told = tenant_event(event, what)
             self._made[key] = Update(told, self._encode(told), str(event.seq))
         return self._made[key]
 
 
-def _tell_live(listener: TenantListener, events: Sequence[LoggedEvent], *, told: _Telling) -> None:
-    for event in events:
-        if event.seq > listener.seq:
-            told.to(listener, event, put=listener.offer)
-    listener.seq = max(listener.seq, events[-1].seq)
+def _is_new(update: Update, listener: TenantListener) -> bool:
+    return int(update.position) > listener.seq
 
 
 def _unfinished(asked: Collection[UUID], events: Sequence[LoggedEvent]) -> list[UUID]:
