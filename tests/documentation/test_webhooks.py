@@ -14,13 +14,22 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bugrelay.domain.webhooks.schemas import EVENT_TYPES
 from bugrelay.domain.webhooks.service.webhooks import secret_text
 from bugrelay.domain.webhooks.signing import signed_headers
 
 PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
+EVENTS = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
 RECEIVERS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 KEY, FORMER_KEY = b"a secret of thirty-two bytes, ok", b"the secret before it, also of 32"
 BODY = b'{"type":"webhook.test","timestamp":"2026-11-21T10:00:00Z","data":{"id":"evt_1","seq":null}}'
+
+
+def test_webhooks_may_ask_for_every_type_of_the_log() -> None:
+    types = EVENTS.partition("## Types")[2].partition("\n## ")[0]
+    first_cells = re.findall(r"^\| (`[^|]+) \|", types, re.MULTILINE)
+    named = {name for cell in first_cells for name in re.findall(r"`(\w+\.\w+)`", cell)}
+    assert named == set(EVENT_TYPES)
 
 
 def test_the_page_has_one_with_the_standard_library_and_one_with_the_package() -> None:

@@ -37,6 +37,10 @@ EVENT_TYPES = (
     "ticket.commented",
     "ticket.removed",
     "ticket.restored",
+    "ticket.file_added",
+    "ticket.file_removed",
+    "ticket.linked",
+    "ticket.unlinked",
     "ticket.synced",
 )
 """Those that a webhook may ask for; `*` asks for all, also for those that come later."""
