@@ -13,7 +13,6 @@ import httpx
 import psycopg
 import pytest
 
-from bugrelay.bootstrap import build
 from bugrelay.domain.events.consumers import start_consumers
 from bugrelay.domain.github import dispatcher
 from bugrelay.domain.github.tasks import call
@@ -57,7 +56,7 @@ def settings(settings: Settings, github: FakeGitHub) -> Settings:
     return replace(settings, github_api_url=github.url)
 
 
-Working = Callable[[], AbstractAsyncContextManager[None]]
+Working = Callable[..., AbstractAsyncContextManager[None]]
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ def working(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Working:
     monkeypatch.setattr(dispatcher, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(dispatcher, "BETWEEN_WRITES", timedelta(0))
 
-    async def keep_calling(stopping: asyncio.Event) -> None:
+    async def keep_calling(platform: Platform, stopping: asyncio.Event) -> None:
         """As a worker does: again where a starved database has interrupted it."""
         while not stopping.is_set():
             try:
@@ -75,10 +74,10 @@ def working(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Working:
                 await asyncio.sleep(0.1)
 
     @asynccontextmanager
-    async def run() -> AsyncIterator[None]:
-        stopping = asyncio.Event()
-        calling = asyncio.create_task(keep_calling(stopping))
-        following = asyncio.create_task(follow_events(platform, all_consumers(platform)))
+    async def run(other: Platform | None = None) -> AsyncIterator[None]:
+        used, stopping = other or platform, asyncio.Event()
+        calling = asyncio.create_task(keep_calling(used, stopping))
+        following = asyncio.create_task(follow_events(used, all_consumers(used)))
         try:
             yield
         finally:
@@ -207,9 +206,3 @@ async def new_tenant(
 async def tenant(new_tenant: NewTenant) -> Tenant:
     made: Tenant = await new_tenant("paper")
     return made
-
-
-@pytest.fixture
-def other_platform(settings: Settings) -> Platform:
-    """Another worker's."""
-    return build(replace(settings, workers=1))

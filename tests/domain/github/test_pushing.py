@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+from bugrelay.bootstrap import build
 from bugrelay.domain.github import client as github_client
+from bugrelay.settings import Settings
+from tests.conftest import StartApp
 from tests.domain.github.conftest import NewTenant, Sql, Tenant, Working
 from tests.domain.github.fake_github import LOGIN, TOKEN, FakeGitHub, Repository
 from tests.infra.redis.server import eventually
@@ -57,7 +61,7 @@ async def test_a_report_becomes_an_issue_and_closes_and_opens_it(
 
 
 async def test_what_is_internal_and_what_was_redacted_is_not_sent_and_public_gets_no_names(
-    tenant: Tenant, working: Working, github: FakeGitHub, repository: Repository
+    tenant: Tenant, working: Working, github: FakeGitHub, repository: Repository, sql: Sql
 ) -> None:
     github.add("paper/public", private=False)
     await tenant.connect(comments_out=True)
@@ -298,20 +302,36 @@ async def test_a_company_that_is_not_connected_or_switched_off_sends_nothing(
 
 
 async def test_the_operators_repository_is_used_where_an_admin_asks_for_it_and_nowhere_else(
-    start_app: Any, tenant: Tenant, new_tenant: NewTenant, github: FakeGitHub, settings: Any, platform: Any
+    start_app: StartApp,
+    tenant: Tenant,
+    new_tenant: NewTenant,
+    working: Working,
+    github: FakeGitHub,
+    settings: Settings,
 ) -> None:
     refused = await tenant.call("PUT", tenant.path, {"use_default": True})
     assert refused.status_code == 400
-    fields = {"github_enabled": True, "github_token": TOKEN, "github_repo": "paper/reports"}
-    async with start_app(**fields, github_labels=("from-the-operator",)) as client:
-        tenant.client = client
+    fields: dict[str, Any] = {
+        "github_enabled": True,
+        "github_token": TOKEN,
+        "github_repo": "paper/reports",
+        "github_labels": ("from-the-operator",),
+    }
+    ink: Tenant = await new_tenant("ink")
+    async with start_app(**fields) as client:
+        tenant.client = ink.client = client
         shown = (await tenant.done("PUT", tenant.path, {"use_default": True}))["github"]
         assert (shown["repo"], shown["token"], shown["use_default"]) == ("paper/reports", None, True)
         tested = (await tenant.done("POST", f"{tenant.path}/test"))["test"]
         assert tested["ok"] is True
-        ink: Tenant = await new_tenant("ink")
-        assert (await ink.report())["id"]
-        assert (await ink.call("GET", ink.path)).status_code == 404
+        ticket, theirs = await tenant.report(), await ink.report()
+        async with working(build(replace(settings, **fields))):
+            await tenant.settled()
+            assert (await tenant.shown(ticket))["github_sync_status"] == "synced"
+            assert (await ink.shown(theirs))["github_sync_status"] is None
+    assert github.marks() == [ticket["id"]]
+    labels = [label["name"] for label in github.repositories["paper/reports"].issues[0]["labels"]]
+    assert labels[-1] == "from-the-operator"
     assert TOKEN not in repr(tenant.sql.execute("SELECT c::text FROM github_connections c").fetchall())
 
 
@@ -344,6 +364,22 @@ async def test_no_answer_in_time_is_tried_again(
     async with working():
         await eventually(lambda: sql.execute(attempts).fetchone() == (1,), seconds=60)
         monkeypatch.setattr(github_client, "CALL_SECONDS", 60.0)
+        a_minute_later(sql)
+        await tenant.settled()
+    assert github.marks() == [ticket["id"]]
+
+
+async def test_an_answer_without_end_is_none(
+    tenant: Tenant, working: Working, github: FakeGitHub, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(github_client, "MAX_ANSWER_BYTES", 1000)
+    await tenant.connect()
+    github.plan("GET /repos/paper/reports", status=200, body=b"[" + b" " * 2000)
+    ticket = await tenant.report()
+    async with working():
+        await tenant.settled()
+        assert (await tenant.shown(ticket))["github_sync_status"] == "pending"
+        monkeypatch.setattr(github_client, "MAX_ANSWER_BYTES", 100_000)
         a_minute_later(sql)
         await tenant.settled()
     assert github.marks() == [ticket["id"]]

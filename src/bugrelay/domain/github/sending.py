@@ -95,7 +95,9 @@ class Turn:
         ):
             return self._usable(Place(self.repo, known.repository_id, bool(known.is_private), known.login))
         found = await self.user.repository(self.repo)
-        login = known.login or (await self.user.account()).login
+        login = (
+            await self.user.account()
+        ).login  # an account can be renamed, and an operator's token be another's
         if known.repository_id not in (None, found.id):
             raise Refused(
                 "Another repository has this name now; an admin of the company has to enter it again"
