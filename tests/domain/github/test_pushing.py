@@ -12,7 +12,7 @@ from bugrelay.bootstrap import build
 from bugrelay.domain.github import client as github_client
 from bugrelay.settings import Settings
 from tests.conftest import StartApp
-from tests.domain.github.conftest import NewTenant, Sql, Tenant, Working
+from tests.domain.github.conftest import SECONDS, NewTenant, Sql, Tenant, Working
 from tests.domain.github.fake_github import LOGIN, TOKEN, FakeGitHub, Repository
 from tests.infra.redis.server import eventually
 
@@ -178,16 +178,19 @@ async def test_a_comment_and_a_state_whose_answers_were_lost_are_not_sent_twice(
         github.plan("PATCH /repos/paper/reports/issues/1", status=500, applied=True)
         await tenant.move(ticket, "resolved")
         await tenant.settled()
-        # What GitHub tells of it is an echo, also when the ticket has moved on meanwhile.
+        # What GitHub tells of it is an echo, also when the ticket has moved on meanwhile, and while it is told so.
         (issue,) = repository.issues
         echo = github.delivery("issues-closed", issue, secret=tenant.secret)
+        github.plan("PATCH /repos/paper/reports/issues/1", held="before")
         await tenant.move(ticket, "in_progress")
+        await eventually(lambda: github.held == 1, seconds=SECONDS)
         await tenant.post_delivery(*echo)
         await tenant.run_jobs()
         assert (await tenant.ticket(ticket["id"]))["status"] == "in_progress"
-        a_minute_later(sql)
+        github.release()
         await tenant.settled()
         assert issue["state"] == "open"
+        assert (await tenant.ticket(ticket["id"]))["status"] == "in_progress"
 
 
 async def test_two_workers_at_once_make_one_issue_of_each_and_call_one_at_a_time(

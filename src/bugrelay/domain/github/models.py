@@ -25,7 +25,7 @@ from bugrelay.infra.db.models import Base, CreatedAt, Id, Moment
 
 PENDING, FAILED = PUSH_STATES = ("pending", "failed")
 CREATING, SYNCED, ENDED = ISSUE_STATES = ("creating", "synced", "ended")
-OPEN, CLOSED = "open", "closed"
+OPEN, CLOSED, EITHER = "open", "closed", "either"
 OUT, IN = "out", "in"
 UNAUTHORIZED = "unauthorized"
 
@@ -128,7 +128,7 @@ class GitHubIssue(Base):
     `creating` is committed before GitHub is asked to create it: from then on nobody creates it who has not looked
     for it since `first_tried_at`, among the issues of `creator`. `issue_state` is GitHub's as far as we know, of
     `issue_updated_at`; `pushed_state` is what the ticket's category was told as; `asked_state` is what GitHub was asked
-    for and has not answered.
+    for and has not answered: `open`, `closed`, or `either` one after the other.
     """
 
     __tablename__ = "github_issues"

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 import structlog
@@ -21,7 +22,7 @@ from bugrelay.domain.github.issue_text import (
     issue_title,
     marked_id,
 )
-from bugrelay.domain.github.models import CREATING, ENDED
+from bugrelay.domain.github.models import CREATING, ENDED, OPEN
 from bugrelay.domain.github.repository import UNSEEN_FOR
 from bugrelay.domain.github.schemas import CommentRow, ConnectionRow, IssueRow, PushRow, TicketRow
 from bugrelay.domain.github.service import pushing
@@ -241,8 +242,7 @@ class Turn:
             return
         state = pushing.next_state(ticket, issue) if self.connection.status_out else None
         if state is not None:
-            known = issue.issue_state if issue.asked_state is None else None
-            await self._set_state(push, ticket, place, number, state=state, known=known)
+            await self._set_state(push, ticket, place, issue, number=number, state=state)
             return
         comment = None
         if self.connection.comments_out:
@@ -255,31 +255,43 @@ class Turn:
             await self._send_comment(push, comment, place, number)
 
     async def _set_state(
-        self, push: PushRow, ticket: TicketRow, place: Place, number: int, *, state: str, known: str | None
+        self,
+        push: PushRow,
+        ticket: TicketRow,
+        place: Place,
+        issue: IssueRow,
+        *,
+        number: int,
+        state: Literal["open", "closed"],
     ) -> None:
-        issue = None
-        if state != known:
-            issue = await self._ask_for_state(ticket, place, number, state=state)
+        answer = None
+        if state != issue.issue_state or issue.asked_state is not None:
+            answer = await self._ask_for_state(ticket, place, issue, number=number, state=state)
         async with self.work() as work:
             await pushing.record_state(
-                work, self.connection, ticket.id, repository_id=place.id, state=state, issue=issue
+                work, self.connection, ticket.id, repository_id=place.id, state=state, issue=answer
             )
             await pushing.go_on(work, self.connection, push)
 
-    async def _ask_for_state(self, ticket: TicketRow, place: Place, number: int, *, state: str) -> Issue:
+    async def _ask_for_state(
+        self,
+        ticket: TicketRow,
+        place: Place,
+        issue: IssueRow,
+        *,
+        number: int,
+        state: Literal["open", "closed"],
+    ) -> Issue:
         async with self.work() as work:
             await pushing.begin_setting_state(
                 work, self.connection, ticket.id, repository_id=place.id, state=state
             )
         try:
-            if state == "open":
-                return await self.user.set_state(place.name, number, state="open", reason="reopened")
-            reason = "not_planned" if ticket.status == SCHEMES[ticket.scheme].declined_status else "completed"
-            return await self.user.set_state(place.name, number, state="closed", reason=reason)
+            return await self.user.set_state(place.name, number, state=state, reason=_reason(ticket, state))
         except _NOT_DONE:
             async with self.work() as work:
-                await pushing.begin_setting_state(
-                    work, self.connection, ticket.id, repository_id=place.id, state=None
+                await pushing.end_setting_state(
+                    work, self.connection, ticket.id, repository_id=place.id, former=issue.asked_state
                 )
             raise
 
@@ -327,6 +339,12 @@ class Turn:
         async with self.work() as work:
             await pushing.record_comment(work, self.connection, comment.comment_id, sent)
             await pushing.go_on(work, self.connection, push)
+
+
+def _reason(ticket: TicketRow, state: str) -> str:
+    if state == OPEN:
+        return "reopened"
+    return "not_planned" if ticket.status == SCHEMES[ticket.scheme].declined_status else "completed"
 
 
 def _check_usable(found: Repository) -> None:

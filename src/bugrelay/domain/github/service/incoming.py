@@ -22,6 +22,7 @@ from bugrelay.domain.github.events import TicketSynced
 from bugrelay.domain.github.issue_text import marked_id, without_marker
 from bugrelay.domain.github.models import (
     CLOSED,
+    EITHER,
     ENDED,
     IN,
     OPEN,
@@ -88,9 +89,10 @@ async def _take_state(
     if issue is None or facts.at is None or _is_old(issue, state, at=facts.at):
         return
     values: dict[str, Any] = {"issue_state": state, "issue_updated_at": facts.at}
-    is_echo = issue.asked_state == state
-    if is_echo:
+    if issue.asked_state == state:
         values |= {"asked_state": null(), "pushed_state": state}
+    elif issue.asked_state == EITHER:
+        log.info("github_echo", ticket_id=str(ticket.id), state=state)
     elif state != issue.issue_state and connection.status_in:
         values["pushed_state"] = await _change_ticket(work, connection, ticket, facts, state=state)
     await _update_issue(work, connection, ticket.id, repository_id=facts.repository_id, values=values)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import delete, func, null, update
+from sqlalchemy import case, delete, func, null, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bugrelay.domain.companies.repository import admins_of
@@ -19,6 +19,7 @@ from bugrelay.domain.github.client import Comment, Issue, Repository
 from bugrelay.domain.github.events import GitHubConnectionSwitchedOff, TicketSynced
 from bugrelay.domain.github.models import (
     CREATING,
+    EITHER,
     FAILED,
     PENDING,
     SYNCED,
@@ -170,20 +171,27 @@ async def record_created(
 
 
 async def begin_setting_state(
-    work: UnitOfWork, connection: ConnectionRow, ticket_id: UUID, *, repository_id: int, state: str | None
-) -> bool:
-    """Note which state GitHub is about to be asked for, or (None) that it is not.
+    work: UnitOfWork, connection: ConnectionRow, ticket_id: UUID, *, repository_id: int, state: str
+) -> None:
+    """Note which state GitHub is about to be asked for: when it tells of that, it is no news. Where the answer to the
+    other one was lost, neither is."""
+    asked = GitHubIssue.asked_state
+    noted = case((func.coalesce(asked, state) == state, state), else_=EITHER)
+    await _note_asked(work, connection, ticket_id, repository_id=repository_id, asked=noted)
 
-    When GitHub tells of that state then, it is no news.
-    """
-    return await _update_issue(
-        work,
-        connection,
-        ticket_id,
-        GitHubIssue.state == SYNCED,
-        repository_id=repository_id,
-        asked_state=state,
-    )
+
+async def end_setting_state(
+    work: UnitOfWork, connection: ConnectionRow, ticket_id: UUID, *, repository_id: int, former: str | None
+) -> None:
+    """GitHub has not done it, so what it was asked for before is all that it may tell of."""
+    await _note_asked(work, connection, ticket_id, repository_id=repository_id, asked=former)
+
+
+async def _note_asked(
+    work: UnitOfWork, connection: ConnectionRow, ticket_id: UUID, *, repository_id: int, asked: Any
+) -> None:
+    of_link = GitHubIssue.state == SYNCED
+    await _update_issue(work, connection, ticket_id, of_link, repository_id=repository_id, asked_state=asked)
 
 
 async def record_state(
