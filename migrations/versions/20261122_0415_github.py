@@ -1,4 +1,4 @@
-"""Connections to GitHub, the issues and comments there, what is to be sent, and what has come in. docs/adr/0047."""
+"""Connections to GitHub, the issues and comments there, what is to be sent, and what has come in. docs/adr/0046."""
 
 from __future__ import annotations
 

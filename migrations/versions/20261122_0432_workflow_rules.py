@@ -1,4 +1,4 @@
-"""Workflow rules, what they have done, and what webhooks are told of it. docs/adr/0045."""
+"""Workflow rules, what they have done, and what webhooks are told of it. docs/adr/0044."""
 
 from __future__ import annotations
 
