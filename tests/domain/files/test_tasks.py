@@ -111,7 +111,8 @@ def test_every_table_with_a_file_is_asked(sql: Sql) -> None:
         "SELECT table_name FROM information_schema.columns"
         " WHERE table_schema = 'public' AND column_name ~ 'storage_key' ORDER BY 1"
     ).fetchall()
-    assert [name for (name,) in found] == tables_that_name_files() == ["attachments", "ticket_attachments"]
+    named = ["attachments", "support_screenshots", "ticket_attachments"]
+    assert [name for (name,) in found] == tables_that_name_files() == named
 
 
 def test_a_worker_sweeps_by_the_clock() -> None:

@@ -19,6 +19,8 @@ def contracts(monkeypatch: pytest.MonkeyPatch) -> Scheme:
         kinds=("contract", "annex"),
         project_key="LAW",
         project_name="Contracts",
+        resumed_status="signed",
+        declined_status="filed",
         first_number=7,
         by_year=True,
         number_width=2,
@@ -32,6 +34,8 @@ def test_a_scheme_is_whole(scheme: Scheme) -> None:
     assert scheme.category_of(scheme.initial_status) == "todo"
     assert set(scheme.statuses.values()) == {"todo", "doing", "done"}
     assert set(scheme.moves) == set(scheme.statuses)
+    assert scheme.category_of(scheme.resumed_status) == "doing"
+    assert scheme.category_of(scheme.declined_status) == "done"
     for status, targets in scheme.moves.items():
         assert status not in targets
         assert set(targets) <= set(scheme.statuses)

@@ -36,6 +36,7 @@ from bugrelay.domain.companies.models import Company, CompanyClaim, FormerMember
 from bugrelay.domain.companies.visibility import EFFECTIVE, ON_TEAM, claims_visible_to
 from bugrelay.domain.moderation.models import AuditLog, Flag
 from bugrelay.domain.notifications.models import Notice, NoticeMail, NoticeSettings, Subscription
+from bugrelay.domain.rules.models import WorkflowRule
 from bugrelay.domain.support.models import Screenshot, SupportReport
 from bugrelay.domain.tickets.models import Ticket, TicketAssignee, TicketAttachment, TicketComment
 from bugrelay.infra.client_address import limit_identity
@@ -196,6 +197,11 @@ SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
             Screenshot.id, Screenshot.company_id, Screenshot.ticket_id, Screenshot.name, Screenshot.mime_type,
             Screenshot.file_size, Screenshot.created_at,
         ),
+    ),
+    # That they made it: what it says now may be another admin's.
+    "workflow_rules": (
+        WorkflowRule.created_by == _me,
+        (WorkflowRule.id, WorkflowRule.company_id, WorkflowRule.created_at),
     ),
     "status_changes": (
         StatusChange.user_id == _me,
