@@ -9,13 +9,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import signal
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +23,7 @@ import uvloop
 from benchmarks.client import percentile
 from benchmarks.generate import say
 from benchmarks.home import ENVIRONMENT
+from benchmarks.servers import working
 from bugrelay.bootstrap import build
 from bugrelay.domain.bugs.repository import find_bug
 from bugrelay.domain.bugs.schemas import BugQuery
@@ -35,7 +31,6 @@ from bugrelay.domain.bugs.search.service import list_bugs
 from bugrelay.domain.events.schemas import SHARED_STREAMS, Event
 from bugrelay.domain.notifications.service.announcing import announce_to
 from bugrelay.embedded import temporary
-from bugrelay.embedded.processes import spawn, stop
 from bugrelay.infra.db.database import libpq_url
 from bugrelay.infra.platform import Platform
 from bugrelay.migrate import migrate
@@ -77,7 +72,7 @@ def main() -> None:
         settings = load_settings(environment)
         migrate(settings)
         bug_id = _put(settings, people)
-        with _worker({**os.environ, **environment}, Path(home) / "worker.log"):
+        with working(environment, log=Path(home) / "worker.log"):
             uvloop.run(_measure(replace(settings, workers=1), bug_id, people))
 
 
@@ -90,17 +85,6 @@ def _put(settings: Settings, people: int) -> UUID:
         connection.execute("VACUUM ANALYZE")
     say(f"{people:,} people follow a bug")
     return UUID(str(bug_id))
-
-
-@contextmanager
-def _worker(environment: dict[str, str], log_path: Path) -> Iterator[None]:
-    with log_path.open("wb") as log:
-        command = [sys.executable, "-m", "bugrelay", "worker"]
-        process = spawn(command, death_signal=signal.SIGKILL, env=environment, log=log)
-    try:
-        yield
-    finally:
-        stop(process, signal.SIGKILL, seconds=1)
 
 
 async def _measure(settings: Settings, bug_id: UUID, people: int) -> None:

@@ -48,6 +48,18 @@ class Server:
 
 
 @contextmanager
+def working(environment: Mapping[str, str], *, log: Path) -> Iterator[None]:
+    """A worker in a process of its own, until the end of the block."""
+    command = [sys.executable, "-m", "bugrelay", "worker"]
+    with log.open("wb") as file:
+        process = spawn(command, death_signal=signal.SIGKILL, env={**os.environ, **environment}, log=file)
+    try:
+        yield
+    finally:
+        stop(process, signal.SIGKILL, seconds=1)
+
+
+@contextmanager
 def serving(name: str, environment: Mapping[str, str], *, log: Path) -> Iterator[Server]:
     """`python -m benchmarks.serve NAME`, from its first answer until the end of the block.
 

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.support`: reports with a capture, beside reports without one, as a ratio.
+"""`python -m benchmarks.support`: what a capture costs a report, and what a GitHub that hangs costs it, as ratios.
 
-One server process, eight connections, in turns. The capture is what a page has after some minutes of work (`capture`).
-Its databases are new each time.
+One server process and a worker, eight connections, in turns. The capture is what a page has after some minutes of work
+(`capture`). The GitHub takes connections and answers nothing. The databases are new each time.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
+import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import httpx
 import psycopg
@@ -22,7 +25,7 @@ import psycopg
 from benchmarks.client import Request, drive
 from benchmarks.generate import say
 from benchmarks.home import ENVIRONMENT
-from benchmarks.servers import Server, serving
+from benchmarks.servers import Server, serving, working
 from bugrelay.embedded import running
 from bugrelay.infra.db.database import libpq_url
 from bugrelay.infra.ids import new_id
@@ -30,7 +33,8 @@ from bugrelay.migrate import migrate
 from bugrelay.settings import load_settings
 
 ROUNDS, CONNECTIONS = 7, 8
-BAR = 0.7
+CAPTURE_BAR, HANGING_BAR = 0.7, 0.95
+PAIRS: Sequence[tuple[str, str]] = (("with", "without"), ("hanging", "off"))
 APPLICATION = "https://app.paper.example"
 TYPED = {
     "title": "Export fails",
@@ -90,20 +94,50 @@ def _action(number: int) -> dict[str, Any]:
     }
 
 
+class Board(NamedTuple):
+    """A server on databases of its own, and the token of an admin who reports to their company."""
+
+    server: Server
+    token: str
+    company_id: UUID
+
+    def report(self, body: dict[str, Any], *, seconds: float) -> float:
+        """Reports a second."""
+        request = Request("report", "/api/support/report", body, token=self.token)
+        load = drive(self.server.port, [request], connections=CONNECTIONS, seconds=seconds)
+        if load.failures:
+            raise SystemExit(f"{load.failures.total()} reports were refused")
+        return round(load.per_second, 1)
+
+    def connect(self, *, enabled: bool) -> None:
+        """Have reports sent to GitHub, or not."""
+        httpx.put(
+            f"http://127.0.0.1:{self.server.port}/api/v1/companies/{self.company_id}/github",
+            json={"repo": "paper/reports", "token": secrets.token_hex(20), "enabled": enabled},
+            headers={"Authorization": f"Bearer {self.token}"},
+        ).raise_for_status()
+
+
 @contextmanager
-def reported_to() -> Iterator[tuple[Server, str]]:
-    """A server on databases of its own, and the token of somebody who reports to a company."""
-    with tempfile.TemporaryDirectory(prefix="bugrelay-bench-") as folder:
-        environment = {**ENVIRONMENT, "BUGRELAY_HOME": folder}
+def reported_to() -> Iterator[Board]:
+    """A board whose GitHub hangs."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bugrelay-bench-") as folder,
+        socket.create_server(("127.0.0.1", 0)) as hanging,
+    ):
+        github = f"http://127.0.0.1:{hanging.getsockname()[1]}"
+        environment = {**ENVIRONMENT, "BUGRELAY_HOME": folder, "GITHUB_API_URL": github}
         with running(load_settings(environment)) as settings:
             migrate(settings)
-            urls = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
-            log = Path(folder) / "server.log"
-            with serving("bugrelay", {**os.environ, **environment, **urls}, log=log) as server:
-                yield server, _reporter(server, libpq_url(settings.database_url))
+            environment |= {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
+            with (
+                serving("bugrelay", {**os.environ, **environment}, log=Path(folder) / "server.log") as server,
+                working(environment, log=Path(folder) / "worker.log"),
+            ):
+                yield _joined(server, libpq_url(settings.database_url))
 
 
-def _reporter(server: Server, url: str) -> str:
+def _joined(server: Server, url: str) -> Board:
     body = {"email": "rita@people.example", "username": "rita", "password": "correct horse battery staple"}
     answer = httpx.post(f"http://127.0.0.1:{server.port}/api/v1/auth/register", json=body).json()
     company_id = new_id()
@@ -114,26 +148,30 @@ def _reporter(server: Server, url: str) -> str:
             (company_id,),
         )
         connection.execute(
-            "INSERT INTO company_members (id, company_id, user_id, role) VALUES (%s, %s, %s, 'reporter')",
+            "INSERT INTO company_members (id, company_id, user_id, role) VALUES (%s, %s, %s, 'admin')",
             (new_id(), company_id, answer["user"]["id"]),
         )
-    return str(answer["access_token"])
+    return Board(server, str(answer["access_token"]), company_id)
 
 
 def measure(seconds: float) -> dict[str, list[float]]:
-    """Reports a second, with a capture and without."""
-    rates: dict[str, list[float]] = {"with": [], "without": []}
-    bodies = {"with": {**TYPED, **capture()}, "without": TYPED}
-    with reported_to() as (server, token):
-        for number in range(-1, ROUNDS):
-            for kind in ("with", "without") if number % 2 else ("without", "with"):
-                request = Request(kind, "/api/support/report", bodies[kind], token=token)
-                load = drive(server.port, [request], connections=CONNECTIONS, seconds=seconds)
-                if load.failures:
-                    raise SystemExit(f"{load.failures.total()} reports were refused")
-                if number >= 0:
-                    rates[kind].append(round(load.per_second, 1))
+    """Reports a second: with a capture and without; while GitHub hangs and while nothing is sent there."""
+    rates: dict[str, list[float]] = {"with": [], "without": [], "hanging": [], "off": []}
+    bodies = {"with": {**TYPED, **capture()}, "without": TYPED, "hanging": TYPED, "off": TYPED}
+    with reported_to() as board:
+        for pair in PAIRS:
+            for number in range(-1, ROUNDS):
+                for kind in pair if number % 2 else reversed(pair):
+                    if kind in ("hanging", "off"):
+                        board.connect(enabled=kind == "hanging")
+                    rate = board.report(bodies[kind], seconds=seconds)
+                    if number >= 0:
+                        rates[kind].append(rate)
     return rates
+
+
+def _ratio(one: list[float], other: list[float]) -> float:
+    return median(each / beside for each, beside in zip(one, other, strict=True))
 
 
 def main() -> None:
@@ -144,8 +182,12 @@ def main() -> None:
     say(f"a capture of {len(json.dumps(capture())):,} bytes")
     rates = measure(options.seconds)
     print(json.dumps(rates))
-    ratio = median(one / other for one, other in zip(rates["with"], rates["without"], strict=True))
-    print(f"{ratio:6.2f}  {'≥ ' + str(BAR):>7}  report with a capture ÷ without")
+    capture_ratio, hanging_ratio = (
+        _ratio(rates["with"], rates["without"]),
+        _ratio(rates["hanging"], rates["off"]),
+    )
+    print(f"{capture_ratio:6.2f}  ≥ {CAPTURE_BAR:<4}  report with a capture ÷ without")
+    print(f"{hanging_ratio:6.2f}  ≥ {HANGING_BAR:<4}  report while GitHub hangs ÷ while it is switched off")
 
 
 if __name__ == "__main__":
