@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -107,13 +106,11 @@ async def encrypt_anew(platform: Platform) -> None:
 
 
 async def _encrypt_one_anew(work: UnitOfWork, sealed: SealedSecrets, encryption: Encryption) -> bool:
-    values: dict[str, Any] = {}
-    purposes = {"token": token_purpose(sealed.company_id), "secret": secret_purpose(sealed.company_id)}
-    for column, purpose in purposes.items():
-        ciphertext = getattr(sealed, column)
-        if ciphertext is not None and not encryption.is_current(ciphertext):
-            secret = encryption.decrypt(ciphertext, purpose=purpose, row_id=sealed.id)
-            values[column] = encryption.encrypt(secret, purpose=purpose, row_id=sealed.id)
+    columns = {
+        "token": (sealed.token, token_purpose(sealed.company_id)),
+        "secret": (sealed.secret, secret_purpose(sealed.company_id)),
+    }
+    values = encryption.renewed(columns, row_id=sealed.id)
     if values:
         changing = update(GitHubConnection).where(GitHubConnection.id == sealed.id).values(**values)
         await work.session.execute(changing.execution_options(synchronize_session=False))

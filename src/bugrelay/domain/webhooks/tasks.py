@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -120,12 +119,11 @@ async def encrypt_anew(platform: Platform) -> None:
 
 
 async def _encrypt_webhook_anew(work: UnitOfWork, webhook: Secrets, encryption: Encryption) -> bool:
-    values: dict[str, Any] = {}
-    for column, purpose in (("secret", PURPOSE), ("former_secret", FORMER_PURPOSE)):
-        sealed = getattr(webhook, column)
-        if sealed is not None and not encryption.is_current(sealed):
-            secret = encryption.decrypt(sealed, purpose=purpose, row_id=webhook.id)
-            values[column] = encryption.encrypt(secret, purpose=purpose, row_id=webhook.id)
+    sealed = {
+        "secret": (webhook.secret, PURPOSE),
+        "former_secret": (webhook.former_secret, FORMER_PURPOSE),
+    }
+    values = encryption.renewed(sealed, row_id=webhook.id)
     if values:
         changing = update(Webhook).where(Webhook.id == webhook.id).values(**values)
         await work.session.execute(changing.execution_options(synchronize_session=False))

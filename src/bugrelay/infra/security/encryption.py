@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -61,6 +61,24 @@ class Encryption:
     def is_current(self, ciphertext: bytes) -> bool:
         """Whether the newest key has encrypted it."""
         return ciphertext[:_KEY_ID_BYTES] == next(iter(self._ciphers))
+
+    def renewed(self, columns: Mapping[str, tuple[bytes | None, str]], *, row_id: UUID) -> dict[str, bytes]:
+        """Those columns of a row that stand under a former key, under the newest.
+
+        Args:
+            columns: The ciphertext of each, or None, and its purpose.
+            row_id: The row's.
+
+        Raises:
+            SecretUnreadable
+        """
+        return {
+            column: self.encrypt(
+                self.decrypt(ciphertext, purpose=purpose, row_id=row_id), purpose=purpose, row_id=row_id
+            )
+            for column, (ciphertext, purpose) in columns.items()
+            if ciphertext is not None and not self.is_current(ciphertext)
+        }
 
     @cached_property
     def _ciphers(self) -> dict[bytes, AESGCM]:

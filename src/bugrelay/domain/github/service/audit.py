@@ -14,7 +14,7 @@ from bugrelay.domain.github.events import (
     GitHubDisconnected,
 )
 from bugrelay.domain.moderation.models import Action
-from bugrelay.domain.moderation.service.audit import write_audit
+from bugrelay.domain.moderation.service.audit import write_company_audit
 
 Act: TypeAlias = GitHubConnected | GitHubConnectionChanged | GitHubDisconnected | GitHubConnectionSwitchedOff
 _ACTIONS: dict[type[Act], Action] = {
@@ -30,15 +30,15 @@ async def audit_acts(session: AsyncSession, acts: Sequence[Act]) -> None:
     """A row for each; `after` names the company, or `before` where the connection is gone."""
     for act in acts:
         before, after = _change(act)
-        company = {"company_id": act.company_id}
-        await write_audit(
+        await write_company_audit(
             session,
             act.actor_id,
             _ACTIONS[type(act)],
+            company_id=act.company_id,
             resource="github",
             resource_id=act.connection_id,
-            before=None if before is None else company | before,
-            after=None if after is None else company | after,
+            before=before,
+            after=after,
         )
 
 

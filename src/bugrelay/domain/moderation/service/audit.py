@@ -56,6 +56,30 @@ async def write_audit(
     )
 
 
+async def write_company_audit(
+    session: AsyncSession,
+    user_id: UUID | None,
+    action: Action,
+    *,
+    company_id: UUID,
+    resource: Resource,
+    resource_id: UUID,
+    before: dict[str, Any] | None,
+    after: dict[str, Any] | None,
+) -> None:
+    """The same for a thing of a company, which `before` and `after` name, where they are given."""
+    company = {"company_id": company_id}
+    await write_audit(
+        session,
+        user_id,
+        action,
+        resource=resource,
+        resource_id=resource_id,
+        before=None if before is None else company | before,
+        after=None if after is None else company | after,
+    )
+
+
 async def audit_acts(session: AsyncSession, acts: Sequence[ActedAsAdmin]) -> None:
     """In the transaction of the acts, which are on the board and not under `/admin`."""
     for act in acts:

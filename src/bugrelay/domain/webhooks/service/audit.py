@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.moderation.models import Action
-from bugrelay.domain.moderation.service.audit import write_audit
+from bugrelay.domain.moderation.service.audit import write_company_audit
 from bugrelay.domain.webhooks.events import (
     WebhookAdded,
     WebhookChanged,
@@ -33,15 +33,15 @@ async def audit_acts(session: AsyncSession, acts: Sequence[Act]) -> None:
     """A row for each; `after` names the company, or `before` where the webhook is gone."""
     for act in acts:
         before, after = _change(act)
-        company = {"company_id": act.company_id}
-        await write_audit(
+        await write_company_audit(
             session,
             act.actor_id,
             _ACTIONS[type(act)],
+            company_id=act.company_id,
             resource="webhook",
             resource_id=act.webhook_id,
-            before=None if before is None else company | before,
-            after=None if after is None else company | after,
+            before=before,
+            after=after,
         )
 
 
