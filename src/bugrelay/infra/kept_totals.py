@@ -10,7 +10,10 @@ from functools import cached_property
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    Column,
     ColumnElement,
+    DateTime,
+    PrimaryKeyConstraint,
     Table,
     Text,
     bindparam,
@@ -24,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from bugrelay.infra.db.database import Connection
+from bugrelay.infra.db.models import Base
 from bugrelay.infra.db.query import Query, Values
 from bugrelay.infra.db.slow_connection import slow_connection
 from bugrelay.infra.incremental_counts import Counted, IncrementalCounts, Statement
@@ -34,11 +38,30 @@ _SERVER: ColumnElement[int] = literal_column(
 )
 
 
+def kept_totals_table(name: str, *, primary_key: str) -> Table:
+    """A table of kept totals.
+
+    `cluster` is the server's own number: those of its transactions mean nothing on another.
+    """
+    return Table(
+        name,
+        Base.metadata,
+        Column("key", Text),
+        Column("total", BigInteger, nullable=False),
+        Column("snapshot", Text, nullable=False),
+        Column("era", Text, nullable=False),
+        Column("cluster", BigInteger, nullable=False),
+        Column("carried_at", DateTime(timezone=True), server_default=text("now()"), nullable=False),
+        Column("asked_at", DateTime(timezone=True), server_default=text("now()"), nullable=False),
+        PrimaryKeyConstraint("key", name=primary_key),
+    )
+
+
 class KeptTotals:
     """The kept totals of one table.
 
     Args:
-        table: Has `key`, `total`, `snapshot`, `era`, `cluster`, `carried_at` and `asked_at`.
+        table: Of `kept_totals_table`.
         era: Of the table that is counted, now.
         statement_of: The statement that counts the total of a key, and its values.
     """

@@ -33,6 +33,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from bugrelay.infra.db.models import Base, Counter, CreatedAt, Id, Moment
 from bugrelay.infra.db.types import Xid8
+from bugrelay.infra.kept_totals import kept_totals_table
 
 STATUSES = ("open", "reviewing", "fixed", "wont_fix")
 INITIAL_STATUS: Final = "open"
@@ -179,20 +180,8 @@ bug_search_changes = Table(
 )
 bug_search_era = Table("bug_search_era", Base.metadata, Column("era", Uuid, nullable=False))
 
-# Totals that a job counts and every process finds (infra/kept_totals.py). `cluster` is the server's own number: those
-# of its transactions mean nothing on another.
-kept_totals = Table(
-    "kept_totals",
-    Base.metadata,
-    Column("key", Text),
-    Column("total", BigInteger, nullable=False),
-    Column("snapshot", Text, nullable=False),
-    Column("era", Text, nullable=False),
-    Column("cluster", BigInteger, nullable=False),
-    Column("carried_at", DateTime(timezone=True), server_default=text("now()"), nullable=False),
-    Column("asked_at", DateTime(timezone=True), server_default=text("now()"), nullable=False),
-    PrimaryKeyConstraint("key", name="kept_totals_pkey"),
-)
+# Totals that a job counts and every process finds.
+kept_totals = kept_totals_table("kept_totals", primary_key="kept_totals_pkey")
 tag_counts = Table(
     "tag_counts",
     Base.metadata,

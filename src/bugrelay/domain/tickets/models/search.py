@@ -16,7 +16,6 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
-    Text,
     Uuid,
     text,
 )
@@ -25,6 +24,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from bugrelay.infra.db.models import Base, Moment
 from bugrelay.infra.db.types import Xid8
+from bugrelay.infra.kept_totals import kept_totals_table
 
 
 class TicketSearch(Base):
@@ -98,16 +98,5 @@ ticket_count_changes = Table(
     Index("ix_ticket_count_changes_company_id", "company_id"),
 )
 
-# Totals that a job counts and every process finds (infra/kept_totals.py), as `kept_totals` has those of the board.
-ticket_kept_totals = Table(
-    "ticket_kept_totals",
-    Base.metadata,
-    Column("key", Text),
-    Column("total", BigInteger, nullable=False),
-    Column("snapshot", Text, nullable=False),
-    Column("era", Text, nullable=False),
-    Column("cluster", BigInteger, nullable=False),
-    Column("carried_at", DateTime(timezone=True), server_default=text("now()"), nullable=False),
-    Column("asked_at", DateTime(timezone=True), server_default=text("now()"), nullable=False),
-    PrimaryKeyConstraint("key", name="pk_ticket_kept_totals"),
-)
+# Totals that a job counts and every process finds, as `kept_totals` has those of the board.
+ticket_kept_totals = kept_totals_table("ticket_kept_totals", primary_key="pk_ticket_kept_totals")
