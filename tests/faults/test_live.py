@@ -62,19 +62,19 @@ async def make_tickets(visitor: httpx.AsyncClient, person: Person, *titles: str)
 
 
 async def test_the_documented_client_misses_nothing_and_doubles_nothing(board: Board, rows: Rows) -> None:
-    """Connections break under it, in the middle of what is told, and it begins before all of it."""
+    """Its connections break in the middle of the events, and it starts before the first one."""
     person = await a_member(board, rows)
     heard: list[int] = []
 
     async def handle(event: dict[str, Any]) -> None:
         heard.append(event["id"])
 
-    async def load_anew() -> None:
+    async def reload() -> None:
         raise AssertionError
 
     async with FaultProxy(("127.0.0.1", board.port)) as proxy, board.visitor() as visitor:
         url = f"http://127.0.0.1:{proxy.port}{STREAM}"
-        following = asyncio.create_task(documented_client()(url, person.headers, "0", handle, load_anew))
+        following = asyncio.create_task(documented_client()(url, person.headers, "0", handle, reload))
         try:
             for round_ in range(3):
                 await make_tickets(visitor, person, *(f"{round_}.{i}" for i in range(5)))
