@@ -1,9 +1,10 @@
 """`python -m benchmarks.live [--sockets N]`: what idle WebSockets cost, and how soon an event is on one.
 
-One server process with a board and a company of its own. Another process holds idle sockets, signed in and subscribed,
-ten of each user. Readers ask for bugs as signed-in users do, in turns with and without the sockets, for longer than a
-heartbeat, and the sockets' own CPU is read from /proc. Then tickets are made one after the other, each timed from its
-request to its event, with Redis and without it: so the write itself is in the figure.
+Two server processes on a board, with a company. Another process holds idle sockets at one of them, signed in and
+subscribed, ten of each user. Readers ask for bugs as signed-in users do, in turns from the server with the sockets and
+from the one without: rates, and the server's CPU for each read (from /proc), are compared. Then tickets are made one
+after the other, each timed from its request to its event, with Redis and without it: so the write itself is in the
+figure.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import asyncio
 import json
 import multiprocessing
 import random
-import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -42,8 +42,10 @@ from bugrelay.settings import Settings, load_settings
 OF_A_USER = 10
 BUGS = 500
 READERS = 8
-ROUNDS = 3
-STRETCH_SECONDS = 30.0  # longer than a heartbeat, so that each socket is pinged in it
+IDLE_SECONDS = 30.0  # longer than a heartbeat, so that each socket is pinged in it
+# Short, for a shared machine is faster in one minute than in another; many, so that they meet heartbeats as they come.
+STRETCH_SECONDS = 2.0
+STRETCHES = 25  # of each of two servers, twice
 EVENTS = 200
 PAUSE_SECONDS = 0.15  # between two events, at most
 
@@ -96,8 +98,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home, temporary() as urls:
         servers = {"DATABASE_URL": urls.database_url, "REDIS_URL": urls.redis_url, "BUGRELAY_HOME": home}
         scene = _scene({**ENVIRONMENT, **servers}, Path(home), people=sockets // OF_A_USER + 2)
-        with scene.served("with-redis") as server:
-            _measure_idle(scene, server, sockets)
+        with scene.served("one") as server, scene.served("another") as other:
+            _measure_idle(scene, (server, other), sockets)
             _measure_delay(scene, server, "with Redis")
         with scene.served("without-redis", REDIS_URL=f"unix://{home}/nothing") as server:
             _measure_delay(scene, server, "without Redis")
@@ -123,49 +125,63 @@ def _tokens(settings: Settings, sessions: list[Any]) -> list[str]:
 # --- idle sockets -----------------------------------------------------------------------------------------------------
 
 
-def _measure_idle(scene: Scene, server: Server, sockets: int) -> None:
+def _measure_idle(scene: Scene, servers: tuple[Server, Server], sockets: int) -> None:
+    """Of two servers that are alike one has the sockets: first this one, then that."""
     requests = [Request("bug", f"/api/v1/bugs/{bug}", token=scene.tokens[-1]) for bug in scene.bugs]
-    drive(server.port, requests, connections=READERS, seconds=5)  # caches and prepared statements
-    before_mb = _resident_mb(server)
-    grown: list[float] = []
-    busy: list[float] = []
-    alone = _cpu_share(server)
-    rates: dict[bool, list[float]] = {False: [], True: []}
-    for number in range(ROUNDS):
-        say(f"reads beside {sockets} idle sockets, round {number + 1} of {ROUNDS}")
-        rates[False].append(_reads(server, requests))
+    for server in servers:
+        drive(server.port, requests, connections=READERS, seconds=5)  # caches and prepared statements
+    alone, before_mb = _cpu_share(servers[0]), _resident_mb(servers[0])
+    beside, without = _Reads(), _Reads()
+    for server, other in (servers, servers[::-1]):
         with _held(server.port, scene.tokens[:-1], sockets):
-            grown.append(_resident_mb(server) - before_mb)
-            busy.append(_cpu_share(server))
-            rates[True].append(_reads(server, requests))
-    share = 1 - statistics.median(
-        beside / without for beside, without in zip(rates[True], rates[False], strict=True)
-    )
-    print(
-        f"memory of each of {sockets} idle sockets: {grown[0] * 1024 / sockets:.1f} KiB in the server process"
-    )
-    print(
-        f"CPU of the server with them and nothing else: {statistics.median(busy):.1%} of a core; without: {alone:.1%}"
-    )
-    print(f"reads a second beside them: {_rounded(rates[True])}; without: {_rounded(rates[False])}")
-    print(f"share of reads that they cost: {share:.1%} (bar: 5 %)")
+            if server is servers[0]:
+                grown_mb, busy = _resident_mb(server) - before_mb, _cpu_share(server)
+            say(f"reads with {sockets} idle sockets at {server.name}, and at {other.name} without")
+            for _ in range(STRETCHES):
+                beside.add(server, requests)
+                without.add(other, requests)
+    each_kib = grown_mb * 1024 / sockets
+    print(f"memory of each of {sockets} idle sockets: {each_kib:.1f} KiB in the server process")
+    print(f"CPU of the server with them and nothing else: {busy:.1%} of a core; without: {alone:.1%}")
+    print(f"beside them {beside}; without {without}")
+    rate, cpu = 1 - beside.per_second / without.per_second, 1 - without.cpu_ms / beside.cpu_ms
+    print(f"share of reads that they cost: {rate:.1%} by rate, {cpu:.1%} by the server's CPU (bar: 5 %)")
 
 
-def _reads(server: Server, requests: list[Request]) -> float:
-    load = drive(server.port, requests, connections=READERS, seconds=STRETCH_SECONDS)
-    assert not load.failures, load.failures  # noqa: S101 - a benchmark of refusals says nothing
-    return load.per_second
+@dataclass
+class _Reads:
+    """What all stretches of reads came to."""
+
+    count: float = 0
+    seconds: float = 0
+    cpu_seconds: float = 0  # of the server process
+
+    @property
+    def per_second(self) -> float:
+        return self.count / self.seconds
+
+    @property
+    def cpu_ms(self) -> float:
+        return self.cpu_seconds * 1000 / self.count
+
+    def __str__(self) -> str:
+        return f"{self.per_second:.0f} reads a second, {self.cpu_ms:.3f} ms of the server's CPU for each"
+
+    def add(self, server: Server, requests: list[Request]) -> None:
+        """One stretch."""
+        before = server.cpu_seconds()
+        load = drive(server.port, requests, connections=READERS, seconds=STRETCH_SECONDS)
+        assert not load.failures, load.failures  # noqa: S101 - a benchmark of refusals says nothing
+        self.cpu_seconds += server.cpu_seconds() - before
+        self.count += load.count
+        self.seconds += load.seconds
 
 
 def _cpu_share(server: Server) -> float:
     """Of one core, while nobody asks anything."""
     before = server.cpu_seconds()
-    time.sleep(STRETCH_SECONDS)
-    return (server.cpu_seconds() - before) / STRETCH_SECONDS
-
-
-def _rounded(rates: list[float]) -> str:
-    return ", ".join(f"{rate:.0f}" for rate in rates)
+    time.sleep(IDLE_SECONDS)
+    return (server.cpu_seconds() - before) / IDLE_SECONDS
 
 
 def _resident_mb(server: Server) -> float:
