@@ -66,9 +66,10 @@ async def cancel_after(task: asyncio.Task[Any], seconds: float) -> None:
     task.cancel()
     began = time.monotonic()
     await asyncio.wait([task])
-    assert time.monotonic() - began < patient(
-        5
-    )  # and not the ten seconds that psycopg takes for a hung server
+    seconds = time.monotonic() - began
+    # And not the ten seconds that psycopg takes for a hung server. The pace is sampled for whoever needs it alone: a
+    # sample after each of hundreds would keep the loop from cancelling the others in their midst.
+    assert seconds < 5 or seconds < patient(5)
 
 
 async def test_reads_that_are_cancelled_lose_no_connection_and_no_place(database: Database) -> None:
