@@ -21,6 +21,8 @@ class FaultProxy:
         delay: forwards each piece after `delay_seconds`, in both directions.
         hang: accepts connections and forwards nothing; what came meanwhile is forwarded in the next mode.
         reset: breaks the connections that are open, and every new one, with a TCP RST.
+
+    `refuse()` is what a server looks like that is not there; `await listen()` ends that.
     """
 
     def __init__(self, target: tuple[str, int] | Path, *, delay_seconds: float = 0.0) -> None:
@@ -35,17 +37,34 @@ class FaultProxy:
         """How many were accepted until now."""
 
     async def __aenter__(self) -> FaultProxy:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port: int = self._server.sockets[0].getsockname()[1]
+        # Bound for good and never listening: nobody else gets the port while we refuse.
+        self._place = _bound(0)
+        self.port: int = self._place.getsockname()[1]
+        await self._start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._server.close()
+        self._place.close()
         for link in tuple(self._links):
             link.cancel()
         await asyncio.gather(*self._links, return_exceptions=True)
+
+    async def _start(self) -> None:
+        self._server = await asyncio.start_server(self._accept, sock=_bound(self.port))
+
+    def refuse(self) -> None:
+        """Nobody listens, and what was open is broken."""
+        self._server.close()
+        self.set_mode("reset")
+
+    async def listen(self) -> None:
+        """Pass everything on again, also after `refuse`."""
+        if not self._server.is_serving():
+            await self._start()
+        self.set_mode("pass")
 
     def set_mode(self, mode: Mode, *, delay_seconds: float | None = None) -> None:
         """Behave so from now on."""
@@ -104,6 +123,14 @@ class FaultProxy:
                 await self._forwarding.wait()
                 sink.write(piece)
                 await sink.drain()
+
+
+def _bound(port: int) -> socket.socket:
+    """A socket on loopback that shares its port with those that are made here."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    made.bind(("127.0.0.1", port))
+    return made
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

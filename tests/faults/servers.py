@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -138,16 +140,7 @@ class Board:
         return self._log_path.read_text(errors="replace")
 
     def complaints(self) -> list[str]:
-        """What must never be in a log, whatever happens: tracebacks, errors that nobody foresaw or looked at."""
-        marks = (
-            "unforeseen_error",
-            "Traceback",
-            "never retrieved",
-            "never awaited",
-            "garbage collector",
-            "panicked",
-        )
-        return [line for line in self.log().splitlines() if any(mark in line for mark in marks)]
+        return complaints_in(self.log())
 
     def workers(self) -> list[int]:
         """The processes that answer requests."""
@@ -180,6 +173,35 @@ class Board:
                 return await reader.read()
         finally:
             writer.close()
+
+
+def complaints_in(log: str) -> list[str]:
+    """What must never be in a log, whatever happens: tracebacks, errors that nobody foresaw or looked at."""
+    marks = (
+        "unforeseen_error",
+        "Traceback",
+        "never retrieved",
+        "never awaited",
+        "garbage collector",
+        "panicked",
+    )
+    return [line for line in log.splitlines() if any(mark in line for mark in marks)]
+
+
+@contextmanager
+def worker(environment: Mapping[str, str], log_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`python -m bugrelay worker` as a process of its own; killed, if it still lives, at the end of the block."""
+    with log_path.open("ab") as log:
+        process = spawn(
+            [sys.executable, "-m", "bugrelay", "worker"],
+            death_signal=signal.SIGKILL,
+            env=dict(environment),
+            log=log,
+        )
+    try:
+        yield process
+    finally:
+        stop(process, signal.SIGKILL, seconds=1)
 
 
 def free_port() -> int:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,33 +11,16 @@ import psycopg
 import pytest
 
 from bugrelay.bootstrap import build
-from bugrelay.embedded.processes import spawn, stop
 from bugrelay.settings import load_settings
 from tests.conftest import TEST_ENVIRONMENT, empty
 from tests.factories import put_application, put_bug
-from tests.faults.servers import Postgres
+from tests.faults.servers import Postgres, worker
 from tests.infra.mail.postbox import Postbox, comes_true
 from tests.infra.redis.server import Valkey
 from tests.races.test_notices import an_event, announce, put_followers
 
 Rows = psycopg.Connection[Any]
 MANY, MAILED = 20_000, 50
-
-
-@contextmanager
-def worker(environment: dict[str, str], log_path: Path) -> Iterator[Any]:
-    """`python -m bugrelay worker` as a process of its own; killed, if it still lives, at the end of the block."""
-    with log_path.open("ab") as log:
-        process = spawn(
-            [sys.executable, "-m", "bugrelay", "worker"],
-            death_signal=signal.SIGKILL,
-            env=environment,
-            log=log,
-        )
-    try:
-        yield process
-    finally:
-        stop(process, signal.SIGKILL, seconds=1)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import httpx
 import msgspec
 from msgspec import Meta, Struct
 
-from bugrelay.domain.github.errors import Limited, Refused, Unavailable
+from bugrelay.domain.github.errors import Limited, Refused, Unavailable, Unreached
 
 CALL_SECONDS = 10.0
 MAX_ANSWER_BYTES = 16 * 1024 * 1024  # a page of issues with bodies of 65,536 characters, each of them escaped
@@ -115,7 +115,7 @@ class GitHubClient:
     def __init__(self, api_url: str) -> None:
         self._api_url = api_url
         self._client = httpx.AsyncClient(
-            timeout=CALL_SECONDS,
+            timeout=httpx.Timeout(None),  # `send` ends each exchange as a whole
             follow_redirects=False,
             # Uncompressed, so that the bound on the answer is a bound on what it unpacks to.
             headers={
@@ -152,7 +152,7 @@ class GitHubClient:
         """One exchange, to its end within `CALL_SECONDS`.
 
         Raises:
-            Unavailable
+            Unreached, Unavailable
         """
         url = path if path.startswith("http") else f"{self._api_url}{path}"
         content = None if body is None else msgspec.json.encode(body)
@@ -165,6 +165,8 @@ class GitHubClient:
                 self._client.stream(method, url, content=content, headers=headers, params=query) as response,
             ):
                 return _Answer(response.status_code, response.headers, await _read(response))
+        except httpx.ConnectError:
+            raise Unreached("GitHub cannot be reached") from None
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise Unavailable(f"GitHub did not answer: {type(error).__name__}") from None
 

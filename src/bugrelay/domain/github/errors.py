@@ -41,6 +41,10 @@ class Unavailable(Exception):
     """GitHub did not answer, or that it cannot now. Whether it did what it was asked for is not known."""
 
 
+class Unreached(Unavailable):
+    """There was no connection to GitHub, so it was asked for nothing."""
+
+
 class Limited(Exception):
     """GitHub wants to be left alone with this token.
 

@@ -13,7 +13,7 @@ import structlog
 
 from bugrelay.domain.github import repository
 from bugrelay.domain.github.client import Comment, GitHubUser, Issue, Repository
-from bugrelay.domain.github.errors import LeaseLost, Limited, Refused, Unavailable
+from bugrelay.domain.github.errors import LeaseLost, Limited, Refused, Unavailable, Unreached
 from bugrelay.domain.github.issue_text import (
     TicketText,
     comment_body,
@@ -42,7 +42,7 @@ Work = Callable[[], UnitOfWork]
 Describe = Callable[[ConnectionRow, TicketRow, bool], Awaitable[TicketText]]
 """What GitHub is told of a ticket; the last argument is whether the repository is private."""
 
-_NOT_DONE = (Refused, Limited, LeaseLost)
+_NOT_DONE = (Refused, Limited, LeaseLost, Unreached)
 """After which we know that GitHub has not done what it was to be asked."""
 
 
