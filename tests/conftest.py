@@ -34,6 +34,7 @@ from tests.factories import Person, make_admin, make_member, register, report
 from tests.infra.mail.postbox import Postbox
 from tests.infra.mail.server import MailServer
 from tests.infra.storage.s3_server import S3Server
+from tests.kept_connections import KeptConnections
 
 # Plain lines: the default for a terminal draws every traceback with all its variables, which takes seconds.
 structlog.configure(
@@ -182,23 +183,42 @@ def settings(servers: Servers, database_url: str, tmp_path: Path) -> Settings:
 StartApp = Callable[..., Any]
 
 
+@pytest.fixture(scope="session")
+async def kept_connections() -> AsyncIterator[KeptConnections]:
+    kept = KeptConnections()
+    yield kept
+    await kept.close()
+
+
 @pytest.fixture
-def start_app(settings: Settings, empty_board: None) -> StartApp:
+def new_connections(kept_connections: KeptConnections) -> Iterator[None]:
+    """For a test that changes what a connection is told when it is opened."""
+    kept_connections.are_lent = False
+    yield
+    kept_connections.are_lent = True
+
+
+@pytest.fixture
+def start_app(settings: Settings, empty_board: None, kept_connections: KeptConnections) -> StartApp:
     """`async with start_app(captcha="off") as client:` runs the application in this process, with other settings."""
 
     @asynccontextmanager
     async def start(**changes: Any) -> AsyncIterator[httpx.AsyncClient]:
         app = create_app(replace(settings, **changes))
+        platform: Platform = app.state.platform
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]
-        await app.state.platform.start()
+        await platform.start()
         try:
-            async with httpx.AsyncClient(
-                transport=transport, base_url="http://board.example", timeout=30
-            ) as client:
-                yield client
+            async with (
+                kept_connections.lent_to(platform.database, platform.settings),
+                httpx.AsyncClient(transport=transport, base_url="http://board.example", timeout=30) as client,
+            ):
+                try:
+                    yield client
+                finally:
+                    await app.state.live.close()
         finally:
-            await app.state.live.close()
-            await app.state.platform.close()
+            await platform.close()
 
     return start
 
@@ -318,11 +338,14 @@ def sign_up(client: httpx.AsyncClient) -> SignUp:
 
 
 @pytest.fixture
-async def platform(settings: Settings, empty_board: None) -> AsyncIterator[Platform]:
+async def platform(
+    settings: Settings, empty_board: None, kept_connections: KeptConnections
+) -> AsyncIterator[Platform]:
     """What a worker or a command stands on beside the application under test."""
     platform = build(settings)
     await platform.start()
-    yield platform
+    async with kept_connections.lent_to(platform.database, settings):
+        yield platform
     await platform.close()
 
 

@@ -357,6 +357,7 @@ async def test_a_disk_that_cannot_be_written_is_507_and_leaves_no_row(
         assert sql.execute("SELECT count(*) FROM attachments").fetchone() == (0,)
 
 
+@pytest.mark.usefixtures("new_connections")
 async def test_an_upload_whose_row_cannot_be_written_leaves_no_file(
     start_app: StartApp, settings: Settings, sql: psycopg.Connection[Any]
 ) -> None:
