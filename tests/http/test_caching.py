@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,8 @@ import httpx
 import psycopg
 import pytest
 
+from bugrelay.infra.redis.cache import TTL_SECONDS
+from bugrelay.infra.redis.local_cache import LOCAL_SECONDS
 from tests.api.v1.bugs.test_attachments import picture
 from tests.conftest import StartApp
 from tests.factories import Person, a_report, register, report
@@ -241,6 +244,23 @@ async def test_what_is_done_behind_the_cache_is_seen_within_a_second(
     await asyncio.sleep(1)
     assert ids_of(await client.get(paths[0])) == ids_of(await client.get(paths[1])) == []
     assert (await client.get(paths[2])).status_code == 404
+
+
+async def test_an_answer_is_kept_while_nothing_is_written_and_no_longer(
+    client: httpx.AsyncClient, bug: Bug, sql: psycopg.Connection[Any]
+) -> None:
+    """Whoever is served again and again what was read long ago would have been told the same now."""
+    lived = read_at = 0.0
+    async with asyncio.timeout(30):
+        while lived < 2 * (TTL_SECONDS + LOCAL_SECONDS):
+            response = await client.get(BUGS)
+            if response.headers["x-cache"] == "MISS":
+                read_at = time.monotonic()
+            lived = time.monotonic() - read_at
+            await asyncio.sleep(0.01)
+    sql.execute("UPDATE bugs SET removed_at = now()")
+    await asyncio.sleep(1)
+    assert ids_of(await client.get(BUGS)) == []
 
 
 async def test_cold_readers_at_once_get_the_same_answer(client: httpx.AsyncClient, bug: Bug) -> None:

@@ -28,6 +28,7 @@ from bugrelay.http.encoding import (
 )
 from bugrelay.http.raw_responses import as_asgi
 from bugrelay.http.request import ApiRequest, request_id_of
+from bugrelay.infra.db.changes import ChangeDetector
 from bugrelay.infra.logging import log_request
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.redis.local_cache import CachedResponse, CacheKey, RequestKey
@@ -78,6 +79,7 @@ class ResponseCache:
         self._app = app
         self._admission = admission
         self._cache = platform.cache
+        self._changes = ChangeDetector(platform.database, platform.cache.keep_unchanged)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET":
@@ -97,6 +99,7 @@ class ResponseCache:
             limits = await self._admission.admit(scope)
         except BugRelayError:
             return False  # refused there in due form
+        self._changes.look_soon()
         response = self._cache.local.get(key) or await self._from_redis(key, cache_key)
         if response is None:
             return False

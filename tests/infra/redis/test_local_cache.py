@@ -35,6 +35,21 @@ def test_an_answer_is_kept_until_its_time_is_over() -> None:
     assert body_of(hot) is None
 
 
+def test_while_nothing_is_written_an_answer_is_as_good_as_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "UNCHANGED_SECONDS", 100.0)
+    now, hot = time.monotonic(), LocalCache()
+    ages = {"young": 50, "asked when it began": 80, "asked before it began": 81, "old": 101}
+    for name, age in ages.items():
+        hot.put((name, b""), answer(asked_at=now - age, group=name))
+    hot.keep_unchanged(now - 80, now + 60)
+    kept = [name for name in ages if body_of(hot, (name, b""))]
+    assert kept == ["young", "asked when it began"]
+    hot.invalidate("young")
+    assert body_of(hot, ("young", b"")) is None
+    hot.keep_unchanged(now - 80, now - LOCAL_SECONDS)
+    assert body_of(hot, ("asked when it began", b"")) is None
+
+
 def test_forgetting_drops_the_group_and_leaves_the_others() -> None:
     hot = LocalCache()
     hot.put(KEY, answer())

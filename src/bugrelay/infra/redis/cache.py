@@ -116,6 +116,10 @@ class Cache:
                 *groups
             )  # whoever asked before Redis knew may have been given the old entry
 
+    def keep_unchanged(self, since: float, until: float) -> None:
+        """Nothing was written to the database between these moments; what Redis gave may be a little older."""
+        self.local.keep_unchanged(since + self._ttl_seconds, until)
+
     async def _read(self, group: str, digest: str) -> tuple[bytes | None, bytes | None]:
         """The stamp (None without Redis) and the entry if it is valid; one round trip where there is an entry."""
         keys = (_EPOCH_KEY, _generation_key(group))

@@ -3,7 +3,8 @@
 A response lives for `LOCAL_SECONDS` from the moment its reader asked the cache, whose entries live for `TTL_SECONDS`
 from the beginning of their load: together less than a second, on every process and machine, with nothing to keep
 coherent. A write invalidates what it touches in its own process at once, and what was asked before it is not kept when
-it comes later.
+it comes later. While nothing at all is written to the database (`infra/db/changes.py`), a response stays as good as a
+new one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 LOCAL_SECONDS = 0.45
+UNCHANGED_SECONDS = 10.0  # at most, while nothing is written: ages count in a ranking
 MAX_RESPONSES = 2048
 MAX_BYTES = 64 * 1024 * 1024
 GZIP_LEVEL = 5
@@ -69,16 +71,21 @@ class LocalCache:
         self._cache_keys: OrderedDict[RequestKey, CacheKey] = OrderedDict()
         self._keys_of: defaultdict[str, set[RequestKey]] = defaultdict(set)
         self._invalidated_at: OrderedDict[str, float] = OrderedDict()
+        self._unchanged = (0.0, 0.0)
         self._bytes = 0
 
     def get(self, key: RequestKey) -> CachedResponse | None:
         answer = self._answers.get(key)
         if answer is None:
             return None
-        if answer.asked_at + LOCAL_SECONDS <= time.monotonic():
+        if self._good_until(answer) <= time.monotonic():
             self._drop(key)
             return None
         return answer
+
+    def keep_unchanged(self, since: float, until: float) -> None:
+        """Nothing was written between these moments: what was asked for then is as good as asked for at the second."""
+        self._unchanged = (since, until)
 
     def cache_key(self, key: RequestKey) -> CacheKey | None:
         """Where the cache would have it, for a request that was answered before."""
@@ -110,6 +117,13 @@ class LocalCache:
         # An answer that was asked longer ago than it may live needs no mark against it.
         while self._invalidated_at and next(iter(self._invalidated_at.values())) <= now - LOCAL_SECONDS:
             self._invalidated_at.popitem(last=False)
+
+    def _good_until(self, answer: CachedResponse) -> float:
+        since, until = self._unchanged
+        asked_at = answer.asked_at
+        if asked_at < since:
+            return asked_at + LOCAL_SECONDS
+        return min(max(asked_at, until) + LOCAL_SECONDS, asked_at + UNCHANGED_SECONDS)
 
     def _drop(self, key: RequestKey) -> None:
         answer = self._answers.pop(key, None)

@@ -1,0 +1,58 @@
+"""Between two moments that are told, nobody wrote anything."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import psycopg
+
+from bugrelay.infra.db.changes import ChangeDetector
+from bugrelay.infra.platform import Platform
+
+Sql = psycopg.Connection[Any]
+
+
+class Told:
+    """What a detector tells: two moments each time."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.periods: list[tuple[float, float]] = []
+        self._detector = ChangeDetector(platform.database, lambda *period: self.periods.append(period))
+
+    async def period_until_after(self, moment: float) -> tuple[float, float]:
+        """The first that ends behind a moment."""
+        async with asyncio.timeout(30):
+            while True:
+                self._detector.look_soon()
+                for since, until in self.periods:
+                    if until > moment:
+                        return since, until
+                await asyncio.sleep(0.01)
+
+
+async def test_a_period_begins_behind_the_last_commit(platform: Platform, sql: Sql) -> None:
+    told = Told(platform)
+    began = time.monotonic()
+    since, until = await told.period_until_after(began)
+    assert began < since < until
+    written = time.monotonic()
+    sql.execute("UPDATE bug_search_era SET era = gen_random_uuid()")
+    since, _ = await told.period_until_after(written)
+    assert since > written
+    again, _ = await told.period_until_after(time.monotonic())
+    assert again == since
+
+
+async def test_a_transaction_that_began_long_ago_ends_the_period_by_its_commit(
+    platform: Platform, database_url: str
+) -> None:
+    told = Told(platform)
+    with psycopg.connect(database_url) as slow:
+        slow.execute("UPDATE bug_search_era SET era = gen_random_uuid()")
+        await told.period_until_after(time.monotonic())  # it shows nothing yet
+        slow.commit()
+        committed = time.monotonic()
+        since, _ = await told.period_until_after(committed)
+    assert since > committed
