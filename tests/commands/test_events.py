@@ -31,12 +31,13 @@ def test_the_log_is_printed_and_followed(commands: Commands, sql: psycopg.Connec
     sql.execute("INSERT INTO companies (id, name, domain) VALUES (%s, 'Paper', 'paper.example')", (company,))
     for stream in (BOARD, company, BOARD):
         write(sql, stream)
-    write(sql, company, type="ticket.commented", visibility="internal", bug_id=None)
-    printed = [line.split("  ")[1:4] for line in commands.run("events", "--last", "3").lines]
+    by_rule = {"kind": "rule", "chain": ["evt_x_1", "rule:7"]}
+    write(sql, company, type="ticket.commented", visibility="internal", bug_id=None, cause=by_rule)
+    printed = [line.split("  ")[1:5] for line in commands.run("events", "--last", "3").lines]
     assert printed == [
-        ["paper.example", "1", "bug.created"],
-        ["the board", "2", "bug.created"],
-        ["paper.example", "2", "ticket.commented (internal)"],
+        ["paper.example", "1", "bug.created", "-"],
+        ["the board", "2", "bug.created", "-"],
+        ["paper.example", "2", "ticket.commented (internal)", "rule:7"],
     ]
     only = commands.run("events", "--company", "paper.example").lines
     assert [line.split("  ")[2] for line in only] == ["1", "2"]

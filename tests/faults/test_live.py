@@ -72,9 +72,12 @@ async def test_the_documented_client_misses_nothing_and_doubles_nothing(board: B
     async def reload() -> None:
         raise AssertionError
 
+    async def headers() -> dict[str, str]:
+        return person.headers
+
     async with FaultProxy(("127.0.0.1", board.port)) as proxy, board.visitor() as visitor:
         url = f"http://127.0.0.1:{proxy.port}{STREAM}"
-        following = asyncio.create_task(documented_client()(url, person.headers, "0", handle, reload))
+        following = asyncio.create_task(documented_client()(url, headers, "0", handle, reload))
         try:
             for round_ in range(3):
                 await make_tickets(visitor, person, *(f"{round_}.{i}" for i in range(5)))

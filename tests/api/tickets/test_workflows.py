@@ -9,6 +9,7 @@ import pytest
 
 from bugrelay.domain.rules.schemas import MAX_RULES
 from tests.api.tickets.conftest import Caller, Join, Sql
+from tests.factories import Person
 from tests.roles.world import all_rows
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
@@ -48,10 +49,48 @@ async def test_a_rule_is_made_shown_changed_and_removed(boss: Caller) -> None:
     assert (again["idleHours"], again["conditions"]) == (None, {})
     second = await boss.done("POST", "workflows", RULE)
     assert [one["id"] for one in await boss.done("GET", "workflows")] == [rule["id"], second["id"]]
-    await boss.done("PUT", path, {"position": 9})
-    assert [one["id"] for one in await boss.done("GET", "workflows")] == [second["id"], rule["id"]]
+    await boss.done("PUT", path, {"position": 10_000})
+    third = await boss.done("POST", "workflows", RULE)
+    assert third["position"] == 10_000  # equals run by age
+    ids = [one["id"] for one in (second, rule, third)]
+    assert [one["id"] for one in await boss.done("GET", "workflows")] == ids
     assert await boss.done("DELETE", path) == "Workflow removed successfully"
     await boss.refused(404, "WORKFLOW_NOT_FOUND", "GET", path)
+
+
+async def test_what_admins_do_is_in_the_audit_log_without_what_rules_say(
+    boss: Caller, admin: Person, company_id: str, sql: Sql
+) -> None:
+    canary = {"field": "title", "op": "contains", "value": "canary"}
+    says = {"type": "comment", "text": "canary"}
+    body = RULE | {"name": "canary", "conditions": {"all": [canary]}, "actions": [SOON, says]}
+    rule = await boss.done("POST", "workflows", body)
+    path = f"workflows/{rule['id']}"
+    await boss.done("PUT", path, {"name": "canary", "enabled": True})
+    await boss.done("PUT", path, {"name": "The canary", "position": 7, "actions": [says]})
+    await boss.done("PUT", path, {"conditions": None})
+    sql.execute("UPDATE workflow_rules SET actions = '[7]', conditions = '{\"all\": 7}'")  # another release's
+    await boss.done("PUT", path, {"actions": [SOON]})
+    await boss.done("DELETE", path)
+    await boss.call("POST", "workflows", RULE | {"position": 0})
+    response = await Caller(boss.client, admin).call("GET", "admin/audit-logs?resource=workflow")
+    logs = response.json()["logs"]
+    shown = {"enabled": True, "position": 1, "project_id": None, "trigger": "ticket.created"}
+    rest = {"idle_hours": None}
+    company = {"company_id": company_id}
+    assert [(log["action"], log["before"], log["after"]) for log in reversed(logs)] == [
+        ("workflow_add", None, company | shown | rest | {"actions": ["add_tag", "comment"]}),
+        (
+            "workflow_change",
+            company | {"position": 1},
+            company | {"fields": ["actions", "name", "position"], "position": 7, "actions": ["comment"]},
+        ),
+        ("workflow_change", company, company | {"fields": ["conditions"]}),
+        ("workflow_change", company, company | {"fields": ["actions"], "actions": ["add_tag"]}),
+        ("workflow_remove", company | shown | rest | {"position": 7}, None),
+    ]
+    assert {(log["resource_id"], log["user"]["id"]) for log in logs} == {(rule["id"], boss.id)}
+    assert "canary" not in str(sql.execute("SELECT a::text FROM audit_logs a").fetchall())
 
 
 def condition(**changes: Any) -> dict[str, Any]:

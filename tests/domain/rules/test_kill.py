@@ -56,7 +56,11 @@ async def test_a_worker_that_is_killed_in_a_run_does_nothing_twice_and_leaves_no
 ) -> None:
     says = [{"type": "comment", "text": f"{number} {{key}}"} for number in range(5)]
     mails = {"type": "notify", "to": ["admins"], "text": "{key}"}
-    rule = await rules.add("ticket.created", *says, {"type": "add_tag", "value": "seen"}, mails)
+    made_rules = [
+        await rules.add("ticket.created", *says, {"type": "add_tag", "value": "seen"}, mails, name="first"),
+        await rules.add("ticket.created", *says, name="second"),
+        await rules.add("ticket.created", says[0], name="third, in a transaction of its own"),
+    ]
     made = [await rita.ticket() for _ in range(TICKETS)]
     chance = random.Random(rounds)
 
@@ -68,7 +72,7 @@ async def test_a_worker_that_is_killed_in_a_run_does_nothing_twice_and_leaves_no
 
     for _ in range(rounds):
         before, worker = count("workflow_runs"), start_worker()
-        enough = before + chance.randint(1, TICKETS - 1)
+        enough = before + chance.randint(1, len(made_rules) * (TICKETS - 1))
         await eventually(lambda: count("workflow_runs") >= enough, seconds=SECONDS)  # noqa: B023 - awaited at once
         worker.kill()
         worker.wait()
@@ -76,8 +80,10 @@ async def test_a_worker_that_is_killed_in_a_run_does_nothing_twice_and_leaves_no
     start_worker()
     start_worker()
     await eventually(rules.is_caught_up, seconds=SECONDS)
-    assert count("workflow_runs") == len(made) == len(set(await runs_of(rules, rule)))
-    assert count("ticket_comments") == len(made) * len(says)
+    for rule in made_rules:
+        tickets = await runs_of(rules, rule)
+        assert len(tickets) == len(made) == len(set(tickets))
+    assert count("ticket_comments") == len(made) * (2 * len(says) + 1)
     assert count("procrastinate_jobs WHERE task_name = 'rules.notify'") == len(made)
     told = rules.sql.execute(
         "SELECT count(*) FROM events WHERE type = 'ticket.changed' AND cause ->> 'kind' = 'rule'"

@@ -181,6 +181,27 @@ async def test_two_workers_run_each_rule_once_at_an_event(rules: Rules, rita: Ca
     assert len(await rules.runs(rule)) == 6
 
 
+async def test_rules_that_do_much_at_one_event_do_it_in_several_transactions(
+    rules: Rules, rita: Caller
+) -> None:
+    """So nobody waits for the ticket until all are done; what had its turn has no other one."""
+    passed = await rules.add("ticket.created", tag("late"), conditions=priority("high"), name="passed")
+    made = [
+        await rules.add("ticket.created", *[{"type": "comment", "text": f"{n}"}] * 4, name=f"rule {n}")
+        for n in range(5)
+    ]
+    await rules.add("ticket.created", HIGH, name="high")
+    ticket = await rita.ticket()
+    await rules.run()
+    assert await rules.comments(ticket) == [f"{n}" for n in range(5) for _ in range(4)]
+    assert await rules.runs(passed) == []
+    transactions: dict[str, list[int]] = {}
+    for number, rule in enumerate(made):
+        (run,) = await rules.runs(rule)
+        transactions.setdefault(run["at"], []).append(number)
+    assert list(transactions.values()) == [[0, 1, 2], [3, 4]]
+
+
 async def test_a_rule_that_runs_wild_is_disabled_and_its_admins_mailed_once(
     rules: Rules, mae: Caller, rita: Caller, company_id: str
 ) -> None:
@@ -200,6 +221,18 @@ async def test_a_rule_that_runs_wild_is_disabled_and_its_admins_mailed_once(
         "SELECT args ->> 'user_id' FROM procrastinate_jobs WHERE task_name = 'rules.mail_disabled'"
     ).fetchall()
     assert jobs == [(rules.boss.id,)]
+    told = rules.sql.execute(
+        "SELECT user_id, resource_id::text, before, after FROM audit_logs WHERE action = 'workflow_disable'"
+    ).fetchall()
+    company = {"company_id": company_id}
+    assert told == [
+        (
+            None,
+            rule["id"],
+            company | {"enabled": True},
+            company | {"enabled": False, "disabled_reason": "runs_wild"},
+        )
+    ]
     again = await rules.boss.done("PUT", f"workflows/{rule['id']}", {"enabled": True})
     assert (again["enabled"], again["disabledReason"], again["disabledAt"]) == (True, None, None)
 
@@ -215,7 +248,7 @@ async def test_a_rule_goes_on_when_its_admin_leaves(rules: Rules, rita: Caller, 
 async def test_a_team_that_starts_anew_has_no_rules_of_the_former_one(
     rules: Rules, mae: Caller, company_id: str
 ) -> None:
-    await rules.add("ticket.created", SOON)
+    rule = await rules.add("ticket.created", SOON)
     for starts_new_team, left in ((False, 1), (True, 0)):
         claim = CompanyClaimed(
             company_id=UUID(company_id),
@@ -227,6 +260,11 @@ async def test_a_team_that_starts_anew_has_no_rules_of_the_former_one(
         async with rules.platform.work() as work:
             work.record(claim)
         assert rules.sql.execute("SELECT count(*) FROM workflow_rules").fetchone() == (left,)
+        removed = rules.sql.execute(
+            "SELECT user_id::text FROM audit_logs WHERE action = 'workflow_remove' AND resource_id = %s",
+            (rule["id"],),
+        ).fetchall()
+        assert removed == [(mae.id,)] * (1 - left)
 
 
 @pytest.mark.parametrize("end", ["unverified", "removed"])

@@ -29,7 +29,8 @@ from bugrelay.domain.events.schemas import Event
 from bugrelay.domain.rules import repository
 from bugrelay.domain.rules.errors import WorkflowNotFound
 from bugrelay.domain.rules.schemas import RuleDetail
-from bugrelay.domain.rules.service.rules import change_rule, create_rule, remove_rule
+from bugrelay.domain.rules.service.removal import remove_rule
+from bugrelay.domain.rules.service.rules import change_rule, create_rule
 from bugrelay.domain.rules.service.trying import try_rules
 from bugrelay.domain.tickets.repository.tickets import ticket_named
 from bugrelay.errors import ValidationFailed

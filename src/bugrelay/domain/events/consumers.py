@@ -48,8 +48,9 @@ class Consumer:
         name: Of its cursors; it never changes.
         handle: Is given events of one stream, in order, and writes what follows from them (rows, jobs) in this unit of
             work; the cursor moves in the same transaction. No network call belongs inside. What it raises rolls all of
-            that back. It may end its turn early and give how many it has handled, at least one: whoever locks what
-            people wait for does so for one event a transaction.
+            that back. It may end its turn early and give how many it has handled: whoever locks what people wait for
+            lets it go at the COMMIT. 0 where it has more to do for the first, which it is then given again: it finds
+            what it has done by its own rows.
         batch: How many events it is given at most.
     """
 
@@ -167,7 +168,7 @@ class _Reading:
     async def _read(self, behind: Behind) -> bool:
         """A batch; whether there may be more. When an event fails, those before it have their effects, one by one."""
         try:
-            return await self._read_batch(behind, limit=self._consumers[behind.consumer].batch) > 0
+            return await self._read_batch(behind, limit=self._consumers[behind.consumer].batch)
         except Exception:  # noqa: BLE001 - what it was is told of the event that it is about
             log.info("batch_failed", consumer=behind.consumer, stream=str(behind.stream))
         try:
@@ -177,23 +178,23 @@ class _Reading:
             await self._put_off(behind, error)
         return True
 
-    async def _read_batch(self, behind: Behind, *, limit: int) -> int:
-        """How many events were handled; 0 where somebody else reads the stream, or at its end."""
+    async def _read_batch(self, behind: Behind, *, limit: int) -> bool:
+        """Whether there may be more; not where somebody else reads the stream, nor at its end."""
         async with asyncio.timeout(BATCH_SECONDS), self._work() as work:
             if behind.is_unread:
                 await _begin_cursor(work, behind)
             cursor = await repository.lock_cursor(work, consumer=behind.consumer, stream=behind.stream)
             if cursor is None:
-                return 0
+                return False
             limit = 1 if cursor.attempts else limit
-            events = await repository.events_after(work, behind.stream, cursor.seq, limit=limit)
+            events = found = await repository.events_after(work, behind.stream, cursor.seq, limit=limit)
             if news := [event for event in events if not event.is_recorded_later]:
                 handled = await self._consumers[behind.consumer].handle(work, news)
                 if handled is not None and handled < len(news):
-                    events = events[: events.index(news[handled - 1]) + 1]
+                    events = events[: events.index(news[handled])]
             if events:
                 await _move_cursor(work, behind, seq=events[-1].seq)
-        return len(events)
+        return bool(found)
 
     async def _put_off(self, behind: Behind, error: Exception) -> None:
         """Try the stream again later."""

@@ -248,7 +248,11 @@ async def end_of_log(reader: Reader) -> BoardCursor:
 
 
 class PrintedEvent(Row):
-    """An event for the operator's eye. `domain` is its company's; None in the streams of bugs without one."""
+    """An event for the operator's eye.
+
+    `domain` is its company's; None in the streams of bugs without one. `agent` is what did it by itself: `rule:<id>`,
+    `github`, `link`, `system`; None where somebody asked for it.
+    """
 
     stream: UUID
     seq: int
@@ -257,6 +261,7 @@ class PrintedEvent(Row):
     type: str
     visibility: str
     username: str | None
+    agent: str | None
     subject: str | None
     data: dict[str, Any]
 
@@ -264,6 +269,8 @@ class PrintedEvent(Row):
 _EVERYTHING = Query(
     text("""
 SELECT e.stream, e.seq, e.at, c.domain, e.type, e.visibility, u.username,
+    CASE e.cause ->> 'kind' WHEN 'user' THEN NULL WHEN 'rule' THEN e.cause -> 'chain' ->> -1
+        ELSE e.cause ->> 'kind' END AS agent,
     coalesce(t.key, CAST(coalesce(e.bug_id, e.ticket_id, e.project_id) AS text)) AS subject, e.data
 FROM (
     SELECT x.* FROM events x

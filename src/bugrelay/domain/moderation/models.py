@@ -40,8 +40,14 @@ Action = Literal[
     "github_change",
     "github_disconnect",
     "github_switch_off",
+    "workflow_add",
+    "workflow_change",
+    "workflow_remove",
+    "workflow_disable",
 ]
-Resource = Literal["bug", "comment", "attachment", "user", "company", "application", "webhook", "github"]
+Resource = Literal[
+    "bug", "comment", "attachment", "user", "company", "application", "webhook", "github", "workflow"
+]
 
 
 class Flag(Base):

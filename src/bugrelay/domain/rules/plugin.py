@@ -8,6 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.companies.events import CompanyClaimed
 from bugrelay.domain.events.consumers import Consumer
+from bugrelay.domain.rules.events import WorkflowRemoved
+from bugrelay.domain.rules.service.audit import AUDITED, audit_acts
 from bugrelay.domain.rules.service.removal import remove_rules_of
 from bugrelay.domain.rules.service.running import BATCH, CONSUMER, run_rules_with
 from bugrelay.domain.rules.tasks import TASKS
@@ -16,13 +18,15 @@ from bugrelay.infra.plugin import DomainPlugin
 
 
 def subscribe(platform: Platform) -> None:
-    async def forget_rules_of_former_teams(session: AsyncSession, claimed: Sequence[CompanyClaimed]) -> None:
+    async def forget_rules_of_former_teams(
+        session: AsyncSession, claimed: Sequence[CompanyClaimed]
+    ) -> Sequence[WorkflowRemoved]:
         """What the former team wanted to be done is not done for another one."""
-        new = {claim.company_id for claim in claimed if claim.starts_new_team}
-        if new:
-            await remove_rules_of(session, new)
+        new = {claim.company_id: claim.actor_id for claim in claimed if claim.starts_new_team}
+        return await remove_rules_of(session, new) if new else ()
 
     platform.bus.subscribe_durable(forget_rules_of_former_teams, CompanyClaimed)
+    platform.bus.subscribe_durable(audit_acts, *AUDITED)
 
 
 def consumers(platform: Platform) -> Sequence[Consumer]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import msgspec
@@ -41,6 +41,12 @@ def follows_from(event: Event, rule: Rule) -> bool:
 def is_too_far(event: Event) -> bool:
     """Whether an event follows from so many others that no rule acts on it."""
     return sum(one.startswith("evt_") for one in chain_of(event)) >= MAX_CHAIN
+
+
+def behind(rules: Sequence[Rule], ran: Collection[UUID]) -> Sequence[Rule]:
+    """Those of these rules that come after the last of them that ran."""
+    last = max((place for place, rule in enumerate(rules, 1) if rule.id in ran), default=0)
+    return rules[last:]
 
 
 def matches(rule: Rule, situation: Situation) -> bool:

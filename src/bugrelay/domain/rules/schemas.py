@@ -16,6 +16,7 @@ from bugrelay.infra.db.query import Row
 from bugrelay.infra.validation import OneLine
 
 MAX_RULES = 50  # a company
+MAX_POSITION = 10_000
 MAX_CONDITIONS = 20
 MAX_ACTIONS = 10
 MAX_VALUES = 50  # of `in` and `not_in`
@@ -61,7 +62,7 @@ Audience = Literal["assignees", "reporter", "admins"]
 State = Literal["done", "skipped", "failed", "disabled"]
 
 RuleName = Annotated[str, OneLine, Meta(min_length=1, max_length=100)]
-Position = Annotated[int, Meta(ge=1, le=10_000)]
+Position = Annotated[int, Meta(ge=1, le=MAX_POSITION)]
 IdleHours = Annotated[int, Meta(ge=1, le=MAX_IDLE_HOURS)]
 
 

@@ -90,13 +90,13 @@ async def _wait_for(woken: asyncio.Event) -> None:
 
 
 def line_of(event: PrintedEvent) -> str:
-    """Time, company, number, type, who, about what, and what the event says, with two spaces between them."""
+    """Time, company, number, type, who or what did it, about what, and what it says, with two spaces between them."""
     parts = [
         event.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         event.domain or "the board",
         str(event.seq),
         event.type if event.visibility != "internal" else f"{event.type} (internal)",
-        event.username or "-",
+        event.username or event.agent or "-",
         event.subject or "-",
         msgspec.json.encode(event.data).decode(),
     ]

@@ -1,24 +1,76 @@
-"""Rules that go with what they belonged to, and runs that are old."""
+"""Rules that are removed, by an admin or with the team that they belonged to, and runs that are old."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.companies.service.tenants import lock_as_tenant_admin
+from bugrelay.domain.rules.errors import WorkflowNotFound
+from bugrelay.domain.rules.events import WorkflowRemoved
 from bugrelay.domain.rules.models import WorkflowRule, WorkflowRun
+from bugrelay.domain.rules.service.audit import told_of
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 KEPT_FOR = timedelta(days=30)
+_TOLD = (
+    WorkflowRule.id,
+    WorkflowRule.company_id,
+    WorkflowRule.enabled,
+    WorkflowRule.position,
+    WorkflowRule.project_id,
+    WorkflowRule.trigger,
+    WorkflowRule.idle_hours,
+)
 
 
-async def remove_rules_of(session: AsyncSession, company_ids: Collection[UUID]) -> None:
-    """All rules of these companies: a team that starts anew has none of the former one's."""
-    removing = delete(WorkflowRule).where(WorkflowRule.company_id.in_(company_ids))
-    await session.execute(removing, execution_options={"synchronize_session": False})
+async def remove_rule(work: UnitOfWork, tenant: Tenant, rule_id: UUID) -> None:
+    """It runs no more; what it has done stays.
+
+    Raises:
+        AccountBanned, CompanyNotFound, InsufficientPermissions, WorkflowNotFound
+    """
+    await lock_as_tenant_admin(work, tenant)
+    removed = await _remove(
+        work.session,
+        {tenant.company_id: tenant.user_id},
+        WorkflowRule.company_id == tenant.company_id,
+        WorkflowRule.id == rule_id,
+    )
+    if not removed:
+        raise WorkflowNotFound
+    work.record(*removed)
+
+
+async def remove_rules_of(session: AsyncSession, actors: Mapping[UUID, UUID]) -> Sequence[WorkflowRemoved]:
+    """All rules of these companies: a team that starts anew has none of the former one's.
+
+    Args:
+        session: The transaction.
+        actors: Who removes them, by company.
+    """
+    return await _remove(session, actors, WorkflowRule.company_id.in_(actors))
+
+
+async def _remove(
+    session: AsyncSession, actors: Mapping[UUID, UUID], *conditions: ColumnElement[bool]
+) -> Sequence[WorkflowRemoved]:
+    removing = delete(WorkflowRule).where(*conditions).returning(*_TOLD)
+    rows = await session.execute(removing, execution_options={"synchronize_session": False})
+    return [
+        WorkflowRemoved(
+            rule_id=row["id"],
+            company_id=row["company_id"],
+            former=told_of(row),
+            actor_id=actors[row["company_id"]],
+        )
+        for row in rows.mappings()
+    ]
 
 
 async def remove_old_runs(work: UnitOfWork, *, limit: int) -> int:

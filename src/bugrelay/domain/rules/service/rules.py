@@ -8,14 +8,16 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET
 from msgspec.structs import asdict
-from sqlalchemy import delete, func, null, update
+from sqlalchemy import func, null, update
 
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.companies.service.tenants import lock_as_tenant_admin
 from bugrelay.domain.rules import repository
 from bugrelay.domain.rules.errors import TooManyWorkflows, WorkflowNotFound
+from bugrelay.domain.rules.events import WorkflowAdded, WorkflowChanged
 from bugrelay.domain.rules.models import WorkflowRule
-from bugrelay.domain.rules.schemas import IDLE, MAX_RULES, NewRule, RuleChanges, RuleDetail
+from bugrelay.domain.rules.schemas import IDLE, MAX_POSITION, MAX_RULES, NewRule, RuleChanges, RuleDetail
+from bugrelay.domain.rules.service.audit import told_of, told_of_new
 from bugrelay.domain.rules.service.checking import (
     check_bound,
     check_project,
@@ -42,7 +44,7 @@ async def create_rule(work: UnitOfWork, tenant: Tenant, wanted: NewRule) -> UUID
     if await repository.count_rules(work, tenant) >= MAX_RULES:
         raise TooManyWorkflows
     if values["position"] is None:
-        values["position"] = await repository.last_position(work, tenant) + 1
+        values["position"] = min(await repository.last_position(work, tenant) + 1, MAX_POSITION)
     rule_id = new_id()
     work.session.add(
         WorkflowRule(
@@ -51,6 +53,14 @@ async def create_rule(work: UnitOfWork, tenant: Tenant, wanted: NewRule) -> UUID
             created_by=tenant.user_id,
             idle_seq=await _idle_start(work, tenant, values),
             **values,
+        )
+    )
+    work.record(
+        WorkflowAdded(
+            rule_id=rule_id,
+            company_id=tenant.company_id,
+            values=told_of_new(values),
+            actor_id=tenant.user_id,
         )
     )
     return rule_id
@@ -76,6 +86,16 @@ async def change_rule(
     changes = {name: value for name, value in values.items() if value != getattr(rule, name)}
     if not changes:
         return
+    work.record(
+        WorkflowChanged(
+            rule_id=rule_id,
+            company_id=tenant.company_id,
+            fields=sorted(changes),
+            former=told_of({name: getattr(rule, name) for name in changes}),
+            values=told_of_new(changes),
+            actor_id=tenant.user_id,
+        )
+    )
     if _RESTARTING.intersection(changes):
         changes["active_since"] = func.now()
         changes["idle_seq"] = await _idle_start(work, tenant, {**_bound(rule), **changes})
@@ -87,23 +107,6 @@ async def change_rule(
         .values(**changes, version=rule.version + 1, updated_at=func.now())
         .execution_options(synchronize_session=False)
     )
-
-
-async def remove_rule(work: UnitOfWork, tenant: Tenant, rule_id: UUID) -> None:
-    """It runs no more; what it has done stays.
-
-    Raises:
-        AccountBanned, CompanyNotFound, InsufficientPermissions, WorkflowNotFound
-    """
-    await lock_as_tenant_admin(work, tenant)
-    removing = (
-        delete(WorkflowRule)
-        .where(WorkflowRule.company_id == tenant.company_id, WorkflowRule.id == rule_id)
-        .returning(WorkflowRule.id)
-        .execution_options(synchronize_session=False)
-    )
-    if await work.session.scalar(removing) is None:
-        raise WorkflowNotFound
 
 
 def _bound(rule: RuleDetail) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Rules run at events of the log: in their order, under the ticket's lock, each once at an event.
 
-What fails in a rule is undone and written down, and the stream goes on; what the database cannot do at the moment is
-tried again with the event.
+Where they do much at one event, they do it in several transactions, so that nobody waits long for the ticket. What
+fails in a rule is undone and written down, and the stream goes on; what the database cannot do at the moment is tried
+again with the event.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bugrelay.domain.companies.repository import admins_of
 from bugrelay.domain.companies.schemas import Automation
 from bugrelay.domain.events.schemas import Event, chain_after
 from bugrelay.domain.rules import policies, repository
+from bugrelay.domain.rules.events import WorkflowDisabled
 from bugrelay.domain.rules.fields import Situation
 from bugrelay.domain.rules.models import RUNS_WILD, WorkflowRule, WorkflowRun
 from bugrelay.domain.rules.schemas import ActionResult, Outcome, Rule
@@ -33,6 +35,7 @@ from bugrelay.infra.jobs.queue import MAIL_QUEUE, JobQueue
 
 CONSUMER = "rules"
 BATCH = 100  # events; one that sets rules off ends the turn
+ENOUGH_ACTIONS = 10  # for a transaction; so it does 19 at most
 DISABLED_JOB = "rules.mail_disabled"
 SOMEBODY = "Somebody"
 FAILED, NOT_UNDERSTOOD, CHAIN_TOO_LONG = "INTERNAL_ERROR", "NOT_UNDERSTOOD", "CHAIN_TOO_LONG"
@@ -54,25 +57,29 @@ def run_rules_with(jobs: JobQueue) -> Callable[[UnitOfWork, Sequence[Event]], Aw
             trigger = policies.trigger_of(event)
             due = [rule for rule in rules if rule.trigger == trigger and rule.active_since <= event.at]
             if due:
-                await run_rules(work, due, event, jobs=jobs)
-                return handled
+                is_done = await run_rules(work, due, event, jobs=jobs)
+                return handled if is_done else handled - 1
         return None
 
     return run
 
 
-async def run_rules(work: UnitOfWork, rules: Sequence[Rule], event: Event, *, jobs: JobQueue) -> None:
-    """Run those of these rules that have not run at this event; nothing where nobody sees the ticket any more, or the
-    company is not verified."""
+async def run_rules(work: UnitOfWork, rules: Sequence[Rule], event: Event, *, jobs: JobQueue) -> bool:
+    """Run those of these rules that are behind the last that ran at this event, in their order, until it is enough for
+    a transaction; whether all had their turn. Nothing where nobody sees the ticket any more, or the company is not
+    verified."""
     automation = Automation(event.stream)
     try:
         running = await Running.open(work, automation, event, jobs=jobs)
     except (TicketNotFound, CompanyNotFound):
-        return
-    ran = set(await repository.rules_that_ran(work, automation, event.seq))
-    for rule in rules:
-        if rule.id not in ran and not policies.follows_from(event, rule):
+        return True
+    ran = await repository.rules_that_ran(work, automation, event.seq)
+    for rule in policies.behind(rules, ran):
+        if running.tried >= ENOUGH_ACTIONS:
+            return False
+        if not policies.follows_from(event, rule):
             await running.run(rule)
+    return True
 
 
 class Running:
@@ -83,6 +90,9 @@ class Running:
         automation: In whose name they act.
         event: What they run at.
         jobs: Where mails are asked for.
+
+    Attributes:
+        tried: How many actions it has begun with, whatever became of them.
     """
 
     def __init__(self, work: UnitOfWork, automation: Automation, event: Event, *, jobs: JobQueue) -> None:
@@ -91,6 +101,7 @@ class Running:
         self._event = event
         self._jobs = jobs
         self._seen: tuple[Situation, str] | None = None
+        self.tried = 0
 
     @classmethod
     async def open(cls, work: UnitOfWork, automation: Automation, event: Event, *, jobs: JobQueue) -> Running:
@@ -185,6 +196,7 @@ class Running:
             _RunsWild: Nothing of it was done, for it would be too much.
         """
         actions = policies.actions_of(acting.rule)
+        self.tried += len(actions)
         chain = chain_after(self._event, policies.name_in_chains(acting.rule.id))
         self._seen = None
         with caused_by("rule", chain=chain):
@@ -218,6 +230,7 @@ class Running:
         )
         if await self._work.session.scalar(disabling) is None:
             return
+        self._work.record(WorkflowDisabled(rule_id=rule.id, company_id=company_id, reason=RUNS_WILD))
         log.warning("workflow_rule_disabled", rule_id=str(rule.id), company_id=str(company_id))
         for user_id in await admins_of(self._work, company_id):
             await self._jobs.add(
