@@ -99,6 +99,8 @@ def condition(**changes: Any) -> dict[str, Any]:
 
 CONDITIONS: list[tuple[Any, str]] = [
     ({"all": [condition()], "any": [condition()]}, "conditions"),
+    ({"every": [condition()]}, "conditions"),  # would run at everything
+    (condition(), "conditions"),
     ({"all": [condition()] * 21}, "conditions.all"),
     ({"all": [condition(), condition(field="mood")]}, "conditions.all[1].field"),
     ({"all": [condition(op="matches")]}, "conditions.all[0].op"),
@@ -125,6 +127,7 @@ ACTIONS: list[tuple[Any, str]] = [
     ([{"type": "set_status", "value": "asleep"}], "actions[0].value"),
     ([{"type": "set_priority"}], "actions[0].value"),
     ([{"type": "set_department", "value": "x" * 101}], "actions[0].value"),
+    ([{"type": "set_department"}], "actions[0].value"),  # null takes it away
     ([SOON, {"type": "remove_tag", "value": "a  b"}], "actions[1].value"),
     ([{"type": "assign"}], "actions[0].userIds"),
     ([{"type": "assign", "userIds": [NOBODY]}], "actions[0].userIds[0]"),
@@ -154,9 +157,21 @@ async def test_what_does_not_fit_is_named_with_its_place_and_nothing_is_made(bos
 
 
 async def test_all_bad_fields_are_named_at_once(boss: Caller) -> None:
-    body = RULE | {"conditions": {"all": [condition(value="x"), condition(), condition(op="lt")]}}
+    body = RULE | {
+        "trigger": "ticket.idle",
+        "projectId": NOBODY,
+        "conditions": {"all": [condition(value="x"), condition(), condition(op="lt")]},
+        "actions": [{"type": "set_status"}, {"type": "comment"}],
+    }
     details = await boss.refused(400, "VALIDATION_ERROR", "POST", "workflows", body)
-    assert [one["field"] for one in details["fields"]] == ["conditions.all[0].value", "conditions.all[2].op"]
+    assert [one["field"] for one in details["fields"]] == [
+        "idleHours",
+        "projectId",
+        "conditions.all[0].value",
+        "conditions.all[2].op",
+        "actions[0].value",
+        "actions[1].text",
+    ]
 
 
 async def test_a_company_has_fifty_rules_whoever_makes_them_at_once(boss: Caller, sql: Sql) -> None:

@@ -83,8 +83,9 @@ class Condition(Struct):
 _Conditions = Annotated[list[Condition], Meta(max_length=MAX_CONDITIONS)]
 
 
-class Conditions(Struct, omit_defaults=True):
-    """`all` or `any` of these, never both; none hold always.
+class Conditions(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """`all` or `any` of these, never both; none hold always. Another key is refused: with a misspelt one the rule would
+    run at everything.
 
     Attributes:
         all: Every one must hold.
@@ -106,7 +107,7 @@ class Action(Struct, rename="camel", omit_defaults=True):
 
     Attributes:
         type: What it is.
-        value: The status, priority, department or tag.
+        value: The status, priority, department or tag; null takes a department away.
         user_ids: Whom to assign, unassign or notify; left out, `unassign` takes all.
         to: Who is notified besides.
         text: What is commented or mailed, with `{key}`, `{title}`, `{status}` and `{actor}` filled in.
@@ -115,7 +116,7 @@ class Action(Struct, rename="camel", omit_defaults=True):
     """
 
     type: ActionType
-    value: str | None = None
+    value: str | UnsetType | None = UNSET
     user_ids: Annotated[list[UUID], Meta(max_length=20)] | None = None
     to: Annotated[list[Audience], Meta(max_length=3)] | None = None
     text: str | None = None

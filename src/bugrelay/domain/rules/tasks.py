@@ -98,6 +98,7 @@ async def mail_disabled(
         username=disabled.username,
         domain=disabled.domain,
         rule=without_reordering(disabled.name),
+        rule_url=f"{platform.settings.public_url}/api/v1/workflows/{rule_id}",
     )
     await platform.mailer.send(mail)
 

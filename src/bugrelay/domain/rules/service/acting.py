@@ -114,7 +114,7 @@ async def _set_priority(acting: Acting, action: Action, _place: int) -> None:
 
 
 async def _set_department(acting: Acting, action: Action, _place: int) -> None:
-    await acting.edit(TicketChanges(department=action.value))
+    await acting.edit(TicketChanges(department=action.value or None))
 
 
 async def _assign(acting: Acting, action: Action, _place: int) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET
 
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.rules import fields, repository
@@ -28,6 +30,15 @@ class _Problem(Exception):
     def __init__(self, field: str, sentence: str) -> None:
         super().__init__(field, sentence)
         self.field, self.sentence = field, sentence
+
+
+@contextmanager
+def collecting(problems: list[FieldProblem]) -> Iterator[None]:
+    """What does not fit is added to these, so that all of it is named at once."""
+    try:
+        yield
+    except ValidationFailed as failed:
+        problems += failed.fields or ()
 
 
 def check_bound(trigger: str, idle_hours: int | None) -> None:
@@ -87,8 +98,10 @@ def _usable(text: str | None, field: str, *, single_line: bool, max_length: int)
 
 def _department(action: Action) -> Action:
     """Null takes it away."""
+    if action.value is UNSET:
+        raise _Problem("value", "is required; null takes the department away")
     if not action.value:
-        return Action(action.type)
+        return Action(action.type, value=None)
     value = _usable(action.value, "value", single_line=True, max_length=MAX_DEPARTMENT_LENGTH)
     return Action(action.type, value=value)
 

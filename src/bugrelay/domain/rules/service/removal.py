@@ -69,7 +69,7 @@ async def _remove(
             former=told_of(row),
             actor_id=actors[row["company_id"]],
         )
-        for row in rows.mappings()
+        for row in map(dict, rows.mappings())
     ]
 
 

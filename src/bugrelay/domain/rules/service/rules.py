@@ -23,9 +23,11 @@ from bugrelay.domain.rules.service.checking import (
     check_project,
     checked_actions,
     checked_conditions,
+    collecting,
 )
 from bugrelay.domain.tickets.errors import VersionConflict
 from bugrelay.domain.tickets.service.opening import Expected
+from bugrelay.errors import FieldProblem, ValidationFailed
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
 
@@ -116,19 +118,28 @@ def _bound(rule: RuleDetail) -> dict[str, Any]:
 async def _checked(
     work: UnitOfWork, tenant: Tenant, sent: dict[str, Any], *, former: RuleDetail | None = None
 ) -> dict[str, Any]:
-    """What is sent, as it is kept; what is not sent is `former`'s."""
+    """What is sent, as it is kept; what is not sent is `former`'s.
+
+    Raises:
+        ValidationFailed: Names every field that does not fit.
+    """
     values = dict(sent)
     bound = {**({} if former is None else _bound(former)), **sent}
     if bound["trigger"] != IDLE and "idle_hours" not in sent:
         values["idle_hours"] = bound["idle_hours"] = None
-    check_bound(bound["trigger"], bound["idle_hours"])
-    if "project_id" in sent:
-        await check_project(work, tenant, sent["project_id"])
-    if "conditions" in sent:
-        values["conditions"] = msgspec.to_builtins(checked_conditions(sent["conditions"]))
-    if "actions" in sent:
-        actions = await checked_actions(work, tenant, sent["actions"])
-        values["actions"] = msgspec.to_builtins(actions)
+    problems: list[FieldProblem] = []
+    with collecting(problems):
+        check_bound(bound["trigger"], bound["idle_hours"])
+    with collecting(problems):
+        await check_project(work, tenant, sent.get("project_id"))
+    with collecting(problems):
+        if "conditions" in sent:
+            values["conditions"] = msgspec.to_builtins(checked_conditions(sent["conditions"]))
+    with collecting(problems):
+        if "actions" in sent:
+            values["actions"] = msgspec.to_builtins(await checked_actions(work, tenant, sent["actions"]))
+    if problems:
+        raise ValidationFailed(problems)
     return values
 
 
