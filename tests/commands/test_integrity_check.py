@@ -175,6 +175,12 @@ SELECT gen_random_uuid(), f.id, u.id, m.id
 FROM notice_fan_outs f, notice_mails m, users u WHERE f.seq = 1 AND u.username = 'grace';
 INSERT INTO notices (id, fan_out_id, contact_id)
 SELECT gen_random_uuid(), id, gen_random_uuid() FROM notice_fan_outs WHERE seq = 1;
+INSERT INTO notices (id, fan_out_id, user_id, mail_id)
+SELECT gen_random_uuid(), lie.fan_out_id, lie.user_id, lie.mail_id
+FROM notice_fan_outs f, users u, LATERAL (VALUES
+    (gen_random_uuid(), u.id, NULL::uuid), (f.id, gen_random_uuid(), NULL), (f.id, u.id, gen_random_uuid())
+) lie (fan_out_id, user_id, mail_id)
+WHERE f.seq = 1 AND u.username = 'ada';
 INSERT INTO bug_subscriptions (bug_id, user_id, level) SELECT id, gen_random_uuid(), 'all' FROM bugs;
 INSERT INTO report_contacts (id, bug_id, email, level)
 SELECT gen_random_uuid(), id, 'owner@people.example', 'all' FROM bugs;
@@ -186,6 +192,9 @@ NOBODYS_PROBLEMS = (
     "there is no comment ",
     "there is no user ",
     "which goes to somebody else",
+    "names fan-out ",
+    "names user ",
+    "names mail ",
     "notices.contact_id ",
     "bug_subscriptions.user_id ",
     "its receipt is gone, but address ",

@@ -145,7 +145,8 @@ class NoticeMail(Base):
 
     A digest takes notices in until it is sealed; a recipient has one open at a time. `due_at` moves on at each attempt,
     so that a worker that was killed loses none and two never send the same at once. `contact_id` is a confirmed address
-    without an account: of those that are spelt alike, the one that was confirmed first.
+    without an account: of those that are spelt alike, the one that was confirmed first. No foreign key refers to them
+    (docs/adr/0035).
     """
 
     __tablename__ = "notice_mails"
@@ -158,7 +159,7 @@ class NoticeMail(Base):
     )
 
     id: Mapped[Id]
-    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID | None]
     contact_id: Mapped[UUID | None]
     recipient_id: Mapped[UUID | None] = mapped_column(Computed(_RECIPIENT, persisted=True))
     kind: Mapped[str]
@@ -170,7 +171,10 @@ class NoticeMail(Base):
 
 
 class Notice(Base):
-    """That somebody is told of an event; `mail_id` is the mail that tells it, where one does."""
+    """That somebody is told of an event; `mail_id` is the mail that tells it, where one does.
+
+    Event, user and mail are named without foreign keys, which would be half of what a notice costs (docs/adr/0035).
+    """
 
     __tablename__ = "notices"
     __table_args__ = (
@@ -182,10 +186,10 @@ class Notice(Base):
     )
 
     id: Mapped[Id]
-    fan_out_id: Mapped[UUID] = mapped_column(ForeignKey("notice_fan_outs.id", ondelete="CASCADE"))
-    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    fan_out_id: Mapped[UUID]
+    user_id: Mapped[UUID | None]
     contact_id: Mapped[UUID | None] = mapped_column(ForeignKey("report_contacts.id", ondelete="CASCADE"))
     recipient_id: Mapped[UUID | None] = mapped_column(Computed(_RECIPIENT, persisted=True))
-    mail_id: Mapped[UUID | None] = mapped_column(ForeignKey("notice_mails.id", ondelete="SET NULL"))
+    mail_id: Mapped[UUID | None]
     created_at: Mapped[CreatedAt]
     read_at: Mapped[Moment | None]
