@@ -39,14 +39,15 @@ from bugrelay.infra.platform import Platform
 from bugrelay.migrate import migrate
 from bugrelay.settings import Settings, load_settings
 
-VERSION = 1
+VERSION = 2
 SMALL, LARGE, BUGS = 10_000, 1_000_000, 10_000
 PROJECTS, PEOPLE, BLOCK, YEARS = 10, 200, 10_000, 3
 ROUNDS, REPEATS = 5, 10
 CREATORS = 16
-SHARE = 100_000  # tickets whose documents are made at once
+SHARE = 50_000  # tickets that are written, and documents that are made, at once
 NOW = np.datetime64("now", "us")
 DAY_US = 86_400_000_000
+_US = "timedelta64[us]"
 DEPARTMENTS = ("Sales", "Support", "Finance", "Legal", "Operations", "Research")
 STATUSES = (("open", "todo"), ("in_progress", "doing"), ("blocked", "doing"), ("closed", "done"))
 
@@ -78,26 +79,35 @@ class Company:
         return Tenant(self.id(1), self.id(3, 7), "reporter")
 
 
-def fill(url: str, company: Company) -> None:
-    """Write the company and its tickets, without documents and counts."""
-    rng = np.random.default_rng(company.tickets)
-    vocabulary = Vocabulary(np.random.default_rng(7))
+def fill(url: str, company: Company, first: int, last: int) -> None:
+    """Write these of the company's tickets, without documents and counts; the company itself before its first."""
+    created = np.sort(NOW - (YEARS * 365 * DAY_US * _drawn(company).random(company.tickets)).astype(_US))
+    vocabulary, rng = Vocabulary(np.random.default_rng(7)), _drawn(company, first)
     with psycopg.connect(url) as connection:
         connection.execute("SET session_replication_role = replica")
-        _people(connection, company)
-        span = YEARS * 365 * DAY_US
-        created = np.sort(NOW - (span * rng.random(company.tickets)).astype("timedelta64[us]"))
+        if first == 0:
+            _people(connection, company)
         with connection.cursor() as cursor, cursor.copy(f"COPY tickets ({_COLUMNS}) FROM STDIN") as copy:
-            for first in range(0, company.tickets, BLOCK):
-                copy.write(_block(company, vocabulary, rng, created[first : first + BLOCK], first=first))
-                if first % (10 * BLOCK) == 0:
-                    say(f"{first:,} of {company.tickets:,} tickets of {company.name}")
+            for begin in range(first, last, BLOCK):
+                moments = created[begin : min(begin + BLOCK, last)]
+                copy.write(_block(company, vocabulary, rng, moments, first=begin))
         connection.execute(
             "INSERT INTO ticket_assignees (company_id, ticket_id, user_id, position)"
             " SELECT company_id, id, (%s::uuid[])[1 + number %% %s], 0 FROM tickets"
-            " WHERE company_id = %s AND number %% 3 > 0",
-            ([company.id(3, i) for i in range(PEOPLE)], PEOPLE, company.id(1)),
+            " WHERE company_id = %s AND id >= %s AND id < %s AND number %% 3 > 0",
+            (
+                [company.id(3, i) for i in range(PEOPLE)],
+                PEOPLE,
+                company.id(1),
+                company.id(4, first),
+                company.id(4, last),
+            ),
         )
+
+
+def _drawn(company: Company, first: int | None = None) -> np.random.Generator:
+    """The same each time, for the company or for one share of its tickets."""
+    return np.random.default_rng(company.tickets if first is None else (company.tickets, first))
 
 
 def _people(connection: psycopg.Connection[Any], company: Company) -> None:
@@ -137,7 +147,7 @@ def _block(
     texts = _texts(vocabulary, rng, np.clip(rng.lognormal(4.0, 0.5, count), 8, 400), title=False)
     age = (NOW - created).astype(np.int64)
     # Nine of ten tickets that are older than a month are closed, after two weeks on average.
-    after = np.minimum(rng.exponential(14 * DAY_US, count), age).astype("timedelta64[us]")
+    after = np.minimum(rng.exponential(14 * DAY_US, count), age).astype(_US)
     statuses = np.where(
         age > 30 * DAY_US,
         np.searchsorted([0.05, 0.08, 0.1], rng.random(count)),
@@ -211,8 +221,11 @@ def _steps(size: int) -> dict[str, Callable[[str], Any]]:
     shares = [(first, min(first + SHARE, size)) for first in range(0, size, SHARE)]
     return {
         "a small board": lambda url: generate(url, BUGS),
-        "the small company": lambda url: fill(url, small),
-        "the large company": lambda url: fill(url, large),
+        "the small company": lambda url: fill(url, small, 0, SMALL),
+        **{
+            f"tickets from {first:,} to {last:,}": partial(fill, company=large, first=first, last=last)
+            for first, last in shares
+        },
         "documents of the small company": lambda url: _documents(url, small, 0, SMALL),
         **{
             f"documents from {first:,} to {last:,}": partial(
