@@ -216,7 +216,7 @@ async def _github(world: World) -> None:
 
 
 async def _tickets(world: World) -> None:
-    """Of the company's reporter and of a member, in the project that is made for them; and an empty project."""
+    """Of the company's reporter and of a member, in the project that is made for them; an empty project, and an archived one."""
     roles = {
         "ticket": "company reporter",
         "removed ticket": "company reporter",
@@ -237,6 +237,16 @@ async def _tickets(world: World) -> None:
     body = {"key": "NONE", "name": "Nothing yet"}
     project = await world.client.post("/api/v1/projects", json=body, headers=world.headers("member"))
     world.ids["empty project"] = project.json()["project"]["id"]
+    body = {"key": "OLD", "name": "What was"}
+    project = await world.client.post("/api/v1/projects", json=body, headers=world.headers("member"))
+    path = f"/api/v1/projects/{project.json()['project']['id']}"
+    archived = await world.client.delete(path, headers=world.headers("company admin"))
+    world.ids["archived project"] = archived.json()["project"]["id"]
+    path = f"/api/v1/tickets/{world.ids['ticket']}"
+    body = {"description": "It is out of paper again. " * 20}
+    await world.client.put(path, json=body, headers=world.headers("company reporter"))
+    history = await world.client.get(f"{path}/history", headers=world.headers("member"))
+    world.ids["history entry"] = history.json()["history"][-1]["id"]
 
 
 async def _workflow_rule(world: World) -> None:

@@ -119,6 +119,7 @@ _PATH_PARAMETERS = {
     "issue_id": "The issue.",
     "project": "The project, by its id or key.",
     "ticket": "The ticket, by its id or key.",
+    "entry": "The entry, by the id that the ticket's `history` gives.",
     "screenshot_id": "The screenshot.",
     "ticket_number": "The report, by its `ticket_number`.",
     "secret": "What stands in the `receipt.url` that `POST /api/v1/bugs` has answered.",
@@ -136,7 +137,8 @@ _IDEMPOTENCY_KEY: dict[str, Any] = {
     "description": "A repeat with the same key within 24 hours answers as the first did.",
 }
 _FILE = {"type": "string", "format": "binary"}
-_IDS = _PATH_PARAMETERS.keys() - {"name", "provider", "file", "secret", "project", "ticket", "ticket_number"}
+_NO_UUIDS = {"name", "provider", "file", "secret", "project", "ticket", "ticket_number", "entry"}
+_IDS = _PATH_PARAMETERS.keys() - _NO_UUIDS
 _TAGS = {
     "GitHub": "Issues for a company's tickets: its connection, and what GitHub tells of them.",
     "Accounts": "Registering, signing in, one's own account; other users' profiles.",

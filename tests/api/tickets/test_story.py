@@ -101,6 +101,20 @@ async def test_a_team_works_on_a_ticket_from_report_to_archive(
     assert (await rita.done("GET", "tickets/WEB-1001"))["title"] == ticket["title"]
 
 
+async def test_an_archived_project_takes_tickets_again_once_it_is_restored(
+    boss: Caller, mae: Caller, rita: Caller
+) -> None:
+    body = {"title": "The door squeaks", "projectId": (await rita.ticket())["projectId"]}
+    archived = await boss.done("DELETE", "projects/TSK")
+    for refused in (mae, rita):
+        await refused.refused(403, "INSUFFICIENT_PERMISSIONS", "POST", "projects/TSK/restore")
+    await rita.refused(409, "PROJECT_ARCHIVED", "POST", "tickets", body)
+    for _ in range(2):  # once is enough
+        restored = await boss.done("POST", "projects/tsk/restore")
+        assert (restored["archivedAt"], restored["version"]) == (None, archived["version"] + 1)
+    assert (await rita.done("POST", "tickets", body))["key"] == "TSK-1002"
+
+
 async def test_lists_are_filtered_sorted_and_walked(mae: Caller, rita: Caller) -> None:
     made = [
         await (rita if place % 2 else mae).ticket(

@@ -23,7 +23,7 @@ from bugrelay.domain.tickets.repository.tickets import (
     removed_or_not,
     ticket_named,
 )
-from bugrelay.domain.tickets.schemas import ProjectDetail, TicketDetail
+from bugrelay.domain.tickets.schemas import EntryId, ProjectDetail, TicketDetail
 from bugrelay.errors import InsufficientPermissions, InvalidId
 from bugrelay.http.request import ApiRequest
 from bugrelay.infra.ids import parse_id
@@ -47,6 +47,15 @@ class OnComment:
     tenant: Tenant
     ticket_id: UUID
     comment_id: UUID
+
+
+@dataclass(frozen=True)
+class OnHistoryEntry:
+    """An entry of a ticket's history, by its name, and who asks: they see the ticket and are admins."""
+
+    tenant: Tenant
+    ticket_id: UUID
+    entry: EntryId
 
 
 @dataclass(frozen=True)
@@ -150,6 +159,20 @@ async def require_ticket_admin(request: ApiRequest) -> OnTicket:
     if not policies.is_admin(found.tenant):
         raise InsufficientPermissions("Only the company's admins may do this")
     return found
+
+
+async def require_history_admin(request: ApiRequest) -> OnHistoryEntry:
+    """The same, with the name of an entry of its history.
+
+    Raises:
+        InvalidId, ValidationFailed, CompanyRequired, CompanyNotFound, TicketNotFound, TicketMoved
+        InsufficientPermissions
+    """
+    entry = EntryId.parse(request.path_params["entry"])
+    if entry is None:
+        raise InvalidId("The path has no id of a history's entry")
+    found = await require_ticket_admin(request)
+    return OnHistoryEntry(found.tenant, found.ticket_id, entry)
 
 
 async def require_ticket_member(request: ApiRequest) -> OnTicket:

@@ -1,4 +1,4 @@
-"""`/api/v1/projects`: make, list, show, change, archive."""
+"""`/api/v1/projects`: make, list, show, change, archive, restore."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.tickets.errors import ProjectNotFound
 from bugrelay.domain.tickets.repository.projects import find_project, list_projects
 from bugrelay.domain.tickets.schemas import ProjectDetail
-from bugrelay.domain.tickets.service.projects import archive_project, create_project, edit_project
+from bugrelay.domain.tickets.service.projects import (
+    archive_project,
+    create_project,
+    edit_project,
+    restore_project,
+)
 from bugrelay.errors import ValidationFailed
 from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response
@@ -88,6 +93,15 @@ class ProjectController(Controller):
         """Archive a project: it can be read, and takes no new tickets."""
         async with request.platform.work() as work:
             await archive_project(work, found.tenant, found.project.id)
+            project = await find_project(work, found.tenant, found.project.id)
+        return _shown(project)
+
+    @post("/{project:str}/restore", status_code=200)
+    @Route(access=tenant_users(ADMINS), loads=require_project_admin)
+    async def restore_project(self, request: ApiRequest, found: OnProject) -> Response[ProjectResponse]:
+        """Take a project out of the archive: it takes tickets again."""
+        async with request.platform.work() as work:
+            await restore_project(work, found.tenant, found.project.id)
             project = await find_project(work, found.tenant, found.project.id)
         return _shown(project)
 

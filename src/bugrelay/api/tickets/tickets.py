@@ -1,4 +1,4 @@
-"""`/api/v1/tickets`: report, list, show, change, remove, restore; what was changed."""
+"""`/api/v1/tickets`: report, list, show, change, remove, restore; what was changed, and blanked."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from litestar.params import JSONBody
 
 from bugrelay.api.tenant import require_tenant
 from bugrelay.api.tickets.guards import (
+    OnHistoryEntry,
     OnTicket,
     load_removed_or_not,
     load_ticket,
     load_ticket_detail,
+    require_history_admin,
     require_ticket_admin,
 )
 from bugrelay.api.tickets.requests import ChangeTicketStatus, CreateTicket, ListTickets, UpdateTicket
@@ -34,6 +36,7 @@ from bugrelay.domain.tickets.repository.history import list_history
 from bugrelay.domain.tickets.repository.tickets import find_ticket
 from bugrelay.domain.tickets.schemas import TicketDetail
 from bugrelay.domain.tickets.search.service import list_tickets
+from bugrelay.domain.tickets.service.blanking import blank_history_text
 from bugrelay.domain.tickets.service.creating import create_ticket
 from bugrelay.domain.tickets.service.editing import edit_ticket
 from bugrelay.domain.tickets.service.removal import remove_ticket, restore_ticket
@@ -145,6 +148,14 @@ class TicketController(Controller):
         entries, total = await list_history(database, found.tenant, found.ticket_id, query)
         pagination = written_as(PageOut, Pagination.of(query, total))
         return json_response(TicketHistory(history_written(entries), pagination))
+
+    @post("/{ticket:str}/history/{entry:str}/blank", status_code=200)
+    @Route(access=tenant_users(ADMINS), loads=require_history_admin)
+    async def blank_history_text(self, request: ApiRequest, found: OnHistoryEntry) -> Response[Message]:
+        """Blank the long text of an entry of the history, wherever it stands there; the ticket keeps what it has."""
+        async with request.platform.work() as work:
+            await blank_history_text(work, found.tenant, found.ticket_id, found.entry)
+        return json_response(Message("Text blanked successfully"))
 
 
 async def _shown(reader: Reader, found: OnTicket) -> Response[TicketResponse]:

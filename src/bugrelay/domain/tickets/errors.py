@@ -25,6 +25,14 @@ class TicketCommentNotFound(BugRelayError):
     message = "There is no such comment"
 
 
+class HistoryTextNotFound(BugRelayError):
+    """The entry is of another ticket, or its values are short ones, which stand in the log that nothing changes."""
+
+    code = "HISTORY_TEXT_NOT_FOUND"
+    status = 404
+    message = "This entry of the ticket's history has no long text"
+
+
 class TicketMoved(BugRelayError):
     """The ticket has another key since it was moved to another project; every method is sent there."""
 

@@ -82,6 +82,17 @@ def _commented(fact: events.TicketCommented) -> Iterable[LogEntry]:
     )
 
 
+def _text_blanked(fact: events.TicketTextBlanked) -> Iterable[LogEntry]:
+    visibility: Visibility = "internal" if fact.field in INTERNAL_FIELDS else "tenant"
+    yield _entry(
+        "ticket.text_blanked",
+        fact,
+        visibility=visibility,
+        field=fact.field,
+        edited_version=fact.edited_version,
+    )
+
+
 def _project_changed(fact: events.ProjectChanged) -> Iterable[LogEntry]:
     yield LogEntry(
         stream=fact.company_id,
@@ -113,6 +124,7 @@ ENTRIES: LogTable = {
     events.TicketCommented: _commented,
     events.TicketRemoved: lambda fact: (_entry("ticket.removed", fact),),
     events.TicketRestored: lambda fact: (_entry("ticket.restored", fact),),
+    events.TicketTextBlanked: _text_blanked,
     events.TicketFileAdded: _file_added,
     events.TicketFileRemoved: lambda fact: (
         _entry("ticket.file_removed", fact, attachment_id=fact.attachment_id, filename=fact.filename),

@@ -12,13 +12,13 @@ from uuid import UUID
 
 from bugrelay.domain.tickets.changes import FieldChange
 
-Action = Literal["created", "edited", "archived"]
+Action = Literal["created", "edited", "archived", "restored"]
 CommentAction = Literal["created", "edited", "removed"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectChanged:
-    """A project was made, edited or archived."""
+    """A project was made, edited, archived or taken out of the archive."""
 
     project_id: UUID
     company_id: UUID
@@ -107,6 +107,19 @@ class TicketRestored:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TicketTextBlanked:
+    """A long text of a ticket's history can be read no more; `edited_version` is that of the change that had it."""
+
+    ticket_id: UUID
+    company_id: UUID
+    project_id: UUID
+    field: str
+    edited_version: int
+    version: int
+    actor_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class TicketFileAdded:
     """A ticket has one more file."""
 
@@ -142,6 +155,7 @@ CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (
     TicketCommented,
     TicketRemoved,
     TicketRestored,
+    TicketTextBlanked,
     TicketFileAdded,
     TicketFileRemoved,
 )

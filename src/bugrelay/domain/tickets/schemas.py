@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from bugrelay.domain.files.schemas import ANY_TYPE
 from bugrelay.domain.tickets.schemes import SCHEMES, Category, known_statuses
 from bugrelay.infra.db.query import Row
+from bugrelay.infra.ids import parse_id
 from bugrelay.infra.pagination import CursorQuery
 from bugrelay.infra.text.filenames import clean_filename
 from bugrelay.infra.text.markdown import RenderedHtml
@@ -292,6 +293,27 @@ class CommentDetail(Struct, kw_only=True):
     def is_by(self, user_id: UUID) -> bool:
         """Whether this user wrote it."""
         return self.author is not None and self.author.id == user_id
+
+
+_ENTRY_ID = re.compile(r"evt_([0-9a-f-]{36})_([0-9]{1,18})\.([0-9]{1,9})")
+
+
+class EntryId(NamedTuple):
+    """The name of a history's entry: its event, and which of the event's entries it is, counted from 1."""
+
+    company_id: UUID
+    seq: int
+    place: int
+
+    def __str__(self) -> str:
+        return f"evt_{self.company_id}_{self.seq}.{self.place}"
+
+    @classmethod
+    def parse(cls, text: str) -> EntryId | None:
+        """The name that is written there; None where it is none."""
+        found = _ENTRY_ID.fullmatch(text)
+        company_id = parse_id(found[1]) if found else None
+        return cls(company_id, int(found[2]), int(found[3])) if found and company_id else None
 
 
 class HistoryEntry(Struct, kw_only=True):

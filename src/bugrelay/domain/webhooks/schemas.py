@@ -37,6 +37,7 @@ EVENT_TYPES = (
     "ticket.commented",
     "ticket.removed",
     "ticket.restored",
+    "ticket.text_blanked",
     "ticket.file_added",
     "ticket.file_removed",
     "ticket.linked",

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.events.schemas import Visibility
-from bugrelay.domain.tickets.schemas import HistoryEntry, TicketUser
+from bugrelay.domain.tickets.schemas import EntryId, HistoryEntry, TicketUser
 from bugrelay.domain.tickets.visibility import sees_all
 from bugrelay.infra.db.query import Query, Reader, Row
 from bugrelay.infra.pagination import PageQuery
@@ -29,6 +29,7 @@ CROSS JOIN LATERAL jsonb_array_elements(
         THEN jsonb_build_array(jsonb_build_object('field', 'attachment', 'to', e.data -> 'filename'))
         WHEN 'ticket.file_removed'
         THEN jsonb_build_array(jsonb_build_object('field', 'attachment', 'from', e.data -> 'filename'))
+        WHEN 'ticket.text_blanked' THEN jsonb_build_array(e.data)
         WHEN 'ticket.linked'
         THEN jsonb_build_array(jsonb_build_object('field', 'link', 'to', e.data -> 'bug_id'))
         WHEN 'ticket.unlinked'
@@ -55,6 +56,15 @@ class _EntryRow(Row):
     name: str
 
 
+class LongTexts(Row):
+    """What a change has left in `ticket_edits`."""
+
+    version: int
+    field: str
+    old_value: str | None
+    new_value: str | None
+
+
 _PAGE = Query(
     text(f"""
 SELECT e.seq, c.place, e.type, e.data ->> 'action' AS action, e.at, e.cause, c.change ->> 'field' AS field,
@@ -63,7 +73,7 @@ SELECT e.seq, c.place, e.type, e.data ->> 'action' AS action, e.at, e.cause, c.c
     u.id AS user_id, u.username, coalesce(u.display_name, u.username) AS name
 {_ENTRIES}
 LEFT JOIN ticket_edits x ON x.company_id = :company_id AND x.ticket_id = e.ticket_id AND x.version = e.version
-    AND x.field = c.change ->> 'field'
+    AND x.field = c.change ->> 'field' AND e.type = 'ticket.changed'
 LEFT JOIN users u ON u.id = e.actor_id
 {_OF_TICKET}
 ORDER BY e.seq, c.place
@@ -77,6 +87,17 @@ _CHANGED = Query(
         " AND e.type IN ('ticket.changed', 'ticket.status_changed') ORDER BY 1"
     ),
     str,
+)
+
+
+_EDIT = Query(
+    text(
+        f"SELECT x.version, x.field, x.old_value, x.new_value {_ENTRIES}"
+        " JOIN ticket_edits x ON x.company_id = :company_id AND x.ticket_id = e.ticket_id AND x.version = e.version"
+        f" AND x.field = c.change ->> 'field' AND e.type = 'ticket.changed' {_OF_TICKET}"
+        " AND e.seq = :seq AND c.place = :place"
+    ),
+    LongTexts,
 )
 
 
@@ -96,7 +117,7 @@ async def list_history(
 
 def _entry(tenant: Tenant, row: _EntryRow) -> HistoryEntry:
     return HistoryEntry(
-        id=f"evt_{tenant.company_id}_{row.seq}.{row.place}",
+        id=str(EntryId(tenant.company_id, row.seq, row.place)),
         action=_action(row),
         field=row.field,
         old_value=row.old_value,
@@ -111,6 +132,11 @@ def _action(row: _EntryRow) -> str:
     """The type of the event; of comments also what became of them."""
     kind = row.type.partition(".")[2]
     return kind if row.action in (None, "created") else f"comment_{row.action}"
+
+
+async def long_texts_of(reader: Reader, tenant: Tenant, ticket_id: UUID, entry: EntryId) -> LongTexts | None:
+    """The texts of an entry of the ticket's history that are not in the log; None where it has none."""
+    return await reader.row(_EDIT, _values(tenant, ticket_id, seq=entry.seq, place=entry.place))
 
 
 async def fields_changed_since(

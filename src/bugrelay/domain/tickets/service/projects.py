@@ -1,4 +1,4 @@
-"""Make, change and archive projects."""
+"""Make, change, archive and restore projects."""
 
 from __future__ import annotations
 
@@ -120,6 +120,18 @@ async def archive_project(work: UnitOfWork, tenant: Tenant, project_id: UUID) ->
     project = await _locked(work, tenant, project_id)
     if project.archived_at is None:
         await _write(work, tenant, project, {"archived_at": datetime.now(UTC)}, action="archived")
+
+
+async def restore_project(work: UnitOfWork, tenant: Tenant, project_id: UUID) -> None:
+    """It takes tickets again. One that is not archived stays as it is.
+
+    Raises:
+        AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions, ProjectNotFound
+    """
+    await lock_member(work, tenant)
+    project = await _locked(work, tenant, project_id)
+    if project.archived_at is not None:
+        await _write(work, tenant, project, {"archived_at": None}, action="restored")
 
 
 async def _locked(work: UnitOfWork, tenant: Tenant, project_id: UUID) -> ProjectState:

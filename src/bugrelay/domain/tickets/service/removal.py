@@ -23,7 +23,7 @@ async def remove_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> No
         AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound, InsufficientPermissions
     """
     ticket = await open_ticket(work, tenant, ticket_id)
-    _require_admin(tenant)
+    require_admin(tenant)
     await write_row(work, tenant, ticket, {"removed_at": func.now()})
     work.record(
         TicketRemoved(
@@ -43,7 +43,7 @@ async def restore_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> N
         AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound, InsufficientPermissions
     """
     await lock_member(work, tenant)
-    _require_admin(tenant)
+    require_admin(tenant)
     ticket = await lock_removed(work, tenant, ticket_id)
     if ticket is None:
         return
@@ -59,6 +59,10 @@ async def restore_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> N
     )
 
 
-def _require_admin(tenant: Tenant) -> None:
+def require_admin(tenant: Tenant) -> None:
+    """
+    Raises:
+        InsufficientPermissions
+    """
     if not policies.is_admin(tenant):
         raise InsufficientPermissions("Only the company's admins may do this")
