@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import httpx
 import psycopg
 
 from tests.conftest import TEST_ENVIRONMENT, Servers
-from tests.factories import make_admin, register, report
+from tests.factories import make_admin, make_member, register, report
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
@@ -91,22 +92,59 @@ def _schemathesis(address: str, home: Path, *, token: str) -> subprocess.Complet
     )
 
 
+@dataclass(frozen=True)
+class _Scene:
+    """Somebody with all rights, an admin of the board and of a company, and things of that company.
+
+    Attributes:
+        parameters: Names of things, by the path parameters that they stand for.
+    """
+
+    token: str
+    parameters: dict[str, str]
+
+
+async def _scene(address: str, sql: psycopg.Connection[Any]) -> _Scene:
+    async with httpx.AsyncClient(base_url=address) as client:
+        root = await register(client, "root")
+        make_admin(sql, root)
+        bug = await report(client, root, application_url="https://paper.example")
+        make_member(sql, root, bug["assigned_company_id"], role="admin")
+
+        async def made(path: str, **body: Any) -> dict[str, Any]:
+            response = await client.post(path, json=body, headers=root.headers)
+            assert response.status_code == 201, response.text
+            answer: dict[str, Any] = response.json()
+            return answer
+
+        project = await made("/api/v1/projects", key="HUNT", name="Hunt")
+        ticket = await made("/api/v1/tickets", title="Hunted", projectId=project["project"]["id"])
+        issue = await made("/api/v1/issues", title="Hunted", description="As before")
+        support = await made("/api/support/report", title="Hunted", description="Here, too")
+        actions = [{"type": "add_tag", "value": "hunted"}]
+        rule = await made("/api/v1/workflows", name="Hunt", trigger="ticket.created", actions=actions)
+    return _Scene(
+        root.access_token,
+        {
+            "bug_id": bug["id"],
+            "application_id": bug["application_id"],
+            "company_id": bug["assigned_company_id"],
+            "project": project["project"]["key"],
+            "ticket": ticket["ticket"]["key"],
+            "issue_id": issue["issue"]["id"],
+            "ticket_number": support["ticket_number"],
+            "workflow_id": rule["workflow"]["id"],
+        },
+    )
+
+
 async def test_the_server_keeps_what_the_document_promises(
     servers: Servers, database_url: str, empty_board: None, tmp_path: Path, sql: psycopg.Connection[Any]
 ) -> None:
     with running_server(servers, database_url, tmp_path) as address:
-        async with httpx.AsyncClient(base_url=address) as client:
-            root = await register(client, "root")
-            make_admin(sql, root)
-            bug = await report(client, root, application_url="https://paper.example")
-        (tmp_path / "schemathesis.toml").write_text(
-            f"""
-            [parameters]
-            "path.bug_id" = "{bug["id"]}"
-            "path.application_id" = "{bug["application_id"]}"
-            "path.company_id" = "{bug["assigned_company_id"]}"
-            """
-        )
-        run = await asyncio.to_thread(_schemathesis, address, tmp_path, token=root.access_token)
+        scene = await _scene(address, sql)
+        parameters = "".join(f'"path.{name}" = "{value}"\n' for name, value in scene.parameters.items())
+        (tmp_path / "schemathesis.toml").write_text(f"[parameters]\n{parameters}")
+        run = await asyncio.to_thread(_schemathesis, address, tmp_path, token=scene.token)
         assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
         assert "Traceback" not in (tmp_path / "server.log").read_text()

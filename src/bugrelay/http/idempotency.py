@@ -78,7 +78,7 @@ def _claim(request: ApiRequest, *, of: UUID | None) -> IdempotencyClaim | None:
     low = 1 if request.viewer.signed_in else ANONYMOUS_KEY_MIN
     if not low <= len(key) <= 128:  # noqa: PLR2004 - the contract's limit
         raise ValidationFailed.of(HEADER, f"must have {low} to 128 characters")
-    body = {name: value for name, value in request.raw_json.items() if name != "recaptcha_token"}
+    body = {name: value for name, value in (request.raw_json or {}).items() if name != "recaptcha_token"}
     wanted = [request.method, request.scope["path"].rstrip("/"), body]
     if of is not None:
         wanted.append(str(of))

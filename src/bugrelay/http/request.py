@@ -29,7 +29,7 @@ class ApiRequest(Request[Viewer, None, State]):
 
     Attributes:
         loaded: What the guard has loaded for the handler, as the route's contract says.
-        raw_json: The body, once it is read.
+        raw_json: The body, once it is read; None on a route that reads none.
     """
 
     loaded: Any = None

@@ -302,6 +302,14 @@ async def test_a_bug_is_tracked_once(
     assert (await client.post(path, headers=mae.person.headers)).status_code == 404
 
 
+async def test_tracking_is_repeated_safely(mae: Caller, bug: Bug, client: httpx.AsyncClient) -> None:
+    path, headers = f"/api/v1/bugs/{bug['id']}/track", mae.person.headers | {"Idempotency-Key": "track-1"}
+    first, again = [await client.post(path, headers=headers) for _ in range(2)]
+    assert first.status_code == 201, first.text
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+
 async def test_another_company_is_told_of_a_bug_in_its_own_ticket_alone(
     mae: Caller, bug: Bug, others_member: Person, client: httpx.AsyncClient, sql: Sql, settled: Settle
 ) -> None:
