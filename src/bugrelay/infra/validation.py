@@ -25,7 +25,14 @@ from bugrelay.infra.text.tags import MAX_TAGS, clean_tag
 from bugrelay.infra.text.urls import valid_http_url
 
 T = TypeVar("T", bound=msgspec.Struct)
-_TYPE_NAMES = {"str": "text", "array": "a list", "int": "a whole number", "bool": "true or false"}
+_TYPE_NAMES = {
+    "str": "text",
+    "array": "a list",
+    "object": "an object",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+}
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _MAX_ITEMS_NAMED = 100  # no list that we read may be longer
 

@@ -58,6 +58,9 @@ def capture_with_secrets() -> dict[str, Any]:
     }
 
 
+JSON = {"Content-Type": "application/json"}
+
+
 async def test_planted_secrets_are_nowhere(
     rita: Reporter,
     mae: Reporter,
@@ -162,6 +165,24 @@ async def test_no_depth_is_an_error_of_ours(rita: Reporter) -> None:
         assert sent.status_code in (201, 400), (depth, sent.text)
         seen.add(sent.status_code)
     assert seen == {201, 400}
+
+
+async def test_half_a_character_in_what_was_recorded_loses_no_report(rita: Reporter) -> None:
+    """A front end that cuts a text at a length may cut an emoji; what somebody typed is refused for that."""
+    half = '"title": "t", "description": "d", "console_errors": [{"message": "so \\ud83d"}], "page_title": "\\uDE00"'
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "half"}
+    sent = await rita.call("POST", "report", content=f"{{{half}}}", headers=headers)
+    assert sent.status_code == 201, sent.text
+    shown = await rita.shown(sent.json()["ticket_number"])
+    assert shown["console_errors"] == [{"message": "so \N{REPLACEMENT CHARACTER}"}]
+    assert shown["page_title"] == "\N{REPLACEMENT CHARACTER}"
+    typed = half.replace('"d"', '"\\ud83d"')
+    error = await rita.refused(
+        400, "VALIDATION_ERROR", "POST", "report", content=f"{{{typed}}}", headers=JSON
+    )
+    assert [one["field"] for one in error["fields"]] == ["description"]
+    for broken in (f"{{{half}", f'[{half[9:12]}, "\\ud83d"]'):
+        await rita.refused(400, "VALIDATION_ERROR", "POST", "report", content=broken, headers=JSON)
 
 
 async def test_a_body_of_two_mebibytes_is_taken_and_a_larger_one_is_not(

@@ -106,6 +106,12 @@ HOSTILE = (
     '\\"token\\":\\"x\\",',
     "pin :",
     "**pin:**",
+    "eyJ.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+    "eyJaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\\n",
+    "１",
+    "١ ",
+    "iban: AB12 ",
+    "0" * 40 + "\n",
 )
 
 
@@ -145,6 +151,69 @@ def test_ordinary_text_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None
         print(f"\nordinary texts: {len(texts)}, false hits {len(hit) / len(texts):.4f}")
     assert len(texts) > 5000
     assert len(hit) <= MAX_FALSE_HITS * len(texts)
+
+
+HEADER, PAYLOAD = (
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9",
+    "eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IlJpdGEgRG9lIn0",
+)
+JWT = f"{HEADER}.{PAYLOAD}.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c"
+
+
+def broken(text: str, *, width: int, between: str) -> str:
+    return between.join(text[start : start + width] for start in range(0, len(text), width))
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (broken(JWT, width=64, between="\n"), "[redacted:jwt]"),
+        (
+            f"sent:\n{broken(JWT, width=76, between=chr(13) + chr(10))}\nand more",
+            "sent:\n[redacted:jwt]\nand more",
+        ),
+        (f'{{"a": "{broken(JWT, width=64, between=chr(92) + "n")}"', '{"a": "[redacted:jwt]"'),
+        (
+            f"Authorization: Bearer {broken(JWT, width=64, between=chr(10) + '    ')}",
+            "Authorization: [redacted:auth]",
+        ),
+        (f"{JWT}\nError: refused", "[redacted:jwt]\nError: refused"),
+        ("４１１１１１１１１１１１１１１１", "[redacted:card]"),
+        ("٤١١١ ١١١١ ١١١١ ١١١١", "[redacted:card]"),
+        ("4111\u00a01111\u00a01111\u00a01111", "[redacted:card]"),
+        ("４１１１１１１１１１１１１１１２", "４１１１１１１１１１１１１１１２"),
+        ("IBAN: DE89 3704 0044 0532 0130 00 of Rita", "IBAN: [redacted:iban] of Rita"),
+        ("iban: GB29 NWBK 6016 1331 9268 19.", "iban: [redacted:iban]."),
+    ],
+)
+def test_a_secret_is_known_however_it_is_written(text: str, left: str) -> None:
+    assert redact_text(text)[0] == left
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        ([["token=hunter2hunter2", "x"]], [["token=[redacted:token]", "[redacted:token]"]]),
+        ([["pin", 483920], ["count", 483920]], [["pin", "[redacted:pin]"], ["count", 483920]]),
+        ({"Name": "Cookie", "Values": ["a=b"]}, {"Name": "Cookie", "Values": "[redacted:cookie]"}),
+        (
+            {"inputType": "password", "newValue": "hunter2", "oldValue": "hunter"},
+            {"inputType": "password", "newValue": "[redacted:password]", "oldValue": "[redacted:password]"},
+        ),
+        (
+            [{"type": "input", "selector": "#password", "text": "hunter2"}],
+            [{"type": "input", "selector": "#password", "text": "[redacted:password]"}],
+        ),
+        (
+            [{"type": "click", "selector": "#reset-password", "text": "Send me a link"}],
+            [{"type": "click", "selector": "#reset-password", "text": "Send me a link"}],
+        ),
+    ],
+)
+def test_a_value_is_known_by_what_stands_beside_it(value: Any, left: Any) -> None:
+    redacted, redactions = redact_value(value)
+    assert redacted == left
+    assert "hunter2" not in repr(redactions)
 
 
 @pytest.mark.parametrize(

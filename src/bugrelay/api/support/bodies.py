@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,11 +17,16 @@ from bugrelay.errors import PayloadTooLarge, ValidationFailed
 from bugrelay.http.request import ApiRequest, decode_json
 from bugrelay.http.uploads import FormField, read_form
 from bugrelay.infra.media.image_exchange import NotAnImage
+from bugrelay.infra.text.normalising import SURROGATE
 from bugrelay.infra.validation import read_fields
 
 MAX_REPORT_BYTES: Final = 2 * 1024 * 1024  # beside the picture
 _DATA_URI: Final = re.compile(r"data:[a-z0-9.+/-]{0,100}(?:;[a-z0-9.+=-]{1,100}){0,5};base64,", re.IGNORECASE)
 _encode = msgspec.json.Encoder(order="sorted").encode
+_TYPED: Final = frozenset(
+    ("title", "description", "steps_to_reproduce", "expected_behavior", "actual_behavior")
+)
+_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _SPACE: Final = re.compile(r"\s++")
 
 
@@ -113,7 +119,7 @@ def _decoded(text: str, *, max_bytes: int) -> bytes:
 
 def _read(request: ApiRequest, report: bytes, picture: bytes | None) -> SentReport:
     """Also tells `Idempotency-Key` what was sent, by hashes."""
-    values = decode_json(report)
+    values = _decode_report(report)
     if not isinstance(values, dict):
         raise ValidationFailed.of("body", "must be a JSON object")
     encoded = values.get("screenshot_data")
@@ -130,6 +136,37 @@ def _read(request: ApiRequest, report: bytes, picture: bytes | None) -> SentRepo
         raise ValidationFailed.of("screenshot_path", "must not be sent beside a picture")
     request.raw_json = {"report": _digest(_canonical(values)), "screenshot": picture and _digest(picture)}
     return SentReport(fields, picture, size_bytes)
+
+
+def _decode_report(report: bytes) -> Any:
+    """Decode JSON, also with halves of characters in it: a browser's log that was cut at a length may end in one.
+
+    What was recorded has U+FFFD in its place; what somebody typed is refused for it, as everywhere.
+
+    Raises:
+        ValidationFailed
+    """
+    try:
+        return decode_json(report)
+    except ValidationFailed:
+        if not _HALF.search(report):
+            raise
+        try:
+            values = json.loads(report)
+            return {name: value if name in _TYPED else _mended(value) for name, value in values.items()}
+        except (ValueError, RecursionError, AttributeError):
+            pass
+        raise
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, list):
+        return [_mended(one) for one in value]
+    if isinstance(value, dict):
+        return {_mended(name): _mended(one) for name, one in value.items()}
+    return value
 
 
 def _canonical(values: dict[str, Any]) -> bytes:

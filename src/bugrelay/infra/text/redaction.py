@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from bugrelay.infra.text.secret_assignments import redact_assignments
 from bugrelay.infra.text.secret_keys import secret_kind
-from bugrelay.infra.text.secret_values import is_card_number, may_have_shapes, redact_shapes
+from bugrelay.infra.text.secret_values import is_card_number, may_have_shapes, redact_shapes, unbroken
 
 
 class Redaction(Struct, frozen=True):
@@ -87,7 +87,7 @@ class _Redactor:
         for key, value in mapping.items():
             name = self.text(str(key), path=path, embedded=_MAX_EMBEDDED)
             place = _joined(path, name)
-            kind = secret_kind(str(key)) or (labelled if key == "value" else None)
+            kind = secret_kind(str(key)) or (labelled if key == "text" or key in _LABELLED else None)
             redacted[_unused(name, redacted)] = (
                 self._take_out(kind, place, value)
                 if kind and _can_be_secret(value)
@@ -98,11 +98,15 @@ class _Redactor:
     def _elements(self, elements: Sequence[Any], *, path: str, depth: int, embedded: int) -> list[Any]:
         place = f"{path}[]"[:_MAX_PATH_LENGTH]
         return [
-            [element[0], self._take_out(kind, _joined(place, element[0]), element[1])]
+            self._pair(element, kind, path=place)
             if (kind := _kind_of_pair(element))
             else self.value(element, path=place, depth=depth, embedded=embedded)
             for element in elements
         ]
+
+    def _pair(self, pair: Sequence[Any], kind: str, *, path: str) -> list[str]:
+        name = self.text(pair[0], path=path, embedded=_MAX_EMBEDDED)
+        return [name, self._take_out(kind, _joined(path, name), pair[1])]
 
     def text(self, text: str, *, path: str, embedded: int) -> str:
         if embedded == _MAX_EMBEDDED:
@@ -139,6 +143,7 @@ class _Redactor:
         may_be_assigned = ":" in text or "=" in text
         if not may_be_assigned and not may_have_shapes(text):
             return text
+        text = unbroken(text)
         kinds: list[str] = []
 
         def placeholder(kind: str) -> str:
@@ -176,16 +181,21 @@ def _can_be_secret(value: Any) -> bool:
 
 def _kind_of_label(mapping: Mapping[Any, Any]) -> str | None:
     """Return what `value` is by what stands beside it, as HAR has headers: `{"name": "Cookie", "value": …}`."""
-    if "value" not in mapping:
+    if _LABELLED.isdisjoint(mapping) and not _is_typing(mapping):
         return None
     labels = (mapping.get(field) for field in _LABELS)
     return next((kind for label in labels if isinstance(label, str) and (kind := _kind_of_name(label))), None)
 
 
+def _is_typing(mapping: Mapping[Any, Any]) -> bool:
+    """Say whether it records that somebody typed `text`, rather than that they clicked on it."""
+    return "text" in mapping and any(mapping.get(field) in _TYPING for field in ("type", "action", "event"))
+
+
 def _kind_of_pair(element: Any) -> str | None:
-    """Return what the second of two texts is, by the first: headers are often a list of such pairs."""
+    """Return what the second of two is, by the first: headers are often a list of such pairs."""
     match element:
-        case [str(name), str(value)] if value and not isinstance(element, str):
+        case [str(name), str() | int() | float() as value] if _can_be_secret(value):
             return _kind_of_name(name)
     return None
 
@@ -218,4 +228,9 @@ _SIGNS: Final = ":=&?#;,/@\"'{}[]\\ \n"
 _ENCODED_SIGN: Final = re.compile(
     "%(?:25|" + "|".join(f"{ord(sign):02x}" for sign in _SIGNS) + ")", re.IGNORECASE
 )
-_LABELS: Final = ("name", "key", "header", "field", "id", "type", "label", "selector", "target", "attribute")
+_LABELS: Final = (
+    *("name", "key", "header", "field", "id", "type", "label", "selector", "target", "attribute", "element"),
+    *("inputType", "input_type", "autocomplete", "Name", "Key", "Header"),
+)
+_TYPING: Final = ("input", "change", "type", "fill", "paste", "keydown", "keypress", "keyup")
+_LABELLED: Final = frozenset({"value", "values", "val", "newValue", "oldValue", "Value", "Values"})

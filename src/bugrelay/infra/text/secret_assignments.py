@@ -26,6 +26,8 @@ _ESCAPED: Final = re.compile(r"\\++[\"'](?P<secret>[^\"'\\\n]*+)")
 _QUERY_VALUE: Final = re.compile(r"(?P<secret>(?:(?i:bearer|basic|digest|token)[ +])?+[^\s&;,\"'<>`]++)")
 _JSON_WORD: Final = re.compile(r"(?P<secret>[^\s,;\"'<>`{}\[\]]++)")
 _WORD: Final = re.compile(r"(?P<secret>[^\s,;\"'<>`]++)")
+# A number as banks print it, in groups of four (ISO 13616).
+_IBAN: Final = re.compile(r"(?P<secret>[A-Za-z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}+(?: ?[A-Z0-9]{1,3}\b)?+)")
 _LINE: Final = re.compile(r"(?P<secret>[^\r\n]++)")
 _QUOTED_LINE: Final = re.compile(r"(?P<secret>[^\r\n\"'`]++)")
 _LINE_END: Final = re.compile(r"[ \t]*+(?:\r?\n|\Z)")
@@ -99,6 +101,8 @@ def _secret_behind(text: str, assignment: re.Match[str], kind: str) -> tuple[int
 
 def _unquoted(text: str, assignment: re.Match[str], kind: str) -> tuple[int, int]:
     start = assignment.end()
+    if kind == "iban" and _IBAN.match(text, start):
+        return _span(_IBAN, text, start)
     word = _WORD.match(text, start, start + _MAX_JUDGED)
     if not word or _NO_SECRET.match(word[0]):
         return start, start

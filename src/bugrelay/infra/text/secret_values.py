@@ -12,6 +12,7 @@ from binascii import Error as Base64Error
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+from unicodedata import decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,16 @@ def _replaced(text: str, shape: _Shape, placeholder: Callable[[str], str]) -> st
     return "".join((*pieces, text[done:])) if pieces else text
 
 
+def unbroken(text: str) -> str:
+    """Return the text with each JWT in one line that was broken into several, as terminals and mails break them.
+
+    A line is known as broken if it ends in forty characters of a token and the next one holds nothing else.
+    """
+    if "eyJ" not in text or not ("\n" in text or "\\n" in text):
+        return text
+    return _BROKEN_JWT.sub(lambda found: _BREAK.sub("", found[0]) if _is_jwt(found[0]) else found[0], text)
+
+
 def _is_random(text: str) -> bool:
     """Say whether this is a token rather than a word behind Bearer: "bearer authentication" is none."""
     return bool(_RANDOM.search(text))
@@ -80,6 +91,8 @@ def _is_address(text: str) -> bool:
 def _is_card(text: str) -> bool:
     """Say whether the digits are a number as card schemes give it, with its check digit (ISO/IEC 7812)."""
     digits = text.translate(_SEPARATORS)
+    if not digits.isascii():  # of another script, or of full width
+        digits = "".join(str(decimal(digit)) for digit in digits)
     return bool(_ISSUED.fullmatch(digits)) and _has_luhn_digit(digits)
 
 
@@ -93,7 +106,8 @@ def _has_luhn_digit(digits: str) -> bool:
     return (sum(map(int, digits[-1::-2])) + sum(map(int, digits[-2::-2].translate(_DOUBLED)))) % 10 == 0
 
 
-_SEPARATORS: Final = str.maketrans("", "", " .-")
+_SPACES: Final = " \u00a0\u2009\u202f"  # no break, thin, narrow
+_SEPARATORS: Final = str.maketrans("", "", f"{_SPACES}.-")
 _DOUBLED: Final = str.maketrans("0123456789", "0246813579")
 _RANDOM: Final = re.compile(r"\d|[a-z][A-Z]")
 _FILE_ENDINGS: Final = frozenset(
@@ -122,6 +136,13 @@ _ISSUED: Final = re.compile(
     r"|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|35(?:2[89]|[3-8]\d)\d{12}|(?:5[0678]|6\d)\d{14,17}"
 )
 _DIGITS: Final = "23456"  # that card numbers begin with
+_BREAK: Final = re.compile(r"\r?\n[ \t]*+|(?:\\r)?\\n")
+_BROKEN_JWT: Final = re.compile(
+    r"(?<![\w-])(?:(?!eyJ)[\w-])*+eyJ[\w-]*+(?:(?:\."
+    r"|(?<=[\w.-]{40})\r?\n[ \t]*+(?=[\w.-]++[\"'`,;]?+(?:[\r\n]|\Z))"
+    r"|(?<=[\w.-]{40})(?:\\r)?\\n(?=[\w.-]++(?:[\\\"'`]|\Z)))[\w-]*+)++",
+    re.ASCII,
+)
 _SHAPES: Final = (
     _Shape(
         "pem",
@@ -193,16 +214,17 @@ _SHAPES: Final = (
         "card",
         re.compile(
             r"(?<![\w.])(?<!\w-)"
-            r"(?:\d{13,19}+|\d{4}([ .-])\d{4,6}+\1\d{4,5}+(?:\1\d{1,4}+)?+(?:\1\d{1,3}+)?+)(?!\w|[.-]\w)"
+            rf"(?:\d{{13,19}}+|\d{{4}}([{_SPACES}.-])\d{{4,6}}+\1\d{{4,5}}+(?:\1\d{{1,4}}+)?+(?:\1\d{{1,3}}+)?+)"
+            r"(?!\w|[.-]\w)"
         ),
-        tuple(_DIGITS),
+        ("",),
         _is_card,
     ),
 )
 # One of a card begins with a group of four, or has none.
 _NEEDLE: Final = re.compile(
     "|".join(
-        rf"[{_DIGITS}]\d{{3}}[ .-]?\d{{4}}"
+        rf"(?:[{_DIGITS}]|[^\x00-\x7f](?<=\d))\d{{3}}[{_SPACES}.-]?\d{{4}}"
         if shape.kind == "card"
         else "|".join(map(re.escape, shape.needles))
         for shape in _SHAPES
