@@ -106,7 +106,14 @@ async def test_what_is_private_or_no_news_is_left_out(platform: Platform, sql: S
     assert names(await read(platform, beginning)) == [(stream, 4)]
 
 
-@pytest.mark.parametrize("text", ["", "x", "AAAA", "é", "_" * 20_000, "kgHBkw"])
+NO_NUMBERS = [
+    "kgGRk8QQAAAAAAAAAAAAAAAAAAAAAc___________wE",  # 2^64 - 1, of a stream
+    "kgGRk8QQAAAAAAAAAAAAAAAAAAAAAc-AAAAAAAAAAAE",  # 2^63
+    "kgGRk8QQAAAAAAAAAAAAAAAAAAAAAf8B",  # -1
+]
+
+
+@pytest.mark.parametrize("text", ["", "x", "AAAA", "é", "_" * 20_000, "kgHBkw", *NO_NUMBERS])
 def test_what_is_no_position_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a position"):
         BoardCursor.parse(text)

@@ -14,7 +14,7 @@ import binascii
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -22,7 +22,8 @@ import msgspec
 MAX_CURSOR_CHARACTERS = 16_384  # of four hundred streams that were written to within a moment
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_Coded = tuple[int, list[tuple[bytes, int, int]]]
+_Seq = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # as the database has them
+_Coded = tuple[int, list[tuple[bytes, _Seq, int]]]
 
 
 class Placed(Protocol):
