@@ -155,7 +155,8 @@ async def test_who_may_listen_no_longer_is_told_nothing_more(
     statements = {
         "removed": "DELETE FROM company_members WHERE user_id = %s",
         "deactivated": "UPDATE company_members SET is_active = false WHERE user_id = %s",
-        "banned": "UPDATE users SET banned_at = now() WHERE id = %s",
+        "banned": "WITH banned AS (UPDATE users SET banned_at = now() WHERE id = %s RETURNING id)"
+        " UPDATE sessions s SET ended_at = now() FROM banned WHERE s.user_id = banned.id",
         "signed out": "UPDATE sessions SET ended_at = now() WHERE user_id = %s",
         "unverified": f"UPDATE companies SET verified = false WHERE id = '{company_id}' AND %s <> ''",
     }

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, and_, bindparam, case, func, select, text
+from sqlalchemy import ARRAY, Uuid, and_, bindparam, case, func, select, text, true
 
 from bugrelay.domain.accounts.models import Session, User
 from bugrelay.domain.accounts.repository import ACTIVE
@@ -139,7 +139,8 @@ _STANDINGS = Query(
         _asked.c.session_id,
         _asked.c.company_id,
         and_(Session.id.is_not(None), Session.ended_at.is_(None), EXISTING).label("is_signed_in"),
-        and_(User.id.is_not(None), ~ACTIVE, EXISTING).label("is_banned"),
+        # A ban without end makes a NULL of ACTIVE.
+        and_(User.id.is_not(None), ACTIVE.is_not(true()), EXISTING).label("is_banned"),
         case((and_(Company.id.is_not(None), ACTIVE), Member.role)).label("role"),
     )
     .select_from(_asked)
