@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,9 +22,10 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import msgspec
+import psycopg
 import structlog
 
-from bugrelay.errors import BugRelayError
+from bugrelay.errors import BugRelayError, ServiceUnavailable
 from bugrelay.infra.db.database import Query, Reader
 from bugrelay.infra.db.statistics import Statistics
 from bugrelay.infra.redis.client import RedisClient, RedisUnavailable
@@ -37,6 +39,7 @@ SHARED_EVERY_SECONDS = 60  # a process that carries a total forward tells Redis 
 MAX_COUNTED_HERE = 20_000
 WAIT_SECONDS = 1.5  # for the job; then the reader counts after all, and still answers in time
 POLL_SECONDS = 0.05
+GIVEN_UP_SECONDS = 30  # a total that took too long to count has been given up for so long
 
 log = structlog.get_logger()
 
@@ -95,6 +98,10 @@ _Find = Callable[[str], Awaitable[Counted | None]]
 Ask = Callable[[str, str], Awaitable[bool]]
 
 
+class TotalNotCounted(ServiceUnavailable):
+    """Nobody has counted this total yet, and it took longer than a statement may."""
+
+
 class IncrementalCounts:
     """Totals of this process, by key; the least recently asked go first."""
 
@@ -105,11 +112,16 @@ class IncrementalCounts:
         self._ask = ask
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._asked: dict[str, float] = {}
+        self._given_up: OrderedDict[str, float] = OrderedDict()
 
     def known(self, key: str) -> int | None:
         """The total as it was a moment ago, good for choosing a plan; None for one that is not known."""
         kept = self._current(key)
         return kept.counted.total if kept else None
+
+    def has_given_up(self, key: str) -> bool:
+        """Whether the total took too long to count a moment ago."""
+        return time.monotonic() - self._given_up.get(key, -math.inf) < GIVEN_UP_SECONDS
 
     async def read(
         self,
@@ -131,6 +143,9 @@ class IncrementalCounts:
 
         Returns:
             The total, and the rows of the statement that it was read by.
+
+        Raises:
+            TotalNotCounted: With `by_job`: no job has counted it, and it took too long here.
         """
         for find in self._places(reader, by_job):
             known = await find(key)
@@ -142,11 +157,36 @@ class IncrementalCounts:
                 total = known.total + now.total
                 await self._keep(key, Counted(total, now.snapshot, now.era), share=by_job is not None)
                 return total, rows
-        rows = await reader.rows(statement(incremental=False), values)
+        rows = await self._count(reader, key, statement, values, is_large=by_job is not None)
         now = rows[0]
         if now.era is not None:
             await self._keep(key, Counted(now.total, now.snapshot, now.era), share=by_job is not None)
         return now.total, rows
+
+    async def _count(
+        self,
+        reader: Reader,
+        key: str,
+        statement: Statement[CountedRowT],
+        values: Mapping[str, Any],
+        *,
+        is_large: bool,
+    ) -> Sequence[CountedRowT]:
+        """
+        Raises:
+            TotalNotCounted
+        """
+        if not is_large:
+            return await reader.rows(statement(incremental=False), values)
+        try:
+            return await reader.rows(statement(incremental=False), values)
+        except (psycopg.errors.QueryCanceled, ServiceUnavailable) as error:
+            log.warning("total_not_counted")
+            self._given_up[key] = time.monotonic()
+            self._given_up.move_to_end(key)
+            if len(self._given_up) > MAX_ENTRIES:
+                self._given_up.popitem(last=False)
+            raise TotalNotCounted from error
 
     async def share(self, key: str, counted: Counted) -> None:
         """Let every process find it; without Redis they read the table."""

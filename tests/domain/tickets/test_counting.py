@@ -42,6 +42,49 @@ async def _total(platform: Platform, company: Company, **wanted: Any) -> tuple[i
     return page.pagination.total, reader.counted
 
 
+class TooSlow(Reader):
+    """A reader on which counting documents takes longer than a statement may, so many times."""
+
+    def __init__(self, reader: Reader, times: int) -> None:
+        self._reader = reader
+        self.times = times
+
+    async def rows(self, query: Query[RowT], values: Values | None = None) -> Sequence[RowT]:
+        if "count(*)" in query.sql and self.times:
+            self.times -= 1
+            raise psycopg.errors.QueryCanceled
+        return await self._reader.rows(query, values)
+
+
+@pytest.mark.parametrize("role", ["member", "reporter"])
+async def test_a_total_that_takes_too_long_is_estimated_and_said_to_be_until_somebody_has_counted(
+    platform: Platform, sql: Sql, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    monkeypatch.setattr(incremental_counts, "MAX_COUNTED_HERE", 3)
+    company = Company(sql, 40)
+    sql.execute("ANALYZE ticket_search")
+    tenant = company.tenant(role)
+    cases: tuple[dict[str, Any], ...] = (
+        {"q": "crash"},
+        {"q": "login", "category": "todo"},
+        {"q": "upload", "sort": "oldest"},
+    )
+    for wanted in cases:
+        query = TicketQuery(**wanted, limit=3)
+        hurried = TooSlow(platform.database, times=1)
+        monkeypatch.setattr(incremental_counts, "GIVEN_UP_SECONDS", 3600)
+        estimated = [await list_tickets(hurried, platform.counts, tenant, query=query) for _ in range(2)]
+        monkeypatch.setattr(incremental_counts, "GIVEN_UP_SECONDS", 0)
+        exact = await list_tickets(hurried, platform.counts, tenant, query=query)
+        assert hurried.times == 0
+        assert not exact.pagination.total_is_estimated
+        for page in estimated:
+            assert page.pagination.total_is_estimated
+            assert page.tickets == exact.tickets
+            assert page.pagination.next_cursor == exact.pagination.next_cursor
+            assert len(page.tickets) < page.pagination.total <= len(company.rows)
+
+
 async def test_a_common_word_is_counted_by_the_job_and_carried_forward(
     settings: Settings, platform: Platform, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.tickets.schemas import TicketQuery
 from bugrelay.domain.tickets.search import query as plans
 from bugrelay.domain.tickets.search.service import list_tickets
+from bugrelay.infra.pagination import encoded_cursor
 from bugrelay.infra.platform import Platform
 from tests.factories import put_project, put_ticket
 
@@ -85,14 +86,19 @@ def companies(sql: Sql, empty_board: None) -> tuple[Company, Company]:
     return Company(sql, 60), Company(sql, 20)
 
 
-@pytest.fixture(params=["few", "many", "very many"])
+SIZES: dict[str, dict[str, int]] = {
+    "few": {},
+    "by month": {"MIN_BY_MONTH": 0, "ROWS_BY_MONTH": 1, "MAX_SCORED": 0},
+    "many": {"MAX_SORTED": 0, "MAX_BY_MONTH": 0, "MAX_SCORED": 0, "MIN_BEST": 0},
+    "very many": {"MAX_SORTED": 0, "MAX_BY_MONTH": 0, "MAX_SCORED": 0, "MIN_BEST": 0, "MAX_WHOLE_TIER": 0},
+}
+
+
+@pytest.fixture(params=SIZES)
 def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """As if what is found were few tickets, or so many that they are not read one by one."""
-    if request.param != "few":
-        monkeypatch.setattr(plans, "MAX_SORTED", 0)
-        monkeypatch.setattr(plans, "MAX_SCORED", 0)
-    if request.param == "very many":
-        monkeypatch.setattr(plans, "MAX_WHOLE_TIER", 0)
+    for name, value in SIZES[request.param].items():
+        monkeypatch.setattr(plans, name, value)
     return request.param
 
 
@@ -198,6 +204,20 @@ async def test_a_later_page_is_found_by_its_number(
         past = TicketQuery(**wanted, page=100)
         empty = await list_tickets(platform.database, platform.counts, company.tenant("member"), query=past)
         assert (empty.tickets, empty.pagination.total) == ([], len(expected))
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-11-20T00:00:00"]
+)
+async def test_a_made_up_cursor_leads_to_some_page(
+    platform: Platform, companies: tuple[Company, Company], size: str, moment: str
+) -> None:
+    for sort, q in (("recent", None), ("oldest", "login")):
+        cursor = encoded_cursor(sort, 2, [moment, str(uuid4())])
+        query = TicketQuery(tag="a b", sort=sort, q=q, cursor=cursor)  # type: ignore[arg-type]
+        for tenant in (companies[0].tenant("member"), companies[0].tenant("reporter", 3)):
+            page = await list_tickets(platform.database, platform.counts, tenant, query=query)
+            assert len(page.tickets) <= page.pagination.total
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from bugrelay.api.issues.words import Severity, severity_of
-from bugrelay.domain.tickets.schemas import TicketDetail
-from bugrelay.infra.pagination import CursorPagination
+from bugrelay.domain.tickets.schemas import TicketDetail, TicketPagination
 from bugrelay.infra.text.markdown import RenderedHtml
 
 
@@ -66,7 +65,7 @@ class IssueList(Struct):
     """
 
     issues: list[IssueOut]
-    pagination: CursorPagination
+    pagination: TicketPagination
 
 
 def issue_of(ticket: TicketDetail) -> IssueOut:

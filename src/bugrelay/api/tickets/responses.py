@@ -105,9 +105,11 @@ class CursorPageOut(PageOut, kw_only=True, rename="camel"):
 
     Attributes:
         next_cursor: Leads to the page behind this one, as fast however far; null on the last.
+        total_is_estimated: Nobody has counted these very many tickets yet: `total` is about right.
     """
 
     next_cursor: str | None
+    total_is_estimated: bool
 
 
 class ProjectList(Struct):

@@ -13,7 +13,7 @@ from bugrelay.domain.files.schemas import ANY_TYPE
 from bugrelay.domain.tickets.schemes import SCHEMES, Category, known_statuses
 from bugrelay.infra.db.query import Row
 from bugrelay.infra.ids import parse_id
-from bugrelay.infra.pagination import CursorQuery
+from bugrelay.infra.pagination import CursorPagination, CursorQuery
 from bugrelay.infra.text.filenames import clean_filename
 from bugrelay.infra.text.markdown import RenderedHtml
 from bugrelay.infra.validation import Check, OneLine, utc_time
@@ -314,6 +314,16 @@ class EntryId(NamedTuple):
         found = _ENTRY_ID.fullmatch(text)
         company_id = parse_id(found[1]) if found else None
         return cls(company_id, int(found[2]), int(found[3])) if found and company_id else None
+
+
+class TicketPagination(CursorPagination):
+    """Where a page stands in a list of tickets.
+
+    Attributes:
+        total_is_estimated: Nobody has counted these very many tickets yet: `total` and `total_pages` are about right.
+    """
+
+    total_is_estimated: bool = False
 
 
 class HistoryEntry(Struct, kw_only=True):

@@ -1,15 +1,17 @@
 """From what a list of tickets asks for to the plans that find its page. Nothing in here reads.
 
 A document carries marked lexemes for all that searches filter by (migrations/sql/ticket_document.sql): the company,
-what decides who sees it, and what a list may ask for. So words, filters and sight are one tsquery, which the index
-answers. docs/adr/0039-tickets-in-lists.md.
+what decides who sees it, and what a list may ask for. So words, filters and sight are tsqueries, which one look at the
+index answers: each is a condition of its own, the most selective first, so that what one of them rules out is not
+looked for in the lists of the others. docs/adr/0039-tickets-in-lists.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -19,12 +21,18 @@ import msgspec
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.tickets.schemas import TicketQuery
 from bugrelay.domain.tickets.visibility import sees_all
+from bugrelay.infra.db.query import Row
 from bugrelay.infra.search.parser import SearchQuery, any_of, quoted
 
-MAX_SORTED = 5000  # tickets; up to here finding all and sorting them is as fast as anything
-MAX_SCORED = 2000  # likewise where a score is computed of each
+# Tickets that match, up to which finding all and sorting them is as fast as an index scan; and up to which computing a
+# score of each is as fast as anything.
+MAX_SORTED, MAX_SCORED = 5000, 500
+# Between these, only the months that a page is probably in are read.
+MIN_BY_MONTH, MAX_BY_MONTH = 500, 30_000
+ROWS_BY_MONTH = 3  # for each of the page and those before it
+# From here on the best of a ranking are probably a page, and from there on the newest of them.
+MIN_BEST, MAX_WHOLE_TIER = 5000, 50_000
 NEWEST_MONTHS = 3
-MAX_WHOLE_TIER = 50_000  # tickets that match, up to which the best of all times are few enough to be read
 
 WEIGHTS = {"A": 10, "D": 1}
 """Of a word in the title, and in the description; ten times the relevance, as on the board."""
@@ -96,6 +104,12 @@ class QuerySpec:
         return self.sees_all and not self.searching and _COUNTED.issuperset(self.filters)
 
     @property
+    def tsqueries(self) -> tuple[str, ...]:
+        """Names of the parameters that a document must match: what is asked for, what the reader sees, the company."""
+        asked = ("search",) if self.searching or not _MARKS.keys().isdisjoint(self.filters) else ()
+        return (*asked, *(() if self.sees_all else ("sight",)), "company")
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Filters that documents have as columns; the others are marked lexemes."""
         return tuple(name for name in self.filters if name in _COLUMNS)
@@ -108,12 +122,21 @@ class BoundQuery:
     Attributes:
         spec: What is asked for.
         values: Of all parameters that its statements name.
-        required: Lexemes that each document has, as far as that is known.
+        marks: Marked lexemes that each document has.
+        words: Those that each document has, as far as that is known.
+        seen: Marked lexemes, one of which each document has that a reporter sees.
     """
 
     spec: QuerySpec
     values: Mapping[str, Any] = field(default_factory=dict)
-    required: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Lexemes that each document has, as far as that is known."""
+        return (*self.marks, *self.words)
 
     def without_columns(self) -> BoundQuery:
         """The same without what only columns tell: so many documents the search index finds."""
@@ -123,7 +146,9 @@ class BoundQuery:
     @cached_property
     def total_key(self) -> str:
         """All that the total depends on, as JSON."""
-        values = {name: self.values[name] for name in ("company_id", "search", *self.spec.columns)}
+        values = {
+            name: self.values[name] for name in ("company_id", *self.spec.tsqueries, *self.spec.columns)
+        }
         return _KEY + msgspec.json.encode(values, order="sorted").decode()
 
     @classmethod
@@ -131,7 +156,8 @@ class BoundQuery:
         """What to count for a key, which was not that of a list that triggers count."""
         values = msgspec.json.decode(key.removeprefix(_KEY))
         columns = tuple(name for name in _COLUMNS if name in values)
-        return cls(QuerySpec(columns, order="", sees_all=True, searching=True), values)
+        spec = QuerySpec(columns, order="", sees_all="sight" not in values, searching="search" in values)
+        return cls(spec, values)
 
 
 def bound(
@@ -155,17 +181,18 @@ def bound(
         words=len(words),
     )
     marks = [_MARKS[name] + str(value) for name, value in filters.items() if name in _MARKS]
-    marks.append(COMPANY + str(tenant.company_id))
-    asked = [quoted(mark) for mark in marks]
-    sight = [] if spec.sees_all else [_sight(tenant, open_projects)]
+    company = COMPANY + str(tenant.company_id)
+    seen = () if spec.sees_all else _seen(tenant, open_projects)
     values = {
         **filters,
         "company_id": tenant.company_id,
-        "search": _all_of([*_words(search), *asked, *sight]),
+        "search": _all_of([*_words(search), *map(quoted, marks)]),
+        "sight": any_of(seen),
+        "company": quoted(company),
         **_ranking(words),
     }
     alternatives = search is not None and " | " in (search.all_words or "")
-    return BoundQuery(spec, values, required=(*marks, *(() if alternatives else words)))
+    return BoundQuery(spec, values, marks=(company, *marks), words=() if alternatives else words, seen=seen)
 
 
 def order_of(query: TicketQuery, words: Sequence[str]) -> str:
@@ -182,10 +209,10 @@ def _all_of(parts: Iterable[str]) -> str:
     return " & ".join(f"({part})" for part in parts)
 
 
-def _sight(tenant: Tenant, open_projects: Sequence[UUID]) -> str:
-    """tsquery of what a reporter sees."""
+def _seen(tenant: Tenant, open_projects: Sequence[UUID]) -> tuple[str, ...]:
+    """What a document has one of that a reporter sees."""
     projects = (PROJECT + str(project_id) for project_id in open_projects)
-    return any_of([REPORTER + str(tenant.user_id), ASSIGNEE + str(tenant.user_id), *projects])
+    return (REPORTER + str(tenant.user_id), ASSIGNEE + str(tenant.user_id), *projects)
 
 
 def _ranking(words: Sequence[str]) -> dict[str, str]:
@@ -201,15 +228,47 @@ def _ranking(words: Sequence[str]) -> dict[str, str]:
         values |= {
             "numbered": numbered,
             "best": f"{in_both} & !({numbered})",
+            "title": f"{in_title} & !({in_both}) & !({numbered})",
             "top": f"{numbered} | {in_title}",
         }
     return values
 
 
-def newest_months(newest: datetime) -> str:
-    """tsquery of the tickets of the last months."""
-    month = newest.year * 12 + newest.month
-    return any_of(f"{MONTH}{month - back}" for back in range(NEWEST_MONTHS))
+class Span(Row):
+    """When the oldest and the newest ticket of a company were made; None where there are none."""
+
+    oldest: datetime | None = None
+    newest: datetime | None = None
+
+
+def months_of_page(spec: QuerySpec, span: Span, values: Mapping[str, Any], *, total: int) -> str:
+    """tsquery of the months that a page of `total` tickets is probably in; of a ranking, of the newest ones.
+
+    Args:
+        spec: What is asked for.
+        span: Of the company's tickets.
+        values: Of the query and of the page's position.
+        total: Tickets that match, about.
+    """
+    if span.oldest is None or span.newest is None:
+        return ""
+    oldest, newest = _month(span.oldest), _month(span.newest)
+    if spec.order == "relevance":
+        return any_of(MONTH + str(newest - back) for back in range(NEWEST_MONTHS))
+    rows = (values["offset"] + values["limit"]) * ROWS_BY_MONTH
+    months = newest - oldest + 1
+    count = min(months, -(-rows * months // max(total, 1)))
+    step, edge = (1, "created_from") if spec.order == "oldest" else (-1, "created_to")
+    begins = [_month(values[name]) for name in (edge, "after_created_at") if values.get(name)]
+    first = max([oldest, *begins]) if step > 0 else min([newest, *begins])
+    return any_of(MONTH + str(first + step * ahead) for ahead in range(count))
+
+
+def _month(moment: datetime) -> int:
+    """As documents have it: counted from the year 0, in UTC."""
+    with suppress(OverflowError):  # in the year 1 and the year 9999, which made-up cursors may name
+        moment = moment.astimezone(UTC)
+    return moment.year * 12 + moment.month
 
 
 @dataclass(frozen=True)
@@ -218,27 +277,30 @@ class Plan:
 
     Attributes:
         index_scan: In the order of an index of tickets, with a look at each one's document.
-        tier: Of a ranking: "best", only tickets with a word as their number or all words in title and description, of
-            the latter "newest" alone the newest; "top", those with a word as their number or all words in the title.
+        tier: Of a ranking: "best", only tickets with a word as their number or all words in title and description;
+            "top", those with a word as their number or all words in the title.
+        months: Only tickets of `:months`; in a ranking, but for those with a word as their number.
         keyset: After the row whose keys are `:after_created_at` and so on.
     """
 
     index_scan: bool = False
     tier: str = ""
+    months: bool = False
     keyset: bool = False
 
-    def is_settled(self, spec: QuerySpec, *, next_score: int | None) -> bool:
+    def is_settled(self, spec: QuerySpec, *, is_full: bool, next_score: int | None) -> bool:
         """Whether the page that was found is the true one: no ticket that was not looked at can stand on it.
 
         Args:
             spec: What is asked for.
-            next_score: Of the first ticket after the page; None when none was found.
+            is_full: Whether a ticket was found behind the page.
+            next_score: Of that ticket, in a ranking.
         """
-        if not self.tier:
+        if not self.tier and not self.months:
             return True
-        if next_score is None:
-            return False
-        if self.tier in ("newest", "best"):  # others as good are older, so that they stand below
+        if not is_full or next_score is None:
+            return is_full
+        if self.tier == "best":  # others as good are older, so that they stand below
             return next_score >= BEST_OF_WORD * spec.words
         return next_score > BEST_OF_WORD * (spec.words - 1) + WEIGHTS["D"]
 
@@ -253,9 +315,20 @@ def plans(spec: QuerySpec, *, total: int, keyset: bool) -> list[Plan]:
     """
     whole = Plan(keyset=keyset)
     if spec.order == "relevance":
-        tiers = ("best", "top") if total > MAX_SCORED else ()
-        tiers = ("newest", *tiers[1:]) if total > MAX_WHOLE_TIER else tiers
-        return [*(Plan(tier=tier, keyset=keyset) for tier in tiers), whole]
-    if spec.is_indexed or total <= MAX_SORTED:
+        return [*_tiers(total=total, keyset=keyset), whole]
+    if spec.is_indexed:
         return [whole]
-    return [Plan(index_scan=True, keyset=keyset)]
+    last = whole if total <= MAX_SORTED else Plan(index_scan=True, keyset=keyset)
+    if spec.order in ("recent", "oldest") and MIN_BY_MONTH < total <= MAX_BY_MONTH:
+        return [Plan(months=True, keyset=keyset), last]
+    return [last]
+
+
+def _tiers(*, total: int, keyset: bool) -> list[Plan]:
+    """What stands on top of a ranking."""
+    if total <= MAX_SCORED:
+        return []
+    top = Plan(tier="top", keyset=keyset)
+    if total <= MIN_BEST:
+        return [top]
+    return [Plan(tier="best", months=total > MAX_WHOLE_TIER, keyset=keyset), top]

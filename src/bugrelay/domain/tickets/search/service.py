@@ -7,38 +7,28 @@ total decides which plans are tried; their SQL (statements.py) gives the keys of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
-from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.tickets.repository.tickets import listed_tickets
-from bugrelay.domain.tickets.schemas import TicketDetail, TicketQuery
+from bugrelay.domain.tickets.schemas import TicketDetail, TicketPagination, TicketQuery
 from bugrelay.domain.tickets.search.query import (
     KEY_TYPES,
     BoundQuery,
-    Plan,
     QuerySpec,
+    Span,
     bound,
-    newest_months,
+    months_of_page,
     plans,
 )
-from bugrelay.domain.tickets.search.statements import (
-    NEWEST,
-    OPEN_PROJECTS,
-    KeyRow,
-    PageRow,
-    page_query,
-    total_query,
-)
-from bugrelay.domain.tickets.search.totals import job_for
+from bugrelay.domain.tickets.search.statements import OPEN_PROJECTS, SPAN, KeyRow
+from bugrelay.domain.tickets.search.totals import Totals
 from bugrelay.domain.tickets.visibility import sees_all
 from bugrelay.errors import ValidationFailed
 from bugrelay.infra.db.query import Reader
 from bugrelay.infra.incremental_counts import IncrementalCounts
-from bugrelay.infra.pagination import CursorPagination, decoded_cursor, encoded_cursor
+from bugrelay.infra.pagination import decoded_cursor, encoded_cursor
 from bugrelay.infra.search.parser import parse_search
 
 
@@ -46,7 +36,7 @@ class TicketPage(NamedTuple):
     """A page of a list, and where it stands."""
 
     tickets: list[TicketDetail]
-    pagination: CursorPagination
+    pagination: TicketPagination
 
 
 async def list_tickets(
@@ -62,10 +52,14 @@ async def list_tickets(
     wanted = await _bound(reader, tenant, query)
     if wanted is None:
         return TicketPage([], _pagination(query, 0, None))
-    total, rows = await _rows(reader, counts, query, wanted)
+    totals = Totals(reader, counts)
+    total, rows = await _rows(totals, query, wanted)
     shown = [row.id for row in rows[: query.limit] if row.id]
     following = _cursor(query, wanted.spec, rows[query.limit - 1]) if len(rows) > query.limit else None
-    return TicketPage(await listed_tickets(reader, tenant, shown), _pagination(query, total, following))
+    return TicketPage(
+        await listed_tickets(reader, tenant, shown),
+        _pagination(query, total, following, is_estimated=totals.is_estimated),
+    )
 
 
 async def _bound(reader: Reader, tenant: Tenant, query: TicketQuery) -> BoundQuery | None:
@@ -79,60 +73,29 @@ async def _bound(reader: Reader, tenant: Tenant, query: TicketQuery) -> BoundQue
     return bound(tenant, query, search=search, open_projects=opened)
 
 
-async def _rows(
-    reader: Reader, counts: IncrementalCounts, query: TicketQuery, wanted: BoundQuery
-) -> tuple[int, Sequence[KeyRow]]:
+async def _rows(totals: Totals, query: TicketQuery, wanted: BoundQuery) -> tuple[int, Sequence[KeyRow]]:
     """The total, and the keys of the page's rows, one more than are shown."""
     spec = wanted.spec
     values = {**wanted.values, **_position(query, spec)}
-    known = 0 if spec.is_indexed else await _known(reader, counts, wanted.without_columns())
-    tried = plans(spec, total=known, keyset=query.cursor is not None)
-    if any(plan.tier == "newest" for plan in tried):
-        values["newest"] = newest_months(await reader.row(NEWEST, values) or datetime.now(UTC))
+    hits = 0 if spec.is_indexed else await totals.about(wanted.without_columns())
+    tried = plans(spec, total=hits, keyset=query.cursor is not None)
+    if any(plan.months for plan in tried):
+        values["months"] = await _months(totals, wanted, values, hits=hits)
     for plan in tried:
-        total, rows = await _read(reader, counts, wanted, plan=plan, values=values)
-        next_score = rows[query.limit].score if len(rows) > query.limit else None
-        if total <= query.offset or plan.is_settled(spec, next_score=next_score):
+        total, rows = await totals.with_page(wanted, plan, values)
+        is_full = len(rows) > query.limit
+        next_score = rows[query.limit].score if is_full else None
+        is_past_the_end = total <= query.offset and not totals.is_estimated
+        if is_past_the_end or plan.is_settled(spec, is_full=is_full, next_score=next_score):
             break
     return total, rows
 
 
-async def _known(reader: Reader, counts: IncrementalCounts, wanted: BoundQuery) -> int:
-    """The total as it was a moment ago, good for choosing a plan."""
-    if not wanted.spec.is_counted:
-        known = counts.known(wanted.total_key)
-        if known is not None:
-            return known
-    total, _ = await _counted(reader, counts, wanted)
-    return total
-
-
-async def _counted(
-    reader: Reader, counts: IncrementalCounts, wanted: BoundQuery
-) -> tuple[int, Sequence[Any]]:
-    statement = partial(total_query, replace(wanted.spec, order="", words=0))
-    if wanted.spec.is_counted:
-        (counted,) = await reader.rows(statement(), wanted.values)
-        return counted.total, [counted]
-    job = await job_for(reader, counts, wanted)
-    return await counts.read(reader, wanted.total_key, statement=statement, values=wanted.values, by_job=job)
-
-
-async def _read(
-    reader: Reader, counts: IncrementalCounts, wanted: BoundQuery, *, plan: Plan, values: Mapping[str, Any]
-) -> tuple[int, Sequence[KeyRow]]:
-    """The total and the rows, of one snapshot."""
-    statement = partial(page_query, wanted.spec, plan)
-    rows: Sequence[PageRow]
-    if wanted.spec.is_counted:
-        rows = await reader.rows(statement(), values)
-        total = rows[0].total
-    else:
-        job = await job_for(reader, counts, wanted)
-        total, rows = await counts.read(
-            reader, wanted.total_key, statement=statement, values=values, by_job=job
-        )
-    return total, [row for row in rows if row.id is not None]
+async def _months(totals: Totals, wanted: BoundQuery, values: Mapping[str, Any], *, hits: int) -> str:
+    """tsquery of the months that the page is probably in; `hits`: what the search index finds, without columns."""
+    span = await totals.reader.row(SPAN, values)
+    total = totals.counts.known(wanted.total_key) or hits
+    return months_of_page(wanted.spec, span or Span(), values, total=total)
 
 
 # --- where a page begins --------------------------------------------------------------------------------------------
@@ -156,7 +119,11 @@ def _cursor(query: TicketQuery, spec: QuerySpec, row: KeyRow) -> str:
     return encoded_cursor(spec.order, query.page_number + 1, [getattr(row, name) for name in spec.keys])
 
 
-def _pagination(query: TicketQuery, total: int, following: str | None) -> CursorPagination:
+def _pagination(
+    query: TicketQuery, total: int, following: str | None, *, is_estimated: bool = False
+) -> TicketPagination:
     number = query.page_number
     pages = -(-total // query.limit)
-    return CursorPagination(number, query.limit, total, pages, following is not None, number > 1, following)
+    return TicketPagination(
+        number, query.limit, total, pages, following is not None, number > 1, following, is_estimated
+    )

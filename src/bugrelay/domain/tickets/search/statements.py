@@ -1,7 +1,7 @@
 """The SQL of lists and searches of tickets. It depends on the query spec and the plan; each statement is compiled once.
 
 A page is two statements: the keys of its rows beside the total (`page_query`), then what is shown of these tickets
-(`repository.tickets.listed_tickets`). Every table is asked for rows of `:company_id`, also where `:search` names it.
+(`repository.tickets.listed_tickets`). Every table is asked for rows of `:company_id`, also where `:company` names it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from bugrelay.domain.tickets.models import (
     ticket_search_changes,
 )
 from bugrelay.domain.tickets.repository.counts import COUNTS
-from bugrelay.domain.tickets.search.query import BEST_OF_WORD, NUMBER_WEIGHT, WEIGHTS, Plan, QuerySpec
+from bugrelay.domain.tickets.search.query import BEST_OF_WORD, NUMBER_WEIGHT, WEIGHTS, Plan, QuerySpec, Span
 from bugrelay.domain.tickets.visibility import COMPANY_ID
 from bugrelay.infra.db.keyset import page_of_keys, rows_of_page
 from bugrelay.infra.db.query import Query, Row
@@ -83,6 +83,12 @@ def page_query(spec: QuerySpec, plan: Plan, *, incremental: bool = False) -> Que
     page = _page(spec, plan)
     total = _total(spec, incremental=incremental).subquery("counted")
     return Query(_rows(spec, page, beside=total), PageRow)
+
+
+@lru_cache(maxsize=CACHED_STATEMENTS)
+def keys_query(spec: QuerySpec, plan: Plan) -> Query[KeyRow]:
+    """The rows of a page by their keys alone."""
+    return Query(_rows(spec, _page(spec, plan)), KeyRow)
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
@@ -142,7 +148,11 @@ def _found(spec: QuerySpec, plan: Plan) -> _Found:
         return _by_index(spec)
     if spec.order == "updated":
         return _Found(_documents.join(_tickets, _BOTH), _matching(spec), _OF_TICKET)
-    return _Found(_documents, _matching(spec), _OF_DOCUMENT)
+    return _Found(_documents, _matching(spec, *_months(plan)), _OF_DOCUMENT)
+
+
+def _months(plan: Plan) -> tuple[str, ...]:
+    return ("months",) if plan.months else ()
 
 
 def _listed(spec: QuerySpec) -> list[ColumnElement[bool]]:
@@ -154,15 +164,15 @@ def _listed(spec: QuerySpec) -> list[ColumnElement[bool]]:
 
 
 def _matching(spec: QuerySpec, *names: str) -> list[ColumnElement[bool]]:
-    """Documents that match `:search`, and the tsqueries in the parameters of these names."""
+    """Documents that match the tsqueries in the parameters of these names, and those of the query."""
     conditions = [_filter(_documents.c, name) for name in spec.columns]
-    matches = (_matches(_documents.c.document, name) for name in ("search", *names))
+    matches = (_matches(_documents.c.document, name) for name in (*names, *spec.tsqueries))
     return [_documents.c.company_id == COMPANY_ID, *conditions, *matches]
 
 
 def _by_index(spec: QuerySpec) -> _Found:
     """In the order of an index of tickets; OFFSET 0 keeps the look at each one's document apart."""
-    matches = _matches(_documents.c.document, "search").is_(true())
+    matches = and_(*(_matches(_documents.c.document, name) for name in spec.tsqueries)).is_(true())
     found = select(literal(1).label("one")).where(_BOTH, matches).offset(0).lateral()
     columns = (_filter(_tickets.c, name) for name in spec.columns)
     conditions = [_tickets.c.company_id == COMPANY_ID, _LISTED, *columns]
@@ -170,13 +180,17 @@ def _by_index(spec: QuerySpec) -> _Found:
 
 
 def _ranked(spec: QuerySpec, plan: Plan) -> _Found:
-    if plan.tier in ("newest", "best"):
-        best = literal_column(str(BEST_OF_WORD * spec.words), Integer)
-        names = ("best", "newest") if plan.tier == "newest" else ("best",)
-        parts = union_all(_scored(spec, _score(spec), "numbered"), _scored(spec, best, *names))
-        found: Subquery = parts.subquery("found")
-    else:
-        found = _scored(spec, _score(spec), *(["top"] if plan.tier else [])).subquery("found")
+    best = _constant(BEST_OF_WORD * spec.words)
+    parts = [_scored(spec, _score(spec), *([plan.tier] if plan.tier else []))]
+    if plan.tier == "best":
+        parts = [_scored(spec, _score(spec), "numbered"), _scored(spec, best, *_months(plan), "best")]
+    elif plan.tier == "top" and spec.words == 1:  # each part scores alike, so that no document is read
+        parts = [
+            _scored(spec, _score(spec), "numbered"),
+            _scored(spec, best, "best"),
+            _scored(spec, _constant(WEIGHTS["A"]), "title"),
+        ]
+    found = union_all(*parts).subquery("found")
     columns = {"score": found.c.score, "created_at": found.c.created_at, "id": found.c.ticket_id}
     return _Found(found, [], columns)
 
@@ -184,6 +198,10 @@ def _ranked(spec: QuerySpec, plan: Plan) -> _Found:
 def _scored(spec: QuerySpec, score: ColumnElement[int], *names: str) -> Select[Any]:
     columns = (_documents.c.ticket_id, _documents.c.created_at, score.label("score"))
     return select(*columns).where(*_matching(spec, *names))
+
+
+def _constant(score: int) -> ColumnElement[int]:
+    return literal_column(str(score), Integer)
 
 
 def _score(spec: QuerySpec) -> ColumnElement[int]:
@@ -248,7 +266,7 @@ def _change(spec: QuerySpec) -> Select[int, str, str]:
             log.transaction_id >= func.pg_snapshot_xmin(snapshot),
             ~func.pg_visible_in_snapshot(log.transaction_id, snapshot),
             log.company_id == COMPANY_ID,
-            _matches(log.document, "search"),
+            *(_matches(log.document, name) for name in spec.tsqueries),
             *(_filter(log, name) for name in spec.columns),
         )
     )
@@ -269,10 +287,13 @@ OPEN_PROJECTS = Query(
     .order_by(Project.id),
     UUID,
 )
-NEWEST = Query(
-    select(Ticket.created_at)
-    .where(Ticket.company_id == COMPANY_ID, Ticket.removed_at.is_(None))
-    .order_by(Ticket.created_at.desc(), Ticket.id.desc())
-    .limit(1),
-    datetime,
+_moments = (
+    select(Ticket.created_at).where(Ticket.company_id == COMPANY_ID, Ticket.removed_at.is_(None)).limit(1)
+)
+SPAN = Query(
+    select(
+        _moments.order_by(Ticket.created_at, Ticket.id).scalar_subquery().label("oldest"),
+        _moments.order_by(Ticket.created_at.desc(), Ticket.id.desc()).scalar_subquery().label("newest"),
+    ),
+    Span,
 )
