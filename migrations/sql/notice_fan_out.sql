@@ -1,4 +1,5 @@
--- One step of telling everybody of an event: the next followers of its bug, at most so many, and the mails to them.
+-- One step of telling everybody of an event: the next followers of its bug or ticket, at most so many, and the mails to
+-- them.
 --
 -- The position moves with the notices, so a step that is cut off leaves nothing, and the next one goes on behind the
 -- last that was whole. Confirmed addresses of anonymous reports are told with the first step; one that was given for
@@ -9,6 +10,7 @@ RETURNS TABLE (told bigint, due bigint, finished boolean) LANGUAGE plpgsql AS $$
 DECLARE
     event notice_fan_outs;
     survivor uuid;
+    is_gone boolean;
     after uuid;
     last uuid;
     passed bigint;
@@ -22,9 +24,17 @@ BEGIN
         RETURN;
     END IF;
     survivor := bug_survivor(event.bug_id);
-    IF survivor IS NULL OR (event.comment_id IS NOT NULL AND NOT EXISTS (
-        SELECT FROM comments c WHERE c.id = event.comment_id AND c.removed_at IS NULL
-    )) THEN
+    IF event.ticket_id IS NULL THEN
+        is_gone := survivor IS NULL OR (event.comment_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM comments c WHERE c.id = event.comment_id AND c.removed_at IS NULL
+        ));
+    ELSE
+        is_gone := event.comment_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM ticket_comments c
+            WHERE c.company_id = event.stream AND c.id = event.comment_id AND c.removed_at IS NULL
+        );
+    END IF;
+    IF is_gone THEN
         UPDATE notice_fan_outs SET finished_at = now() WHERE id = the_fan_out;
         RETURN QUERY SELECT 0::bigint, 0::bigint, true;
         RETURN;
@@ -54,10 +64,23 @@ BEGIN
         SELECT v.user_id FROM bug_votes v WHERE v.bug_id = survivor AND v.user_id > after
         ORDER BY v.user_id LIMIT most
     ),
+    on_ticket AS MATERIALIZED (
+        SELECT t.user_id FROM (
+            SELECT s.user_id FROM ticket_subscriptions s
+            WHERE s.company_id = event.stream AND s.ticket_id = event.ticket_id
+            UNION SELECT r.reporter_id FROM tickets r WHERE r.company_id = event.stream AND r.id = event.ticket_id
+            UNION SELECT a.user_id FROM ticket_assignees a
+            WHERE a.company_id = event.stream AND a.ticket_id = event.ticket_id
+            UNION SELECT c.author_id FROM ticket_comments c
+            WHERE c.company_id = event.stream AND c.ticket_id = event.ticket_id AND c.removed_at IS NULL
+        ) t
+        WHERE t.user_id > after
+        ORDER BY t.user_id LIMIT most
+    ),
     step AS MATERIALIZED (
         SELECT s.user_id FROM (
             SELECT user_id FROM chosen UNION SELECT user_id FROM reported
-            UNION SELECT user_id FROM commented UNION SELECT user_id FROM voted
+            UNION SELECT user_id FROM commented UNION SELECT user_id FROM voted UNION SELECT user_id FROM on_ticket
         ) s
         ORDER BY s.user_id LIMIT most
     ),
@@ -78,6 +101,16 @@ BEGIN
                 n.default_level
             ) = ANY (event.levels)
     ),
+    company_told AS MATERIALIZED (
+        SELECT u.id AS user_id, NULL::uuid AS contact_id, u.id AS recipient_id,
+            CASE WHEN u.is_email_verified THEN coalesce(n.mail, 'each') ELSE 'none' END AS mode
+        FROM on_ticket t
+        JOIN users u ON u.id = t.user_id
+        CROSS JOIN LATERAL ticket_subscription(event.stream, event.ticket_id, u.id) f
+        LEFT JOIN notice_settings n ON n.user_id = u.id
+        WHERE u.id IS DISTINCT FROM event.actor_id AND f.level = ANY (event.levels)
+            AND sees_ticket(event.stream, event.ticket_id, u.id, event.is_internal)
+    ),
     addresses_told AS MATERIALIZED (
         SELECT DISTINCT ON (one.id) k.id AS contact_id, one.id AS recipient_id
         FROM merged m
@@ -92,6 +125,8 @@ BEGIN
     ),
     people AS MATERIALIZED (
         SELECT * FROM users_told
+        UNION ALL
+        SELECT * FROM company_told
         UNION ALL
         SELECT NULL, a.contact_id, a.recipient_id, 'each' FROM addresses_told a
     ),

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from bugrelay.migrate import create_functions
-
 revision = "0026"
 down_revision = "0025"
 
@@ -14,4 +12,3 @@ down_revision = "0025"
 def upgrade() -> None:
     # Empty for addresses from before, and for those that the release before this one takes: each counts for itself.
     op.add_column("report_contacts", sa.Column("address_key", sa.Uuid(), nullable=True))
-    create_functions("notice_fan_out")

@@ -266,17 +266,19 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
     """
     SELECT format('fan-out %s of notices: %s', f.id, CASE
         WHEN e.seq IS NULL THEN format('evt_%s_%s is not in the event log', f.stream, f.seq)
+        WHEN e.ticket_id IS DISTINCT FROM f.ticket_id THEN 'its event is of another ticket'
         WHEN e.bug_id IS DISTINCT FROM f.bug_id THEN 'its event is of another bug'
-        WHEN b.id IS NULL THEN format('there is no bug %s', f.bug_id)
+        WHEN b.id IS NULL AND f.bug_id IS NOT NULL THEN format('there is no bug %s', f.bug_id)
         WHEN f.comment_id IS NOT NULL AND c.id IS NULL THEN format('there is no comment %s', f.comment_id)
         ELSE format('there is no user %s', f.actor_id) END)
     FROM notice_fan_outs f
     LEFT JOIN events e ON e.stream = f.stream AND e.seq = f.seq
     LEFT JOIN bugs b ON b.id = f.bug_id
-    LEFT JOIN comments c ON c.id = f.comment_id
+    LEFT JOIN (SELECT id FROM comments UNION ALL SELECT id FROM ticket_comments) c ON c.id = f.comment_id
     LEFT JOIN users u ON u.id = f.actor_id
-    WHERE e.seq IS NULL OR e.bug_id IS DISTINCT FROM f.bug_id OR b.id IS NULL
-        OR f.comment_id IS NOT NULL AND c.id IS NULL OR f.actor_id IS NOT NULL AND u.id IS NULL
+    WHERE e.seq IS NULL OR e.ticket_id IS DISTINCT FROM f.ticket_id OR e.bug_id IS DISTINCT FROM f.bug_id
+        OR b.id IS NULL AND f.bug_id IS NOT NULL OR f.comment_id IS NOT NULL AND c.id IS NULL
+        OR f.actor_id IS NOT NULL AND u.id IS NULL
     """,
     """
     SELECT format('notice %s: %s', n.id, CASE

@@ -268,6 +268,7 @@ _ARGUMENTS: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "PUT /api/v1/tickets/{ticket}": _json(title="The printer is out of paper again"),
     "PATCH /api/v1/tickets/{ticket}/status": _json(status="in_progress"),
     "POST /api/v1/tickets/{ticket}/comments": _json(content="It is the same upstairs"),
+    "PUT /api/v1/tickets/{ticket}/subscription": _json(level="official"),
     "PATCH /api/v1/tickets/{ticket}/comments/{comment_id}": _json(content="And downstairs"),
     "POST /api/v1/tickets/{ticket}/publication": lambda world, role: {
         "json": {

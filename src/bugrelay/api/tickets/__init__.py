@@ -11,6 +11,7 @@ from bugrelay.api.tickets.links import TicketLinkController
 from bugrelay.api.tickets.projects import ProjectController
 from bugrelay.api.tickets.publication import PublicationController
 from bugrelay.api.tickets.reports import ReportController
+from bugrelay.api.tickets.subscriptions import TicketSubscriptionController
 from bugrelay.api.tickets.tickets import TicketController
 from bugrelay.api.tickets.tracking import TrackingController
 from bugrelay.api.tickets.workflows import WorkflowController
@@ -21,6 +22,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     TicketCommentController,
     TicketAttachmentController,
     TicketFileController,
+    TicketSubscriptionController,
     PublicationController,
     TicketLinkController,
     TrackingController,

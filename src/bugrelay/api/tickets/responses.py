@@ -12,7 +12,14 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bugrelay.domain.tickets.schemas import HistoryEntry, Priority, ProjectRef, ProjectVisibility, TicketUser
+from bugrelay.domain.tickets.schemas import (
+    HistoryEntry,
+    Priority,
+    ProjectRef,
+    ProjectVisibility,
+    TicketSubscription,
+    TicketUser,
+)
 from bugrelay.domain.tickets.schemes import Category
 from bugrelay.infra.text.markdown import RenderedHtml
 
@@ -198,6 +205,16 @@ class TicketOut(Struct, kw_only=True, rename="camel"):
     resolved_at: datetime | None
 
 
+class TicketDetailOut(TicketOut, kw_only=True, rename="camel"):
+    """A ticket by itself.
+
+    Attributes:
+        subscription: How the reader follows it; null where they do not.
+    """
+
+    subscription: TicketSubscription | None
+
+
 class TicketResponse(Struct):
     """One ticket.
 
@@ -205,7 +222,19 @@ class TicketResponse(Struct):
         ticket: The ticket.
     """
 
-    ticket: TicketOut
+    ticket: TicketDetailOut
+
+
+class TicketSubscriptionResponse(Struct):
+    """How I follow a ticket now.
+
+    Attributes:
+        message: What was done.
+        subscription: The level, and why; null where I do not follow it.
+    """
+
+    message: str
+    subscription: TicketSubscription | None
 
 
 class PublicBugOut(Struct, kw_only=True, rename="camel"):

@@ -21,6 +21,7 @@ from bugrelay.api.tickets.requests import ChangeTicketStatus, CreateTicket, List
 from bugrelay.api.tickets.responses import (
     CursorPageOut,
     PageOut,
+    TicketDetailOut,
     TicketHistory,
     TicketList,
     TicketOut,
@@ -81,7 +82,7 @@ class TicketController(Controller):
         async def work(complete: Complete) -> Response[Any]:
             async with request.platform.work() as unit:
                 ticket = await create_ticket(unit, tenant, data.wanted())
-                body = to_json(TicketResponse(written_as(TicketOut, ticket)))
+                body = to_json(TicketResponse(written_as(TicketDetailOut, ticket)))
                 await complete(unit, StoredResponse(201, body))
             return raw_json_response(body, status=201, headers=etag(ticket.version))
 
@@ -170,5 +171,5 @@ async def _shown(reader: Reader, found: OnTicket) -> Response[TicketResponse]:
 
 
 def _response(ticket: TicketDetail) -> Response[TicketResponse]:
-    body = TicketResponse(written_as(TicketOut, ticket))
+    body = TicketResponse(written_as(TicketDetailOut, ticket))
     return json_response(body, headers=etag(ticket.version))

@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Controller, Response, post
 
 from bugrelay.api.tickets.guards import OnBug, load_bug_to_track
-from bugrelay.api.tickets.responses import TicketOut, TicketResponse, written_as
+from bugrelay.api.tickets.responses import TicketDetailOut, TicketResponse, written_as
 from bugrelay.api.versions import etag
 from bugrelay.domain.links.service.tracking import track_bug
 from bugrelay.domain.tickets.repository.tickets import find_ticket
@@ -31,7 +31,7 @@ class TrackingController(Controller):
             async with request.platform.work() as unit:
                 made = await track_bug(unit, found.tenant, found.bug_id)
                 ticket = await find_ticket(unit, found.tenant, made.id) or made
-                body = to_json(TicketResponse(written_as(TicketOut, ticket)))
+                body = to_json(TicketResponse(written_as(TicketDetailOut, ticket)))
                 await complete(unit, StoredResponse(201, body))
             return raw_json_response(body, status=201, headers=etag(made.version))
 

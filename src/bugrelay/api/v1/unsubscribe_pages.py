@@ -32,9 +32,10 @@ class UnsubscribePageController(Controller):
         return page(
             request,
             "unsubscribe",
-            all_mails=link.user_id is not None and link.bug_id is None,
+            all_mails=link.user_id is not None and link.bug_id is None and link.ticket is None,
             all_reports=link.address_key is not None,
             bug_title=title,
+            thing="ticket" if link.ticket is not None else "bug",
         )
 
     @post("/", status_code=200)

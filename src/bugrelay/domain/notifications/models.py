@@ -9,6 +9,7 @@ from sqlalchemy import (
     CheckConstraint,
     Computed,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     LargeBinary,
     Text,
@@ -41,6 +42,25 @@ class Subscription(Base):
     )
 
     bug_id: Mapped[UUID] = mapped_column(ForeignKey("bugs.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    level: Mapped[str]
+    chosen_at: Mapped[CreatedAt]
+
+
+class TicketSubscription(Base):
+    """What a user chose for a ticket. What follows from reporting, being assigned and commenting has no row."""
+
+    __tablename__ = "ticket_subscriptions"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["company_id", "ticket_id"], ["tickets.company_id", "tickets.id"], ondelete="CASCADE"
+        ),
+        CheckConstraint("level IN ('all', 'official', 'resolved', 'none')", name="level_is_known"),
+        Index("ix_ticket_subscriptions_user_id", "user_id"),
+    )
+
+    company_id: Mapped[UUID] = mapped_column(primary_key=True)
+    ticket_id: Mapped[UUID] = mapped_column(primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     level: Mapped[str]
     chosen_at: Mapped[CreatedAt]
@@ -116,7 +136,8 @@ class NoticeSettings(Base):
 class NoticeFanOut(Base):
     """An event of which people are told, and how far that is: all users up to `position`, by their ids.
 
-    `levels` are those of the subscriptions that hear of it. Like the event, it names things without foreign keys.
+    It is of a bug, or of a ticket of the company whose stream it is in. `levels` are those of the subscriptions that
+    hear of it. Like the event, it names things without foreign keys.
     """
 
     __tablename__ = "notice_fan_outs"
@@ -131,7 +152,9 @@ class NoticeFanOut(Base):
     type: Mapped[str]
     at: Mapped[Moment]
     actor_id: Mapped[UUID | None]
-    bug_id: Mapped[UUID]
+    bug_id: Mapped[UUID | None]
+    ticket_id: Mapped[UUID | None]
+    is_internal: Mapped[bool] = mapped_column(server_default="false")
     comment_id: Mapped[UUID | None]
     from_status: Mapped[str | None]
     to_status: Mapped[str | None]

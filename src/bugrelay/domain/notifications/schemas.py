@@ -38,6 +38,24 @@ class SubscribedBug(Struct):
     status: Status
 
 
+class FollowedTicket(Struct):
+    """A ticket that a notice is about.
+
+    Attributes:
+        id: The ticket's id.
+        company_id: The company that it belongs to.
+        key: What people call it.
+        title: What it is about, in one line.
+        status: How far it is, a word of its project's scheme.
+    """
+
+    id: UUID
+    company_id: UUID
+    key: str
+    title: str
+    status: str
+
+
 class MySubscription(SubscriptionOut):
     """A subscription of mine."""
 
@@ -87,17 +105,24 @@ class NoticeEvent(Struct, kw_only=True):
         at: When it happened.
         actor: Who did it; null for the anonymous and for BugRelay itself.
         comment_id: The comment or response that was written; null for other events.
-        from_status: The status before, of a change of status; else null.
+        from_status: The status before, of a change of status; else null. Of a ticket a word of its project's scheme.
         to_status: The status after, of a change of status; else null.
     """
 
     id: str
-    type: Literal["comment.created", "response.created", "status.changed", "bug.merged"]
+    type: Literal[
+        "comment.created",
+        "response.created",
+        "status.changed",
+        "bug.merged",
+        "ticket.commented",
+        "ticket.status_changed",
+    ]
     at: datetime
     actor: UserRef | None
     comment_id: UUID | None
-    from_status: Status | None
-    to_status: Status | None
+    from_status: str | None
+    to_status: str | None
 
 
 class NoticeOut(Struct, kw_only=True):
@@ -105,12 +130,14 @@ class NoticeOut(Struct, kw_only=True):
 
     Attributes:
         id: The notice's id; newer ones are greater.
-        ticket: Null.
+        event: What has happened.
+        bug: The bug that it has happened to; null where it is a ticket.
+        ticket: The ticket that it has happened to; null where it is a bug.
         read_at: When I read it; null while I have not.
     """
 
     id: UUID
     event: NoticeEvent
-    bug: SubscribedBug
-    ticket: None
+    bug: SubscribedBug | None
+    ticket: FollowedTicket | None
     read_at: datetime | None

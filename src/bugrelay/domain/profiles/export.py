@@ -35,7 +35,13 @@ from bugrelay.domain.bugs.models import (
 from bugrelay.domain.companies.models import Company, CompanyClaim, FormerMember, Invitation, Member
 from bugrelay.domain.companies.visibility import EFFECTIVE, ON_TEAM, claims_visible_to
 from bugrelay.domain.moderation.models import AuditLog, Flag
-from bugrelay.domain.notifications.models import Notice, NoticeMail, NoticeSettings, Subscription
+from bugrelay.domain.notifications.models import (
+    Notice,
+    NoticeMail,
+    NoticeSettings,
+    Subscription,
+    TicketSubscription,
+)
 from bugrelay.domain.rules.models import WorkflowRule
 from bugrelay.domain.support.models import Screenshot, SupportReport
 from bugrelay.domain.tickets.models import Ticket, TicketAssignee, TicketAttachment, TicketComment
@@ -215,6 +221,10 @@ SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
     "bug_subscriptions": (
         Subscription.user_id == _me,
         (Subscription.bug_id, Subscription.level, Subscription.chosen_at),
+    ),
+    "ticket_subscriptions": (
+        and_(TicketSubscription.user_id == _me, TicketSubscription.company_id.in_(_my_companies)),
+        (TicketSubscription.ticket_id, TicketSubscription.level, TicketSubscription.chosen_at),
     ),
     "notice_settings": (
         NoticeSettings.user_id == _me,

@@ -207,9 +207,22 @@ class LinkedBug(Struct, kw_only=True):
     carry_status: bool
 
 
+class TicketSubscription(Struct):
+    """How somebody follows a ticket.
+
+    Attributes:
+        level: What they are told: `all` that happens, `official` changes of the status, `resolved` that it is done.
+        reason: Why they follow it.
+    """
+
+    level: Literal["all", "official", "resolved"]
+    reason: Literal["chosen", "reported", "assigned", "commented"]
+
+
 class TicketDetail(Struct, kw_only=True):
     """A ticket as its reader sees it: `internal_notes` is None, and comments are counted without internal ones, for
-    those who do not see what is internal."""
+    those who do not see what is internal. `subscription` is how the reader follows it; it is not read for
+    lists."""
 
     id: UUID
     key: str
@@ -234,6 +247,7 @@ class TicketDetail(Struct, kw_only=True):
     created_at: datetime
     updated_at: datetime
     resolved_at: datetime | None
+    subscription: TicketSubscription | None = None
 
     @property
     def project_id(self) -> UUID:

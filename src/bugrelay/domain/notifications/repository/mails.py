@@ -8,7 +8,6 @@ from uuid import UUID
 
 from sqlalchemy import Integer, bindparam, func, select, text
 
-from bugrelay.domain.bugs.schemas import Reason, Status
 from bugrelay.domain.notifications.models import UNSENT, NoticeMail
 from bugrelay.infra.db.query import Query, Reader, Row
 
@@ -35,7 +34,7 @@ async def is_mail_due(reader: Reader) -> bool:
 
 
 class MailedNotice(Row):
-    """One notice of a mail, as its recipient may see it at this moment.
+    """One notice of a mail, as its recipient may see it at this moment: of a bug, or of a ticket, which has a key.
 
     The recipient is a user, or the confirmed address of an anonymous report. `address_key` is the same for all
     spellings of it; a digest may tell it of several reports, of which each has a `contact_id` of its own.
@@ -53,12 +52,12 @@ class MailedNotice(Row):
     stream: UUID
     seq: int
     type: str
-    from_status: Status | None
-    to_status: Status | None
-    bug_id: UUID
+    from_status: str | None
+    to_status: str | None
+    about_id: UUID
+    key: str | None
     title: str
-    status: Status
-    reason: Reason
+    reason: str
     actor: str | None
     content: str | None
     content_html: str | None
@@ -71,34 +70,54 @@ class MailedNotice(Row):
 
 
 # Everything is asked again here: since the notice was made, the bug may have been removed or merged, the comment
-# withdrawn, the account banned or erased, its address changed, its owner may have unsubscribed.
+# withdrawn, the account banned or erased, its address changed, its owner may have unsubscribed or left the company.
 _MAILED = Query(
     text("""
-    SELECT m.id AS mail_id, m.kind, u.id AS user_id, k.id AS contact_id, k.address_key,
-        coalesce(u.email, k.email) AS email, f.stream, f.seq, f.type, f.from_status, f.to_status, b.id AS bug_id,
-        b.title, b.status,
-        coalesce(s.reason, 'reported') AS reason, a.username AS actor, c.content, c.content_html,
-        o.name AS company, n.is_cut
-    FROM notice_mails m
-    LEFT JOIN users u ON u.id = m.user_id AND u.is_email_verified AND u.erased_at IS NULL
-        AND (u.banned_at IS NULL OR u.banned_until <= now())
-    LEFT JOIN notice_settings t ON t.user_id = u.id
-    CROSS JOIN LATERAL (
-        SELECT x.id, x.fan_out_id, x.contact_id, count(*) OVER () > :most AS is_cut FROM (
-            SELECT id, fan_out_id, contact_id FROM notices WHERE mail_id = m.id ORDER BY id LIMIT :most + 1
-        ) x
-        ORDER BY x.id LIMIT :most
-    ) n
-    LEFT JOIN report_contacts k ON k.id = n.contact_id AND k.confirmed_at IS NOT NULL
-    JOIN notice_fan_outs f ON f.id = n.fan_out_id
-    JOIN bugs b ON b.id = bug_survivor(f.bug_id)
-    LEFT JOIN LATERAL bug_subscription(b.id, u.id) s ON u.id IS NOT NULL
-    LEFT JOIN comments c ON c.id = f.comment_id AND c.removed_at IS NULL
-    LEFT JOIN companies o ON o.id = c.company_id AND c.is_company_response
-    LEFT JOIN users a ON a.id = f.actor_id
-    WHERE m.id = ANY (:ids) AND coalesce(t.mail, 'each') <> 'none' AND coalesce(s.level, k.level) = ANY (f.levels)
-        AND (f.comment_id IS NULL OR c.id IS NOT NULL)
-    ORDER BY m.id, n.id
+    WITH told AS (
+        SELECT m.id AS mail_id, m.kind, u.id AS user_id, u.email, n.id AS notice_id, n.contact_id, n.is_cut, f.stream,
+            f.seq, f.type, f.from_status, f.to_status, f.bug_id, f.ticket_id, f.comment_id, f.is_internal, f.levels,
+            a.username AS actor
+        FROM notice_mails m
+        LEFT JOIN users u ON u.id = m.user_id AND u.is_email_verified AND u.erased_at IS NULL
+            AND (u.banned_at IS NULL OR u.banned_until <= now())
+        LEFT JOIN notice_settings t ON t.user_id = u.id
+        CROSS JOIN LATERAL (
+            SELECT x.id, x.fan_out_id, x.contact_id, count(*) OVER () > :most AS is_cut FROM (
+                SELECT id, fan_out_id, contact_id FROM notices WHERE mail_id = m.id ORDER BY id LIMIT :most + 1
+            ) x
+            ORDER BY x.id LIMIT :most
+        ) n
+        JOIN notice_fan_outs f ON f.id = n.fan_out_id
+        LEFT JOIN users a ON a.id = f.actor_id
+        WHERE m.id = ANY (:ids) AND coalesce(t.mail, 'each') <> 'none'
+    ), on_bugs AS (
+        SELECT o.mail_id, o.notice_id, k.id AS contact_id, k.address_key, coalesce(o.email, k.email) AS email,
+            b.id AS about_id, CAST(NULL AS text) AS key, b.title, coalesce(s.reason, 'reported') AS reason, c.content,
+            c.content_html, i.name AS company
+        FROM told o
+        LEFT JOIN report_contacts k ON k.id = o.contact_id AND k.confirmed_at IS NOT NULL
+        JOIN bugs b ON b.id = bug_survivor(o.bug_id)
+        LEFT JOIN LATERAL bug_subscription(b.id, o.user_id) s ON o.user_id IS NOT NULL
+        LEFT JOIN comments c ON c.id = o.comment_id AND c.removed_at IS NULL
+        LEFT JOIN companies i ON i.id = c.company_id AND c.is_company_response
+        WHERE o.ticket_id IS NULL AND coalesce(s.level, k.level) = ANY (o.levels)
+            AND (o.comment_id IS NULL OR c.id IS NOT NULL)
+    ), on_tickets AS (
+        SELECT o.mail_id, o.notice_id, CAST(NULL AS uuid), CAST(NULL AS uuid), o.email, t.id, t.key, t.title, s.reason,
+            c.content, c.content_html, CAST(NULL AS text)
+        FROM told o
+        JOIN tickets t ON t.company_id = o.stream AND t.id = o.ticket_id
+        CROSS JOIN LATERAL ticket_subscription(o.stream, o.ticket_id, o.user_id) s
+        LEFT JOIN ticket_comments c
+            ON c.company_id = o.stream AND c.id = o.comment_id AND c.removed_at IS NULL
+        WHERE s.level = ANY (o.levels) AND (o.comment_id IS NULL OR c.id IS NOT NULL)
+            AND sees_ticket(o.stream, o.ticket_id, o.user_id, o.is_internal)
+    )
+    SELECT o.mail_id, o.kind, o.user_id, x.contact_id, x.address_key, x.email, o.stream, o.seq, o.type, o.from_status,
+        o.to_status, x.about_id, x.key, x.title, x.reason, o.actor, x.content, x.content_html, x.company, o.is_cut
+    FROM told o
+    JOIN (SELECT * FROM on_bugs UNION ALL SELECT * FROM on_tickets) x USING (mail_id, notice_id)
+    ORDER BY mail_id, notice_id
     """),
     MailedNotice,
 )

@@ -9,8 +9,13 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from bugrelay.domain.bugs.schemas import Status, UserRef
-from bugrelay.domain.notifications.schemas import NoticeEvent, NoticeOut, SubscribedBug
+from bugrelay.domain.bugs.schemas import UserRef
+from bugrelay.domain.notifications.schemas import (
+    FollowedTicket,
+    NoticeEvent,
+    NoticeOut,
+    SubscribedBug,
+)
 from bugrelay.infra.db.query import Query, Reader, Row
 from bugrelay.infra.pagination import PageQuery
 
@@ -25,23 +30,33 @@ class _NoticeRow(Row):
     actor_id: UUID | None
     actor: str | None
     comment_id: UUID | None
-    from_status: Status | None
-    to_status: Status | None
-    bug_id: UUID
+    from_status: str | None
+    to_status: str | None
+    bug_id: UUID | None
+    ticket_id: UUID | None
+    key: str | None
     title: str
-    status: Status
+    status: Any
 
 
-# A notice is seen for as long as what it tells of is: neither the bug nor the comment is removed.
+# A notice is seen for as long as what it tells of is: neither the bug nor the comment is removed, and of a ticket its
+# reader sees it.
 _SEEN = """
     FROM notices n
     JOIN notice_fan_outs f ON f.id = n.fan_out_id
-    JOIN bugs b ON b.id = f.bug_id
-    WHERE n.user_id = :user_id AND b.removed_at IS NULL
-        AND (b.merged_into_id IS NULL OR bug_survivor(b.id) IS NOT NULL)
-        AND (f.comment_id IS NULL OR EXISTS (
-            SELECT FROM comments c WHERE c.id = f.comment_id AND c.removed_at IS NULL
-        ))
+    LEFT JOIN bugs b ON b.id = f.bug_id
+    WHERE n.user_id = :user_id AND CASE
+        WHEN f.ticket_id IS NULL THEN b.removed_at IS NULL
+            AND (b.merged_into_id IS NULL OR bug_survivor(b.id) IS NOT NULL)
+            AND (f.comment_id IS NULL OR EXISTS (
+                SELECT FROM comments c WHERE c.id = f.comment_id AND c.removed_at IS NULL
+            ))
+        ELSE sees_ticket(f.stream, f.ticket_id, n.user_id, f.is_internal)
+            AND (f.comment_id IS NULL OR EXISTS (
+                SELECT FROM ticket_comments c
+                WHERE c.company_id = f.stream AND c.id = f.comment_id AND c.removed_at IS NULL
+            ))
+    END
 """
 # What is put together here is ours, nobody's input.
 _TOTAL = Query(text(f"SELECT count(*) {_SEEN}"), int)
@@ -51,8 +66,11 @@ _PAGE = Query(
         f"WITH page AS (SELECT n.id, n.read_at, f.id AS fan_out_id {_SEEN}"  # noqa: S608
         " ORDER BY n.id DESC LIMIT :limit OFFSET :offset)"
         " SELECT p.id, p.read_at, f.stream, f.seq, f.type, f.at, f.actor_id, u.username AS actor, f.comment_id,"
-        " f.from_status, f.to_status, b.id AS bug_id, b.title, b.status"
-        " FROM page p JOIN notice_fan_outs f ON f.id = p.fan_out_id JOIN bugs b ON b.id = bug_survivor(f.bug_id)"
+        " f.from_status, f.to_status, b.id AS bug_id, t.id AS ticket_id, t.key, coalesce(b.title, t.title) AS title,"
+        " coalesce(b.status, t.status) AS status"
+        " FROM page p JOIN notice_fan_outs f ON f.id = p.fan_out_id"
+        " LEFT JOIN bugs b ON b.id = bug_survivor(f.bug_id)"
+        " LEFT JOIN tickets t ON t.company_id = f.stream AND t.id = f.ticket_id"
         " LEFT JOIN users u ON u.id = f.actor_id ORDER BY p.id DESC"
     ),
     _NoticeRow,
@@ -84,7 +102,13 @@ def _notice_of(row: _NoticeRow) -> NoticeOut:
             from_status=row.from_status,
             to_status=row.to_status,
         ),
-        bug=SubscribedBug(row.bug_id, row.title, row.status),
-        ticket=None,
+        bug=SubscribedBug(row.bug_id, row.title, row.status) if row.bug_id else None,
+        ticket=_ticket_of(row),
         read_at=row.read_at,
     )
+
+
+def _ticket_of(row: _NoticeRow) -> FollowedTicket | None:
+    if row.ticket_id is None or row.key is None:
+        return None
+    return FollowedTicket(row.ticket_id, row.stream, row.key, row.title, row.status)

@@ -40,6 +40,8 @@ def levels_of(event: Event) -> list[str]:
 
     A merge is two events, of which the survivor's is told. A comment that a moderator brought back was told before.
     """
+    if event.ticket_id is not None:
+        return _levels_of_ticket(event)
     if event.bug_id is None or event.visibility != "public":
         return []
     if event.type == "comment.created":
@@ -51,6 +53,15 @@ def levels_of(event: Event) -> list[str]:
     return _OFFICIAL if event.type == "response.created" else []
 
 
+def _levels_of_ticket(event: Event) -> list[str]:
+    """What nobody but the company's members may see is told to them alone."""
+    if event.type == "ticket.commented":
+        return _EVERYTHING if event.data["action"] == "created" else []
+    if event.type == "ticket.status_changed":
+        return _RESOLVED if event.data["category"] == "done" else _OFFICIAL
+    return []
+
+
 def _fan_out_of(event: Event, levels: Sequence[str]) -> dict[str, Any]:
     comment_id = event.data.get("comment_id")
     return {
@@ -60,7 +71,9 @@ def _fan_out_of(event: Event, levels: Sequence[str]) -> dict[str, Any]:
         "type": event.type,
         "at": event.at,
         "actor_id": event.actor_id,
-        "bug_id": event.bug_id,
+        "bug_id": event.bug_id if event.ticket_id is None else None,
+        "ticket_id": event.ticket_id,
+        "is_internal": event.visibility == "internal",
         "comment_id": UUID(comment_id) if comment_id else None,
         "from_status": event.data.get("from"),
         "to_status": event.data.get("to"),

@@ -8,13 +8,19 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.accounts.events import AccountErased
-from bugrelay.domain.notifications.models import Notice, NoticeMail, NoticeSettings, Subscription
+from bugrelay.domain.notifications.models import (
+    Notice,
+    NoticeMail,
+    NoticeSettings,
+    Subscription,
+    TicketSubscription,
+)
 
 
 async def forget_followers(session: AsyncSession, erased: Sequence[AccountErased]) -> None:
     """Subscriptions, settings, notices and mails; runs in the transaction of the erasure."""
     people = [account.user_id for account in erased]
-    for kind in (Notice, NoticeMail, NoticeSettings, Subscription):
+    for kind in (Notice, NoticeMail, NoticeSettings, Subscription, TicketSubscription):
         await session.execute(
             delete(kind).where(kind.user_id.in_(people)), execution_options={"synchronize_session": False}
         )

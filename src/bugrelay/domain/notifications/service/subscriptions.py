@@ -1,18 +1,30 @@
-"""Follow a bug, follow it no more, and say how to be told."""
+"""Follow a bug or a ticket, follow it no more, and say how to be told."""
 
 from __future__ import annotations
 
+from typing import Protocol
 from uuid import UUID
 
 from msgspec import UNSET
-from sqlalchemy import func
+from sqlalchemy import func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.bugs.schemas import Level
-from bugrelay.domain.notifications.models import MUTED, NoticeSettings, Subscription
+from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.notifications.models import MUTED, NoticeSettings, Subscription, TicketSubscription
 from bugrelay.domain.notifications.schemas import ChangeNoticeSettings
+from bugrelay.domain.tickets.models import Ticket
 from bugrelay.infra.db.unit_of_work import UnitOfWork
+
+
+class TicketFollower(Protocol):
+    """Who follows a ticket, and in which company."""
+
+    @property
+    def company_id(self) -> UUID: ...
+    @property
+    def user_id(self) -> UUID: ...
 
 
 async def subscribe(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, level: Level) -> None:
@@ -46,6 +58,44 @@ async def _choose(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, level: str) 
     chosen = {"level": level, "chosen_at": func.now()}
     await work.session.execute(
         row.on_conflict_do_update(index_elements=["bug_id", "user_id"], set_=chosen),
+        execution_options={"synchronize_session": False},
+    )
+
+
+async def subscribe_to_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID, *, level: Level) -> None:
+    """
+    Raises:
+        AccountBanned
+        InvalidToken: The account was erased meanwhile.
+    """
+    await lock_active_user(work, tenant.user_id)
+    await _choose_of_ticket(work, tenant, ticket_id, level=level)
+
+
+async def unsubscribe_from_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> None:
+    """The user is told of the ticket no more, whatever they did or will do there.
+
+    Raises:
+        AccountBanned
+        InvalidToken: The account was erased meanwhile.
+    """
+    await lock_active_user(work, tenant.user_id)
+    await mute_ticket(work, tenant, ticket_id)
+
+
+async def mute_ticket(work: UnitOfWork, owner: TicketFollower, ticket_id: UUID) -> None:
+    """The same by the link of a mail; nothing where the ticket is gone for good."""
+    await _choose_of_ticket(work, owner, ticket_id, level=MUTED)
+
+
+async def _choose_of_ticket(work: UnitOfWork, owner: TicketFollower, ticket_id: UUID, *, level: str) -> None:
+    of_ticket = select(Ticket.company_id, Ticket.id, literal(owner.user_id), literal(level)).where(
+        Ticket.company_id == owner.company_id, Ticket.id == ticket_id
+    )
+    rows = insert(TicketSubscription).from_select(["company_id", "ticket_id", "user_id", "level"], of_ticket)
+    chosen = {"level": level, "chosen_at": func.now()}
+    await work.session.execute(
+        rows.on_conflict_do_update(index_elements=["company_id", "ticket_id", "user_id"], set_=chosen),
         execution_options={"synchronize_session": False},
     )
 

@@ -21,16 +21,26 @@ from bugrelay.infra.db.query import Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 _ID_BYTES, _MAC_BYTES = 16, 16
-_BUG, _ALL, _CONTACT, _ADDRESS = b"b", b"a", b"c", b"d"  # what a token ends
+_BUG, _TICKET, _ALL, _CONTACT, _ADDRESS = b"b", b"t", b"a", b"c", b"d"  # what a token ends
+
+
+@dataclass(frozen=True)
+class FollowedTicket:
+    """A user's ticket, and the company that it belongs to."""
+
+    company_id: UUID
+    user_id: UUID
+    ticket_id: UUID
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnsubscribeLink:
-    """Whose mails it ends: a user's of one bug, all of a user's, those to the address of an anonymous report, or those
-    of all reports of an address."""
+    """Whose mails it ends: a user's of one bug or ticket, all of a user's, those to the address of an anonymous report,
+    or those of all reports of an address."""
 
     user_id: UUID | None = None
     bug_id: UUID | None = None
+    ticket: FollowedTicket | None = None
     contact_id: UUID | None = None
     address_key: UUID | None = None
 
@@ -50,6 +60,10 @@ def _payload(link: UnsubscribeLink) -> bytes:
         return _CONTACT + link.contact_id.bytes
     if link.address_key is not None:
         return _ADDRESS + link.address_key.bytes
+    if link.ticket is not None:
+        return (
+            _TICKET + link.ticket.user_id.bytes + link.ticket.company_id.bytes + link.ticket.ticket_id.bytes
+        )
     assert link.user_id is not None  # noqa: S101 - a link is to end somebody's mails
     return _ALL + link.user_id.bytes if link.bug_id is None else _BUG + link.user_id.bytes + link.bug_id.bytes
 
@@ -71,6 +85,9 @@ def read_unsubscribe_token(key: str, token: str) -> UnsubscribeLink:
         return UnsubscribeLink(contact_id=first)
     if kind == _ADDRESS:
         return UnsubscribeLink(address_key=first)
+    if kind == _TICKET:
+        company_id, ticket_id = UUID(bytes=second[:_ID_BYTES]), UUID(bytes=second[_ID_BYTES:])
+        return UnsubscribeLink(user_id=first, ticket=FollowedTicket(company_id, first, ticket_id))
     return UnsubscribeLink(user_id=first, bug_id=UUID(bytes=second) if kind == _BUG else None)
 
 
@@ -79,7 +96,7 @@ def _mac(key: str, payload: bytes) -> bytes:
 
 
 async def described(reader: Reader, link: UnsubscribeLink) -> str | None:
-    """The title of the bug that the link is about, where it may still be seen."""
+    """The title of the bug that the link is about, where everybody may still see it; no ticket's."""
     return await repository.title_of(reader, link.bug_id) if link.bug_id else None
 
 
@@ -97,6 +114,9 @@ async def use_unsubscribe_link(work: UnitOfWork, link: UnsubscribeLink) -> None:
         return
     if link.user_id is None or await lock_user(work.session, link.user_id) is None:
         raise InvalidLinkToken
+    if link.ticket is not None:
+        await subscriptions.mute_ticket(work, link.ticket, link.ticket.ticket_id)
+        return
     if link.bug_id is None:
         await subscriptions.end_mails(work, link.user_id)
         return

@@ -8,17 +8,22 @@ from typing import Any
 
 from bugrelay.domain.notifications.models import DIGEST_MAIL
 from bugrelay.domain.notifications.repository import MailedNotice
-from bugrelay.domain.notifications.service.unsubscribe_links import UnsubscribeLink, unsubscribe_token
+from bugrelay.domain.notifications.service.unsubscribe_links import (
+    FollowedTicket,
+    UnsubscribeLink,
+    unsubscribe_token,
+)
 from bugrelay.infra.mail.mailer import Mailer
 from bugrelay.infra.mail.message import Mail, mail_id
 from bugrelay.infra.text.direction import without_reordering
 
 _STATUS = {"open": "open", "reviewing": "in review", "fixed": "fixed", "wont_fix": "not going to be fixed"}
 _BECAUSE = {
-    "chosen": "you follow this bug",
-    "reported": "you reported this bug",
-    "commented": "you commented on this bug",
-    "voted": "you voted for this bug",
+    "chosen": "you follow this {thing}",
+    "reported": "you reported this {thing}",
+    "assigned": "this {thing} is assigned to you",
+    "commented": "you commented on this {thing}",
+    "voted": "you voted for this {thing}",
 }
 
 
@@ -34,20 +39,37 @@ def write_mail(mailer: Mailer, notices: Sequence[MailedNotice], *, key: str, pub
     first = notices[0]
     if first.kind == DIGEST_MAIL:
         return _digest(mailer, notices, key=key, public_url=public_url)
-    link = UnsubscribeLink(user_id=first.user_id, bug_id=first.bug_id, contact_id=first.contact_id)
+    thing = _thing_of(first)
     return mailer.write(
         "notice",
         mail_id=mail_id("notice", first.event_id, first.user_id or first.contact_id),
         to=first.email,
-        thread=mail_id("bug", first.bug_id),
-        unsubscribe_url=f"{public_url}/unsubscribe/{unsubscribe_token(key, link)}",
-        title=without_reordering(first.title),
+        thread=mail_id(thing, first.about_id),
+        unsubscribe_url=f"{public_url}/unsubscribe/{unsubscribe_token(key, _link_of(first))}",
+        title=_title_of(first),
+        thing=thing,
         sentence=sentence_of(first),
         content=_quoted(first.content),
         content_html=first.content_html,
-        because=_BECAUSE[first.reason],
-        bug_url=_bug_url(public_url, first),
+        because=_BECAUSE[first.reason].format(thing=thing),
+        url=_url_of(public_url, first),
     )
+
+
+def _link_of(notice: MailedNotice) -> UnsubscribeLink:
+    if notice.key is not None and notice.user_id is not None:
+        ticket = FollowedTicket(notice.stream, notice.user_id, notice.about_id)
+        return UnsubscribeLink(user_id=notice.user_id, ticket=ticket)
+    return UnsubscribeLink(user_id=notice.user_id, bug_id=notice.about_id, contact_id=notice.contact_id)
+
+
+def _thing_of(notice: MailedNotice) -> str:
+    return "bug" if notice.key is None else "ticket"
+
+
+def _title_of(notice: MailedNotice) -> str:
+    title = without_reordering(notice.title)
+    return title if notice.key is None else f"{notice.key}: {title}"
 
 
 def _digest(mailer: Mailer, notices: Sequence[MailedNotice], *, key: str, public_url: str) -> Mail:
@@ -57,7 +79,7 @@ def _digest(mailer: Mailer, notices: Sequence[MailedNotice], *, key: str, public
         address_key=first.address_key,
         contact_id=first.contact_id if first.address_key is None else None,
     )
-    by_bug = groupby(sorted(notices, key=lambda one: one.bug_id), key=lambda one: one.bug_id)
+    by_thing = groupby(sorted(notices, key=lambda one: one.about_id), key=lambda one: one.about_id)
     return mailer.write(
         "notice_digest",
         mail_id=mail_id("digest", first.mail_id),
@@ -65,14 +87,14 @@ def _digest(mailer: Mailer, notices: Sequence[MailedNotice], *, key: str, public
         unsubscribe_url=f"{public_url}/unsubscribe/{unsubscribe_token(key, link)}",
         count=len(notices),
         is_cut=first.is_cut,
-        bugs=[_told(list(of_bug), public_url) for _, of_bug in by_bug],
+        things=[_told(list(of_thing), public_url) for _, of_thing in by_thing],
     )
 
 
 def _told(notices: Sequence[MailedNotice], public_url: str) -> dict[str, Any]:
     return {
-        "title": without_reordering(notices[0].title),
-        "url": _bug_url(public_url, notices[0]),
+        "title": _title_of(notices[0]),
+        "url": _url_of(public_url, notices[0]),
         "sentences": [sentence_of(one) for one in notices],
     }
 
@@ -80,13 +102,19 @@ def _told(notices: Sequence[MailedNotice], public_url: str) -> dict[str, Any]:
 def sentence_of(notice: MailedNotice) -> str:
     """What has happened, in a sentence without the text of a comment."""
     who = notice.actor or "Somebody"
-    if notice.type == "comment.created":
+    if notice.type in ("comment.created", "ticket.commented"):
         return f"{who} commented."
     if notice.type == "response.created":
         return f"{without_reordering(notice.company or who)} responded officially."
-    if notice.type == "status.changed" and notice.from_status and notice.to_status:
-        return f"The status is now “{_STATUS[notice.to_status]}”; it was “{_STATUS[notice.from_status]}”."
+    if notice.from_status and notice.to_status:
+        old, new = _status(notice, notice.from_status), _status(notice, notice.to_status)
+        return f"The status is now “{new}”; it was “{old}”."
     return "Another report of the same bug was merged into this one."
+
+
+def _status(notice: MailedNotice, status: str) -> str:
+    """Of a ticket, a word of its project's scheme as people read it."""
+    return _STATUS[status] if notice.key is None else status.replace("_", " ").lower()
 
 
 def _quoted(content: str | None) -> str | None:
@@ -94,5 +122,7 @@ def _quoted(content: str | None) -> str | None:
     return "\n".join(f"> {line}" for line in content.splitlines()) if content is not None else None
 
 
-def _bug_url(public_url: str, notice: MailedNotice) -> str:
-    return f"{public_url}/api/v1/bugs/{notice.bug_id}"
+def _url_of(public_url: str, notice: MailedNotice) -> str:
+    if notice.key is None:
+        return f"{public_url}/api/v1/bugs/{notice.about_id}"
+    return f"{public_url}/api/v1/tickets/{notice.about_id}?company={notice.stream}"

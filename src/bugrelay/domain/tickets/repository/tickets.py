@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Uuid, any_, bindparam, null, select
+from sqlalchemy import Select, Uuid, any_, bindparam, func, null, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from bugrelay.domain.accounts.models import User
@@ -21,8 +21,8 @@ from bugrelay.domain.tickets.repository.columns import (
     links,
     values_of,
 )
-from bugrelay.domain.tickets.schemas import ProjectRef, TicketDetail, TicketUser
-from bugrelay.domain.tickets.visibility import COMPANY_ID, by_sight, sees_all, visible_to
+from bugrelay.domain.tickets.schemas import ProjectRef, TicketDetail, TicketSubscription, TicketUser
+from bugrelay.domain.tickets.visibility import COMPANY_ID, USER_ID, by_sight, sees_all, visible_to
 from bugrelay.infra.db.query import Query, Reader, Row
 
 
@@ -58,6 +58,13 @@ class DetailRow(Row):
     links: str | None
 
 
+class _FollowedRow(DetailRow):
+    """The same with how the reader follows it."""
+
+    level: Any
+    reason: Any
+
+
 _PLAIN = [
     getattr(Ticket, name)
     for name in DetailRow.__struct_fields__[: DetailRow.__struct_fields__.index("comment_count")]
@@ -89,7 +96,17 @@ def details(tenant: Tenant) -> Select[Any]:
     )
 
 
-_BY_ID = by_sight(lambda tenant: Query(details(tenant).where(Ticket.id == bindparam("ticket_id")), DetailRow))
+def _followed(tenant: Tenant) -> Select[Any]:
+    """The same with how the tenant's user follows it."""
+    followed = func.ticket_subscription(COMPANY_ID, Ticket.id, USER_ID).table_valued(
+        "level", "reason", name="followed"
+    )
+    return details(tenant).outerjoin(followed, true()).add_columns(followed.c.level, followed.c.reason)
+
+
+_BY_ID = by_sight(
+    lambda tenant: Query(_followed(tenant).where(Ticket.id == bindparam("ticket_id")), _FollowedRow)
+)
 _BY_IDS = by_sight(
     lambda tenant: Query(
         details(tenant).where(Ticket.id == any_(bindparam("ids", type_=ARRAY(Uuid)))), DetailRow
@@ -99,10 +116,10 @@ _BY_IDS = by_sight(
 
 _BY_KEY = by_sight(
     lambda tenant: Query(
-        details(tenant)
+        _followed(tenant)
         .join(TicketKey, (TicketKey.company_id == COMPANY_ID) & (TicketKey.ticket_id == Ticket.id))
         .where(TicketKey.key == bindparam("key")),
-        DetailRow,
+        _FollowedRow,
     )
 )
 
@@ -112,13 +129,13 @@ async def find_ticket_named(reader: Reader, tenant: Tenant, name: UUID | str) ->
     if isinstance(name, UUID):
         return await find_ticket(reader, tenant, name)
     row = await reader.row(_BY_KEY.of(tenant), values_of(tenant, key=name))
-    return detail_of(row) if row else None
+    return _followed_detail(row) if row else None
 
 
 async def find_ticket(reader: Reader, tenant: Tenant, ticket_id: UUID) -> TicketDetail | None:
     """A ticket that the tenant's user sees."""
     row = await reader.row(_BY_ID.of(tenant), values_of(tenant, ticket_id=ticket_id))
-    return detail_of(row) if row else None
+    return _followed_detail(row) if row else None
 
 
 async def listed_tickets(reader: Reader, tenant: Tenant, ids: Sequence[UUID]) -> list[TicketDetail]:
@@ -128,6 +145,12 @@ async def listed_tickets(reader: Reader, tenant: Tenant, ids: Sequence[UUID]) ->
     found = await reader.rows(_BY_IDS.of(tenant), values_of(tenant, ids=list(ids)))
     rows = {row.id: row for row in found}
     return [detail_of(rows[ticket_id]) for ticket_id in ids if ticket_id in rows]
+
+
+def _followed_detail(row: _FollowedRow) -> TicketDetail:
+    detail = detail_of(row)
+    detail.subscription = TicketSubscription(row.level, row.reason) if row.level else None
+    return detail
 
 
 def detail_of(row: DetailRow) -> TicketDetail:

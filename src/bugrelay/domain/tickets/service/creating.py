@@ -37,7 +37,13 @@ from bugrelay.domain.tickets.events import TicketCreated
 from bugrelay.domain.tickets.models import Project, Ticket, TicketAssignee, TicketKey
 from bugrelay.domain.tickets.repository.columns import NAME, decoded_users, users_json
 from bugrelay.domain.tickets.repository.projects import project_of_key, share_project
-from bugrelay.domain.tickets.schemas import NewTicket, ProjectRef, TicketDetail, TicketUser
+from bugrelay.domain.tickets.schemas import (
+    NewTicket,
+    ProjectRef,
+    TicketDetail,
+    TicketSubscription,
+    TicketUser,
+)
 from bugrelay.domain.tickets.schemes import SCHEMES, as_rows
 from bugrelay.domain.tickets.service.acting import acting_values, membership, refuse_former_member
 from bugrelay.domain.tickets.service.numbers import key_of, next_number, schemes_table
@@ -65,6 +71,7 @@ class _Written(Row):
     project_name: str
     username: str
     name: str
+    level: Any
     assignees: str
 
 
@@ -125,6 +132,7 @@ def _statement(condition: ColumnElement[bool]) -> Query[_Written]:
             project.c.project_name,
             User.username,
             NAME.label("name"),
+            func.default_level(USER_ID).label("level"),
             people.label("assignees"),
         )
         .select_from(ticket)
@@ -290,4 +298,5 @@ def _detail(
         created_at=written.created_at,
         updated_at=written.created_at,
         resolved_at=None,
+        subscription=TicketSubscription(written.level, "reported"),
     )
