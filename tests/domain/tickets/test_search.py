@@ -112,7 +112,7 @@ def _score(row: dict[str, Any], words: Sequence[str]) -> int:
     )
 
 
-def _expected(company: Company, tenant: Tenant, query: TicketQuery) -> list[dict[str, Any]]:
+def expected_rows(company: Company, tenant: Tenant, query: TicketQuery) -> list[dict[str, Any]]:
     """What the list is by its definition."""
     words = [word for word in (query.q or "").lower().replace("-", " ").split() if word not in ("tsk", "opn")]
     urgency = {"low": 1, "medium": 2, "high": 3, "critical": 4}
@@ -181,7 +181,7 @@ async def test_every_page_is_that_of_the_definition(
         for tenant in (company.tenant("member"), company.tenant("reporter", 3)):
             for wanted in _queries(company):
                 query = TicketQuery(**wanted, limit=25)
-                expected = _expected(company, tenant, query)
+                expected = expected_rows(company, tenant, query)
                 walked, cursor = [], None
                 while cursor is not None or not walked:
                     query.cursor = cursor
@@ -199,7 +199,7 @@ async def test_a_later_page_is_found_by_its_number(
     for wanted in ({"q": "login"}, {"sort": "priority"}, {"q": "crash", "sort": "updated"}):
         query = TicketQuery(**wanted, page=3, limit=7)
         page = await list_tickets(platform.database, platform.counts, company.tenant("member"), query=query)
-        expected = _expected(company, company.tenant("member"), query)
+        expected = expected_rows(company, company.tenant("member"), query)
         assert [ticket.id for ticket in page.tickets] == [row["id"] for row in expected[14:21]]
         past = TicketQuery(**wanted, page=100)
         empty = await list_tickets(platform.database, platform.counts, company.tenant("member"), query=past)

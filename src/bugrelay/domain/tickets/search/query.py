@@ -80,6 +80,7 @@ class QuerySpec:
         sees_all: Whether the reader sees all of the company.
         searching: Whether words are searched for.
         words: How many of them rank.
+        is_total: Of a key that tells in one tsquery what a document must match.
     """
 
     filters: tuple[str, ...]
@@ -87,6 +88,7 @@ class QuerySpec:
     sees_all: bool
     searching: bool = False
     words: int = 0
+    is_total: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -106,7 +108,9 @@ class QuerySpec:
     @property
     def tsqueries(self) -> tuple[str, ...]:
         """Names of the parameters that a document must match: what is asked for, what the reader sees, the company."""
-        asked = ("search",) if self.searching or not _MARKS.keys().isdisjoint(self.filters) else ()
+        if self.is_total:
+            return ("search",)
+        asked = ("asked",) if self.searching or not _MARKS.keys().isdisjoint(self.filters) else ()
         return (*asked, *(() if self.sees_all else ("sight",)), "company")
 
     @property
@@ -146,9 +150,7 @@ class BoundQuery:
     @cached_property
     def total_key(self) -> str:
         """All that the total depends on, as JSON."""
-        values = {
-            name: self.values[name] for name in ("company_id", *self.spec.tsqueries, *self.spec.columns)
-        }
+        values = {name: self.values[name] for name in ("company_id", "search", *self.spec.columns)}
         return _KEY + msgspec.json.encode(values, order="sorted").decode()
 
     @classmethod
@@ -156,8 +158,7 @@ class BoundQuery:
         """What to count for a key, which was not that of a list that triggers count."""
         values = msgspec.json.decode(key.removeprefix(_KEY))
         columns = tuple(name for name in _COLUMNS if name in values)
-        spec = QuerySpec(columns, order="", sees_all="sight" not in values, searching="search" in values)
-        return cls(spec, values)
+        return cls(QuerySpec(columns, order="", sees_all=True, searching=True, is_total=True), values)
 
 
 def bound(
@@ -182,11 +183,14 @@ def bound(
     )
     marks = [_MARKS[name] + str(value) for name, value in filters.items() if name in _MARKS]
     company = COMPANY + str(tenant.company_id)
+    asked = [*_words(search), *map(quoted, marks)]
     seen = () if spec.sees_all else _seen(tenant, open_projects)
+    sight = [any_of(seen)] if seen else []
     values = {
         **filters,
         "company_id": tenant.company_id,
-        "search": _all_of([*_words(search), *map(quoted, marks)]),
+        "search": _all_of([*asked, quoted(company), *sight]),
+        "asked": _all_of(asked),
         "sight": any_of(seen),
         "company": quoted(company),
         **_ranking(words),
