@@ -432,6 +432,13 @@ def s3_server() -> Iterator[S3Server]:
     server.remove()
 
 
+@pytest.fixture(params=[4, pytest.param(20, marks=pytest.mark.slow)], ids="{} rounds".format)
+def rounds(request: pytest.FixtureRequest) -> int:
+    """How often a race is run: twenty times with the slow tests."""
+    count: int = request.param
+    return count
+
+
 RunJobs = Callable[[], Awaitable[list[str]]]
 
 

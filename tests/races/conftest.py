@@ -14,7 +14,6 @@ from bugrelay.settings import Settings
 from tests.conftest import StartApp
 from tests.factories import Person, register
 
-ROUNDS = 20
 AssertTrue = Callable[[], Awaitable[None]]
 
 

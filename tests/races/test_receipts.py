@@ -13,7 +13,7 @@ import pytest
 from bugrelay.infra.security.tokens import hash_secret
 from tests.factories import a_report
 from tests.locks import until_somebody_waits_for_a_lock
-from tests.races.conftest import ROUNDS, at_once
+from tests.races.conftest import at_once
 
 Sql = psycopg.Connection[Any]
 ATTEMPTS = 5
@@ -52,9 +52,9 @@ async def test_who_confirms_locks_in_the_order_of_who(
 
 
 async def test_a_confirmation_a_change_of_level_and_a_withdrawal_at_once_leave_no_address(
-    client: httpx.AsyncClient, sql: Sql
+    client: httpx.AsyncClient, sql: Sql, rounds: int
 ) -> None:
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         receipt = await reported_with_two_addresses(client, sql)
         answers = await at_once(
             [

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.conftest import StartApp
 from tests.factories import PASSWORD, a_report, make_admin, register, report
-from tests.races.conftest import ROUNDS, AssertTrue, at_once
+from tests.races.conftest import AssertTrue, at_once
 
 Rows = psycopg.Connection[Any]
 
@@ -32,9 +32,9 @@ def statuses(answers: list[httpx.Response]) -> Counter[int]:
 
 
 async def test_50_reports_of_one_new_application_make_one_application_and_one_company(
-    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue
+    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue, rounds: int
 ) -> None:
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         name = f"MyÄpp {turn}"
         wide = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in name)
         spellings = [
@@ -64,9 +64,9 @@ async def test_50_reports_of_one_new_application_make_one_application_and_one_co
 
 
 async def test_one_address_registered_20_times_is_one_account(
-    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue
+    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue, rounds: int
 ) -> None:
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         addresses = [f"ada{turn}@people.example", f"ADA{turn}@People.Example"]
         answers = await at_once(
             client.post(
@@ -80,8 +80,10 @@ async def test_one_address_registered_20_times_is_one_account(
     await assert_counters_are_true()
 
 
-async def test_one_username_registered_20_times_is_one_account(client: httpx.AsyncClient, sql: Rows) -> None:
-    for turn in range(ROUNDS):
+async def test_one_username_registered_20_times_is_one_account(
+    client: httpx.AsyncClient, sql: Rows, rounds: int
+) -> None:
+    for turn in range(rounds):
         names = [f"Grace{turn}", f"grace{turn}", f"GRACE{turn}"]
         answers = await at_once(
             client.post(
@@ -95,9 +97,9 @@ async def test_one_username_registered_20_times_is_one_account(client: httpx.Asy
 
 
 async def test_a_refresh_token_used_20_times_is_good_once_at_most(
-    client: httpx.AsyncClient, sql: Rows
+    client: httpx.AsyncClient, sql: Rows, rounds: int
 ) -> None:
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         person = await register(client, f"person{turn}")
         body = {"refresh_token": person.refresh_token}
         answers = await at_once(client.post("/api/v1/auth/refresh", json=body) for _ in range(20))
@@ -108,10 +110,10 @@ async def test_a_refresh_token_used_20_times_is_good_once_at_most(
 
 
 async def test_an_idempotency_key_sent_20_times_makes_one_bug(
-    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue
+    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue, rounds: int
 ) -> None:
     person = await register(client, "careful")
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         headers = {"Idempotency-Key": f"the only key of turn {turn}", **(person.headers if turn % 2 else {})}
         answers = await at_once(
             client.post("/api/v1/bugs", json=a_report(recaptcha_token=f"token {n}"), headers=headers)
@@ -127,13 +129,13 @@ async def test_an_idempotency_key_sent_20_times_makes_one_bug(
 
 
 async def test_25_pictures_at_once_are_20(
-    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue
+    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue, rounds: int
 ) -> None:
     painter, admin = await register(client, "painter"), await register(client, "moderator")
     make_admin(sql, admin)
     drawn = io.BytesIO()
     Image.new("RGB", (8, 8), "red").save(drawn, "PNG")
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         bug = await report(client, painter)
         answers = await at_once(
             client.post(
@@ -167,12 +169,12 @@ async def verifier_url() -> AsyncIterator[str]:
 
 
 async def test_a_captcha_token_sent_10_times_makes_one_bug(
-    start_app: StartApp, sql: Rows, verifier_url: str
+    start_app: StartApp, sql: Rows, verifier_url: str, rounds: int
 ) -> None:
     async with start_app(
         database_pool=90, recaptcha_secret_key="a secret", recaptcha_verify_url=verifier_url
     ) as client:
-        for turn in range(ROUNDS):
+        for turn in range(rounds):
             answers = await at_once(
                 client.post("/api/v1/bugs", json=a_report(recaptcha_token=f"token {turn}")) for _ in range(10)
             )

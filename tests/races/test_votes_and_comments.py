@@ -9,7 +9,7 @@ import httpx
 import psycopg
 
 from tests.factories import make_admin, register, report
-from tests.races.conftest import ROUNDS, AssertTrue, at_once, crowd
+from tests.races.conftest import AssertTrue, at_once, crowd
 
 Rows = psycopg.Connection[Any]
 
@@ -27,12 +27,12 @@ def votes(sql: Rows, bug_id: str) -> tuple[int, int]:
 
 
 async def test_50_toggles_of_one_user_end_with_no_vote_or_one(
-    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue
+    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue, rounds: int
 ) -> None:
     ada = await register(client, "ada")
     bug = await report(client)
     path = f"/api/v1/bugs/{bug['id']}/vote"
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         before = votes(sql, bug["id"])[0]
         answers = await at_once(client.post(path, headers=ada.headers) for _ in range(50))
         assert {answer.status_code for answer in answers} <= {200, 201, 503}
@@ -45,10 +45,10 @@ async def test_50_toggles_of_one_user_end_with_no_vote_or_one(
 
 
 async def test_50_users_at_once_are_50_votes(
-    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue
+    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue, rounds: int
 ) -> None:
     people = await crowd(client, 50)
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         bug = await report(client)
         path = f"/api/v1/bugs/{bug['id']}/vote"
         method = ("POST", "PUT")[turn % 2]
@@ -60,12 +60,12 @@ async def test_50_users_at_once_are_50_votes(
 
 
 async def test_sets_withdrawals_and_toggles_mixed(
-    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue
+    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue, rounds: int
 ) -> None:
     people = await crowd(client, 5)
     bug = await report(client)
     path = f"/api/v1/bugs/{bug['id']}/vote"
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         answers = await at_once(
             client.request(
                 random.choice(("POST", "PUT", "DELETE")), path, headers=random.choice(people).headers
@@ -83,13 +83,13 @@ async def test_sets_withdrawals_and_toggles_mixed(
 
 
 async def test_comments_written_and_withdrawn_at_once(
-    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue
+    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue, rounds: int
 ) -> None:
     people = await crowd(client, 10)
     bug = await report(client)
     path = f"/api/v1/bugs/{bug['id']}/comments"
     visible = "SELECT count(*) FROM comments WHERE bug_id = %s AND removed_at IS NULL"
-    for turn in range(1, ROUNDS + 1):
+    for turn in range(1, rounds + 1):
         written = await at_once(
             client.post(path, json={"content": "Me too."}, headers=person.headers) for person in people * 2
         )
@@ -106,12 +106,12 @@ async def test_comments_written_and_withdrawn_at_once(
 
 
 async def test_votes_and_comments_while_bugs_are_merged_removed_and_brought_back(
-    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue
+    client: httpx.AsyncClient, sql: Rows, assert_counters_are_true: AssertTrue, rounds: int
 ) -> None:
     people = await crowd(client, 10)
     admin = await register(client, "moderator")
     make_admin(sql, admin)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         source, target = [(await report(client))["id"] for _ in range(2)]
         acts = [
             (

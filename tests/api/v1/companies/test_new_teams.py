@@ -15,7 +15,7 @@ from bugrelay.domain.companies.service.verification import add_trusted_member
 from bugrelay.infra.platform import Platform
 from bugrelay.settings import Settings
 from tests.api.v1.companies.conftest import Sql
-from tests.api.v1.companies.test_races import ROUNDS, counted, members_of
+from tests.api.v1.companies.test_races import counted, members_of
 from tests.api.v1.companies.test_team import Team
 from tests.conftest import SignUp
 from tests.factories import PASSWORD, Person, make_member, report
@@ -252,9 +252,10 @@ async def test_a_claim_and_a_verify_at_once_leave_one_team(
     eve: Person,
     decide: Any,
     claim: Any,
+    rounds: int,
 ) -> None:
     """Either the admin was first, and the old team is back, or the claim was, and there is a new one."""
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         await decide("unverify")
         token = await claim(eve)
         verified, claimed = await asyncio.gather(
@@ -270,10 +271,17 @@ async def test_a_claim_and_a_verify_at_once_leave_one_team(
 
 
 async def test_ten_new_claims_at_once_make_one_first_admin(
-    client: httpx.AsyncClient, sql: Sql, company: str, boss: Person, sign_up: SignUp, decide: Any, claim: Any
+    client: httpx.AsyncClient,
+    sql: Sql,
+    company: str,
+    boss: Person,
+    sign_up: SignUp,
+    decide: Any,
+    claim: Any,
+    rounds: int,
 ) -> None:
     ten = [await sign_up(f"person{n}") for n in range(10)]
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         await decide("unverify")
         tokens = await asyncio.gather(*(claim(person) for person in ten))
         answers = await asyncio.gather(
@@ -301,10 +309,11 @@ async def test_who_is_added_while_the_company_is_claimed_anew_is_on_the_new_team
     sign_up: SignUp,
     decide: Any,
     claim: Any,
+    rounds: int,
 ) -> None:
     """Nobody slips from the old team into the new one."""
     ida = await sign_up("ida", email="ida@paper.example")
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         added, unverified = await asyncio.gather(
             Team(client, company, boss).add(ida.email), decide("unverify")
         )

@@ -175,11 +175,11 @@ async def test_a_company_keeps_an_active_admin(
 
 
 async def test_two_admins_who_set_each_other_or_themselves_aside_leave_one(
-    client: httpx.AsyncClient, company: str, boss: Person, member: Person, sql: Sql
+    client: httpx.AsyncClient, company: str, boss: Person, member: Person, sql: Sql, rounds: int
 ) -> None:
     sql.execute("UPDATE company_members SET role = 'admin'")
     admins = (boss, member)
-    for round_ in range(20):
+    for round_ in range(rounds):
         targets = admins if round_ % 2 else admins[::-1]
         answers = await asyncio.gather(
             *(
