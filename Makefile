@@ -18,8 +18,9 @@ demo: $(VENV)/.runtime ## Fill the board with believable bugs, users, votes and 
 # Tests start hundreds of processes: where the environment forbids to keep bytecode, each would compile our modules anew.
 test test-all: export PYTHONDONTWRITEBYTECODE =
 
+# Three for two cores: the longest tests wait for processes and for deadlines.
 test: $(VENV)/.dev ## Run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-all: $(VENV)/.dev ## Run the slow tests as well
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m ''

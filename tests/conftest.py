@@ -47,6 +47,46 @@ structlog.configure(
 )
 
 
+# The files that take longest, the longest first. They mostly wait: for processes that start, for deadlines that pass.
+LONGEST = (
+    "tests/http/test_openapi.py",
+    "tests/faults/test_stopping.py",
+    "tests/faults/test_postgres.py",
+    "tests/infra/jobs/test_worker.py",
+    "tests/faults/test_sockets.py",
+    "tests/faults/test_live.py",
+    "tests/faults/test_followers.py",
+    "tests/faults/test_kill.py",
+    "tests/faults/test_pictures.py",
+    "tests/faults/test_database.py",
+    "tests/commands/test_databases.py",
+    "tests/faults/test_events.py",
+    "tests/faults/test_replica.py",
+    "tests/faults/test_notices.py",
+    "tests/domain/github/test_kill.py",
+    "tests/commands/test_events.py",
+    "tests/faults/test_redis.py",
+    "tests/domain/importing/test_import.py",
+    "tests/api/tickets/test_links_killed.py",
+    "tests/faults/test_readers.py",
+    "tests/domain/rules/test_kill.py",
+    "tests/faults/test_overload.py",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the longest files among the others: workers of one run share the machine, and end at the same time."""
+    files: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.nodeid.partition("::")[0], []).append(item)
+    longest = [name for name in LONGEST if name in files]
+    others = [name for name in files if name not in LONGEST]
+    places = {name: number / len(longest) for number, name in enumerate(longest)}
+    places |= {name: (number + 1) / len(others) for number, name in enumerate(others)}
+    items[:] = [item for name in sorted(files, key=places.__getitem__) for item in files[name]]
+
+
 @pytest.fixture(autouse=True)
 def logging_of_its_own() -> Iterator[None]:
     """A command that a test runs in this process configures logging; the next test has the lines above again."""
