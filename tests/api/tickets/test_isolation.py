@@ -214,8 +214,8 @@ async def test_what_is_run_for_one_company_reads_no_row_of_another(
     assert row is not None
     reads = [(q, v) for q, v in sent if q.startswith(("SELECT", "\nSELECT")) and " FOR " not in q]
     assert len({query for query, _ in reads}) > 20
-    for query, values in reads:
-        assert _under_row_level_security(sql, row[0], query, values) == _rows(sql, query, values), query
+    for (query, values), rows in zip(reads, _under_row_level_security(sql, row[0], reads), strict=True):
+        assert rows == _rows(sql, query, values), query
 
     for path in made:
         for who in ours:
@@ -244,8 +244,8 @@ def _rows(sql: Sql, query: str, values: Any) -> list[Any]:
     return sorted(map(repr, sql.execute(query, values).fetchall()))  # type: ignore[arg-type]
 
 
-def _under_row_level_security(sql: Sql, company_id: Any, query: str, values: Any) -> list[Any]:
-    """What the statement reads where the database itself shows the rows of one company alone."""
+def _under_row_level_security(sql: Sql, company_id: Any, reads: Run) -> list[list[Any]]:
+    """What each statement reads where the database itself shows the rows of one company alone."""
     with sql.transaction(force_rollback=True):
         sql.execute("CREATE ROLE one_company")
         sql.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO one_company")
@@ -255,4 +255,4 @@ def _under_row_level_security(sql: Sql, company_id: Any, query: str, values: Any
                 f"CREATE POLICY own ON {table} TO one_company USING (company_id = '{company_id}')"  # type: ignore[arg-type]
             )
         sql.execute("SET LOCAL ROLE one_company")
-        return _rows(sql, query, values)
+        return [_rows(sql, query, values) for query, values in reads]
