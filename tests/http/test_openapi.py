@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 import psycopg
+import pytest
 
 from tests.conftest import TEST_ENVIRONMENT, Servers
 from tests.factories import make_admin, make_member, register, report
@@ -67,12 +68,12 @@ def _wait_for(address: str) -> None:
         time.sleep(0.1)
 
 
-def _schemathesis(address: str, home: Path, *, token: str) -> subprocess.CompletedProcess[str]:
+def _schemathesis(address: str, home: Path, *, token: str, phases: str) -> subprocess.CompletedProcess[str]:
     options = [
         "--checks",
         CHECKS,
         "--phases",
-        "examples,coverage,fuzzing",
+        phases,
         "--max-examples",
         "5",
         "--seed",
@@ -138,13 +139,22 @@ async def _scene(address: str, sql: psycopg.Connection[Any]) -> _Scene:
     )
 
 
+# Coverage, which tries each edge of each field by itself, is most of a run.
+@pytest.mark.parametrize(
+    "phases", ["examples,fuzzing", pytest.param("examples,coverage,fuzzing", marks=pytest.mark.slow)]
+)
 async def test_the_server_keeps_what_the_document_promises(
-    servers: Servers, database_url: str, empty_board: None, tmp_path: Path, sql: psycopg.Connection[Any]
+    servers: Servers,
+    database_url: str,
+    empty_board: None,
+    tmp_path: Path,
+    sql: psycopg.Connection[Any],
+    phases: str,
 ) -> None:
     with running_server(servers, database_url, tmp_path) as address:
         scene = await _scene(address, sql)
         parameters = "".join(f'"path.{name}" = "{value}"\n' for name, value in scene.parameters.items())
         (tmp_path / "schemathesis.toml").write_text(f"[parameters]\n{parameters}")
-        run = await asyncio.to_thread(_schemathesis, address, tmp_path, token=scene.token)
+        run = await asyncio.to_thread(_schemathesis, address, tmp_path, token=scene.token, phases=phases)
         assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
         assert "Traceback" not in (tmp_path / "server.log").read_text()
