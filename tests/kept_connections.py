@@ -19,8 +19,6 @@ from bugrelay.infra.db.connections import Connections
 from bugrelay.infra.db.database import Database
 from bugrelay.settings import Settings
 
-KEPT = 10  # of each kind; a test that has used more leaves the server places for others
-
 
 class _Pools(NamedTuple):
     """All that a `Database` opens, but for a replica."""
@@ -55,7 +53,7 @@ class KeptConnections:
         yield
         if _are_at_rest(lent, settings.pool_size):
             _put(own, into=database)
-            await _trim(lent)
+            await _trim(lent, to=settings.pool_size // 3)
             self._idle[key].append(lent)
 
     async def close(self) -> None:
@@ -84,11 +82,12 @@ def _are_at_rest(pools: _Pools, size: int) -> bool:
     return all(each._slots._value == size for each in lists) and not _queue(pools).checkedout()
 
 
-async def _trim(pools: _Pools) -> None:
+async def _trim(pools: _Pools, *, to: int) -> None:
+    """Leave the server places for others: of each kind stay as many as one route may hold, or none."""
     for each in (pools.read, pools.autocommit):
-        while len(each._idle) > KEPT:
+        while len(each._idle) > to:
             await each._idle.pop(0).close()
-    if _queue(pools).checkedin() > KEPT:
+    if _queue(pools).checkedin() > to:
         await pools.write.dispose()
 
 
