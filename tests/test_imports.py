@@ -20,6 +20,8 @@ NOT_FOR_WORKERS = (
     "numpy",
     "PIL",
     "rich",
+    "pygments",
+    "disposable_email_domains",
     "cryptography",
 )
 # It opens the socket and starts the processes that serve.

@@ -182,9 +182,9 @@ def worker() -> None:
     """Run jobs: mails and what is done by the clock. DATABASE_URL and REDIS_URL must be set."""
     from bugrelay.infra.optional_packages import left_out
 
-    # Libraries load these where they find them: structlog and httpx rich, for colours at a terminal; jwt cryptography,
-    # for keys that no token of ours is signed with.
-    with left_out("rich", "cryptography"):
+    # Libraries load these where they find them: structlog and httpx rich and pygments, for colours at a terminal; jwt
+    # cryptography, for keys that no token of ours is signed with.
+    with left_out("rich", "pygments", "cryptography"):
         from bugrelay.worker import work
 
     settings = external_settings()

@@ -11,7 +11,6 @@ from functools import cache
 from ipaddress import ip_address
 from typing import Final
 
-from disposable_email_domains import blocklist as disposable_domains
 from publicsuffixlist import PublicSuffixList
 
 from bugrelay.infra.text.urls import canonical_host, http_host
@@ -173,7 +172,17 @@ def _is_hosted(domain: str) -> bool:
 
 
 def _is_mail(domain: str) -> bool:
-    return domain in _MAIL_DOMAINS or domain in disposable_domains or domain.partition(".")[0] in _MAIL_BRANDS
+    return (
+        domain in _MAIL_DOMAINS or domain in _disposable_domains() or domain.partition(".")[0] in _MAIL_BRANDS
+    )
+
+
+@cache
+def _disposable_domains() -> frozenset[str]:
+    """The list that comes with the package: two megabytes, which a worker does not need."""
+    from disposable_email_domains import blocklist
+
+    return frozenset(blocklist)
 
 
 @cache
