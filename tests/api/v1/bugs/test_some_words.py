@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from bugrelay.domain.bugs.search import some_words
+from bugrelay.domain.bugs.similar import finder
 from bugrelay.domain.bugs.similar.tasks import fold_similar
 from bugrelay.infra.platform import Platform
 from tests.api.v1.moderation.acts import Moderator
@@ -145,8 +146,6 @@ async def test_what_nobody_may_see_is_neither_shown_nor_counted(
 async def test_filters_apply_to_what_is_shown(
     client: httpx.AsyncClient, platform: Platform, moderator: Moderator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bugrelay.domain.bugs.similar import finder
-
     monkeypatch.setattr(finder, "MAX_SEARCHED", 2)
     low = await put(client, "Galaxy map", priority="low", tags=["maps"], application_name="Starfinder")
     merged = await put(client, "Galaxy map of dust", priority="low", application_name="Starfinder")
@@ -205,8 +204,14 @@ async def walked(client: httpx.AsyncClient, search: str, *, by_cursor: bool, **q
 @pytest.mark.parametrize("folded", [False, True])
 @pytest.mark.parametrize("hits", [0, 3, 4, 8])
 async def test_pages_and_cursors_walk_from_all_words_to_some(
-    hits: int, folded: bool, client: httpx.AsyncClient, platform: Platform, sql: Sql
+    hits: int,
+    folded: bool,
+    client: httpx.AsyncClient,
+    platform: Platform,
+    sql: Sql,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(finder, "MAX_COMPARED", 8)  # pages are made of a part of the candidates and of all
     application_id = put_application(sql)
     kinds = ["Beautiful galaxy map"] * hits + ["Galaxy map", "Map", "Galaxy"] * 4
     for i, title in enumerate(kinds):

@@ -138,7 +138,14 @@ async def _with_some_words(
 ) -> BugPage:
     """A page whose rest, or all of it, are bugs with some of the words."""
     begin = position or Position(some_words.at or datetime.now(UTC))
-    ranked = await some_words.ranked(reader, wanted, hits=found.total, shown=found.ids, at=begin.at)
+    ranked = await some_words.ranked(
+        reader,
+        wanted,
+        hits=found.total,
+        shown=found.ids,
+        at=begin.at,
+        page_end=query.offset + query.limit if query.cursor is None else None,
+    )
     if wanted.spec.is_ranked:
         shown = _next_ranked(query, ranked, begin, found=found)
     else:

@@ -43,7 +43,14 @@ class SomeWords:
     at: datetime | None = None
 
     async def ranked(
-        self, reader: SnapshotReader, wanted: BoundQuery, *, hits: int, shown: Sequence[str], at: datetime
+        self,
+        reader: SnapshotReader,
+        wanted: BoundQuery,
+        *,
+        hits: int,
+        shown: Sequence[str],
+        at: datetime,
+        page_end: int | None = None,
     ) -> list[str]:
         """The ids of the bugs with some of the words, best first, without those that have all.
 
@@ -53,15 +60,20 @@ class SomeWords:
             hits: How many bugs have all words.
             shown: Those of them that are on the page: where these are all, no statement asks for them.
             at: As above.
+            page_end: How many bugs there are up to the end of the page; those far behind it may be left out. By default
+                none is.
         """
         search, filters = wanted.search, wanted.spec.filters
         assert search is not None  # noqa: S101 - of a list without a search nothing is asked
+        # Where no bug has all words, the total is that of all of these; else one more tells that others follow.
+        is_whole = hits == 0 or filters or search.required
         found = await find_ranked(
             reader,
             self.threads,
             _question(search, at),
             words=search.indexed,
             within=Filter(numbers_query(filters), wanted.values) if filters else None,
+            enough=None if page_end is None or is_whole else page_end + 1,
             ranking=self.ranking,
         )
         found = await _listed(reader, wanted, found)

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from math import log1p
+from itertools import islice
+from math import log, log1p
 from typing import Any
 
 from msgspec import structs
@@ -28,8 +29,8 @@ from bugrelay.domain.bugs.similar.query import (
     Totals,
     weighed,
 )
-from bugrelay.domain.bugs.similar.scoring import best_documents
-from bugrelay.domain.bugs.similar.statements import AskedWord, Block, Candidate, PendingText
+from bugrelay.domain.bugs.similar.scoring import BestDocuments, best_documents
+from bugrelay.domain.bugs.similar.statements import AskedWord, Block, Candidate, PendingText, RankedBugs
 from bugrelay.infra.db.query import Query, Reader, SnapshotReader, Values
 from bugrelay.infra.search.parser import MAX_TITLE_BYTES, beginning, quoted
 from bugrelay.infra.threads import BoundedThreads
@@ -94,6 +95,7 @@ async def find_ranked(
     *,
     words: Sequence[str],
     within: Filter | None,
+    enough: int | None = None,
     ranking: Ranking = SEARCH_RANKING,
 ) -> list[str]:
     """The ids of what a search shows by the ranking, best first, one of each family; none that is not visible to
@@ -108,13 +110,14 @@ async def find_ranked(
         question: What was typed.
         words: Its words, as documents have them.
         within: Looks for more bugs of this list; those of others are not left out.
+        enough: How many of the best somebody needs; where nothing is said, all.
         ranking: The weights; cover and application count for nothing.
     """
     finder = _Finder(reader, threads, question, ranking)
-    found = await finder.ranked(words, within, in_snapshot=False)
+    found = await finder.ranked(words, within, enough=enough, in_snapshot=False)
     if found is None:
         async with reader.snapshot():
-            found = await finder.ranked(words, within, in_snapshot=True)
+            found = await finder.ranked(words, within, enough=enough, in_snapshot=True)
     return found or []
 
 
@@ -156,7 +159,7 @@ class _Finder:
         return await self._explained(best[:limit], asked)
 
     async def ranked(
-        self, words: Sequence[str], within: Filter | None, *, in_snapshot: bool
+        self, words: Sequence[str], within: Filter | None, *, enough: int | None, in_snapshot: bool
     ) -> list[str] | None:
         """The ids; None where the index has changed between two statements that were not of one snapshot."""
         rows = await self._reader.rows(statements.ASKED_WORDS, {"words": list(words)})
@@ -166,10 +169,20 @@ class _Finder:
         if asked is None:
             return []
         compared = MAX_COMPARED if within is None else len(asked.texts)  # those of the list stand behind
-        (found,) = await self._reader.rows(statements.RANKED, asked.ranked_values(compared))
+        found = await self._ranked(asked, compared, enough)
         if found.state != rows[0].state:
             return None
         return found.ids[1:-1].split(",") if found.ids != "{}" else []
+
+    async def _ranked(self, asked: _Asked, compared: int, enough: int | None) -> RankedBugs:
+        """Where a few are enough, first those alone whose titles are compared: mostly nobody else can stand there."""
+        if enough is not None and compared < len(asked.texts):
+            values = asked.ranked_values(compared, most=compared, enough=enough)
+            (found,) = await self._reader.rows(statements.RANKED, values)
+            if found.least_score is not None and found.least_score > asked.best_behind(compared):
+                return found
+        (found,) = await self._reader.rows(statements.RANKED, asked.ranked_values(compared))
+        return found
 
     async def _looked_up(
         self, rows: Sequence[AskedWord], within: Filter | None, *, most: int
@@ -189,7 +202,7 @@ class _Finder:
         read = {row.id: row.postings for row in rows if row.id is not None and row.postings is not None}
         texts = await self._indexed(weights, within, read=read, most=most)
         pending = await self._pending(weights, terms, totals)
-        return _Asked(self._question, self._ranking, terms, weights, texts, pending)
+        return _Asked(self._question, self._ranking, terms, weights, *texts, pending)
 
     async def _estimated(self, terms: Sequence[Term], documents: float) -> tuple[float, list[Term]]:
         """While most of the board is not indexed, words are as frequent as the planner's statistics say."""
@@ -203,8 +216,8 @@ class _Finder:
 
     async def _indexed(
         self, weights: Mapping[Term, float], within: Filter | None, *, read: Mapping[int, bytes], most: int
-    ) -> dict[int, float]:
-        """The best documents of the index by text and age, best first, with the scores of their texts.
+    ) -> BestDocuments:
+        """The best documents of the index by text and age.
 
         `read` are postings that have been read, by word.
         """
@@ -297,6 +310,7 @@ class _Asked:
     terms: Sequence[Term]
     weights: Mapping[Term, float]
     texts: Mapping[int, float]
+    scores: Sequence[float]
     pending: Mapping[str, PendingText]
 
     @cached_property
@@ -314,15 +328,29 @@ class _Asked:
         families.pop(str(self.question.bug_id), None)
         return list(families.values())
 
-    def ranked_values(self, compared: int) -> dict[str, Any]:
-        """The parameters of `statements.RANKED`, which ranks as `families` does, without cover and application."""
+    def best_behind(self, place: int) -> float:
+        """What nobody behind the first so many documents exceeds, whose titles are not compared.
+
+        They were ordered by whole days: between one and the next, age costs at most as much as on the first.
+        """
+        return self.scores[place] + self.ranking.age * log(2)
+
+    def ranked_values(self, compared: int, *, most: int | None = None, enough: int = 1) -> dict[str, Any]:
+        """The parameters of `statements.RANKED`, which ranks as `families` does, without cover and application.
+
+        Args:
+            compared: Of the first documents, how many titles are compared.
+            most: How many documents are ranked; all by default.
+            enough: The place whose score is told.
+        """
         weight = self.ranking.text
         return {
-            "numbers": _array(self.texts),
-            "scores": _array(weight * text for text in self.texts.values()),
+            "numbers": _array(islice(self.texts, most)),
+            "scores": _array(weight * text for text in islice(self.texts.values(), most)),
             "pending": list(self.pending),
             "pending_scores": _array(weight * self._pending_text(one) for one in self.pending.values()),
             "compared": compared,
+            "enough": enough,
             "title": self.question.title,
             "at": self.question.at,
             "until": self.question.until,

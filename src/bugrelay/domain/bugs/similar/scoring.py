@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,13 @@ _SAMPLED = 8  # one of so many
 np.empty(16 * 1024 * 1024, np.uint8)
 
 
+class BestDocuments(NamedTuple):
+    """Documents with the scores of their texts, best first by text and age, and those scores in the same order."""
+
+    texts: Mapping[int, float]
+    scores: Sequence[float]
+
+
 def best_documents(
     blocks: Sequence[Block],
     weights: Mapping[int, float],
@@ -29,8 +36,8 @@ def best_documents(
     last_day: int,
     limit: int,
     wanted: Sequence[int] = (),
-) -> dict[int, float]:
-    """The documents that score best by text and age, best first, as number to score of the text.
+) -> BestDocuments:
+    """The documents that score best by text and age, in whole days.
 
     Args:
         blocks: Of the words that are asked for.
@@ -42,7 +49,7 @@ def best_documents(
         wanted: Documents that are given behind these, those of them that have a word.
     """
     if not blocks:
-        return {}
+        return BestDocuments({}, ())
     postings = np.frombuffer(b"".join(block.postings for block in blocks), _POSTING)
     sizes = [len(block.postings) // _POSTING.itemsize for block in blocks]
     factors = np.repeat(np.array([weights[block.word] for block in blocks]), sizes)
@@ -55,11 +62,13 @@ def best_documents(
     found = np.flatnonzero(texts > 0)
     scores = ranking.text * texts[found]
     scores -= _age_costs(ranking.age, int(days.max()) + 1, day=day, last_day=last_day)[days[found]]
-    best = found[_highest(scores, limit)]
+    highest = _highest(scores, limit)
+    best = found[highest]
     if wanted and len(found) > limit:
         also = np.intersect1d(found[scores > -np.inf], np.array(wanted, np.int64) - first)
         best = np.concatenate((best, np.setdiff1d(also, best)))
-    return dict(zip((best + first).tolist(), texts[best].tolist(), strict=True))
+    by_number = dict(zip((best + first).tolist(), texts[best].tolist(), strict=True))
+    return BestDocuments(by_number, scores[highest].tolist())
 
 
 def _age_costs(age: float, days: int, *, day: int, last_day: int) -> NDArray[np.floating[Any]]:

@@ -241,9 +241,10 @@ CANDIDATES = Query(
 # The same for a search, ranked here by text, age and the titles of the first `:compared`, and what is pending: the bugs
 # that are shown, one of each family, the best first. As one array, which is less work than a row for each.
 class RankedBugs(Row):
-    """Ids as PostgreSQL writes an array, and the state of the index in which they were read."""
+    """Ids as PostgreSQL writes an array, the score at the place `:enough`, and the state of the index that was read."""
 
     ids: str
+    least_score: float | None
     state: str
 
 
@@ -272,6 +273,7 @@ RANKED = Query(
             GROUP BY 1
         )
         SELECT coalesce(array_agg(id ORDER BY score DESC, id)::text, '{{}}') AS ids,
+               (array_agg(score ORDER BY score DESC, id))[CAST(:enough AS int)] AS least_score,
                {_STATE.format(most=MAX_PENDING + 1)} AS state
         FROM family
         """  # noqa: S608 - constants
