@@ -14,11 +14,6 @@ from bugrelay.domain.bugs.similar.statements import Block
 _POSTING = np.dtype([("no", ">u4"), ("day", ">u2"), ("weight", "u1")])  # as similar_post writes it
 _SAMPLED = 8  # one of so many
 
-# As much as one array of a large board takes. What has been freed once in one piece, glibc keeps from then on for the
-# next who asks for as much; before, each array begins with pages that the kernel has to make, which is three quarters
-# of all that the sums take. Nothing is written to this one, so it takes no memory (mallopt(3), M_MMAP_THRESHOLD).
-np.empty(16 * 1024 * 1024, np.uint8)
-
 
 class BestDocuments(NamedTuple):
     """Documents with the scores of their texts, best first by text and age, and those scores in the same order."""
