@@ -28,7 +28,7 @@ from bugrelay.infra.platform import Platform
 
 TURN_SECONDS = 60.0  # then a job that has more to do asks for another one
 STEP_SECONDS = 20
-REST = 4  # times as long as the step before took
+REST = 8  # times as long as the step before took
 MAX_REST_SECONDS = 0.4  # so that a hundred thousand are told within a minute, also where a step takes 0.2 s
 SENT_AT_ONCE = 5
 KEPT_FOR = timedelta(days=90)
@@ -41,7 +41,7 @@ log = structlog.get_logger()
 async def fan_out(platform: Platform, *, fan_out_id: str) -> None:
     """Tell everybody of an event, step by step, and then ask for the mails to be sent; again without harm.
 
-    Between two steps it rests four times as long as the last one took, so that few of those who read the board
+    Between two steps it rests eight times as long as the last one took, so that few of those who read the board
     meanwhile meet a step at all.
     """
     ends_at = time.monotonic() + TURN_SECONDS
