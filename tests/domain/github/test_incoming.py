@@ -186,12 +186,14 @@ async def test_what_is_signed_and_odd_is_refused_or_left_alone_and_is_never_an_e
 ) -> None:
     _, issue = linked
     headers, _ = github.delivery("issues-closed", issue, secret=tenant.secret)
+    told = {"action": "closed", "repository": {"id": 1}}
     bodies: list[tuple[bytes, int]] = [
         (b"{", 400),
         (b"[]", 202),
         (b'{"action": "closed"}', 400),
         (json.dumps({"action": "labeled", "issue": issue}).encode(), 202),
         (json.dumps({"action": "closed", "repository": {"id": 10**30}, "issue": issue}).encode(), 400),
+        (json.dumps({**told, "issue": {**issue, "updated_at": "2026-01-15T10:30:00"}}).encode(), 400),
         (b"[" * 100_000, 400),
         (b'"' + b"x" * 2**20 + b'"', 413),
     ]

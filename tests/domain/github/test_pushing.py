@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -120,8 +121,21 @@ async def test_what_is_internal_and_what_was_redacted_is_not_sent_and_public_get
     assert len(repository.issues) == 1  # nothing went to the former repository any more
 
 
+def a_lie(**changes: Any) -> bytes:
+    """An issue that is none, as the answer to a creation."""
+    true = {"id": 1, "number": 1, "html_url": "https://github.example/1", "state": "open"}
+    return json.dumps({**true, "updated_at": "2026-01-15T10:30:00Z", **changes}).encode()
+
+
 @pytest.mark.parametrize(
-    "plan", [{"status": 502, "applied": True}, {"status": 201, "applied": True, "body": b"<"}]
+    "plan",
+    [
+        {"status": 502, "applied": True},
+        {"status": 201, "applied": True, "body": b"<"},
+        {"status": 201, "applied": True, "body": a_lie(html_url="javascript:alert(1)")},
+        {"status": 201, "applied": True, "body": a_lie(state="ajar", html_url="https://x.example/\0")},
+        {"status": 201, "applied": True, "body": a_lie(updated_at="2026-01-15T10:30:00")},
+    ],
 )
 async def test_an_issue_whose_creation_was_not_answered_is_found_and_not_created_again(
     tenant: Tenant,

@@ -30,6 +30,9 @@ T = TypeVar("T")
 State = Literal["open", "closed"]
 GitHubId = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """As our columns keep it; GitHub says int64."""
+WebAddress = Annotated[str, Meta(max_length=2000, pattern=r"^https?://[^\s\x00]+$")]
+"""What is shown as a link, whatever answers in GitHub's name."""
+Moment = Annotated[datetime, Meta(tz=True)]
 
 _LIMIT_WORDS = ("rate limit", "abuse")
 
@@ -63,9 +66,9 @@ class Issue(Struct):
 
     id: GitHubId
     number: GitHubId
-    html_url: str
-    state: str
-    updated_at: datetime
+    html_url: WebAddress
+    state: State
+    updated_at: Moment
     state_reason: str | None = None
     body: str | None = None
     pull_request: dict[str, Any] | None = None
@@ -76,8 +79,8 @@ class Comment(Struct):
 
     id: GitHubId
     issue_url: str
-    created_at: datetime
-    updated_at: datetime
+    created_at: Moment
+    updated_at: Moment
     body: str | None = None
     user: Account | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bugrelay.domain.github import repository
-from bugrelay.domain.github.client import Account, GitHubId
+from bugrelay.domain.github.client import Account, GitHubId, Moment
 from bugrelay.domain.github.errors import InvalidSignature
 from bugrelay.domain.github.models import GitHubDelivery
 from bugrelay.domain.github.schemas import ConnectionRow, IncomingFacts
@@ -36,7 +36,7 @@ _ACTIONS = {"issues": (*incoming.STATES, *incoming.ENDS), "issue_comment": ("cre
 class _Issue(Struct):
     id: GitHubId
     number: GitHubId
-    updated_at: datetime
+    updated_at: Moment
     state_reason: str | None = None
 
 
