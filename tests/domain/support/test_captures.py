@@ -147,6 +147,17 @@ def test_the_browser_is_bounded_as_well() -> None:
     assert len(record.browser_info) <= 16 * 1024
 
 
+def test_no_more_of_the_browser_is_looked_at_than_could_be_kept() -> None:
+    """All else of two mebibytes of addresses is left out before it costs anything."""
+    few = {"name": "Firefox", **{str(n): {str(k): "a@b.co" for k in range(20)} for n in range(200)}}
+    many = {"name": "Firefox", **{str(n): {str(k): "a@b.co" for k in range(20)} for n in range(4000)}}
+    kept_of = [redacted_record(BrowserRecord(browser_info=sent)) for sent in (few, many)]
+    assert kept_of[0].browser_info == kept_of[1].browser_info
+    counts = [sum(one["count"] for one in json.loads(record.redactions)) for record in kept_of]
+    assert counts[0] == counts[1]
+    assert all(record.truncated for record in kept_of)
+
+
 def test_time_is_linear_in_what_was_sent() -> None:
     """Eight times as much of the worst takes no more than three times eight as long."""
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import string
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -218,18 +219,26 @@ def _browser_info(sent: dict[str, Any] | None, bounds: _Bounds, redactions: list
     """As many of the facts as fit."""
     if sent is None:
         return None
-    redacted, found = redact_value(bounds.shallow(sent), path="browser_info")
+    # Before the secrets are taken out, a string may have twice the length that is kept.
+    room = _first_that_fit(bounds.shallow(sent), _piece, MAX_BROWSER_BYTES * 2, bounds)
+    redacted, found = redact_value(dict(room), path="browser_info")
     redactions += found
-    pieces: list[bytes] = []
-    left = MAX_BROWSER_BYTES
-    for name, value in redacted.items():
-        piece = _shortened_piece((name, value), bounds)
-        left -= len(piece) + 1
-        if left < 0:
+    kept = _first_that_fit(redacted, partial(_shortened_piece, bounds=bounds), MAX_BROWSER_BYTES, bounds)
+    return (b"{" + b",".join(_shortened_piece(fact, bounds) for fact in kept) + b"}").decode()
+
+
+def _first_that_fit(
+    facts: dict[str, Any], piece: Callable[[Entry], bytes], most: int, bounds: _Bounds
+) -> list[Entry]:
+    """The first facts, as many as have room; no more is looked at."""
+    fitting: list[Entry] = []
+    for fact in facts.items():
+        most -= len(piece(fact)) + 1
+        if most < 0:
             bounds.exceeded = True
             break
-        pieces.append(piece)
-    return (b"{" + b",".join(pieces) + b"}").decode()
+        fitting.append(fact)
+    return fitting
 
 
 def _merged(redactions: Sequence[Redaction]) -> list[Redaction]:
