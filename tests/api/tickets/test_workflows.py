@@ -229,6 +229,20 @@ async def test_a_test_tells_what_each_rule_would_do_and_writes_nothing(
     assert all_rows(sql) == before
 
 
+async def test_a_test_tries_a_hundred_actions_and_says_what_it_left_out(boss: Caller) -> None:
+    """It is one transaction, and whoever changes the ticket waits for it."""
+    ticket = await boss.ticket()
+    comments = [{"type": "comment", "text": "x"}] * 10
+    made = [
+        await boss.done("POST", "workflows", RULE | {"actions": comments, "name": f"{n}"}) for n in range(12)
+    ]
+    tried = await boss.done("POST", "workflows/test", {"ticketId": ticket["id"]})
+    states = [("done", None)] * 10 + [("unmatched", "NOT_TRIED")] * 2
+    assert [(one["state"], one["reason"]) for one in tried] == states
+    (alone,) = await boss.done("POST", f"workflows/{made[11]['id']}/test", {"ticketId": ticket["id"]})
+    assert alone["state"] == "done"
+
+
 @pytest.mark.parametrize(
     ("body", "place"),
     [

@@ -14,7 +14,8 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.jobs.queue import JobQueue
 
-OTHER_TRIGGER, NO_EVENT, OWN = "TRIGGER", "NO_EVENT", "CAUSED_BY_ITSELF"
+OTHER_TRIGGER, NO_EVENT, OWN, NOT_TRIED = "TRIGGER", "NO_EVENT", "CAUSED_BY_ITSELF", "NOT_TRIED"
+ENOUGH_ACTIONS = 100  # of a test: it is one transaction, in which the ticket is locked
 
 
 async def try_rules(
@@ -26,7 +27,8 @@ async def try_rules(
     event: Event | None,
     jobs: JobQueue,
 ) -> list[Outcome]:
-    """What each of these rules would do, in their order; each sees what those before it would have done.
+    """What each of these rules would do, in their order; each sees what those before it would have done. Rules behind
+    the first hundred actions are not tried.
 
     Args:
         work: Of which nothing is kept.
@@ -40,12 +42,17 @@ async def try_rules(
         TicketNotFound, CompanyNotFound
     """
     work.undo()
-    return [
-        await _try(
-            work, tenant, rule, event=await _event_for(work, tenant, rule, ticket_id, event), jobs=jobs
-        )
-        for rule in rules
-    ]
+    outcomes: list[Outcome] = []
+    tried = 0
+    for rule in rules:
+        if tried >= ENOUGH_ACTIONS:
+            outcomes.append(Outcome(rule=rule, seq=None, state="unmatched", reason=NOT_TRIED))
+            continue
+        at = await _event_for(work, tenant, rule, ticket_id, event)
+        outcome, actions = await _try(work, tenant, rule, event=at, jobs=jobs)
+        outcomes.append(outcome)
+        tried += actions
+    return outcomes
 
 
 async def _event_for(
@@ -56,12 +63,14 @@ async def _event_for(
 
 async def _try(
     work: UnitOfWork, tenant: Tenant, rule: Rule, *, event: Event | None, jobs: JobQueue
-) -> Outcome:
+) -> tuple[Outcome, int]:
+    """The outcome, and how many actions were tried."""
     if event is None:
-        return Outcome(rule=rule, seq=None, state="unmatched", reason=NO_EVENT)
+        return Outcome(rule=rule, seq=None, state="unmatched", reason=NO_EVENT), 0
     if rule.trigger not in (IDLE, policies.trigger_of(event)):
-        return Outcome(rule=rule, seq=event.seq, state="unmatched", reason=OTHER_TRIGGER)
+        return Outcome(rule=rule, seq=event.seq, state="unmatched", reason=OTHER_TRIGGER), 0
     if policies.follows_from(event, rule):
-        return Outcome(rule=rule, seq=event.seq, state="unmatched", reason=OWN)
+        return Outcome(rule=rule, seq=event.seq, state="unmatched", reason=OWN), 0
     running = await Running.open(work, Automation(tenant.company_id), event, jobs=jobs)
-    return await running.outcome_of(rule, run_id=new_id())
+    outcome = await running.outcome_of(rule, run_id=new_id())
+    return outcome, running.tried
