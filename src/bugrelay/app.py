@@ -153,10 +153,10 @@ def _hub(platform: Platform, lifecycle: Lifecycle) -> Hub:
     return Hub(
         platform.database,
         connections=Connections(
-            most=settings.live_connections, most_of_address=settings.live_connections_per_address
+            max_total=settings.live_connections, max_of_address=settings.live_connections_per_address
         ),
         encode=to_json,
-        bell=lambda ring: Subscription(settings.redis_url, f"{CHANNEL}*", ring).listen(),
+        notifications=lambda notify: Subscription(settings.redis_url, f"{CHANNEL}*", notify).listen(),
         is_stopping=lambda: lifecycle.is_draining,
     )
 
@@ -170,4 +170,4 @@ def _layers(platform: Platform, sockets: LiveSockets, lifecycle: Lifecycle) -> A
     asgi: ASGIApp = Cors(admission, origins) if origins else admission
     cached = ResponseCache(ResponseMiddleware(asgi), admission, platform)
     draining = ClosesWhileDraining(cached, lifecycle)
-    return Handshakes(draining, sockets.talk, admission, settings=platform.settings, lifecycle=lifecycle)
+    return Handshakes(draining, sockets.serve, admission, settings=platform.settings, lifecycle=lifecycle)

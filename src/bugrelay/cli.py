@@ -307,21 +307,21 @@ def demo() -> None:
 def events(follow: bool, company: str | None, last: int) -> None:
     """Print what happens, of the board and of all companies: a line an event, internal ones as well."""
     from bugrelay.domain.events.log import CHANNEL
-    from bugrelay.domain.live.service.printing import events_of_all, line_of, stream_named
+    from bugrelay.domain.live.service.printing import follow_log, format_line, stream_named
     from bugrelay.infra.redis.subscription import Subscription
 
     async def task(platform: Platform) -> None:
         stream = await stream_named(platform.database, company) if company else None
         woken = asyncio.Event()
-        bell = Subscription(platform.settings.redis_url, f"{CHANNEL}*", lambda *_: woken.set())
-        ringing = asyncio.create_task(bell.listen())
+        notifications = Subscription(platform.settings.redis_url, f"{CHANNEL}*", lambda *_: woken.set())
+        listening = asyncio.create_task(notifications.listen())
         try:
-            async for event in events_of_all(
+            async for event in follow_log(
                 platform.database, stream=stream, last=last, woken=woken if follow else None
             ):
-                click.echo(line_of(event))
+                click.echo(format_line(event))
         finally:
-            ringing.cancel()
+            listening.cancel()
 
     with databases() as settings, suppress(KeyboardInterrupt):
         with_platform(settings, task)

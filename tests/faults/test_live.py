@@ -61,7 +61,7 @@ async def make_tickets(visitor: httpx.AsyncClient, person: Person, *titles: str)
         assert response.status_code == 201, response.text
 
 
-async def test_the_documented_client_misses_nothing_and_doubles_nothing(board: Board, rows: Rows) -> None:
+async def test_the_documented_client_neither_misses_nor_repeats_events(board: Board, rows: Rows) -> None:
     """Its connections break in the middle of the events, and it starts before the first one."""
     person = await a_member(board, rows)
     heard: list[int] = []
@@ -115,7 +115,7 @@ class Listening:
         return [one.data["id"] for one in self.told]
 
 
-async def test_redis_killed_hung_and_flushed_changes_nothing_that_is_told(
+async def test_events_are_sent_while_redis_is_killed_hung_or_flushed(
     start_board: StartBoard, rows: Rows, valkey: Valkey
 ) -> None:
     board = start_board(REDIS_URL=valkey.url, WORKERS="2")
@@ -147,7 +147,7 @@ async def test_redis_killed_hung_and_flushed_changes_nothing_that_is_told(
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_while_postgresql_is_away_streams_wait_and_lose_nothing(
+async def test_streams_survive_an_outage_of_postgresql_without_losing_events(
     start_board: StartBoard, postgres: Postgres, rows: Rows
 ) -> None:
     async with FaultProxy(postgres.socket) as proxy:

@@ -79,7 +79,7 @@ def an_address() -> dict[str, str]:
 # --- the handshake ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_handshake_passes_what_a_request_passes(start_board: StartBoard, rows: Rows) -> None:
+async def test_a_handshake_passes_the_checks_of_a_request(start_board: StartBoard, rows: Rows) -> None:
     board = start_board(
         ALLOWED_HOSTS="127.0.0.1",
         RATE_LIMIT_GENERAL="6/minute",
@@ -117,11 +117,11 @@ async def test_a_handshake_passes_what_a_request_passes(start_board: StartBoard,
 
 
 @pytest.mark.parametrize("client_id", ["a%20b", "x" * 65, "%C3%A9", "a%0A", "a;b"])
-async def test_a_client_has_a_name(board: Board, client_id: str) -> None:
+async def test_a_client_id_is_validated(board: Board, client_id: str) -> None:
     assert await code_of(board, client_id) == NOT_UNDERSTOOD
 
 
-async def test_other_addresses_are_answered_as_before(board: Board, visitor: httpx.AsyncClient) -> None:
+async def test_other_paths_are_answered_as_before(board: Board, visitor: httpx.AsyncClient) -> None:
     """Also where a handshake is asked for that is none, or at an address of requests."""
     assert (await visitor.get("/ws/test")).status_code == 404
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
@@ -135,7 +135,7 @@ async def test_other_addresses_are_answered_as_before(board: Board, visitor: htt
 # --- who asks ---------------------------------------------------------------------------------------------------------
 
 
-async def test_who_asks_and_for_which_company(
+async def test_authentication_and_choice_of_the_company(
     board: Board, visitor: httpx.AsyncClient, company: Company, rows: Rows
 ) -> None:
     grace = company.member
@@ -161,7 +161,7 @@ async def test_who_asks_and_for_which_company(
         assert await connection.closed() == FORBIDDEN  # and its user
 
 
-async def test_whoever_does_not_hold_a_token_is_refused(
+async def test_a_connection_without_a_valid_token_is_closed(
     board: Board, visitor: httpx.AsyncClient, company: Company, rows: Rows
 ) -> None:
     grace, stranger = company.member, await register(visitor, f"u{uuid4().hex[:20]}")
@@ -182,7 +182,7 @@ async def test_whoever_does_not_hold_a_token_is_refused(
     assert await code_of(board) == UNAUTHENTICATED  # nothing within five seconds
 
 
-async def test_a_connection_ends_with_its_token_unless_another_came(
+async def test_a_connection_ends_with_its_token_unless_it_was_renewed(
     board: Board, visitor: httpx.AsyncClient, company: Company
 ) -> None:
     grace = company.member
@@ -197,7 +197,7 @@ async def test_a_connection_ends_with_its_token_unless_another_came(
         assert (await renewed.event_of("ticket.created"))["ticket"]["id"] == ticket["id"]
 
 
-async def test_another_sign_in_keeps_the_subscription(
+async def test_a_token_of_another_session_keeps_the_subscription(
     board: Board, visitor: httpx.AsyncClient, company: Company
 ) -> None:
     """Also when the session that it began with ends."""
@@ -235,14 +235,16 @@ async def test_another_sign_in_keeps_the_subscription(
         b'{"type": "pong"}',
     ],
 )
-async def test_what_is_not_understood_closes(board: Board, company: Company, message: str | bytes) -> None:
+async def test_invalid_messages_close_the_connection(
+    board: Board, company: Company, message: str | bytes
+) -> None:
     async with socket(board, person=company.member) as connection:
         await connection.heard("hello")
         await connection.connection.send(message)
         assert await connection.closed() == NOT_UNDERSTOOD
 
 
-async def test_messages_are_bounded(board: Board, company: Company) -> None:
+async def test_messages_are_limited(board: Board, company: Company) -> None:
     pad = "x" * (16 * 1024 - len(json.dumps({"type": "pong", "pad": ""})))
     async with socket(board, person=company.member) as connection:
         await connection.say("pong", pad=pad)  # the largest there may be
@@ -252,7 +254,7 @@ async def test_messages_are_bounded(board: Board, company: Company) -> None:
         assert await connection.closed() == NOT_UNDERSTOOD
 
 
-async def test_a_subscription_says_which_events_and_none_comes_twice(
+async def test_a_subscription_filters_events_and_none_is_sent_twice(
     board: Board, visitor: httpx.AsyncClient, company: Company
 ) -> None:
     grace = company.member
@@ -280,7 +282,7 @@ async def test_a_subscription_says_which_events_and_none_comes_twice(
         assert await connection.closed() == FORBIDDEN
 
 
-async def test_the_three_ways_tell_the_same(
+async def test_pages_stream_and_socket_have_the_same_events(
     board: Board, visitor: httpx.AsyncClient, company: Company
 ) -> None:
     """Pulled, streamed and on a socket: content and order, from each point on."""
@@ -341,7 +343,7 @@ async def test_a_second_connection_of_a_client_replaces_the_first(
     board.terminate()
 
 
-async def test_a_stop_closes_each_connection_and_says_so(start_board: StartBoard, rows: Rows) -> None:
+async def test_a_stop_closes_each_connection_with_a_close_code(start_board: StartBoard, rows: Rows) -> None:
     board = start_board(WORKERS="2", DRAIN_SECONDS="2")
     async with board.visitor() as visitor, AsyncExitStack() as open_:
         company = await found_company(visitor, rows)

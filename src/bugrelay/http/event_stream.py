@@ -1,7 +1,7 @@
-"""Server-sent events: a response that lasts for minutes, and is no request that somebody waits for.
+"""Server-sent events: a streaming response that lasts for minutes.
 
-It gives its place among the requests in flight back when it begins, and no deadline of an answer holds for it. One task
-writes to it; a client that takes nothing for `WRITE_SECONDS` is disconnected.
+When it begins it leaves the requests in flight, and the request timeout no longer applies. One task writes to it; a
+client that reads nothing for `WRITE_SECONDS` is disconnected.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from litestar.types import Receive, Send
 MEDIA_TYPE = "text/event-stream"
 COMMENT_SECONDS = 25.0
 LIFE_SECONDS = 15 * 60.0
-RETRY_MILLISECONDS = 1000  # of a connection that breaks; one that we end says a time of its own
+RETRY_MILLISECONDS = 1000  # after a connection breaks; `farewell` sets another one for those that we end
 MAX_PAUSE_MILLISECONDS = 5000
 WRITE_SECONDS = 10.0
 CHUNK_BYTES = 32 * 1024
@@ -32,15 +32,15 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx wou
 
 
 def opening(position: str) -> bytes:
-    """The first bytes: so the headers leave at once, and a client can resume before its first event."""
+    """The first chunk: it flushes the headers, and lets a client resume before its first event."""
     return b"retry: %d\nid: %b\n\n" % (RETRY_MILLISECONDS, position.encode())
 
 
 def event(position: str, data: bytes, *, name: str | None = None) -> bytes:
     """One event; `data` is JSON in one line.
 
-    Only CR and LF end a line of a stream, but many clients split text where Unicode would, too: so these separators,
-    which JSON may hold as they are, leave as escapes.
+    By the standard only CR and LF end a line, but many clients also split at Unicode line separators, which JSON may
+    contain unescaped: so these are escaped.
     """
     for separator, escape in _SEPARATORS:
         if separator in data:
@@ -50,22 +50,22 @@ def event(position: str, data: bytes, *, name: str | None = None) -> bytes:
 
 
 def comment(position: str) -> bytes:
-    """A sign of life, which also says up to where nothing was missed."""
+    """A heartbeat, with the position up to which nothing was missed."""
     return b": \nid: %b\n\n" % position.encode()
 
 
 def farewell(position: str) -> bytes:
-    """The last bytes: come back, not all at once."""
+    """The last chunk: clients reconnect after a random pause, so not all at once."""
     pause = random.randrange(MAX_PAUSE_MILLISECONDS)  # noqa: S311 - no secret
     return b"retry: %d\nid: %b\n\n" % (pause, position.encode())
 
 
 class EventStream(Response[Any]):
-    """A response of these chunks, each of which is sent when the client has taken those before.
+    """A streaming response: each chunk is sent when the client has read those before (back-pressure).
 
     Args:
-        chunks: The bytes.
-        held: What the stream holds; given back when it ends, whoever ends it.
+        chunks: The encoded events.
+        held: What the stream holds; released when it ends, by whichever side.
     """
 
     def __init__(self, chunks: AsyncGenerator[bytes, None], held: ExitStack) -> None:
@@ -81,7 +81,7 @@ class EventStream(Response[Any]):
             await self._send_stream(scope, receive, send)
 
     async def _send_stream(self, scope: Any, receive: Receive, send: Send) -> None:
-        state, began = scope["state"], time.perf_counter()
+        state, started = scope["state"], time.perf_counter()
         state["begin_stream"]()
         headers = [(b"content-type", MEDIA_TYPE.encode())]
         headers += [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
@@ -98,12 +98,12 @@ class EventStream(Response[Any]):
                 log.info(
                     "stream_ended",
                     route=scope.get("path_template") or "-",
-                    seconds=round(time.perf_counter() - began, 1),
+                    seconds=round(time.perf_counter() - started, 1),
                     ended=ended,
                 )
 
     async def _send_until_gone(self, receive: Receive, send: Send) -> str:
-        """How it has ended: "by us", "by the client", or "too slow"."""
+        """Returns why the stream has ended: "by us", "by the client", or "too slow"."""
         gone = asyncio.ensure_future(_until_disconnected(receive))
         writing = asyncio.ensure_future(self._send_all(send))
         try:

@@ -1,7 +1,7 @@
-"""What the handshake of a WebSocket must pass: draining, load, host, rate limits, route, origin.
+"""Admission of WebSocket handshakes: draining, load, host, rate limits, route, origin.
 
-A handshake that would be refused as a request is refused as one, in the one error body. A page sees no response to a
-handshake, so from the origin on a refusal is a close frame.
+What would refuse a request refuses a handshake by the same status and error body. Pages cannot read the response to a
+handshake, so from the check of the origin on, the connection is accepted and closed with a close code.
 """
 
 from __future__ import annotations
@@ -33,50 +33,56 @@ DRAINING = "This server is stopping; connect again"
 
 _PATH = re.compile(r"/+ws/+([^/]+)/*\Z")
 _CODES = {
-    400: CloseCode.NOT_UNDERSTOOD,
+    400: CloseCode.INVALID,
     401: CloseCode.UNAUTHENTICATED,
     403: CloseCode.FORBIDDEN,
     404: CloseCode.FORBIDDEN,
-    429: CloseCode.TOO_MANY,
+    429: CloseCode.TOO_MANY_REQUESTS,
     503: CloseCode.UNAVAILABLE,
 }
 
 log = structlog.get_logger()
 
-Talk = Callable[[WebSocket, str], Awaitable[None]]
+Handler = Callable[[WebSocket, str], Awaitable[None]]
 
 
 class Handshakes:
-    """ASGI application around the application: takes WebSockets, and lets everything else pass."""
+    """ASGI middleware: handles WebSockets, and passes everything else on."""
 
     def __init__(
-        self, app: ASGIApp, talk: Talk, admission: Admission, *, settings: Settings, lifecycle: Lifecycle
+        self,
+        app: ASGIApp,
+        handler: Handler,
+        admission: Admission,
+        *,
+        settings: Settings,
+        lifecycle: Lifecycle,
     ) -> None:
         """
         Args:
-            app: For everything else.
-            talk: Has the conversation on an open connection, under the client id of its path, until it is cancelled or
-                raises `Refused`, `Disconnected` or an error of ours.
+            app: The application, for everything else.
+            handler: Serves an accepted connection under the client id of its path, until it is cancelled or raises
+                `Refused`, `Disconnected` or a `BugRelayError`.
             admission: Its limits hold for handshakes and requests together.
-            settings: Of the process.
-            lifecycle: Of the server.
+            settings: Settings of the process.
+            lifecycle: State of the server.
         """
         self._app = app
-        self._talk = talk
+        self._handler = handler
         self._admission = admission
         self._lifecycle = lifecycle
-        self._others = CORSConfig(allow_origins=list(settings.cors_allow_origins))
-        self._ours = _origin_of(settings.public_url)
+        self._cors = CORSConfig(allow_origins=list(settings.cors_allow_origins))
+        self._own_origin = _origin_of(settings.public_url)
         self._open: set[WebSocket] = set()
         self._watch: asyncio.Task[None] | None = None
 
     def __call__(self, scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "websocket":
             return self._app(scope, receive, send)
-        # The server runs its application in no task, and a deadline cancels one.
-        return asyncio.get_running_loop().create_task(self._take(scope, receive, send))
+        # The server does not run the application in a task, and `asyncio.timeout` needs one.
+        return asyncio.get_running_loop().create_task(self._handle(scope, receive, send))
 
-    async def _take(self, scope: Any, receive: Receive, send: Send) -> None:
+    async def _handle(self, scope: Any, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request_id = request_id_of(dict(scope["headers"]).get(b"x-request-id"))
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -97,10 +103,10 @@ class Handshakes:
             request_id=request_id,
         )
         if status == 101:  # noqa: PLR2004
-            await self._hold(WebSocket(scope, receive, send), client_id)
+            await self._track(WebSocket(scope, receive, send), client_id)
 
-    async def _hold(self, socket: WebSocket, client_id: str) -> None:
-        """Among those that are stopped with the server."""
+    async def _track(self, socket: WebSocket, client_id: str) -> None:
+        """Serve the connection, and stop it with the server."""
         self._open.add(socket)
         if self._watch is None:
             self._watch = asyncio.create_task(self._watch_lifecycle())
@@ -116,7 +122,7 @@ class Handshakes:
             socket.stop()
 
     async def _admit(self, scope: Any) -> str:
-        """The client id of its path.
+        """Check everything that refuses a request; returns the client id of the path.
 
         Raises:
             ServiceUnavailable, ValidationFailed, RateLimitExceeded, RouteNotFound
@@ -130,9 +136,9 @@ class Handshakes:
         return found[1]
 
     async def _serve(self, socket: WebSocket, client_id: str) -> None:
-        """Until the connection is closed, by whomever; a line in the log says why, as soon as that is decided."""
+        """Serve the connection until it is closed from either side, and log the close code."""
         started = time.perf_counter()
-        refused = await self._outcome(socket, client_id)
+        refused = await self._run(socket, client_id)
         code = None if refused is None else int(refused.code)
         log.info("socket_closed", route=ROUTE, code=code, seconds=round(time.perf_counter() - started, 1))
         if refused is None:
@@ -140,12 +146,12 @@ class Handshakes:
         else:
             await socket.close(refused.code, refused.reason)
 
-    async def _outcome(self, socket: WebSocket, client_id: str) -> Refused | None:
-        """How it is to be closed; None where the client has gone."""
+    async def _run(self, socket: WebSocket, client_id: str) -> Refused | None:
+        """Run the handler; returns how to close the connection, or None where the client has disconnected."""
         try:
             await socket.accept()
             self._check_origin(socket.scope)
-            await self._talk(socket, client_id)
+            await self._handler(socket, client_id)
         except Disconnected:
             return None
         except Exception as error:  # noqa: BLE001 - a close code says what it was, and the log
@@ -155,16 +161,16 @@ class Handshakes:
     def _check_origin(self, scope: Any) -> None:
         """
         Raises:
-            Refused: A page of a site that may not call us has asked; programs send no origin.
+            Refused: The page's origin is not allowed. Programs send no origin, and pass.
         """
         sent = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"origin"]
         for origin in sent:
-            if origin != self._ours and not self._others.is_origin_allowed(origin):
+            if origin != self._own_origin and not self._cors.is_origin_allowed(origin):
                 raise Refused(CloseCode.FORBIDDEN, "pages of this origin may not connect")
 
 
 def _as_refused(error: Exception) -> Refused:
-    """The close code that says of a connection what a status says of a request."""
+    """The close code that corresponds to the status of an error."""
     if isinstance(error, Refused):
         return error
     known = as_bugrelay_error(error)
@@ -174,7 +180,7 @@ def _as_refused(error: Exception) -> Refused:
 
 
 async def _refuse(error: BugRelayError, send: Send, *, request_id: str, path: str) -> None:
-    """Answer a handshake as a request would be answered (the ASGI extension `websocket.http.response`)."""
+    """Refuse a handshake with an HTTP response (the ASGI extension `websocket.http.response`)."""
     error.headers |= {
         "Connection": "close",
         "X-Request-ID": request_id,
@@ -191,7 +197,7 @@ async def _refuse(error: BugRelayError, send: Send, *, request_id: str, path: st
 
 
 def _origin_of(url: str) -> str:
-    """Scheme, host and a port that is not the scheme's, as browsers write an origin."""
+    """The origin of a URL as browsers send it: scheme, host, and the port unless it is the default of the scheme."""
     parts = urlsplit(url)
     default = {"http": 80, "https": 443}.get(parts.scheme)
     port = "" if parts.port in (None, default) else f":{parts.port}"

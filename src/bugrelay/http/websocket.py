@@ -1,7 +1,7 @@
-"""One WebSocket connection over ASGI: read, written and closed within limits.
+"""One WebSocket connection over ASGI, with deadlines and limits.
 
-One task does all of it. Two sends at once can freeze the server (granian#862), and it closes a connection only when no
-`receive` is under way, so that one has to end first.
+One task reads and writes. Two concurrent sends can freeze the server (granian#862), and it closes a connection only
+when no `receive` is pending, so that one has to be cancelled first.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from typing import Any
 
 from litestar.types import Receive
 
-MAX_MESSAGE_BYTES = 16 * 1024  # of a client
-MAX_MESSAGES_A_SECOND = 20  # of a client
-PROGRESS_SECONDS = 10.0  # for a client to make room for one message
-# For a client that reads slowly to come to the close frame; the kernel gives up after SEND_TIMEOUT_SECONDS.
+MAX_MESSAGE_BYTES = 16 * 1024  # from a client
+MAX_MESSAGES_A_SECOND = 20  # from a client
+PROGRESS_SECONDS = 10.0  # for a client to read enough that one message can be sent
+# For a slow client to read up to the close frame; the kernel gives up after SEND_TIMEOUT_SECONDS.
 CLOSE_SECONDS = 30.0
-# For whatever is under way when the server stops: it waits for nobody who does not read, and what was still waited for
-# when its process ends would make the server panic.
+# For sends that are pending when the server stops: a send that is still pending when the process ends makes the server
+# panic.
 STOP_SECONDS = 0.15
-DISCARD_SECONDS = 1.0  # for what the client has sent before it is closed
-QUIET_SECONDS = 0.05  # after which that was all
+DISCARD_SECONDS = 1.0  # to read what the client sends before the connection is closed
+QUIET_SECONDS = 0.05  # without a message, after which nothing more is expected
 MAX_REASON_BYTES = 123  # RFC 6455, section 5.5
 
 
 class CloseCode(IntEnum):
-    """Why a connection was closed: the contract's codes, and those of RFC 6455 and its registry where they fit."""
+    """Close codes: 44xx are our own (docs/live.md), the others are registered ones (RFC 6455, section 7.4)."""
 
     STOPPING = 1001
     INTERNAL_ERROR = 1011
     UNAVAILABLE = 1013
-    NOT_UNDERSTOOD = 4400
+    INVALID = 4400
     UNAUTHENTICATED = 4401
     FORBIDDEN = 4403
     TOO_SLOW = 4408
     REPLACED = 4409
-    TOO_MANY = 4429
+    TOO_MANY_REQUESTS = 4429
 
 
 class Refused(Exception):
-    """The connection is to be closed with this code."""
+    """The connection must be closed with this code and reason."""
 
     def __init__(self, code: CloseCode, reason: str) -> None:
         super().__init__(reason)
@@ -52,18 +52,19 @@ class Refused(Exception):
 
 
 class Disconnected(Exception):
-    """The client has gone; there is nobody to tell anything."""
+    """The client has closed the connection, or it is broken; nothing can be sent."""
 
 
-class Budget:
-    """At most so many messages in any window of so many seconds."""
+class SlidingWindow:
+    """A rate limit: at most `limit` messages in any window of `window_seconds`."""
 
-    def __init__(self, most: int, window_seconds: float) -> None:
+    def __init__(self, limit: int, window_seconds: float) -> None:
         self._window_seconds = window_seconds
-        self._arrived: deque[float] = deque(maxlen=most)
+        self._arrived: deque[float] = deque(maxlen=limit)
 
-    def spend(self, now: float) -> bool:
-        """Count a message that has come, on a clock that never goes back; False where it is one too many."""
+    def allow(self, now: float) -> bool:
+        """Count a message; returns False, and does not count it, where it exceeds the limit. `now` is a monotonic
+        clock."""
         if len(self._arrived) == self._arrived.maxlen and now - self._arrived[0] < self._window_seconds:
             return False
         self._arrived.append(now)
@@ -71,17 +72,17 @@ class Budget:
 
 
 class WebSocket:
-    """A connection whose handshake was admitted (http/handshake.py). Made and used inside one task.
+    """A connection whose handshake was admitted (http/handshake.py). Created and used in one task.
 
     Attributes:
-        scope: Of ASGI.
+        scope: The ASGI scope.
     """
 
     def __init__(self, scope: Any, receive: Receive, send: Any) -> None:
         self.scope = scope
         self._receive = receive
         self._send = send
-        self._budget = Budget(MAX_MESSAGES_A_SECOND, 1.0)
+        self._rate = SlidingWindow(MAX_MESSAGES_A_SECOND, 1.0)
         self._loop = asyncio.get_running_loop()
         self._receiving: asyncio.Task[bytes] | None = None
         self._stopping: asyncio.Future[None] = self._loop.create_future()
@@ -99,15 +100,15 @@ class WebSocket:
         await self._sent(self._send({"type": "websocket.accept"}))
 
     async def wait(self, *others: asyncio.Future[Any], timeout_seconds: float) -> bytes | None:
-        """The next message of the client, when it is the first of all that is waited for to come.
+        """Wait for the next message of the client; returns None where something else came first.
 
         Args:
-            others: What else ends the wait.
-            timeout_seconds: Ends it, too.
+            others: Futures that end the wait, too.
+            timeout_seconds: After which the wait ends.
 
         Raises:
             Disconnected
-            Refused: It is too large, no text, or one too many; or the server stops.
+            Refused: The message is too large, binary, or exceeds the rate limit; or the server stops.
         """
         if self._receiving is None:
             self._receiving = self._loop.create_task(self._next_message())
@@ -121,11 +122,11 @@ class WebSocket:
         return done.result()
 
     async def send(self, message: bytes) -> None:
-        """One message, as text.
+        """Send a text message.
 
         Raises:
             Disconnected
-            Refused: The client has made no room for it in time.
+            Refused: The client does not read, or the server stops.
         """
         try:
             async with self._within(PROGRESS_SECONDS):
@@ -136,7 +137,7 @@ class WebSocket:
             raise Refused(CloseCode.TOO_SLOW, f"nothing read for {PROGRESS_SECONDS:.0f} s") from error
 
     async def close(self, code: CloseCode, reason: str) -> None:
-        """Say why, and close. A client that reads slowly is given time to come to the close frame."""
+        """Close with code and reason. A slow client gets `CLOSE_SECONDS` to read up to the close frame."""
         await self.stop_receiving()
         await self._discard_unread()
         short = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
@@ -147,7 +148,7 @@ class WebSocket:
             return
 
     def stop(self) -> None:
-        """The server stops: have it closed soon, whatever it waits for."""
+        """The server stops: shorten the deadline of a pending send, and make `wait` raise `Refused`."""
         if not self._stopping.done():
             self._stopping.set_result(None)
         soon = self._loop.time() + STOP_SECONDS
@@ -156,7 +157,7 @@ class WebSocket:
 
     @asynccontextmanager
     async def _within(self, seconds: float) -> AsyncIterator[None]:
-        """A deadline for the block, which a stop brings forward.
+        """A deadline for the block, which `stop` shortens.
 
         Raises:
             TimeoutError
@@ -168,7 +169,7 @@ class WebSocket:
             self._deadline = None
 
     async def stop_receiving(self) -> None:
-        """End a `receive` that is under way."""
+        """Cancel a pending `receive`."""
         if self._receiving is not None:
             self._receiving.cancel()
             await asyncio.wait((self._receiving,))
@@ -177,7 +178,7 @@ class WebSocket:
             self._receiving = None
 
     async def _discard_unread(self) -> None:
-        """Read what the client has sent: the kernel would answer it with a reset, which destroys the close frame."""
+        """Read what the client has sent: unread data makes the kernel send a reset, which destroys the close frame."""
         until = self._loop.time() + (STOP_SECONDS if self._stopping.done() else DISCARD_SECONDS)
         while (now := self._loop.time()) < until:
             try:
@@ -192,20 +193,20 @@ class WebSocket:
         message: Any = await self._receive()
         if message["type"] != "websocket.receive":
             raise Disconnected
-        if not self._budget.spend(self._loop.time()):
-            raise Refused(CloseCode.NOT_UNDERSTOOD, f"more than {MAX_MESSAGES_A_SECOND} messages a second")
+        if not self._rate.allow(self._loop.time()):
+            raise Refused(CloseCode.INVALID, f"more than {MAX_MESSAGES_A_SECOND} messages a second")
         text: str | None = message.get("text")
         if text is None:
-            raise Refused(CloseCode.NOT_UNDERSTOOD, "only text messages are read")
+            raise Refused(CloseCode.INVALID, "only text messages are read")
         content = text.encode()
         if len(content) > MAX_MESSAGE_BYTES:
-            raise Refused(CloseCode.NOT_UNDERSTOOD, f"a message over {MAX_MESSAGE_BYTES} bytes")
+            raise Refused(CloseCode.INVALID, f"a message is larger than {MAX_MESSAGE_BYTES} bytes")
         return content
 
     async def _sent(self, sending: Awaitable[None]) -> None:
         """
         Raises:
-            Disconnected: The server says of a client that has gone RuntimeError (granian#922) or OSError.
+            Disconnected: The server raises RuntimeError (granian#922) or OSError where the client has disconnected.
         """
         try:
             await sending

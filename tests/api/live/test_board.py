@@ -91,7 +91,7 @@ async def test_a_bug_is_followed_from_stream_to_stream(
         assert (await resumed.take(1))[0].data["id"] not in {one.data["id"] for one in after}
 
 
-async def test_what_is_not_public_is_not_told(
+async def test_only_public_events_are_sent(
     client: httpx.AsyncClient, ada: Person, admin: Person, bug: dict[str, Any], member: Person
 ) -> None:
     async with opened(client, BOARD) as stream:
@@ -134,7 +134,7 @@ async def test_a_merged_bug_leads_to_its_survivor(
             types += types_of(data_of(await resumed.take(1)))
 
 
-async def test_who_has_missed_too_much_or_too_long_begins_anew(
+async def test_a_client_that_missed_too_much_or_was_away_too_long_is_resynced(
     client: httpx.AsyncClient, ada: Person, bug: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(client, BOARD) as stream:
@@ -158,7 +158,7 @@ async def test_who_has_missed_too_much_or_too_long_begins_anew(
         assert response.json()["error"]["code"] == "VALIDATION_ERROR"
 
 
-async def test_one_address_does_not_take_all_connections(start_app: StartApp, ada: Person) -> None:
+async def test_one_address_cannot_take_all_connections(start_app: StartApp, ada: Person) -> None:
     async with start_app(live_connections=3, live_connections_per_address=2) as client:
         async with opened(client, BOARD) as one, opened(client, BOARD) as two:
             assert (one.status, two.status) == (200, 200)

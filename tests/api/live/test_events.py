@@ -46,7 +46,7 @@ async def work_on_tickets(mae: Caller) -> dict[str, Any]:
     return ticket
 
 
-async def test_pull_and_stream_tell_the_same_and_resume_at_each_point(
+async def test_pages_and_stream_have_the_same_events_and_resume_at_each_position(
     mae: Caller, bug: dict[str, Any]
 ) -> None:
     async with listen(mae, f"{STREAM}?since=0") as stream:
@@ -85,7 +85,7 @@ async def test_pull_and_stream_tell_the_same_and_resume_at_each_point(
                 break
 
 
-async def test_filters_choose_alike_for_both(mae: Caller) -> None:
+async def test_filters_match_alike_for_pages_and_stream(mae: Caller) -> None:
     ticket = await work_on_tickets(mae)
     other = await mae.ticket("Another")
     for query, fits in {
@@ -105,7 +105,7 @@ async def test_filters_choose_alike_for_both(mae: Caller) -> None:
     assert unknown.status_code == 404
 
 
-async def test_what_does_not_fit_is_refused(mae: Caller) -> None:
+async def test_invalid_parameters_are_refused(mae: Caller) -> None:
     for query in ("since=-1", "since=x", f"since={10**19}", "limit=0", "limit=501", "project_id=x"):
         response = await mae.client.get(f"{EVENTS}?{query}", headers=mae.person.headers)
         assert (response.status_code, response.json()["error"]["code"]) == (400, "VALIDATION_ERROR"), query
@@ -117,7 +117,7 @@ async def test_what_does_not_fit_is_refused(mae: Caller) -> None:
     assert (head.status_code, head.content) == (200, b"")
 
 
-async def test_what_is_too_old_is_refused_or_to_be_loaded_anew(
+async def test_a_position_that_is_too_old_is_refused_or_resynced(
     mae: Caller, sql: Sql, company_id: str
 ) -> None:
     for title in ("One", "Two", "Three"):
@@ -147,7 +147,7 @@ async def test_what_is_too_old_is_refused_or_to_be_loaded_anew(
 
 
 @pytest.mark.parametrize("act", ["removed", "deactivated", "banned", "signed out", "unverified"])
-async def test_who_may_listen_no_longer_is_told_nothing_more(
+async def test_no_events_are_sent_after_the_rights_have_ended(
     mae: Caller, boss: Caller, sql: Sql, company_id: str, act: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert tenants.RIGHTS_SECONDS <= 1
@@ -174,7 +174,7 @@ async def test_who_may_listen_no_longer_is_told_nothing_more(
         assert refused.status in (401, 403, 404)
 
 
-async def test_who_may_listen_no_longer_is_disconnected_where_nothing_happens(
+async def test_a_listener_without_rights_is_disconnected_also_without_events(
     mae: Caller, boss: Caller, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tenants, "IDLE_RIGHTS_SECONDS", 0.0)
@@ -209,7 +209,7 @@ def an_entry(company_id: str, **changes: Any) -> str:
     return json.dumps([entry])
 
 
-async def test_another_tenant_is_told_nothing(mae: Caller, others_member: Person, company_id: str) -> None:
+async def test_another_tenant_receives_nothing(mae: Caller, others_member: Person, company_id: str) -> None:
     mallory = Caller(mae.client, others_member)
     async with listen(mallory) as stream:
         ticket = await work_on_tickets(mae)
@@ -223,7 +223,7 @@ async def test_another_tenant_is_told_nothing(mae: Caller, others_member: Person
     assert (await all_of(mallory, ticket=ticket["id"])) == []
 
 
-async def test_a_reporter_is_told_of_what_they_see_and_when_they_see_it_no_more(
+async def test_a_reporter_receives_events_of_visible_tickets_and_the_loss_of_visibility(
     mae: Caller, rita: Caller, boss: Caller
 ) -> None:
     async with listen(rita) as stream:
@@ -274,7 +274,9 @@ async def test_a_ticket_that_moves_out_of_an_open_project_is_gone_for_reporters(
     assert {event["ticket"]["id"] for event in told} == {ticket["id"]}
 
 
-async def test_who_follows_a_project_is_told_what_leaves_it(mae: Caller, sql: Sql, company_id: str) -> None:
+async def test_a_filter_by_project_matches_tickets_that_leave_it(
+    mae: Caller, sql: Sql, company_id: str
+) -> None:
     put_project(sql, company_id, "ONE")
     put_project(sql, company_id, "TWO")
     one, two = _project(sql, "ONE"), _project(sql, "TWO")
@@ -295,7 +297,7 @@ def _project(sql: Sql, key: str) -> str:
     return str(row[0])
 
 
-async def test_a_client_that_reads_nothing_costs_nobody_anything(
+async def test_a_client_that_does_not_read_delays_nobody(
     mae: Caller, boss: Caller, sql: Sql, company_id: str
 ) -> None:
     async with listen(mae) as slow, listen(boss) as quick:
@@ -315,7 +317,7 @@ async def test_a_client_that_reads_nothing_costs_nobody_anything(
         assert [one.data["id"] for one in after] == list(range(told[-1].data["head"] + 1, head + 2))
 
 
-async def test_a_client_that_takes_nothing_is_disconnected(
+async def test_a_client_that_does_not_read_is_disconnected(
     mae: Caller, sql: Sql, company_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bugrelay.http.event_stream.WRITE_SECONDS", 0.1)
@@ -335,7 +337,7 @@ async def until_resync(stream: Stream) -> list[Told]:
     return taken
 
 
-async def test_connections_are_bounded(mae: Caller, start_app: StartApp, boss: Caller) -> None:
+async def test_connections_are_limited(mae: Caller, start_app: StartApp, boss: Caller) -> None:
     async with start_app(live_connections=3) as client:
         hers, his = Caller(client, mae.person), Caller(client, boss.person)
         async with listen(hers) as one, listen(hers) as two:
@@ -360,7 +362,7 @@ async def test_connections_are_bounded(mae: Caller, start_app: StartApp, boss: C
             await stream.__aexit__(None, None, None)
 
 
-async def test_a_stream_keeps_no_place_of_requests_and_no_deadline_ends_it(
+async def test_a_stream_is_no_request_in_flight_and_has_no_request_timeout(
     mae: Caller, start_app: StartApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bugrelay.http.request_timeout.RESPONSE_SECONDS", 0.3)
@@ -378,7 +380,7 @@ async def test_a_stream_keeps_no_place_of_requests_and_no_deadline_ends_it(
         assert hub.connections.count == 0
 
 
-async def test_a_stream_ends_with_its_time_and_its_token(
+async def test_a_stream_ends_after_its_lifetime_or_with_its_token(
     mae: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bugrelay.http.event_stream.LIFE_SECONDS", 0.2)
@@ -408,7 +410,7 @@ async def test_a_server_that_drains_ends_its_streams(mae: Caller) -> None:
         assert late.status == 200
 
 
-async def test_without_redis_one_query_a_second_finds_what_is_new(
+async def test_without_redis_one_query_a_second_finds_new_events(
     start_app: StartApp, mae: Caller, boss: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub_module, "POLL_SECONDS", 0.1)

@@ -16,7 +16,7 @@ from bugrelay.api.live.protocol import (
     check_client_id,
     read_message,
 )
-from bugrelay.http.websocket import Budget, CloseCode, Refused
+from bugrelay.http.websocket import CloseCode, Refused, SlidingWindow
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from bugrelay.http.websocket import Budget, CloseCode, Refused
         (b'{"type": "pong", "at": 1}', Pong()),
     ],
 )
-def test_what_a_client_may_say(content: bytes, message: ClientMessage) -> None:
+def test_valid_messages_are_read(content: bytes, message: ClientMessage) -> None:
     assert read_message(content) == message
 
 
@@ -62,22 +62,22 @@ def test_what_a_client_may_say(content: bytes, message: ClientMessage) -> None:
         b'{"type": "pong", "deep": ' + b"[" * 8_000 + b"]" * 8_000 + b"}",
     ],
 )
-def test_anything_else_is_not_understood(content: bytes) -> None:
+def test_invalid_messages_are_refused(content: bytes) -> None:
     with pytest.raises(Refused) as refused:
         read_message(content)
-    assert refused.value.code == CloseCode.NOT_UNDERSTOOD
+    assert refused.value.code == CloseCode.INVALID
 
 
 @pytest.mark.parametrize("name", ["a", "A-Z_0.9", "x" * 64])
-def test_names_of_clients(name: str) -> None:
+def test_valid_client_ids_are_accepted(name: str) -> None:
     check_client_id(name)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 65, "a b", "é", "a\n", "a/b", "a%20b"])
-def test_what_names_no_client(name: str) -> None:
+def test_invalid_client_ids_are_refused(name: str) -> None:
     with pytest.raises(Refused) as refused:
         check_client_id(name)
-    assert refused.value.code == CloseCode.NOT_UNDERSTOOD
+    assert refused.value.code == CloseCode.INVALID
 
 
 def code_at(schedule: Schedule, now: float) -> CloseCode:
@@ -86,40 +86,40 @@ def code_at(schedule: Schedule, now: float) -> CloseCode:
     return refused.value.code
 
 
-def test_who_does_not_sign_in_in_time_is_closed() -> None:
+def test_a_client_that_does_not_authenticate_in_time_is_closed() -> None:
     schedule = Schedule(100.0)
     assert schedule.next_at == 100 + AUTH_SECONDS
     assert not schedule.is_ping_due(100 + AUTH_SECONDS - 0.1)
-    schedule.heard(100 + AUTH_SECONDS - 0.1)
+    schedule.received(100 + AUTH_SECONDS - 0.1)
     assert code_at(schedule, 100 + AUTH_SECONDS) == CloseCode.UNAUTHENTICATED
 
 
-def test_a_heartbeat_goes_out_and_silence_ends_the_connection() -> None:
+def test_pings_are_sent_and_silence_ends_the_connection() -> None:
     schedule = Schedule(0.0)
-    schedule.signed_in(token_ends=10_000)
+    schedule.authenticated(token_ends=10_000)
     assert schedule.next_at == HEARTBEAT_SECONDS
     assert schedule.is_ping_due(HEARTBEAT_SECONDS)
     assert not schedule.is_ping_due(HEARTBEAT_SECONDS)
     assert schedule.next_at == 2 * HEARTBEAT_SECONDS
-    schedule.heard(HEARTBEAT_SECONDS + 1)
+    schedule.received(HEARTBEAT_SECONDS + 1)
     assert schedule.is_ping_due(3 * HEARTBEAT_SECONDS)
     assert schedule.next_at == HEARTBEAT_SECONDS + 1 + SILENCE_SECONDS
     assert code_at(schedule, schedule.next_at) == CloseCode.TOO_SLOW
 
 
-def test_a_token_that_ends_ends_the_connection_unless_another_came_before() -> None:
+def test_an_expired_token_ends_the_connection_unless_it_was_renewed() -> None:
     schedule = Schedule(0.0)
-    schedule.signed_in(token_ends=20)
+    schedule.authenticated(token_ends=20)
     assert schedule.next_at == 20
-    schedule.signed_in(token_ends=22)
+    schedule.authenticated(token_ends=22)
     assert not schedule.is_ping_due(21)
     assert code_at(schedule, 22) == CloseCode.UNAUTHENTICATED
 
 
-def test_messages_are_bounded_in_any_second() -> None:
-    budget = Budget(3, 1.0)
-    assert [budget.spend(now) for now in (10.0, 10.5, 10.9)] == [True] * 3
-    assert not budget.spend(10.99)
-    assert budget.spend(11.0)
-    assert not budget.spend(11.4)
-    assert budget.spend(11.5)
+def test_messages_are_limited_in_any_window_of_a_second() -> None:
+    window = SlidingWindow(3, 1.0)
+    assert [window.allow(now) for now in (10.0, 10.5, 10.9)] == [True] * 3
+    assert not window.allow(10.99)
+    assert window.allow(11.0)
+    assert not window.allow(11.4)
+    assert window.allow(11.5)

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from bugrelay.domain.live import repository
-from bugrelay.domain.live.cursors import BoardCursor, walk
+from bugrelay.domain.live.cursors import BoardCursor, with_cursors
 from bugrelay.domain.live.schemas import LoggedEvent
 from bugrelay.infra.platform import Platform
 
@@ -44,14 +44,14 @@ async def read(
 ) -> list[tuple[LoggedEvent, BoardCursor]]:
     settled = await repository.settled_moment(platform.database)
     events = await repository.board_events(platform.database, cursor, bug_id=bug_id, limit=limit)
-    return list(walk(cursor, events, settled=settled, is_all=len(events) < limit))
+    return list(with_cursors(cursor, events, settled=settled, is_all=len(events) < limit))
 
 
 def names(steps: list[tuple[LoggedEvent, BoardCursor]]) -> list[tuple[UUID, int]]:
     return [(event.stream, event.seq) for event, _ in steps]
 
 
-async def test_what_commits_late_is_told_once_wherever_one_resumes(
+async def test_an_event_that_commits_late_is_sent_once_wherever_a_client_resumes(
     platform: Platform, sql: Sql, database_url: str
 ) -> None:
     early, late, other = uuid4(), uuid4(), uuid4()
@@ -80,7 +80,7 @@ async def test_what_commits_late_is_told_once_wherever_one_resumes(
         assert await read(platform, resumed[-1][1]) == []
 
 
-async def test_positions_are_short_however_many_streams_there_are(platform: Platform, sql: Sql) -> None:
+async def test_cursors_are_short_however_many_streams_there_are(platform: Platform, sql: Sql) -> None:
     beginning = await repository.end_of_log(platform.database)
     streams = [uuid4() for _ in range(150)]
     for stream in streams:
@@ -96,7 +96,7 @@ async def test_positions_are_short_however_many_streams_there_are(platform: Plat
         assert names(resumed) == names(told)[place + 1 :]
 
 
-async def test_what_is_private_or_no_news_is_left_out(platform: Platform, sql: Sql) -> None:
+async def test_private_events_and_events_recorded_later_are_left_out(platform: Platform, sql: Sql) -> None:
     beginning = await repository.end_of_log(platform.database)
     stream = uuid4()
     write(sql, stream, visibility="tenant")
@@ -114,6 +114,6 @@ NO_NUMBERS = [
 
 
 @pytest.mark.parametrize("text", ["", "x", "AAAA", "é", "_" * 20_000, "kgHBkw", *NO_NUMBERS])
-def test_what_is_no_position_is_refused(text: str) -> None:
+def test_an_invalid_cursor_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a position"):
         BoardCursor.parse(text)

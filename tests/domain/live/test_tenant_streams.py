@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from bugrelay.domain.companies.schemas import Tenant
-from bugrelay.domain.live.schemas import Closed, Resync, Update, Wanted
+from bugrelay.domain.live.schemas import Closed, EventFilter, Resync, Update
 from bugrelay.domain.live.service import listeners
 from bugrelay.domain.live.service.listeners import Listener
 from bugrelay.domain.live.service.tenants import TenantStreams
@@ -35,76 +35,78 @@ async def listening(
         make_member(sql, person, str(company))
         session = platform.tokens.read(person.access_token).session_id
         tenant = Tenant(company, UUID(person.id), "member")
-        found += [await streams.listen(tenant, session, since=None, wanted=Wanted()) for _ in range(each)]
+        found += [
+            await streams.listen(tenant, session, since=None, event_filter=EventFilter()) for _ in range(each)
+        ]
     return found
 
 
 def ids(listener: Listener) -> list[int]:
     heard = []
-    while isinstance(update := listener.next_at_once(), Update):
+    while isinstance(update := listener.next_nowait(), Update):
         heard.append(int(update.position))
     return heard
 
 
-async def test_all_streams_are_one_query_and_all_rights_another(
+async def test_all_streams_take_one_query_and_all_rights_another(
     platform: Platform, sign_up: SignUp, sql: Sql, work_counted: WorkCounted
 ) -> None:
     streams = TenantStreams(platform.database, encode=to_json)
     found = await listening(platform, streams, sign_up, sql, companies=4, each=5)
     with work_counted() as idle:
-        streams.suspect_all()
-        assert await streams.read_news() is False
+        streams.mark_all()
+        assert await streams.read_new() is False
     assert idle.exchanges <= 2  # the query, which is prepared when it is first run
     companies = {listener.tenant.company_id for listener in found}  # type: ignore[attr-defined]
     for company in companies:
         write(sql, company, visibility="internal")
     with work_counted() as busy:
-        streams.suspect_all()
-        await streams.read_news()
+        streams.mark_all()
+        await streams.read_new()
     assert busy.exchanges <= 4
     assert [ids(listener) for listener in found] == [[1]] * 20
     for company in companies:
         write(sql, company, visibility="internal")
     with work_counted() as again:
-        streams.suspect_all()
-        await streams.read_news()
+        streams.mark_all()
+        await streams.read_new()
     assert again.exchanges == 1  # who may see it is known since a moment
     assert [ids(listener) for listener in found] == [[2]] * 20
 
 
-async def test_a_ring_is_heard_by_whom_it_concerns(
+async def test_a_notification_is_ignored_without_a_listener_that_needs_it(
     platform: Platform, sign_up: SignUp, sql: Sql, work_counted: WorkCounted
 ) -> None:
     streams = TenantStreams(platform.database, encode=to_json)
     (listener,) = await listening(platform, streams, sign_up, sql, companies=1, each=1)
     company = listener.tenant.company_id  # type: ignore[attr-defined]
-    assert streams.ring(uuid4(), 1) is False
-    assert streams.ring(company, 0) is False
+    assert streams.notify(uuid4(), 1) is False
+    assert streams.notify(company, 0) is False
     with work_counted() as work:
-        await streams.read_news()
+        await streams.read_new()
     assert work.exchanges == 0
     write(sql, company, visibility="internal")
-    assert streams.ring(company, 1) is True
-    await streams.read_news()
+    assert streams.notify(company, 1) is True
+    await streams.read_new()
     assert ids(listener) == [1]
-    assert streams.ring(company, 1) is False
+    assert streams.notify(company, 1) is False
     listener.close()
     assert not streams
-    assert listener.next_at_once() == Closed("closed")
+    assert listener.next_nowait() == Closed("closed")
 
 
-async def test_a_queue_that_is_full_becomes_one_resync(platform: Platform, sign_up: SignUp, sql: Sql) -> None:
+async def test_a_full_queue_is_replaced_by_one_resync(platform: Platform, sign_up: SignUp, sql: Sql) -> None:
     streams = TenantStreams(platform.database, encode=to_json)
     slow, large = await listening(platform, streams, sign_up, sql, companies=2, each=1)
     for number in range(1, listeners.MAX_QUEUED + 5):
         slow.offer(_update(number, size=1))
     assert slow.position == "0"  # where it comes back to, before it has heard of this
-    assert slow.next_at_once() == Resync(str(listeners.MAX_QUEUED + 1))
+    assert slow.next_nowait() == Resync(str(listeners.MAX_QUEUED + 1))
     assert ids(slow) == list(range(listeners.MAX_QUEUED + 2, listeners.MAX_QUEUED + 5))
     for number in range(1, 6):
         large.offer(_update(number, size=listeners.MAX_QUEUED_BYTES // 4))
-    assert large.next_at_once() == Resync("5")
-    assert large.next_at_once() is None
+    assert large.next_nowait() == Resync("5")
+    assert large.next_nowait() is None
 
 
 def _update(number: int, *, size: int) -> Update:

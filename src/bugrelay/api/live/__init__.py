@@ -1,4 +1,4 @@
-"""Live updates: events of a company for those who belong to it, and of the board for everybody."""
+"""Live updates: events of a company for its users, and of the board for everybody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/api/v1/bugs/events/stream`, `/api/v1/bugs/{id}/events/stream`: what happens on the board, for everybody."""
+"""`/api/v1/bugs/events/stream`, `/api/v1/bugs/{id}/events/stream`: public events of the board."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class BoardStreamQuery(Struct, kw_only=True):
     """Where a stream of the board begins.
 
     Attributes:
-        since: The `id` of an event of such a stream, where `Last-Event-ID` cannot be sent; else from now on.
+        since: The `id` of an event of such a stream, for clients that cannot send `Last-Event-ID`; without it from now
+            on.
     """
 
     since: Annotated[str, OneLine, Meta(max_length=MAX_CURSOR_CHARACTERS)] | None = None
@@ -56,10 +57,10 @@ class BoardStreamController(Controller):
     @get("/events/stream")
     @Route(access=anyone(alike=True), query=BoardStreamQuery, media_types=(event_stream.MEDIA_TYPE,))
     async def stream_board(self, request: ApiRequest, query: BoardStreamQuery) -> Response[Any]:
-        """Follow what happens on the board, as server-sent events.
+        """Follow the public events of the board, as server-sent events.
 
-        `Last-Event-ID` resumes behind an event, also on another stream of the board; `resync` says that too much or too
-        old was missed.
+        `Last-Event-ID` resumes after an event, also of another stream of the board. `resync` says that the client has
+        missed too much and must reload its state.
         """
         return await _stream(request, query, bug_id=None)
 
@@ -83,8 +84,8 @@ async def _stream(request: ApiRequest, query: BoardStreamQuery, *, bug_id: UUID 
     since = _cursor(resume_from(request, query.since))
     hub = hub_of(request)
     with ExitStack() as held:
-        held.enter_context(hub.connections.one())
-        held.enter_context(hub.connections.of_address(limit_identity(request.client_address)))
+        held.enter_context(hub.connections.slot())
+        held.enter_context(hub.connections.address_slot(limit_identity(request.client_address)))
         listener = await hub.listen_to_board(since=since, bug_id=bug_id)
         held.callback(listener.close)
         return EventStream(stream_of(listener, seconds=event_stream.LIFE_SECONDS), held.pop_all())

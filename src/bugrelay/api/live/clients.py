@@ -1,4 +1,4 @@
-"""The WebSockets of a process by whose they are: a second connection of a client ends the first."""
+"""The WebSocket connections of a process by client: a second connection of a client replaces the first."""
 
 from __future__ import annotations
 
@@ -14,78 +14,78 @@ from bugrelay.infra.redis.subscription import Subscription
 CHANNEL = "bugrelay:clients"
 
 Client = tuple[UUID, str]
-"""A user, and the name that a program of theirs has given itself."""
+"""A user, and the `client_id` of one of their programs."""
 
 
 class Connection:
-    """One WebSocket, as others see it.
+    """One WebSocket connection, as others see it.
 
     Attributes:
-        id: Its own, among those of all processes; a later one is greater.
-        client: Whose it is, once that is known.
-        counted: What it counts for, of what its user may have.
-        ended: Done when it is to be closed, with how.
+        id: Unique over all processes; later connections have greater ids.
+        client: The client, once it is authenticated.
+        slots: Its slots among the connections of its user or address.
+        ended: Resolves when it must be closed, to the close code and reason.
     """
 
     def __init__(self) -> None:
         self.id = new_id_text()
         self.client: Client | None = None
-        self.counted = ExitStack()
+        self.slots = ExitStack()
         self.ended: asyncio.Future[Refused] = asyncio.get_running_loop().create_future()
 
     def end(self, code: CloseCode, reason: str) -> None:
-        """Have it closed; it counts no longer."""
-        self.counted.close()
+        """Have it closed, and release its slots."""
+        self.slots.close()
         if not self.ended.done():
             self.ended.set_result(Refused(code, reason))
 
 
 class Clients:
-    """The connections of one process, by whose they are.
+    """The connections of one process, by client.
 
     A second connection of a client replaces the first: at once where one process has both, else when the other process
-    hears of it through Redis. Without Redis the first stays until it is closed; both are sent the same.
+    is notified through Redis. Without Redis the first stays open until it is closed; both receive the same events.
     """
 
     def __init__(self, redis: RedisClient, redis_url: str) -> None:
         self._redis = redis
-        self._subscription = Subscription(redis_url, CHANNEL, self._hear)
-        self._named: dict[Client, Connection] = {}
+        self._subscription = Subscription(redis_url, CHANNEL, self._on_message)
+        self._by_client: dict[Client, Connection] = {}
         self._listening: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to hear of other processes."""
+        """Subscribe to the notifications of other processes."""
         self._listening = asyncio.create_task(self._subscription.listen())
 
     async def stop(self) -> None:
-        """Hear of them no more."""
+        """Unsubscribe."""
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.gather(self._listening, return_exceptions=True)
 
     def replace(self, client: Client, connection: Connection) -> None:
-        """It is this client's from now on; another that was ends."""
+        """Register the connection of a client, and end its previous one."""
         if connection.client is not None:
             return
-        former = self._named.get(client)
+        previous = self._by_client.get(client)
         connection.client = client
-        self._named[client] = connection
+        self._by_client[client] = connection
         self._redis.notify("PUBLISH", CHANNEL, f"{client[0]} {client[1]} {connection.id}")
-        if former is not None:
-            _end_replaced(former)
+        if previous is not None:
+            _end_replaced(previous)
 
     def close(self, connection: Connection) -> None:
-        """It is open no longer."""
-        connection.counted.close()
-        if connection.client is not None and self._named.get(connection.client) is connection:
-            del self._named[connection.client]
+        """Unregister a closed connection."""
+        connection.slots.close()
+        if connection.client is not None and self._by_client.get(connection.client) is connection:
+            del self._by_client[connection.client]
 
-    def _hear(self, _channel: bytes, message: bytes) -> None:
-        """A process has a new connection of a client."""
+    def _on_message(self, _channel: bytes, message: bytes) -> None:
+        """Another process has registered a connection of a client."""
         user_id, client_id, connection_id = message.decode().split(" ")
-        known = self._named.get((UUID(user_id), client_id))
-        if known is not None and known.id < connection_id:
-            _end_replaced(known)
+        current = self._by_client.get((UUID(user_id), client_id))
+        if current is not None and current.id < connection_id:
+            _end_replaced(current)
 
 
 def _end_replaced(connection: Connection) -> None:

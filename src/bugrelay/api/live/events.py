@@ -1,4 +1,4 @@
-"""`/api/v1/events`: what happens in a company, pulled or pushed."""
+"""`/api/v1/events`: events of a company, polled or pushed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bugrelay.api.live.examples import EVENTS
 from bugrelay.api.live.streams import hub_of, resume_from, stream_of
 from bugrelay.api.tenant import require_tenant
 from bugrelay.domain.companies.schemas import Tenant
-from bugrelay.domain.live.schemas import EventsPage, Wanted
-from bugrelay.domain.live.service.reading import pull
+from bugrelay.domain.live.schemas import EventFilter, EventsPage
+from bugrelay.domain.live.service.reading import read_page
 from bugrelay.domain.tickets.errors import TicketNotFound
 from bugrelay.domain.tickets.repository.tickets import ticket_named
 from bugrelay.errors import ValidationFailed
@@ -35,13 +35,13 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 
 
-class WantedEvents(Struct, kw_only=True):
-    """Which events of the company are asked for.
+class EventFilterQuery(Struct, kw_only=True):
+    """Filters of a company's events.
 
     Attributes:
-        types: Events of these types alone, separated by commas.
-        project_id: Events of this project and its tickets alone.
-        ticket: Events of this ticket alone, by its id or key.
+        types: Only events of these types, separated by commas.
+        project_id: Only events of this project and its tickets.
+        ticket: Only events of this ticket, by its id or key.
     """
 
     types: Annotated[str, OneLine, Meta(max_length=500)] | None = None
@@ -49,23 +49,23 @@ class WantedEvents(Struct, kw_only=True):
     ticket: Annotated[str, OneLine, Meta(max_length=64)] | None = None
 
 
-class EventsQuery(WantedEvents, kw_only=True):
+class EventsQuery(EventFilterQuery, kw_only=True):
     """`GET /api/v1/events`.
 
     Attributes:
-        since: The number behind which the page begins.
-        limit: Events of the page, at most.
+        since: The number after which the page begins.
+        limit: The maximum number of events.
     """
 
     since: Number = 0
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
 
 
-class StreamQuery(WantedEvents, kw_only=True):
+class StreamQuery(EventFilterQuery, kw_only=True):
     """`GET /api/v1/events/stream`.
 
     Attributes:
-        since: The number behind which it begins; from now on, where neither it nor `Last-Event-ID` is sent.
+        since: The number after which the stream begins; from now on, where neither it nor `Last-Event-ID` is sent.
     """
 
     since: Number | None = None
@@ -80,14 +80,16 @@ class EventsController(Controller):
     async def list_events(
         self, request: ApiRequest, tenant: Tenant, query: EventsQuery
     ) -> Response[EventsPage]:
-        """List what has happened in the company, oldest first.
+        """List events of the company, oldest first.
 
-        The next page begins at `since` = `next`; there is more while `next` is smaller than `head`, also where a page
-        is empty.
+        The next page begins at `since` = `next`; there are more events while `next` is smaller than
+        `head`, even if a page is empty.
         """
-        wanted = await _wanted(request, tenant, query)
+        event_filter = await _event_filter(request, tenant, query)
         database = request.platform.database
-        page = await pull(database, tenant, since=query.since, limit=query.limit, wanted=wanted)
+        page = await read_page(
+            database, tenant, since=query.since, limit=query.limit, event_filter=event_filter
+        )
         return json_response(page)
 
     @get("/stream")
@@ -100,24 +102,25 @@ class EventsController(Controller):
     async def stream_events(
         self, request: ApiRequest, viewer: SignedInViewer, tenant: Tenant, query: StreamQuery
     ) -> Response[Any]:
-        """Follow what happens in the company, as server-sent events.
+        """Follow the events of the company, as server-sent events.
 
-        Each is one of `GET /api/v1/events`, under its number. `Last-Event-ID` resumes behind one, and `resync` says
-        that too much or too old was missed. It ends after fifteen minutes, or with the token.
+        Each is an event of `GET /api/v1/events`, with its number as id. `Last-Event-ID` resumes after one. `resync`
+        says that the client has missed too much and must reload its state. The stream ends after 15 minutes, or when
+        the token expires.
         """
-        wanted = await _wanted(request, tenant, query)
+        event_filter = await _event_filter(request, tenant, query)
         since = _number(resume_from(request, None), query.since)
         hub = hub_of(request)
         with ExitStack() as held:
-            held.enter_context(hub.connections.one())
-            held.enter_context(hub.connections.of_user(viewer.user_id))
+            held.enter_context(hub.connections.slot())
+            held.enter_context(hub.connections.user_slot(viewer.user_id))
             listener = await hub.listen(
                 tenant,
                 viewer.session_id,
                 since=since,
-                projects=wanted.projects,
-                tickets=wanted.tickets,
-                types=wanted.types,
+                projects=event_filter.projects,
+                tickets=event_filter.tickets,
+                types=event_filter.types,
             )
             held.callback(listener.close)
             return EventStream(stream_of(listener, seconds=_seconds(request)), held.pop_all())
@@ -126,7 +129,7 @@ class EventsController(Controller):
 def _number(last_event_id: str | None, since: int | None) -> int | None:
     """
     Raises:
-        ValidationFailed: `Last-Event-ID` is none of ours.
+        ValidationFailed: `Last-Event-ID` is not the id of an event of a company.
     """
     if last_event_id is None:
         return since
@@ -135,18 +138,18 @@ def _number(last_event_id: str | None, since: int | None) -> int | None:
     return int(last_event_id)
 
 
-async def _wanted(request: ApiRequest, tenant: Tenant, query: WantedEvents) -> Wanted:
+async def _event_filter(request: ApiRequest, tenant: Tenant, query: EventFilterQuery) -> EventFilter:
     types = frozenset(filter(None, (part.strip() for part in (query.types or "").split(","))))
     projects = frozenset([query.project_id] if query.project_id else [])
     tickets = frozenset([await _ticket_id(request, tenant, query.ticket)] if query.ticket else [])
-    return Wanted(types, projects, tickets)
+    return EventFilter(types, projects, tickets)
 
 
 async def _ticket_id(request: ApiRequest, tenant: Tenant, name: str) -> UUID:
-    """The ticket, by its id whether or not it is seen: its removal is told as well.
+    """The ticket's id. An id is not looked up, so that clients can wait for the removal of a ticket.
 
     Raises:
-        TicketNotFound: Nobody of the company sees one under this key, or not who asks.
+        TicketNotFound: The user sees no ticket with this key.
     """
     ticket_id = parse_id(name)
     if ticket_id is not None:
@@ -158,7 +161,7 @@ async def _ticket_id(request: ApiRequest, tenant: Tenant, name: str) -> UUID:
 
 
 def _seconds(request: ApiRequest) -> float:
-    """How long a stream may last: not beyond the token that it was opened with."""
+    """How long the stream may last: at most until the token that it was opened with expires."""
     token = request.headers["authorization"].partition(" ")[2].strip()
     claims = request.platform.tokens.read(token)
     left = (claims.expires_at - datetime.now(UTC)).total_seconds()

@@ -1,4 +1,4 @@
-"""What is said on the WebSocket: messages of both sides, and when what is due. It does no I/O and asks no clock."""
+"""The protocol of the WebSocket without I/O and clock: messages of both sides, and deadlines (docs/live.md)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import msgspec
 from bugrelay.domain.live.schemas import LiveActor, LiveEvent, LiveTicket
 from bugrelay.http.websocket import CloseCode, Refused
 
-AUTH_SECONDS = 5.0  # for a client that has sent no Authorization with its handshake
+AUTH_SECONDS = 5.0  # for the first `auth` of a client whose handshake has no Authorization
 HEARTBEAT_SECONDS = 25
-SILENCE_SECONDS = 60.0  # for a client to say something, if only `pong`
-MAX_REQUESTS, REQUEST_SECONDS = 30, 60.0  # `auth` and `subscribe`, which ask the database
+SILENCE_SECONDS = 60.0  # for a client to send any message, `pong` at least
+MAX_REQUESTS, REQUEST_SECONDS = 30, 60.0  # of `auth` and `subscribe`, which query the database
 
 _FEW = msgspec.Meta(max_length=50)
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 
 class Auth(msgspec.Struct, tag_field="type", tag="auth"):
-    """Who asks, and in which company: first, and again before the token ends.
+    """Authenticates the connection: the first message, repeated before the token expires.
 
     Attributes:
         token: An access token.
-        company: By its id or domain; need not be named by who belongs to one only.
+        company: Its id or domain; optional for users who belong to one only.
     """
 
     token: str
@@ -34,13 +34,14 @@ class Auth(msgspec.Struct, tag_field="type", tag="auth"):
 
 
 class Subscribe(msgspec.Struct, tag_field="type", tag="subscribe"):
-    """Which events to send; what is left out, null or empty leaves none out.
+    """Replaces the subscription; a filter that is left out, null or empty matches everything.
 
     Attributes:
-        since: Those behind this number; from now on, or going on, where it is left out.
-        projects: Of these projects.
-        tickets: Of these tickets, by id or key.
-        types: Of these types.
+        since: Events after this number; where it is left out, the previous subscription continues, or events from now
+            on.
+        projects: Only events of these projects.
+        tickets: Only events of these tickets, by id or key.
+        types: Only events of these types.
     """
 
     since: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
@@ -50,18 +51,18 @@ class Subscribe(msgspec.Struct, tag_field="type", tag="subscribe"):
 
 
 class Pong(msgspec.Struct, tag_field="type", tag="pong"):
-    """The client is there."""
+    """The answer to a ping; also keeps the connection alive by itself."""
 
 
 ClientMessage: TypeAlias = Auth | Subscribe | Pong
 
 
 class Hello(msgspec.Struct, tag_field="type", tag="hello"):
-    """The token holds.
+    """The token was accepted.
 
     Attributes:
         head: The number of the newest event of the company.
-        heartbeat_seconds: Between two pings.
+        heartbeat_seconds: The time between two pings.
     """
 
     head: int
@@ -69,13 +70,14 @@ class Hello(msgspec.Struct, tag_field="type", tag="hello"):
 
 
 class ResyncNeeded(msgspec.Struct, tag_field="type", tag="resync"):
-    """Too much or too old was missed: what is shown is to be loaded anew. Events behind `head` follow."""
+    """The client has missed too much, or its position is too old: it must reload its state. Events after `head`
+    follow."""
 
     head: int
 
 
 class EventMessage(msgspec.Struct, tag_field="type", tag="event"):
-    """An event as `GET /api/v1/events` shows it; what is `type` there is `event` here."""
+    """An event of `GET /api/v1/events`, with its type under `event`."""
 
     id: int
     event: str
@@ -96,12 +98,12 @@ def read_message(content: bytes) -> ClientMessage:
     """A message of the client.
 
     Raises:
-        Refused: It is none of those that there are.
+        Refused: It is no valid message.
     """
     try:
         return _decoder.decode(content)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise Refused(CloseCode.NOT_UNDERSTOOD, f"not understood: {error}") from error
+        raise Refused(CloseCode.INVALID, f"invalid message: {error}") from error
 
 
 def event_message(event: LiveEvent) -> EventMessage:
@@ -113,14 +115,14 @@ def event_message(event: LiveEvent) -> EventMessage:
 def check_client_id(client_id: str) -> None:
     """
     Raises:
-        Refused: It is no name of a client.
+        Refused: It is no valid client id.
     """
     if _CLIENT_ID.match(client_id) is None:
-        raise Refused(CloseCode.NOT_UNDERSTOOD, "client_id has 1 to 64 of A-Z a-z 0-9 . _ -")
+        raise Refused(CloseCode.INVALID, "client_id must have 1 to 64 of A-Z a-z 0-9 . _ -")
 
 
 class Schedule:
-    """What is due on a connection, in seconds of a clock that never goes back."""
+    """Deadlines of a connection, in seconds of a monotonic clock."""
 
     def __init__(self, now: float) -> None:
         self._auth_by: float | None = now + AUTH_SECONDS
@@ -130,28 +132,28 @@ class Schedule:
 
     @property
     def next_at(self) -> float:
-        """When something is due next."""
+        """The next deadline."""
         return min(self._auth_by or self._ping_at, self._token_ends, self._silent_at, self._ping_at)
 
-    def heard(self, now: float) -> None:
-        """The client has said something."""
+    def received(self, now: float) -> None:
+        """The client has sent a message."""
         self._silent_at = now + SILENCE_SECONDS
 
-    def signed_in(self, token_ends: float) -> None:
-        """The client has shown a token that holds until then."""
+    def authenticated(self, token_ends: float) -> None:
+        """The client has sent a token that is valid until then."""
         self._auth_by = None
         self._token_ends = token_ends
 
     def is_ping_due(self, now: float) -> bool:
-        """Whether to ping now; the next is due a heartbeat later.
+        """Whether to ping now; if so, the next ping is due a heartbeat later.
 
         Raises:
-            Refused: The client has not signed in, its token has ended, or it was silent for too long.
+            Refused: The client has not authenticated, its token has expired, or it was silent for too long.
         """
         if self._auth_by is not None and now >= self._auth_by:
             raise Refused(CloseCode.UNAUTHENTICATED, f"no auth within {AUTH_SECONDS:.0f} s")
         if now >= self._token_ends:
-            raise Refused(CloseCode.UNAUTHENTICATED, "the token has ended")
+            raise Refused(CloseCode.UNAUTHENTICATED, "the token has expired")
         if now >= self._silent_at:
             raise Refused(CloseCode.TOO_SLOW, f"silent for {SILENCE_SECONDS:.0f} s")
         if now < self._ping_at:

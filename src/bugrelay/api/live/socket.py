@@ -1,8 +1,8 @@
-"""The conversation on `/ws/{client_id}`: who asks, what they subscribe to, and events as they are committed.
+"""`/ws/{client_id}`: authentication, subscriptions, and events as they are committed.
 
-Each connection has one task. It waits for a message of the client, an update, an end from outside and the next thing
-due, whichever comes first, and does one after the other: so nothing is sent twice at once, and a client that does not
-read is not read from.
+Each connection has one task. It waits for a message of the client, an event, a close from elsewhere and the next
+deadline, whichever comes first, and handles one after the other: so there are never two sends at once, and nothing is
+read from a client that does not read.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from bugrelay.api.tenant import HEADER, PARAMETER, one_company
 from bugrelay.domain.accounts.service import authenticate
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.companies.service.tenants import find_tenant
-from bugrelay.domain.live.schemas import Closed, LiveEvent, Resync, Update, Wanted
+from bugrelay.domain.live.schemas import Closed, EventFilter, LiveEvent, Resync, Update
 from bugrelay.domain.live.service.hub import Hub
-from bugrelay.domain.live.service.listeners import Heard, Listener
+from bugrelay.domain.live.service.listeners import Item, Listener
 from bugrelay.domain.tickets.errors import TicketNotFound
 from bugrelay.domain.tickets.repository.tickets import ticket_named
 from bugrelay.errors import ServiceUnavailable
@@ -43,14 +43,14 @@ from bugrelay.http.guard import bearer_token
 from bugrelay.http.handshake import ROUTE
 from bugrelay.http.request import query_pairs
 from bugrelay.http.responses import to_json
-from bugrelay.http.websocket import Budget, CloseCode, Refused, WebSocket
+from bugrelay.http.websocket import CloseCode, Refused, SlidingWindow, WebSocket
 from bugrelay.infra.client_address import limit_identity
 from bugrelay.infra.db.database import bulkhead
 from bugrelay.infra.ids import parse_id
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.viewer import SignedInViewer
 
-SENT_AT_ONCE = 64  # updates, before a message of the client and what is due have their turn
+SENT_AT_ONCE = 64  # events, before messages of the client and deadlines are looked at again
 
 _CLOSED = {
     "unauthenticated": (CloseCode.UNAUTHENTICATED, "the session has ended"),
@@ -60,70 +60,70 @@ _CLOSED = {
 
 
 class LiveSockets:
-    """The conversations of a process."""
+    """The WebSocket connections of a process."""
 
     def __init__(self, platform: Platform, hub: Hub, clients: Clients) -> None:
         self._platform = platform
         self._hub = hub
         self._clients = clients
 
-    async def talk(self, socket: WebSocket, client_id: str) -> None:
-        """Until it is cancelled, or the connection has to be closed.
+    async def serve(self, socket: WebSocket, client_id: str) -> None:
+        """Serve a connection until it is cancelled, or has to be closed.
 
         Raises:
             Refused, Disconnected
-            BugRelayError: Whoever asks is nobody that we know, or belongs to no such company.
+            BugRelayError: Authentication or authorisation has failed.
         """
         check_client_id(client_id)
         bulkhead.set(f"WS {ROUTE}")
         with ExitStack() as held:
             self._count(held)
-            conversation = _Conversation(socket, client_id, self._platform, self._hub, self._clients)
-            held.callback(conversation.end)
-            await conversation.begin()
+            handler = _ConnectionHandler(socket, client_id, self._platform, self._hub, self._clients)
+            held.callback(handler.end)
+            await handler.start()
             while True:
-                await conversation.go_on()
+                await handler.step()
 
     def _count(self, held: ExitStack) -> None:
         try:
-            held.enter_context(self._hub.connections.one())
+            held.enter_context(self._hub.connections.slot())
         except ServiceUnavailable as error:
-            raise Refused(CloseCode.TOO_MANY, error.message) from error
+            raise Refused(CloseCode.TOO_MANY_REQUESTS, error.message) from error
 
 
 class _Subscription:
-    """What a connection is told, and the wait for what comes next.
+    """A listener, and the task that waits for its next item.
 
     Attributes:
-        wanted: What was asked for.
-        next: Done when there is something to tell.
+        event_filter: The filter of the subscription.
+        next: The task; done when there is something to send.
     """
 
-    def __init__(self, listener: Listener, wanted: Wanted, since: int | None) -> None:
+    def __init__(self, listener: Listener, event_filter: EventFilter, since: int | None) -> None:
         self._listener = listener
-        self.wanted = wanted
+        self.event_filter = event_filter
         self._since = int(listener.position) if since is None else since
         self.next = self._wait()
 
     @property
     def position(self) -> int:
-        """The number behind which another goes on. Only while nothing is waited for: see `stop`."""
+        """The number after which another subscription continues; valid after `stop`."""
         return int(self._listener.position)
 
-    def has_told(self, wanted: Wanted, since: int) -> bool:
-        """Whether all that is wanted behind this number was told, up to the position."""
-        return wanted == self.wanted and self._since <= since
+    def has_sent(self, event_filter: EventFilter, since: int) -> bool:
+        """Whether all events after `since` that match the filter were sent, up to the position."""
+        return event_filter == self.event_filter and self._since <= since
 
-    def take(self) -> list[Heard]:
-        """What there is to tell, some of it; then `next` waits for more."""
-        heard = [self.next.result()]
-        while len(heard) < SENT_AT_ONCE and (another := self._listener.next_at_once()) is not None:
-            heard.append(another)
+    def take(self) -> list[Item]:
+        """Up to `SENT_AT_ONCE` items that are there; then `next` waits for more."""
+        items = [self.next.result()]
+        while len(items) < SENT_AT_ONCE and (another := self._listener.next_nowait()) is not None:
+            items.append(another)
         self.next = self._wait()
-        return heard
+        return items
 
-    async def stop(self) -> list[Heard]:
-        """Wait for nothing any more; gives what has come all the same."""
+    async def stop(self) -> list[Item]:
+        """Stop waiting; returns an item that has come meanwhile."""
         self.next.cancel()
         await asyncio.wait((self.next,))
         return [] if self.next.cancelled() else [self.next.result()]
@@ -132,12 +132,12 @@ class _Subscription:
         self.next.cancel()
         self._listener.close()
 
-    def _wait(self) -> asyncio.Task[Heard]:
+    def _wait(self) -> asyncio.Task[Item]:
         return asyncio.get_running_loop().create_task(self._listener.next())
 
 
-class _Conversation:
-    """One connection."""
+class _ConnectionHandler:
+    """The state of one connection."""
 
     def __init__(
         self, socket: WebSocket, client_id: str, platform: Platform, hub: Hub, clients: Clients
@@ -150,55 +150,57 @@ class _Conversation:
         self._connection = Connection()
         self._loop = asyncio.get_running_loop()
         self._schedule = Schedule(self._loop.time())
-        self._requests = Budget(MAX_REQUESTS, REQUEST_SECONDS)
+        self._requests = SlidingWindow(MAX_REQUESTS, REQUEST_SECONDS)
         self._tenant: Tenant | None = None
         self._session_id: UUID | None = None
         self._subscription: _Subscription | None = None
         self._last_sent = 0
 
-    async def begin(self) -> None:
-        """Sign in whom the handshake names; where it names nobody, `auth` has to follow."""
+    async def start(self) -> None:
+        """Authenticate by the handshake, if it has a token; else `auth` has to follow."""
         address = limit_identity(self._socket.scope["state"]["client_address"])
-        self._connection.counted.enter_context(self._hub.connections.of_address(address))
+        self._connection.slots.enter_context(self._hub.connections.address_slot(address))
         token = bearer_token(self._headers("authorization"))
         if token is not None:
             await self._sign_in(Auth(token))
 
-    async def go_on(self) -> None:
-        """Wait for the next thing to do, and do it.
+    async def step(self) -> None:
+        """Wait for the next thing to handle, and handle it.
 
         Raises:
             Refused, Disconnected, BugRelayError
         """
         seconds = max(0.0, self._schedule.next_at - self._loop.time())
-        message = await self._socket.wait(*self._others(), timeout_seconds=seconds)
+        message = await self._socket.wait(*self._awaited(), timeout_seconds=seconds)
         if self._connection.ended.done():
             raise self._connection.ended.result()
         if message is not None:
-            self._schedule.heard(self._loop.time())
-            await self._obey(read_message(message))
+            self._schedule.received(self._loop.time())
+            await self._handle(read_message(message))
         if self._subscription is not None and self._subscription.next.done():
-            await self._tell(self._subscription.take())
+            await self._send(self._subscription.take())
         if self._schedule.is_ping_due(self._loop.time()):
             await self._socket.send(PING)
 
     def end(self) -> None:
-        """Nothing more is waited for."""
+        """Release everything that the connection holds."""
         self._clients.close(self._connection)
         if self._subscription is not None:
             self._subscription.end()
 
-    def _others(self) -> list[asyncio.Future[Any]]:
-        told = [] if self._subscription is None else [self._subscription.next]
-        return [self._connection.ended, *told]
+    def _awaited(self) -> list[asyncio.Future[Any]]:
+        awaited = [] if self._subscription is None else [self._subscription.next]
+        return [self._connection.ended, *awaited]
 
-    # --- what the client says -----------------------------------------------------------------------------------------
+    # --- messages of the client ---------------------------------------------------------------------------------------
 
-    async def _obey(self, message: ClientMessage) -> None:
+    async def _handle(self, message: ClientMessage) -> None:
         if isinstance(message, Pong):
             return
-        if not self._requests.spend(self._loop.time()):
-            raise Refused(CloseCode.TOO_MANY, f"more than {MAX_REQUESTS} auth and subscribe a minute")
+        if not self._requests.allow(self._loop.time()):
+            raise Refused(
+                CloseCode.TOO_MANY_REQUESTS, f"more than {MAX_REQUESTS} auth and subscribe a minute"
+            )
         if isinstance(message, Auth):
             await self._sign_in(message)
         else:
@@ -208,25 +210,25 @@ class _Conversation:
         """
         Raises:
             InvalidToken, AccountBanned, CompanyRequired, CompanyNotFound, ValidationFailed, TooManyStreams
-            Refused: The connection is somebody else's, or about another company.
+            Refused: The connection belongs to another user or company.
         """
         database, tokens = self._platform.database, self._platform.tokens
         viewer = await authenticate(message.token, reader=database, tokens=tokens)
         tenant = await find_tenant(database, viewer.user_id, named=self._company(message.company))
         ends_in = (tokens.read(message.token).expires_at - datetime.now(UTC)).total_seconds()
         if self._tenant is None:
-            self._begin_as(tenant)
+            self._bind(tenant)
         elif (tenant.company_id, tenant.user_id) != (self._tenant.company_id, self._tenant.user_id):
             raise Refused(CloseCode.FORBIDDEN, "a connection keeps its user and its company")
-        self._schedule.signed_in(self._loop.time() + ends_in)
+        self._schedule.authenticated(self._loop.time() + ends_in)
         await self._change_session(tenant, viewer)
         await self._socket.send(to_json(Hello(await self._hub.head(tenant.company_id))))
 
     def _company(self, named: str | None) -> str | None:
-        """The company that a message names, or else the handshake; later on it stays the same.
+        """The company that the message or the handshake names; once set, it stays the same.
 
         Raises:
-            ValidationFailed: They name two.
+            ValidationFailed: They name different ones.
         """
         if self._tenant is not None and not named:
             return str(self._tenant.company_id)
@@ -235,42 +237,44 @@ class _Conversation:
         ]
         return one_company([*self._headers(HEADER), *asked, named or ""])
 
-    def _begin_as(self, tenant: Tenant) -> None:
+    def _bind(self, tenant: Tenant) -> None:
         """
         Raises:
-            TooManyStreams: Its user has as many connections as they may.
+            TooManyStreams: The user has too many connections.
         """
-        client, counted = (tenant.user_id, self._client_id), self._connection.counted
-        counted.close()
+        client, slots = (tenant.user_id, self._client_id), self._connection.slots
+        slots.close()
         self._clients.replace(client, self._connection)
-        counted.enter_context(self._hub.connections.of_user(tenant.user_id))
+        slots.enter_context(self._hub.connections.user_slot(tenant.user_id))
 
     async def _change_session(self, tenant: Tenant, viewer: SignedInViewer) -> None:
-        """Go on in the session of the token that has just come."""
-        former, self._tenant, self._session_id = self._session_id, tenant, viewer.session_id
-        if self._subscription is not None and former != viewer.session_id:
-            wanted = self._subscription.wanted
-            await self._listen(wanted, await self._leave(self._subscription))
+        """Move the subscription to the session of the new token."""
+        previous, self._tenant, self._session_id = self._session_id, tenant, viewer.session_id
+        if self._subscription is not None and previous != viewer.session_id:
+            event_filter = self._subscription.event_filter
+            await self._listen(event_filter, await self._stop(self._subscription))
 
     async def _subscribe(self, message: Subscribe) -> None:
         """
         Raises:
             TicketNotFound
-            Refused: Nobody has signed in.
+            Refused: The connection is not authenticated.
         """
         if self._tenant is None:
             raise Refused(CloseCode.UNAUTHENTICATED, "auth comes first")
-        wanted, since = await self._wanted(self._tenant, message), message.since
+        event_filter, since = await self._event_filter(self._tenant, message), message.since
         if self._subscription is not None:
-            since = await self._resume(self._subscription, wanted, since, self._tenant)
-        await self._listen(wanted, since)
+            since = await self._resume(self._subscription, event_filter, since, self._tenant)
+        await self._listen(event_filter, since)
 
-    async def _wanted(self, tenant: Tenant, message: Subscribe) -> Wanted:
+    async def _event_filter(self, tenant: Tenant, message: Subscribe) -> EventFilter:
         tickets = [await self._ticket_id(tenant, name) for name in message.tickets or ()]
-        return Wanted(frozenset(message.types or ()), frozenset(message.projects or ()), frozenset(tickets))
+        return EventFilter(
+            frozenset(message.types or ()), frozenset(message.projects or ()), frozenset(tickets)
+        )
 
     async def _ticket_id(self, tenant: Tenant, name: str) -> UUID:
-        """The ticket, by its id whether or not it is seen: its removal is told as well."""
+        """The ticket's id. An id is not looked up, so that clients can wait for the removal of a ticket."""
         ticket_id = parse_id(name)
         if ticket_id is not None:
             return ticket_id
@@ -279,14 +283,16 @@ class _Conversation:
             raise TicketNotFound
         return found.id
 
-    async def _resume(self, former: _Subscription, wanted: Wanted, since: int | None, tenant: Tenant) -> int:
-        """The number behind which another subscription begins.
+    async def _resume(
+        self, previous: _Subscription, event_filter: EventFilter, since: int | None, tenant: Tenant
+    ) -> int:
+        """The number after which the new subscription begins.
 
-        No number comes twice on a connection. So where something behind `since` was sent and something else, which the
-        former subscription did not ask for, was not, the client is told to load it.
+        Ids only rise on a connection. So where an event after `since` was sent already, and others were not because the
+        previous subscription filtered them out, the client has to reload its state.
         """
-        position = await self._leave(former)
-        if since is None or (since < self._last_sent and former.has_told(wanted, since)):
+        position = await self._stop(previous)
+        if since is None or (since < self._last_sent and previous.has_sent(event_filter, since)):
             return position
         if since >= self._last_sent:
             return since
@@ -294,36 +300,36 @@ class _Conversation:
         await self._send_resync(head)
         return head
 
-    async def _leave(self, subscription: _Subscription) -> int:
-        """End a subscription; gives the number behind which another goes on."""
-        await self._tell(await subscription.stop())
+    async def _stop(self, subscription: _Subscription) -> int:
+        """End a subscription; returns the number after which the next one continues."""
+        await self._send(await subscription.stop())
         position = subscription.position
         subscription.end()
         self._subscription = None
         return position
 
-    async def _listen(self, wanted: Wanted, since: int | None) -> None:
+    async def _listen(self, event_filter: EventFilter, since: int | None) -> None:
         assert self._tenant is not None  # noqa: S101 - both are known from the first `auth` on
         assert self._session_id is not None  # noqa: S101
         listener = await self._hub.listen(
             self._tenant,
             self._session_id,
             since=since,
-            projects=wanted.projects,
-            tickets=wanted.tickets,
-            types=wanted.types,
+            projects=event_filter.projects,
+            tickets=event_filter.tickets,
+            types=event_filter.types,
         )
-        self._subscription = _Subscription(listener, wanted, since)
+        self._subscription = _Subscription(listener, event_filter, since)
 
-    # --- what it is told ----------------------------------------------------------------------------------------------
+    # --- messages to the client ---------------------------------------------------------------------------------------
 
-    async def _tell(self, heard: list[Heard]) -> None:
+    async def _send(self, items: list[Item]) -> None:
         """
         Raises:
-            Refused: Nothing follows, or the client does not read.
+            Refused: The listener was closed, or the client does not read.
             Disconnected
         """
-        for one in heard:
+        for one in items:
             if isinstance(one, Update) and isinstance(one.event, LiveEvent):
                 self._last_sent = one.event.id
                 await self._socket.send(to_json(event_message(one.event)))

@@ -1,4 +1,4 @@
-"""What a listener hears, as server-sent events."""
+"""A listener's items as a stream of server-sent events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from bugrelay.domain.live.schemas import Closed, Resync, Update
 from bugrelay.domain.live.service.hub import Hub
-from bugrelay.domain.live.service.listeners import Heard, Listener
+from bugrelay.domain.live.service.listeners import Item, Listener
 from bugrelay.http import event_stream
 from bugrelay.http.request import ApiRequest
 
@@ -17,21 +17,21 @@ LAST_EVENT_ID = "Last-Event-ID"
 
 
 def hub_of(request: ApiRequest) -> Hub:
-    """The one of this process."""
+    """The hub of this process."""
     return request.app.state.live  # type: ignore[no-any-return]
 
 
 def resume_from(request: ApiRequest, since: str | None) -> str | None:
-    """Where the client goes on: its header where it comes back, else what it asks for."""
+    """The position to resume at: `Last-Event-ID`, which clients send when they reconnect, else the parameter."""
     return request.headers.get(LAST_EVENT_ID) or since
 
 
 async def stream_of(listener: Listener, *, seconds: float) -> AsyncGenerator[bytes, None]:
-    """The bytes of a stream, until its time is up or nothing follows.
+    """The chunks of a stream, until its time is up or the listener is closed.
 
     Args:
-        listener: What it hears.
-        seconds: That it may last.
+        listener: The source of events.
+        seconds: How long the stream may last.
     """
     clock = asyncio.get_running_loop().time
     until = clock() + seconds
@@ -50,27 +50,27 @@ async def stream_of(listener: Listener, *, seconds: float) -> AsyncGenerator[byt
 
 
 async def _next_chunk(listener: Listener, *, by: float) -> tuple[bytes, bool]:
-    """What is there to be told, once something is; nothing at this time of the clock. And whether nothing follows."""
+    """Wait for items until `by`; returns them encoded, and whether the stream ends with them."""
     try:
         async with asyncio.timeout_at(by):
-            heard: Heard | None = await listener.next()
+            item: Item | None = await listener.next()
     except TimeoutError:
         return b"", False
     chunk = b""
-    while heard is not None:
-        chunk += _written(heard)
-        if isinstance(heard, Closed):
+    while item is not None:
+        chunk += _encoded(item)
+        if isinstance(item, Closed):
             return chunk, True
-        heard = listener.next_at_once() if len(chunk) < event_stream.CHUNK_BYTES else None
+        item = listener.next_nowait() if len(chunk) < event_stream.CHUNK_BYTES else None
     return chunk, False
 
 
-def _written(heard: Heard) -> bytes:
-    if isinstance(heard, Update):
-        return event_stream.event(heard.position, heard.json)
-    if isinstance(heard, Resync):
-        head = int(heard.head) if heard.head.isdecimal() else heard.head
-        return event_stream.event(heard.head, msgspec.json.encode({"head": head}), name="resync")
-    if heard.reason in ("unauthenticated", "forbidden"):
-        return b"event: closed\ndata: %b\n\n" % msgspec.json.encode({"reason": heard.reason})
+def _encoded(item: Item) -> bytes:
+    if isinstance(item, Update):
+        return event_stream.event(item.position, item.json)
+    if isinstance(item, Resync):
+        head = int(item.head) if item.head.isdecimal() else item.head
+        return event_stream.event(item.head, msgspec.json.encode({"head": head}), name="resync")
+    if item.reason in ("unauthenticated", "forbidden"):
+        return b"event: closed\ndata: %b\n\n" % msgspec.json.encode({"reason": item.reason})
     return b""

@@ -1,1 +1,1 @@
-"""Live updates: the event log, read for whoever listens now."""
+"""Live updates: the event log, fanned out to the connections of a process."""

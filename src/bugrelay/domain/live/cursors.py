@@ -1,10 +1,10 @@
-"""How far somebody has read the board, whose events lie in the streams of many companies.
+"""Cursors of the public board, whose events lie in the streams of many companies (docs/adr/0040-public-streams.md).
 
-A moment, and the numbers of the streams that are read beyond it. All events up to the moment are read, and none will be
-committed there any more: it is never later than the beginning of the oldest transaction that writes
-(`repository.settled_moment`). Those of a stream are in order, so that one number says what is read of it. Streams that
-were quiet since the moment need none: so a cursor is short, however many streams there are
-(docs/adr/0040-public-streams.md).
+A cursor is a watermark and, for streams that were read beyond it, the number of the last event that was read. All
+events up to the watermark were read, and no more will be committed there: it is never later than the start of the
+oldest transaction that writes (`repository.settled_moment`). Events of a stream are ordered by number, so one number is
+enough for each. Streams without events since the watermark need none, so a cursor is short, however many streams there
+are.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from uuid import UUID
 
 import msgspec
 
-MAX_CURSOR_CHARACTERS = 16_384  # of four hundred streams that were written to within a moment
+MAX_CURSOR_CHARACTERS = 16_384  # with the numbers of four hundred streams
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _Seq = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # as the database has them
 _Coded = tuple[int, list[tuple[bytes, _Seq, int]]]
 
 
-class Placed(Protocol):
-    """An event, as far as its place in the log matters."""
+class LogPosition(Protocol):
+    """Where an event is in the log."""
 
     @property
     def stream(self) -> UUID: ...
@@ -37,31 +37,31 @@ class Placed(Protocol):
     def at(self) -> datetime: ...
 
 
-P = TypeVar("P", bound=Placed)
+P = TypeVar("P", bound=LogPosition)
 
 
 @dataclass(frozen=True)
 class BoardCursor:
-    """A place between two events of the board.
+    """A position between two events of the board.
 
     Attributes:
-        moment: Everything up to it is read.
-        read: For each stream that is read beyond the moment the number and the time of the last event that is.
+        moment: The watermark: everything up to it was read.
+        read: Number and time of the last event that was read, for each stream that was read beyond the watermark.
     """
 
     moment: datetime
     read: Mapping[UUID, tuple[int, datetime]] = field(default_factory=dict)
 
-    def has(self, event: Placed) -> bool:
-        """Whether the event is read."""
+    def has(self, event: LogPosition) -> bool:
+        """Whether the event was read."""
         return event.at <= self.moment or event.seq <= self.read.get(event.stream, (0,))[0]
 
-    def after(self, event: Placed) -> BoardCursor:
-        """The place behind an event."""
+    def after(self, event: LogPosition) -> BoardCursor:
+        """The position after an event."""
         return BoardCursor(self.moment, {**self.read, event.stream: (event.seq, event.at)})
 
     def settled(self, moment: datetime) -> BoardCursor:
-        """The same place, said with a later moment, where all that is up to it is read."""
+        """The same position with a later watermark, up to which everything was read."""
         if moment <= self.moment:
             return self
         return BoardCursor(moment, {stream: last for stream, last in self.read.items() if last[1] > moment})
@@ -77,33 +77,33 @@ class BoardCursor:
     def parse(cls, text: str) -> BoardCursor:
         """
         Raises:
-            ValueError: It is none of ours.
+            ValueError: It was not made by `str()` of a cursor.
         """
         if len(text) > MAX_CURSOR_CHARACTERS or not text.isascii():
-            raise ValueError("must be a position that a stream has given")
+            raise ValueError("must be the id of an event of this stream")
         try:
             packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
             moment, read = msgspec.msgpack.decode(packed, type=_Coded)
             return cls(_moment(moment), {UUID(bytes=stream): (seq, _moment(at)) for stream, seq, at in read})
         except (binascii.Error, msgspec.DecodeError, ValueError, OverflowError) as error:
-            raise ValueError("must be a position that a stream has given") from error
+            raise ValueError("must be the id of an event of this stream") from error
 
 
-def walk(
+def with_cursors(
     cursor: BoardCursor, events: Sequence[P], *, settled: datetime, is_all: bool
 ) -> Iterator[tuple[P, BoardCursor]]:
-    """Each of the next events, with the place behind it.
+    """Each of the next events, with the cursor after it.
 
     Args:
         cursor: Before them.
-        events: In order of time, as they were read after `settled`.
-        settled: Up to here nothing is committed any more.
+        events: In order of time; they were read after `settled`.
+        settled: Up to this moment nothing will be committed any more.
         is_all: Whether these are all that there were.
     """
-    for place, event in enumerate(events):
+    for index, event in enumerate(events):
         cursor = cursor.after(event)
-        if place + 1 < len(events):
-            read_up_to = min(settled, events[place + 1].at - _MICROSECOND)
+        if index + 1 < len(events):
+            read_up_to = min(settled, events[index + 1].at - _MICROSECOND)
         else:
             read_up_to = settled if is_all else min(settled, event.at - _MICROSECOND)
         cursor = cursor.settled(read_up_to)

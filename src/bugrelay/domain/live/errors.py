@@ -1,4 +1,4 @@
-"""What can go wrong with live updates."""
+"""Errors of live updates."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from bugrelay.errors import BugRelayError
 
 
 class CursorExpired(BugRelayError):
-    """What was missed is too old to be told one by one. `facts` have the `head` to go on from."""
+    """The position is older than the events that are kept. `facts` has the current `head`."""
 
     code = "CURSOR_EXPIRED"
     status = 410
-    message = "The events after this point are no longer told; load what you show anew, and go on from `head`"
+    message = (
+        "The events after this position are no longer available; reload your state and continue from `head`"
+    )
 
 
 class TooManyStreams(BugRelayError):
     code = "TOO_MANY_STREAMS"
     status = 429
-    message = "Too many live connections are open; close one first"
+    message = "Too many live connections are open; close one of them first"
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": "5"})

@@ -1,8 +1,7 @@
-"""Who is told of which event, and as what; pure functions of the facts.
+"""Who may see which event, and in which form; pure functions.
 
-Members and admins are told all of their company's stream. Reporters are told what everybody may know of the board, and
-events of tickets that they see, without internal ones. What everybody may know leaves out what lies before the removal
-of a bug that is not on the board now.
+Members and admins see their company's whole stream. Reporters see public events of the board, and events of tickets
+that they see, without internal ones. Of a bug that is not on the board now, only the removal is public.
 """
 
 from __future__ import annotations
@@ -16,25 +15,27 @@ from bugrelay.domain.companies.models import REPORTER
 from bugrelay.domain.live.schemas import BoardEvent, LiveActor, LiveEvent, LiveTicket, LoggedEvent
 from bugrelay.domain.tickets.visibility import TicketSight
 
-AsWhat = Literal["itself", "removal"]
+VisibleAs = Literal["itself", "removal"]
 REMOVED = "ticket.removed"
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What decides whether a reporter sees the tickets of some events.
+class VisibilityContext:
+    """The current state that decides whether a reporter may see some events.
 
     Attributes:
-        tickets: The tickets, by their ids.
-        open_projects: Those of the projects that tickets have left that all of the company see.
+        tickets: The events' tickets, by id.
+        open_projects: Of the projects that the events moved tickets out of, those open to all reporters.
     """
 
     tickets: Mapping[UUID, TicketSight] = field(default_factory=dict)
     open_projects: Set[UUID] = frozenset()
 
 
-def told_as(event: LoggedEvent, *, role: str, user_id: UUID, around: Surroundings) -> AsWhat | None:
-    """What a tenant's user is told of an event; None: nothing."""
+def visible_as(
+    event: LoggedEvent, *, role: str, user_id: UUID, context: VisibilityContext
+) -> VisibleAs | None:
+    """In which form a tenant's user may see an event; None: not at all."""
     if event.is_recorded_later:
         return None
     if role != REPORTER or is_public(event):
@@ -42,47 +43,51 @@ def told_as(event: LoggedEvent, *, role: str, user_id: UUID, around: Surrounding
     if event.visibility != "tenant":
         return None
     if event.ticket_id is None:
-        return "itself" if _opens_or_closes_project(event) else None
-    return _ticket_told_as(event, around.tickets.get(event.ticket_id), user_id=user_id, around=around)
+        return "itself" if _changes_project_visibility(event) else None
+    return _ticket_event_visible_as(
+        event, context.tickets.get(event.ticket_id), user_id=user_id, context=context
+    )
 
 
-def _ticket_told_as(
-    event: LoggedEvent, ticket: TicketSight | None, *, user_id: UUID, around: Surroundings
-) -> AsWhat | None:
-    """What a reporter is told of an event of a ticket."""
+def _ticket_event_visible_as(
+    event: LoggedEvent, ticket: TicketSight | None, *, user_id: UUID, context: VisibilityContext
+) -> VisibleAs | None:
+    """In which form a reporter may see an event of a ticket; None: not at all."""
     if ticket is not None and ticket.is_seen_by(user_id):
         return "itself"
-    if ticket is not None and _takes_away(event, ticket, user_id=user_id, around=around):
+    if ticket is not None and _hides_ticket(event, ticket, user_id=user_id, context=context):
         return "removal"
     return None
 
 
 def is_public(event: LoggedEvent) -> bool:
-    """Whether everybody may know of it."""
+    """Whether everybody may see it."""
     is_shown = not event.is_bug_removed or event.type == "bug.removed"
     return event.visibility == "public" and is_shown and not event.is_recorded_later
 
 
-def _takes_away(event: LoggedEvent, ticket: TicketSight, *, user_id: UUID, around: Surroundings) -> bool:
-    """Whether a reporter who does not see the ticket now saw it until this event."""
+def _hides_ticket(
+    event: LoggedEvent, ticket: TicketSight, *, user_id: UUID, context: VisibilityContext
+) -> bool:
+    """Whether this event is what hid the ticket from a reporter."""
     if event.type == REMOVED:
         return ticket.would_be_seen_by(user_id)
     if ticket.is_removed:
-        return False  # its removal tells it
+        return False  # the removal is an event of its own
     was_assigned = any(
         str(user_id) in (change.get("from") or ()) for change in event.changes_of("assignee_ids")
     )
-    return was_assigned or any(project in around.open_projects for project in event.left_projects)
+    return was_assigned or any(project in context.open_projects for project in event.left_projects)
 
 
-def _opens_or_closes_project(event: LoggedEvent) -> bool:
-    """Whether tickets of a project came into the sight of reporters, or left it: all of them at once."""
+def _changes_project_visibility(event: LoggedEvent) -> bool:
+    """Whether a project was opened to reporters or closed: all of its tickets appear or disappear at once."""
     return event.type == "project.changed" and "visibility" in (event.data.get("fields") or ())
 
 
-def tenant_event(event: LoggedEvent, what: AsWhat) -> LiveEvent:
-    """The event as a tenant's user is told it."""
-    is_itself = what == "itself"
+def tenant_event(event: LoggedEvent, form: VisibleAs) -> LiveEvent:
+    """The event in this form, for a user of the tenant."""
+    is_itself = form == "itself"
     return LiveEvent(
         id=event.seq,
         type=event.type if is_itself else REMOVED,
@@ -96,12 +101,12 @@ def tenant_event(event: LoggedEvent, what: AsWhat) -> LiveEvent:
 
 
 def board_event(event: LoggedEvent, bug_id: UUID) -> BoardEvent:
-    """The event of a bug as everybody is told it."""
+    """The event of a bug in its public form."""
     return BoardEvent(event.event_id, event.type, event.at, _actor(event), bug_id, event.data)
 
 
 def _actor(event: LoggedEvent) -> LiveActor | None:
-    """Who removed and restored something on the board is for the audit log to tell."""
+    """None for removing and restoring on the board: only the audit log says who did it."""
     moderates = event.type in ("bug.removed", "bug.restored") or not event.data.keys().isdisjoint(
         ("moderated", "restored")
     )

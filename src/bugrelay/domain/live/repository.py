@@ -1,4 +1,4 @@
-"""What is read for listeners: events, who may be told them, and how far the board is settled."""
+"""SELECTs of live updates: events, rights of connections, and the watermark of the board."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bugrelay.domain.companies.models import Company, Member
 from bugrelay.domain.companies.visibility import EFFECTIVE
 from bugrelay.domain.events.models import EventStream
 from bugrelay.domain.live.cursors import BoardCursor
-from bugrelay.domain.live.schemas import LoggedEvent, Standing, Wanted
+from bugrelay.domain.live.schemas import ConnectionRights, EventFilter, LoggedEvent
 from bugrelay.infra.db.query import Query, Reader, Row
 
 _COLUMNS = """
@@ -37,28 +37,33 @@ _JOINS = """
 _NEXT = Query(
     text(f"""
 SELECT {_COLUMNS}
-FROM unnest(CAST(:streams AS uuid[]), CAST(:seqs AS bigint[])) WITH ORDINALITY AS w (stream, seq, place)
+FROM unnest(CAST(:streams AS uuid[]), CAST(:seqs AS bigint[])) WITH ORDINALITY AS w (stream, seq, nr)
 CROSS JOIN LATERAL (
-    SELECT * FROM events x WHERE x.stream = w.stream AND x.seq > w.seq ORDER BY x.seq LIMIT :most_each
+    SELECT * FROM events x WHERE x.stream = w.stream AND x.seq > w.seq ORDER BY x.seq LIMIT :max_of_stream
 ) e
 {_JOINS}
-ORDER BY w.place, e.seq LIMIT :most"""),  # noqa: S608 - of our own parts
+ORDER BY w.nr, e.seq LIMIT :max_events"""),  # noqa: S608 - of our own parts
     LoggedEvent,
 )
 
 
 async def next_events(
-    reader: Reader, places: Mapping[UUID, int], *, most_each: int, most: int
+    reader: Reader, after: Mapping[UUID, int], *, max_of_stream: int, max_events: int
 ) -> Sequence[LoggedEvent]:
-    """The next events of several streams, in one query: stream by stream as they are asked for, each in order.
+    """The next events of several streams in one query: stream by stream in the given order, each in order of number.
 
     Args:
-        reader: Where they are read.
-        places: The number behind which each stream goes on.
-        most_each: Of one stream.
-        most: Of all; the streams behind the one that reaches it are not read to their end.
+        reader: The primary.
+        after: The last number that was read, by stream.
+        max_of_stream: Limit for one stream.
+        max_events: Limit for all; where it is reached, later streams are not read to their end.
     """
-    values = {"streams": list(places), "seqs": list(places.values()), "most_each": most_each, "most": most}
+    values = {
+        "streams": list(after),
+        "seqs": list(after.values()),
+        "max_of_stream": max_of_stream,
+        "max_events": max_events,
+    }
     return await reader.rows(_NEXT, values)
 
 
@@ -82,17 +87,21 @@ ORDER BY e.seq"""),  # noqa: S608 - of our own parts
 
 
 async def page_of_events(
-    reader: Reader, stream: UUID, *, since: int, head: int, wanted: Wanted, limit: int
+    reader: Reader, stream: UUID, *, since: int, head: int, event_filter: EventFilter, limit: int
 ) -> tuple[Sequence[LoggedEvent], int]:
-    """The next events of a stream that may fit, and the number up to which it was looked through.
+    """A superset of the next matching events of a stream, and the number up to which the stream was scanned.
 
-    Some changes more than those that fit: by its columns it is not known whether one takes a ticket out of a project,
-    or out of somebody's sight.
+    Every `ticket.changed` is included: only its `data` says whether it moves a ticket out of a project, or hides it
+    from somebody.
     """
     until = min(head, since + _SCANNED)
-    types = {*wanted.types, "ticket.changed"} if "ticket.removed" in wanted.types else wanted.types
+    types = (
+        {*event_filter.types, "ticket.changed"}
+        if "ticket.removed" in event_filter.types
+        else event_filter.types
+    )
     values: dict[str, Any] = {"stream": stream, "since": since, "until": until, "limit": limit}
-    asked = {"types": types, "projects": wanted.projects, "tickets": wanted.tickets}
+    asked = {"types": types, "projects": event_filter.projects, "tickets": event_filter.tickets}
     values |= {name: list(those) or None for name, those in asked.items()}
     events = await reader.rows(_PAGE, values)
     return events, events[-1].seq if len(events) == limit else until
@@ -102,7 +111,7 @@ _HEAD = Query(select(EventStream.last_seq).where(EventStream.stream == bindparam
 
 
 async def head_of(reader: Reader, stream: UUID) -> int:
-    """The number of the newest event; 0 of a stream that has none."""
+    """The number of the newest event; 0 for a stream that has none."""
     return await reader.row(_HEAD, {"stream": stream}) or 0
 
 
@@ -121,7 +130,7 @@ FROM events e WHERE e.stream = :stream AND e.seq = :seq"""),
 
 
 async def is_older(reader: Reader, stream: UUID, seq: int, *, than: timedelta) -> bool:
-    """Whether an event was written longer ago; False where there is none."""
+    """Whether an event is older than `than`; False where there is none."""
     found = await reader.row(_IS_OLD, {"stream": stream, "seq": seq, "life": than})
     return found is not None and found.is_old
 
@@ -134,7 +143,7 @@ _asked = (
     .table_valued("session_id", "company_id")
     .render_derived("asked")
 )
-_STANDINGS = Query(
+_RIGHTS = Query(
     select(
         _asked.c.session_id,
         _asked.c.company_id,
@@ -148,22 +157,24 @@ _STANDINGS = Query(
     .outerjoin(User, User.id == Session.user_id)
     .outerjoin(Member, (Member.user_id == User.id) & (Member.company_id == _asked.c.company_id) & EFFECTIVE)
     .outerjoin(Company, (Company.id == Member.company_id) & Company.verified),
-    Standing,
+    ConnectionRights,
 )
 
 
-async def standings(reader: Reader, connections: Collection[tuple[UUID, UUID]]) -> Sequence[Standing]:
-    """What several connections may do now, each named by its session and the company that it listens to."""
+async def connection_rights(
+    reader: Reader, connections: Collection[tuple[UUID, UUID]]
+) -> Sequence[ConnectionRights]:
+    """The current rights of several connections, each identified by its session and its company."""
     asked = list(set(connections))
     sessions, companies = [session for session, _ in asked], [company for _, company in asked]
-    return await reader.rows(_STANDINGS, {"sessions": sessions, "companies": companies})
+    return await reader.rows(_RIGHTS, {"sessions": sessions, "companies": companies})
 
 
 # --- the board ------------------------------------------------------------------------------------------------------
 
 
-# Of our own clock's moment, too: it is read first, and who begins to write later writes later times. Whose beginning is
-# not known (`track_activities` is off) began within the last seconds: no transaction lives longer without a statement.
+# At most the current time: a transaction that begins to write later writes later times. Where the start of one is not
+# known (`track_activities` is off), it was within the last seconds: none lives longer without a statement.
 _SETTLED = Query(
     text("""
 SELECT least(statement_timestamp(), min(coalesce(xact_start, statement_timestamp() - interval '10 seconds'))) AS settled
@@ -174,11 +185,11 @@ WHERE datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_bac
 
 
 async def settled_moment(reader: Reader) -> datetime:
-    """Up to this moment, what is read afterwards has all events that there will ever be.
+    """The watermark: reads after this call see all events up to this moment that there will ever be.
 
-    An event's time is never before the beginning of its transaction. Whoever writes at this moment is seen by
-    PostgreSQL's list of sessions until it has committed; that of other roles is not shown, so all processes of BugRelay
-    connect as one.
+    An event's time is never before the start of its transaction, and every transaction that is writing is in
+    `pg_stat_activity` until it has committed. PostgreSQL hides those of other roles there, so all processes of BugRelay
+    must connect as the same role.
     """
     moment = await reader.row(_SETTLED)
     assert moment is not None  # noqa: S101 - an aggregate has a row
@@ -200,7 +211,7 @@ FROM (
 ORDER BY e.at, e.stream, e.seq"""),  # noqa: S608 - of our own parts
     LoggedEvent,
 )
-# Two indexes, one for votes and one for all else, find the events of a bug.
+# The events of a bug have two partial indexes, one for votes and one for all other types.
 _BUG = Query(
     text(f"""
 SELECT {_COLUMNS}
@@ -219,7 +230,8 @@ ORDER BY e.at, e.stream, e.seq"""),  # noqa: S608 - of our own parts
 async def board_events(
     reader: Reader, cursor: BoardCursor, *, bug_id: UUID | None = None, limit: int
 ) -> Sequence[LoggedEvent]:
-    """The next public events of all bugs, or of one, in order of time: those of a stream and of a bug as committed."""
+    """The next public events of all bugs, or of one, in order of time; within a stream and within a bug in commit
+    order."""
     values = {**_values_of(cursor), "limit": limit}
     if bug_id is None:
         return await reader.rows(_BOARD, values)
@@ -239,7 +251,7 @@ _NEWEST = Query(
 
 
 async def end_of_log(reader: Reader) -> BoardCursor:
-    """The place behind all that is committed, on the board and elsewhere."""
+    """The cursor after everything that is committed, of all streams."""
     settled = await settled_moment(reader)
     newest = await reader.rows(_NEWEST, {"moment": settled})
     return BoardCursor(settled, {row.stream: (row.seq, row.at) for row in newest})
@@ -249,10 +261,10 @@ async def end_of_log(reader: Reader) -> BoardCursor:
 
 
 class PrintedEvent(Row):
-    """An event for the operator's eye.
+    """An event as `bugrelay events` prints it.
 
-    `domain` is its company's; None in the streams of bugs without one. `agent` is what did it by itself: `rule:<id>`,
-    `github`, `link`, `system`; None where somebody asked for it.
+    `domain` is its company's; None in streams of bugs without a company. `agent` is the automation that acted: `rule:<id>`,
+    `github`, `link`, `system`; None for users.
     """
 
     stream: UUID
@@ -291,7 +303,7 @@ ORDER BY e.at, e.stream, e.seq"""),
 async def all_events(
     reader: Reader, cursor: BoardCursor, *, stream: UUID | None, limit: int
 ) -> Sequence[PrintedEvent]:
-    """The next events of all streams, or of one, whoever may see them, in order of time."""
+    """The next events of all streams, or of one, internal ones included, in order of time."""
     return await reader.rows(_EVERYTHING, {**_values_of(cursor), "stream": stream, "limit": limit})
 
 
@@ -306,7 +318,7 @@ _LATEST_OF_STREAM = Query(
 
 
 async def moment_of_latest(reader: Reader, *, stream: UUID | None, back: int) -> datetime | None:
-    """When the event was written that so many have followed, in all streams or in one; None where there are fewer."""
+    """The time of the newest event but `back`, in all streams or in one; None where there are fewer."""
     if stream is None:
         return await reader.row(_LATEST, {"back": back})
     return await reader.row(_LATEST_OF_STREAM, {"stream": stream, "back": back})

@@ -1,4 +1,4 @@
-"""Events as listeners are told them, and what else a listener hears."""
+"""Events in the forms that clients receive, and the other items of a listener's queue."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from bugrelay.infra.db.query import Row
 
 
 class LoggedEvent(Row):
-    """An event with what is joined when it is read: names and keys as they are now.
+    """An event of the log, joined with the current names and keys.
 
     Attributes:
-        is_recorded_later: It happened before there was a log, and is no news.
+        is_recorded_later: It happened before there was a log, so it is not sent.
         is_bug_removed: The bug is not on the board now.
     """
 
@@ -41,28 +41,28 @@ class LoggedEvent(Row):
 
     @property
     def event_id(self) -> str:
-        """Its name outside (docs/events.md)."""
+        """Its public id (docs/events.md)."""
         return f"evt_{self.stream}_{self.seq}"
 
     def changes_of(self, name: str) -> list[dict[str, Any]]:
-        """Of a change of a ticket, what it says of a field."""
+        """The changes of one field, where the event is a change of a ticket: `{"field", "from", "to"}`."""
         if self.type != "ticket.changed":
             return []
         return [change for change in self.data.get("changes") or () if change.get("field") == name]
 
     @property
     def left_projects(self) -> list[UUID]:
-        """The project that a ticket has left with this event, if any."""
+        """The project that the event moved a ticket out of, if any."""
         return [UUID(str(change["from"])) for change in self.changes_of("project_id") if change.get("from")]
 
 
 class LiveActor(Struct):
-    """Who did it, by the name of now.
+    """Who did it, by their current name.
 
     Attributes:
         id: The user.
         username: Their user name.
-        name: The name that they show.
+        name: Their display name.
     """
 
     id: UUID
@@ -75,8 +75,8 @@ class LiveTicket(Struct):
 
     Attributes:
         id: The ticket.
-        key: Its key of now.
-        project_id: The project that it was in with this event.
+        key: Its current key.
+        project_id: Its project at the time of the event.
     """
 
     id: UUID
@@ -85,17 +85,17 @@ class LiveTicket(Struct):
 
 
 class LiveEvent(Struct):
-    """An event of a tenant, as one of its users is told it.
+    """An event of a tenant, as one of its users receives it.
 
     Attributes:
-        id: Its number in the company's stream; what is told rises, with gaps.
+        id: Its number in the company's stream; numbers rise, with gaps.
         type: What has happened.
         at: When.
-        actor: Who did it; null for the anonymous, the clock, and what moderators do.
+        actor: Who did it; null for anonymous users, jobs, and what moderators do.
         ticket: The ticket that it is about; null where it is about none.
         bug_id: The bug that it is about; null where it is about none.
-        version: The version of the ticket or project with the change; null of what has none.
-        data: What stands in it by its type: ids, names of fields, values of up to 255 characters.
+        version: The version of the ticket or project after the change; null for things without versions.
+        data: Details, which depend on the type: ids, names of fields, values of up to 255 characters.
     """
 
     id: int
@@ -109,15 +109,15 @@ class LiveEvent(Struct):
 
 
 class BoardEvent(Struct):
-    """An event of the board, as everybody may know it.
+    """A public event of the board.
 
     Attributes:
-        id: Its name, the same for ever.
+        id: Its permanent id.
         type: What has happened.
         at: When.
-        actor: Who did it; null for the anonymous, the clock, and what moderators do.
+        actor: Who did it; null for anonymous users, jobs, and what moderators do.
         bug_id: The bug.
-        data: What stands in it by its type: ids, names of fields, values of up to 255 characters.
+        data: Details, which depend on the type: ids, names of fields, values of up to 255 characters.
     """
 
     id: str
@@ -129,15 +129,15 @@ class BoardEvent(Struct):
 
 
 Encode = Callable[[LiveEvent | BoardEvent], bytes]
-"""Writes an event as JSON; deliveries know how."""
+"""Encodes an event as JSON; the deliveries pass it in."""
 
 
 class EventsPage(Struct):
-    """A page of what a tenant's user is told.
+    """A page of the events that a tenant's user may see.
 
     Attributes:
         events: In order of `id`.
-        next: Where the next page begins: its `since`.
+        next: The `since` of the next page.
         head: The number of the newest event of the company; there is more while `next` is smaller.
     """
 
@@ -151,9 +151,9 @@ class Update:
     """One event for one listener.
 
     Attributes:
-        event: What it is told.
-        json: The same, written once for all listeners that are told it.
-        position: To resume behind it: of a tenant the event's number, of the board a cursor.
+        event: The event, in the form that the listener may see.
+        json: The same, encoded once for all listeners.
+        position: To resume after it: for a tenant the event's number, for the board a cursor.
     """
 
     event: LiveEvent | BoardEvent
@@ -163,24 +163,25 @@ class Update:
 
 @dataclass(frozen=True)
 class Resync:
-    """Too much or too old was missed: load anew what is shown. What follows comes after `head`."""
+    """The client has missed too much, or its position is too old: it must reload its state. Events after `head`
+    follow."""
 
     head: str
 
 
 @dataclass(frozen=True)
 class Closed:
-    """Nothing follows. `unauthenticated`: the session has ended; `forbidden`: banned, or no longer of the company."""
+    """The last item. `unauthenticated`: the session has ended; `forbidden`: banned, or no longer of the company."""
 
     reason: Literal["unauthenticated", "forbidden", "stopping", "closed"]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which events a listener asks for; an empty set asks for all.
+class EventFilter:
+    """Which events a listener subscribes to; an empty set matches everything.
 
     Attributes:
-        types: Of docs/events.md.
+        types: Types of docs/events.md.
         projects: Events of these projects and their tickets; also of a ticket that leaves one of them.
         tickets: Events of these tickets.
     """
@@ -189,8 +190,8 @@ class Wanted:
     projects: frozenset[UUID] = frozenset()
     tickets: frozenset[UUID] = frozenset()
 
-    def has(self, event: LoggedEvent, type_: str) -> bool:
-        """Whether it asks for this event, told under this type."""
+    def matches(self, event: LoggedEvent, type_: str) -> bool:
+        """Whether the event matches, sent under this type."""
         return (
             (not self.types or type_ in self.types)
             and (not self.projects or not self.projects.isdisjoint([event.project_id, *event.left_projects]))
@@ -198,8 +199,8 @@ class Wanted:
         )
 
 
-class Standing(Row):
-    """What a connection may still do: `role` is None for who has no place in the company now."""
+class ConnectionRights(Row):
+    """The current rights of a connection; `role` is None for users who do not belong to the company now."""
 
     session_id: UUID
     company_id: UUID

@@ -1,1 +1,1 @@
-"""The hub that reads the log for listeners, and the pull of those who ask by themselves."""
+"""The hub, which fans the log out to listeners, and pages for clients that poll."""

@@ -1,4 +1,4 @@
-"""How many live connections a process has: streams and sockets in one count."""
+"""Limits of the live connections of a process: streams and WebSockets together."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ RETRY_AFTER_SECONDS = 10
 
 
 class Connections:
-    """Of one process.
+    """The open connections of one process, counted against limits.
 
     Args:
-        most: All of them.
-        most_of_address: Those from one client address without a user.
+        max_total: Limit for all.
+        max_of_address: Limit for those of one client address that are not authenticated.
     """
 
-    def __init__(self, *, most: int, most_of_address: int) -> None:
+    def __init__(self, *, max_total: int, max_of_address: int) -> None:
         self.count = 0
-        self._most = most
-        self._most_of_address = most_of_address
+        self._max_total = max_total
+        self._max_of_address = max_of_address
         self._counts: Counter[str] = Counter()
 
     @contextmanager
-    def one(self) -> Iterator[None]:
+    def slot(self) -> Iterator[None]:
         """Count a connection for the length of the block.
 
         Raises:
-            ServiceUnavailable: There are as many as there may be.
+            ServiceUnavailable: The process has as many as it may have.
         """
-        if self.count >= self._most:
+        if self.count >= self._max_total:
             raise ServiceUnavailable(
                 "Too many live connections; try again shortly", retry_after_seconds=RETRY_AFTER_SECONDS
             )
@@ -45,33 +45,33 @@ class Connections:
             self.count -= 1
 
     @contextmanager
-    def of_user(self, user_id: object) -> Iterator[None]:
-        """Count one of a user's for the length of the block.
+    def user_slot(self, user_id: object) -> Iterator[None]:
+        """Count a connection of a user for the length of the block.
 
         Raises:
-            TooManyStreams: They have ten.
+            TooManyStreams: The user has `MAX_OF_USER`.
         """
-        with self._of(f"user:{user_id}", MAX_OF_USER):
+        with self._slot(f"user:{user_id}", MAX_OF_USER):
             yield
 
     @contextmanager
-    def of_address(self, identity: str) -> Iterator[None]:
-        """Count one from a client address, as rate limits count them, for the length of the block.
+    def address_slot(self, identity: str) -> Iterator[None]:
+        """Count a connection of a client address, grouped as for rate limits, for the length of the block.
 
         Raises:
             TooManyStreams
         """
-        with self._of(f"address:{identity}", self._most_of_address):
+        with self._slot(f"address:{identity}", self._max_of_address):
             yield
 
     @contextmanager
-    def _of(self, name: str, most: int) -> Iterator[None]:
-        if self._counts[name] >= most:
+    def _slot(self, key: str, limit: int) -> Iterator[None]:
+        if self._counts[key] >= limit:
             raise TooManyStreams
-        self._counts[name] += 1
+        self._counts[key] += 1
         try:
             yield
         finally:
-            self._counts[name] -= 1
-            if not self._counts[name]:
-                del self._counts[name]
+            self._counts[key] -= 1
+            if not self._counts[key]:
+                del self._counts[key]

@@ -1,4 +1,4 @@
-"""Who listens: a queue that the hub fills and one task empties."""
+"""Listeners: one bounded queue for each connection, filled by the hub and emptied by the connection's task."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ MAX_QUEUED = 256
 MAX_QUEUED_BYTES = 1024 * 1024
 RETRY_SECONDS = 1.0
 
-Heard = Update | Resync | Closed
+Item = Update | Resync | Closed
 
 
 class Listener(ABC):
-    """One connection. What it misses from before is read page by page as it is taken; then the hub fills its queue.
+    """The queue of one connection.
 
-    Nobody waits for a slow one: over the bounds of its queue all of it is dropped, and a `Resync` takes its place.
+    A listener that is behind the hub reads the events that it has missed itself, page by page as they are consumed;
+    after that the hub fills its queue. The hub never waits for a slow listener: where the queue is full it is
+    discarded, and a `Resync` takes its place.
 
     Attributes:
-        is_behind: Whether it still reads what it has missed.
+        is_behind: Whether it still reads missed events itself.
 
     Args:
-        position: That it begins behind.
+        position: The position that it starts after.
     """
 
     is_behind = False
@@ -36,21 +38,21 @@ class Listener(ABC):
         self._queued_bytes = 0
         self._resync: Resync | None = None
         self._closed: Closed | None = None
-        self._news = asyncio.Event()
+        self._wake_up = asyncio.Event()
         self._position = position
 
-    async def next(self) -> Heard:
-        """What comes next, when there is something; a caller that is cancelled loses nothing. `Closed` is the last."""
-        while (heard := self.next_at_once()) is None:
+    async def next(self) -> Item:
+        """Wait for the next item and return it. Safe to cancel: no item is lost. `Closed` is the last one."""
+        while (item := self.next_nowait()) is None:
             if self.is_behind:
-                await self._try_to_read_on()
+                await self._try_to_read_missed()
             else:
-                self._news.clear()
-                await self._news.wait()
-        return heard
+                self._wake_up.clear()
+                await self._wake_up.wait()
+        return item
 
-    def next_at_once(self) -> Heard | None:
-        """The same where it is there already."""
+    def next_nowait(self) -> Item | None:
+        """The next item if there is one already, else None."""
         if self._closed is not None:
             return self._closed
         if self._resync is not None:
@@ -66,20 +68,20 @@ class Listener(ABC):
 
     @property
     def position(self) -> str:
-        """Where to resume behind all that was taken, and what it was not told in between."""
+        """Where to resume: after the items that were taken, and after events that were filtered out since."""
         if self._queue or self._resync is not None:
             return self._position
-        return self._place
+        return self._read_position
 
     def offer(self, update: Update) -> None:
-        """Queue an event that has just been committed."""
+        """Queue a new event; where the queue is full, replace it by a `Resync`."""
         if len(self._queue) >= MAX_QUEUED or self._queued_bytes + len(update.json) > MAX_QUEUED_BYTES:
             self.resync(update.position)
         else:
             self.put(update)
 
     def offer_all(self, updates: Sequence[Update]) -> None:
-        """The same for several, at once where they fit."""
+        """The same for several events, in one step where they fit."""
         size = sum(len(update.json) for update in updates)
         if len(self._queue) + len(updates) > MAX_QUEUED or self._queued_bytes + size > MAX_QUEUED_BYTES:
             for update in updates:
@@ -87,49 +89,49 @@ class Listener(ABC):
         elif updates and self._closed is None:
             self._queue.extend(updates)
             self._queued_bytes += size
-            self._news.set()
+            self._wake_up.set()
 
     def put(self, update: Update) -> None:
-        """Queue an event, whatever there is in the queue."""
+        """Queue an event regardless of the limits."""
         if self._closed is None:
             self._queue.append(update)
             self._queued_bytes += len(update.json)
-            self._news.set()
+            self._wake_up.set()
 
-    def fall_behind(self) -> None:
-        """Something was not told: it is to read by itself from where it is."""
+    def mark_behind(self) -> None:
+        """The hub has skipped events for it: it reads them itself from its position."""
         self.is_behind = True
-        self._news.set()
+        self._wake_up.set()
 
     def resync(self, head: str) -> None:
-        """Drop what is queued: it is to load anew what it shows; what follows comes after `head`."""
+        """Discard the queue: the client must reload its state; events after `head` follow."""
         self._queue.clear()
         self._queued_bytes = 0
         self._resync = Resync(head)
-        self._news.set()
+        self._wake_up.set()
 
     def end(self, closed: Closed) -> None:
-        """Nothing follows, and what is queued is not told any more."""
+        """Discard the queue and close; nothing follows."""
         self._closed = self._closed or closed
         self._queue.clear()
         self._queued_bytes = 0
-        self._news.set()
+        self._wake_up.set()
 
-    async def _try_to_read_on(self) -> None:
+    async def _try_to_read_missed(self) -> None:
         try:
-            await self._read_on()
-        except ServiceUnavailable:  # it is there again some time, and nothing is lost
+            await self._read_missed()
+        except ServiceUnavailable:  # nothing is lost: the log is read again from the same position
             await asyncio.sleep(RETRY_SECONDS)
 
     @property
     @abstractmethod
-    def _place(self) -> str:
-        """How far all is read that it may be told."""
+    def _read_position(self) -> str:
+        """Up to where the log was read for it."""
 
     @abstractmethod
-    async def _read_on(self) -> None:
-        """Read the next page of what it has missed."""
+    async def _read_missed(self) -> None:
+        """Read the next page of missed events."""
 
     @abstractmethod
     def close(self) -> None:
-        """Listen no longer."""
+        """Close it, and unregister it from the hub."""

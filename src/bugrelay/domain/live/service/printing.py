@@ -1,4 +1,4 @@
-"""The whole log for the operator's eye, as it is written."""
+"""The event log for operators: `bugrelay events`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 from bugrelay.domain.companies import repository as companies
 from bugrelay.domain.companies.errors import CompanyNotFound
 from bugrelay.domain.live import repository
-from bugrelay.domain.live.cursors import BoardCursor, walk
+from bugrelay.domain.live.cursors import BoardCursor, with_cursors
 from bugrelay.domain.live.repository import PrintedEvent
 from bugrelay.errors import ServiceUnavailable
 from bugrelay.infra.db.query import Reader
@@ -39,16 +39,16 @@ async def stream_named(reader: Reader, name: str) -> UUID:
     return found.id
 
 
-async def events_of_all(
+async def follow_log(
     reader: Reader, *, stream: UUID | None, last: int, woken: asyncio.Event | None
 ) -> AsyncIterator[PrintedEvent]:
-    """The last events of all streams, or of one, in order of time, and all that follow.
+    """The last events of all streams, or of one, in order of time, and then new ones.
 
     Args:
-        reader: Where the log is. While it is away, it is tried again.
-        stream: The one.
-        last: How many of before.
-        woken: Set when there may be news, which are looked for each second anyhow; None: those of before are all.
+        reader: The primary. While it is unavailable, it is retried.
+        stream: The one; None: all.
+        last: The number of past events.
+        woken: Set when there may be new events, which are polled each second anyway; None: do not follow.
     """
     cursor = await _cursor_before(reader, stream=stream, last=last)
     while True:
@@ -61,8 +61,8 @@ async def events_of_all(
             await asyncio.sleep(POLL_SECONDS)
             continue
         is_all = len(events) < PAGE
-        for event, behind in walk(cursor, events, settled=settled, is_all=is_all):
-            cursor = behind
+        for event, after in with_cursors(cursor, events, settled=settled, is_all=is_all):
+            cursor = after
             yield event
         if not events:
             cursor = cursor.settled(settled)
@@ -77,7 +77,7 @@ async def _cursor_before(reader: Reader, *, stream: UUID | None, last: int) -> B
     if last == 0:
         return await repository.end_of_log(reader)
     first = await repository.moment_of_latest(reader, stream=stream, back=last - 1)
-    if first is None:  # there are not as many
+    if first is None:  # there are fewer
         return BoardCursor(settled - timedelta(days=36_500))
     return BoardCursor(min(settled, first - timedelta(microseconds=1)))
 
@@ -89,8 +89,8 @@ async def _wait_for(woken: asyncio.Event) -> None:
     woken.clear()
 
 
-def line_of(event: PrintedEvent) -> str:
-    """Time, company, number, type, who or what did it, about what, and what it says, with two spaces between them."""
+def format_line(event: PrintedEvent) -> str:
+    """Time, company, number, type, actor or agent, subject and data of the event, separated by two spaces."""
     parts = [
         event.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         event.domain or "the board",

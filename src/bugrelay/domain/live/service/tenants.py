@@ -1,4 +1,4 @@
-"""The streams of companies that somebody listens to: each is read once, and its listeners told what they may see."""
+"""The streams of companies with listeners: each is read once, and fanned out to the listeners by their rights."""
 
 from __future__ import annotations
 
@@ -10,55 +10,59 @@ from uuid import UUID
 
 from bugrelay.domain.companies.schemas import Role, Tenant
 from bugrelay.domain.live import repository
-from bugrelay.domain.live.policies import AsWhat, Surroundings, tenant_event, told_as
-from bugrelay.domain.live.schemas import Closed, Encode, LoggedEvent, Standing, Update, Wanted
+from bugrelay.domain.live.policies import VisibilityContext, VisibleAs, tenant_event, visible_as
+from bugrelay.domain.live.schemas import Closed, ConnectionRights, Encode, EventFilter, LoggedEvent, Update
 from bugrelay.domain.live.service.listeners import Listener
-from bugrelay.domain.live.service.reading import is_expired, surroundings
+from bugrelay.domain.live.service.reading import is_expired, visibility_context
 from bugrelay.domain.tickets.visibility import sees_all
 from bugrelay.infra.db.database import Database
 
-MOST_OF_STREAM = 100  # events a round, so that queues of 256 can be emptied in between
-MOST = 1000
+MAX_EVENTS_OF_STREAM = 100  # in one round, so that queues of 256 can be emptied in between
+MAX_EVENTS = 1000
 PAGE = 100
-RIGHTS_SECONDS = 1.0  # for which what somebody may see counts
-IDLE_RIGHTS_SECONDS = 30.0  # the same where nothing happens: their connection is closed in the end
+RIGHTS_SECONDS = 1.0  # for which rights are trusted when events are sent
+IDLE_RIGHTS_SECONDS = 30.0  # the same while there are no events
 
 
 class TenantListener(Listener):
-    """Of one user of one company.
+    """A listener of one user to one company.
 
     Attributes:
-        seq: How far the stream was read for it.
-        tenant: Who listens, in their role of `judged_at`, on the clock of the event loop.
+        seq: The number up to which the stream was read for it.
+        tenant: The company and its user, with the role that was read at `rights_read_at` (clock of the event loop).
     """
 
     def __init__(
-        self, streams: TenantStreams, tenant: Tenant, session_id: UUID, *, wanted: Wanted, position: int
+        self,
+        streams: TenantStreams,
+        tenant: Tenant,
+        session_id: UUID,
+        *,
+        event_filter: EventFilter,
+        position: int,
     ) -> None:
         super().__init__(str(position))
         self._streams = streams
         self.tenant = tenant
         self.session_id = session_id
-        self.wanted = wanted
+        self.event_filter = event_filter
         self.seq = position
-        self.judged_at = float("-inf")
+        self.rights_read_at = float("-inf")
 
     @property
-    def _place(self) -> str:
+    def _read_position(self) -> str:
         return str(self.seq)
 
-    async def _read_on(self) -> None:
+    async def _read_missed(self) -> None:
         await self._streams.read_missed(self)
 
     def close(self) -> None:
         self.end(Closed("closed"))
-        self._streams.forget(self)
+        self._streams.remove(self)
 
 
 class _Stream:
-    """Attributes:
-    seq: How far it was read for those who are not behind.
-    """
+    """The listeners to one company, and the number up to which the stream was read for those that are not behind."""
 
     def __init__(self, seq: int) -> None:
         self.seq = seq
@@ -66,27 +70,27 @@ class _Stream:
 
 
 class TenantStreams:
-    """Of one process.
+    """The listeners to companies of one process.
 
     Args:
-        database: Where the log is.
-        encode: Writes an event.
+        database: The log.
+        encode: Encodes an event as JSON.
     """
 
     def __init__(self, database: Database, *, encode: Encode) -> None:
         self._database = database
         self._encode = encode
         self._streams: dict[UUID, _Stream] = {}
-        self._with_news: dict[UUID, None] = {}
-        self._judging = asyncio.Lock()
+        self._pending: dict[UUID, None] = {}
+        self._rights_lock = asyncio.Lock()
 
     def __bool__(self) -> bool:
         return bool(self._streams)
 
     async def listen(
-        self, tenant: Tenant, session_id: UUID, *, since: int | None, wanted: Wanted
+        self, tenant: Tenant, session_id: UUID, *, since: int | None, event_filter: EventFilter
     ) -> TenantListener:
-        """A listener that is told what comes behind `since`, or from now on.
+        """Register a listener for events after `since`, or from now on.
 
         Raises:
             ServiceUnavailable
@@ -94,7 +98,7 @@ class TenantStreams:
         head = await repository.head_of(self._database, tenant.company_id)
         is_lost = since is not None and await is_expired(self._database, tenant, since=since, head=head)
         position = head if since is None else since
-        listener = TenantListener(self, tenant, session_id, wanted=wanted, position=position)
+        listener = TenantListener(self, tenant, session_id, event_filter=event_filter, position=position)
         if is_lost:
             listener.resync(str(head))
             listener.seq = head
@@ -103,7 +107,7 @@ class TenantStreams:
         listener.is_behind = listener.seq < stream.seq
         return listener
 
-    def forget(self, listener: TenantListener) -> None:
+    def remove(self, listener: TenantListener) -> None:
         stream = self._streams.get(listener.tenant.company_id)
         if stream is not None:
             stream.listeners.discard(listener)
@@ -113,37 +117,39 @@ class TenantStreams:
     def end_all(self, closed: Closed) -> None:
         for listener in self._listeners():
             listener.end(closed)
-            self.forget(listener)
+            self.remove(listener)
 
-    def ring(self, stream: UUID, seq: int) -> bool:
-        """There is an event with this number; says whether that is news to somebody here."""
+    def notify(self, stream: UUID, seq: int) -> bool:
+        """An event with this number was committed; returns whether it is new to a listener here."""
         known = self._streams.get(stream)
         if known is None or known.seq >= seq:
             return False
-        self._with_news[stream] = None
+        self._pending[stream] = None
         return True
 
-    def suspect_all(self) -> None:
-        """Each stream may have news."""
-        self._with_news.update(dict.fromkeys(self._streams))
+    def mark_all(self) -> None:
+        """Mark all streams as possibly having new events."""
+        self._pending.update(dict.fromkeys(self._streams))
 
-    async def read_news(self) -> bool:
-        """Read what is new in the streams that may have some, in one query; says whether there may be more."""
-        asked = {stream: self._streams[stream].seq for stream in self._with_news if stream in self._streams}
-        self._with_news.clear()
-        if not asked:
+    async def read_new(self) -> bool:
+        """Read new events of the marked streams in one query; returns whether there may be more."""
+        positions = {stream: self._streams[stream].seq for stream in self._pending if stream in self._streams}
+        self._pending.clear()
+        if not positions:
             return False
-        events = await repository.next_events(self._database, asked, most_each=MOST_OF_STREAM, most=MOST)
-        await self._tell(events)
-        self._with_news.update(dict.fromkeys(_unfinished(asked, events)))
-        return bool(self._with_news)
+        events = await repository.next_events(
+            self._database, positions, max_of_stream=MAX_EVENTS_OF_STREAM, max_events=MAX_EVENTS
+        )
+        await self._deliver(events)
+        self._pending.update(dict.fromkeys(_unfinished(positions, events)))
+        return bool(self._pending)
 
     async def end_idle(self) -> None:
-        """Look at the rights of those who were told nothing for a while."""
-        await self._judge(self._listeners(), older_than=IDLE_RIGHTS_SECONDS)
+        """Close listeners whose rights have ended, also where no events come."""
+        await self._refresh_rights(self._listeners(), older_than=IDLE_RIGHTS_SECONDS)
 
     async def read_missed(self, listener: TenantListener) -> None:
-        """A page of what a listener has missed.
+        """Read a page of the events that a listener has missed.
 
         Raises:
             ServiceUnavailable
@@ -151,33 +157,40 @@ class TenantStreams:
         company_id = listener.tenant.company_id
         head = await repository.head_of(self._database, company_id)
         events, read_to = await repository.page_of_events(
-            self._database, company_id, since=listener.seq, head=head, wanted=listener.wanted, limit=PAGE
+            self._database,
+            company_id,
+            since=listener.seq,
+            head=head,
+            event_filter=listener.event_filter,
+            limit=PAGE,
         )
-        await self._judge([listener], older_than=RIGHTS_SECONDS)
-        around = await self._around(events, [listener])
-        for update in _Telling(events, around, encode=self._encode).to(listener):
+        await self._refresh_rights([listener], older_than=RIGHTS_SECONDS)
+        context = await self._context_of(events, [listener])
+        for update in _FanOut(events, context, encode=self._encode).updates_for(listener):
             listener.put(update)
         listener.seq = max(listener.seq, read_to)
         stream = self._streams.get(company_id)
         listener.is_behind = stream is not None and listener.seq < stream.seq
 
-    async def _tell(self, events: Sequence[LoggedEvent]) -> None:
+    async def _deliver(self, events: Sequence[LoggedEvent]) -> None:
         by_stream = {stream: list(those) for stream, those in groupby(events, key=attrgetter("stream"))}
         known = set(self._listeners(by_stream))
-        await self._judge(known, older_than=RIGHTS_SECONDS)
+        await self._refresh_rights(known, older_than=RIGHTS_SECONDS)
         for stream_id, those in by_stream.items():
-            around = await self._around(
+            context = await self._context_of(
                 those, [each for each in known if each.tenant.company_id == stream_id]
             )
             stream = self._streams.get(stream_id)
-            if stream is None:  # all have left meanwhile
+            if stream is None:  # its last listener was closed meanwhile
                 continue
-            told = _Telling(those, around, encode=self._encode)
+            fan_out = _FanOut(those, context, encode=self._encode)
             for listener in stream.listeners:
-                if listener not in known:  # its rights were not asked for
-                    listener.fall_behind()
+                if listener not in known:  # it is new, and its rights were not read
+                    listener.mark_behind()
                 elif not listener.is_behind:
-                    listener.offer_all([update for update in told.to(listener) if _is_new(update, listener)])
+                    listener.offer_all(
+                        [update for update in fan_out.updates_for(listener) if _is_new(update, listener)]
+                    )
                     listener.seq = max(listener.seq, those[-1].seq)
             stream.seq = max(stream.seq, those[-1].seq)
 
@@ -185,76 +198,76 @@ class TenantStreams:
         chosen = self._streams if streams is None else [each for each in streams if each in self._streams]
         return [listener for stream in chosen for listener in self._streams[stream].listeners]
 
-    async def _around(
+    async def _context_of(
         self, events: Sequence[LoggedEvent], listeners: Collection[TenantListener]
-    ) -> Surroundings:
-        """What decides about reporters; nothing is asked where none listens."""
+    ) -> VisibilityContext:
+        """The context of the events; nothing is read where no reporter listens."""
         if all(sees_all(one.tenant) for one in listeners):
-            return Surroundings()
-        return await surroundings(self._database, events)
+            return VisibilityContext()
+        return await visibility_context(self._database, events)
 
-    async def _judge(self, listeners: Iterable[TenantListener], *, older_than: float) -> None:
-        """Read anew what these, and all others of their companies, may see, in one query; end those who may nothing.
+    async def _refresh_rights(self, listeners: Iterable[TenantListener], *, older_than: float) -> None:
+        """Read rights that are older than `older_than` seconds, those of all listeners to a company in one query.
 
-        Nothing is asked where it is known well enough.
+        Listeners without rights are closed.
         """
         clock = asyncio.get_running_loop().time
-        async with self._judging:
-            stale = {one.tenant.company_id for one in listeners if clock() - one.judged_at > older_than}
+        async with self._rights_lock:
+            stale = {one.tenant.company_id for one in listeners if clock() - one.rights_read_at > older_than}
             if not stale:
                 return
-            asked, began = self._listeners(stale), clock()
-            found = await repository.standings(
+            asked, started = self._listeners(stale), clock()
+            found = await repository.connection_rights(
                 self._database, [(one.session_id, one.tenant.company_id) for one in asked]
             )
             by_connection = {(one.session_id, one.company_id): one for one in found}
             for listener in asked:
                 self._apply(listener, by_connection[listener.session_id, listener.tenant.company_id])
-                listener.judged_at = began
+                listener.rights_read_at = started
 
-    def _apply(self, listener: TenantListener, standing: Standing) -> None:
-        if standing.role is not None and standing.is_signed_in:
-            listener.tenant = _with_role(listener.tenant, standing.role)
+    def _apply(self, listener: TenantListener, rights: ConnectionRights) -> None:
+        if rights.role is not None and rights.is_signed_in:
+            listener.tenant = _with_role(listener.tenant, rights.role)
             return
-        is_out = not standing.is_signed_in and not standing.is_banned
-        listener.end(Closed("unauthenticated" if is_out else "forbidden"))
-        self.forget(listener)
+        is_signed_out = not rights.is_signed_in and not rights.is_banned
+        listener.end(Closed("unauthenticated" if is_signed_out else "forbidden"))
+        self.remove(listener)
 
 
-class _Telling:
-    """Events of a stream on their way to many listeners: each form of one is written once, and chosen once for all who
-    may hear and ask for the same."""
+class _FanOut:
+    """Events of one stream for many listeners: each form of an event is encoded once, and events are selected once for
+    all listeners with the same rights and filter."""
 
-    def __init__(self, events: Sequence[LoggedEvent], around: Surroundings, *, encode: Encode) -> None:
+    def __init__(self, events: Sequence[LoggedEvent], context: VisibilityContext, *, encode: Encode) -> None:
         self._events = events
-        self._around = around
+        self._context = context
         self._encode = encode
-        self._made: dict[tuple[int, AsWhat], Update] = {}
-        self._chosen: dict[tuple[UUID | None, Wanted], list[Update]] = {}
+        self._updates: dict[tuple[int, VisibleAs], Update] = {}
+        self._selected: dict[tuple[UUID | None, EventFilter], list[Update]] = {}
 
-    def to(self, listener: TenantListener) -> list[Update]:
-        """What a listener may be told and asks for."""
-        tenant, wanted = listener.tenant, listener.wanted
-        key = None if sees_all(tenant) else tenant.user_id, wanted
-        if key not in self._chosen:
-            self._chosen[key] = list(self._choose(tenant, wanted))
-        return self._chosen[key]
+    def updates_for(self, listener: TenantListener) -> list[Update]:
+        """The events that the listener may see and that match its filter."""
+        tenant, event_filter = listener.tenant, listener.event_filter
+        key = None if sees_all(tenant) else tenant.user_id, event_filter
+        if key not in self._selected:
+            self._selected[key] = list(self._select(tenant, event_filter))
+        return self._selected[key]
 
-    def _choose(self, tenant: Tenant, wanted: Wanted) -> Iterator[Update]:
+    def _select(self, tenant: Tenant, event_filter: EventFilter) -> Iterator[Update]:
         for event in self._events:
-            what = told_as(event, role=tenant.role, user_id=tenant.user_id, around=self._around)
-            if what is None:
+            form = visible_as(event, role=tenant.role, user_id=tenant.user_id, context=self._context)
+            if form is None:
                 continue
-            update = self._update(event, what)
-            if wanted.has(event, update.event.type):
+            update = self._update(event, form)
+            if event_filter.matches(event, update.event.type):
                 yield update
 
-    def _update(self, event: LoggedEvent, what: AsWhat) -> Update:
-        key = event.seq, what
-        if key not in self._made:
-            told = tenant_event(event, what)
-            self._made[key] = Update(told, self._encode(told), str(event.seq))
-        return self._made[key]
+    def _update(self, event: LoggedEvent, form: VisibleAs) -> Update:
+        key = event.seq, form
+        if key not in self._updates:
+            visible = tenant_event(event, form)
+            self._updates[key] = Update(visible, self._encode(visible), str(event.seq))
+        return self._updates[key]
 
 
 def _is_new(update: Update, listener: TenantListener) -> bool:
@@ -262,10 +275,13 @@ def _is_new(update: Update, listener: TenantListener) -> bool:
 
 
 def _unfinished(asked: Collection[UUID], events: Sequence[LoggedEvent]) -> list[UUID]:
-    """The streams that may have more than was read: those with a full share, and all behind where all are full."""
+    """The streams that may have more events than were read.
+
+    Those that reached `MAX_EVENTS_OF_STREAM`; and all from the last one on, where `MAX_EVENTS` was reached.
+    """
     counts = {stream: len(list(those)) for stream, those in groupby(events, key=attrgetter("stream"))}
-    full = [stream for stream, count in counts.items() if count == MOST_OF_STREAM]
-    if len(events) < MOST:
+    full = [stream for stream, count in counts.items() if count == MAX_EVENTS_OF_STREAM]
+    if len(events) < MAX_EVENTS:
         return full
     streams = list(asked)
     return [*streams[streams.index(events[-1].stream) :], *full]
