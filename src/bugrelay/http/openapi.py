@@ -61,7 +61,11 @@ _ERRORS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "410": (
         "What was missed is too old to be told one by one (`CURSOR_EXPIRED`), with the `head` to go on from",
-        {"code": "CURSOR_EXPIRED", "message": "The events after this position are no longer available", "head": 1720},
+        {
+            "code": "CURSOR_EXPIRED",
+            "message": "The events after this position are no longer available",
+            "head": 1720,
+        },
     ),
     "423": (
         "Too many wrong passwords (`ACCOUNT_LOCKED`), with `Retry-After`",

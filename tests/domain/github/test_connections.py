@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from bugrelay.domain.companies.events import CompanyClaimed
-from bugrelay.domain.github.tasks import encrypt_anew, forget
+from bugrelay.domain.github.tasks import delete_expired, reencrypt_secrets
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.security.encryption import Encryption
 from tests.conftest import RunJobs
@@ -37,7 +37,7 @@ from tests.domain.github.fake_github import TOKEN, FakeGitHub, Repository
         ({"use_default": True}, "use_default"),
     ],
 )
-async def test_what_does_not_fit_is_refused_by_name(
+async def test_invalid_fields_are_refused_by_name(
     tenant: Tenant, changes: dict[str, Any], field: str
 ) -> None:
     answer = await tenant.call("PUT", tenant.path, {"repo": "paper/reports", "token": TOKEN, **changes})
@@ -46,7 +46,7 @@ async def test_what_does_not_fit_is_refused_by_name(
     assert TOKEN not in answer.text
 
 
-async def test_a_connection_is_set_shown_changed_and_taken_away(
+async def test_a_connection_is_set_shown_changed_and_removed(
     tenant: Tenant, new_tenant: NewTenant, sql: Sql
 ) -> None:
     assert (await tenant.call("GET", tenant.path)).json()["error"]["code"] == "GITHUB_NOT_CONNECTED"
@@ -78,7 +78,7 @@ async def test_a_connection_is_set_shown_changed_and_taken_away(
     assert TOKEN not in repr(rows)
 
 
-async def test_a_test_says_what_github_says_and_writes_nothing(
+async def test_a_connection_test_reports_problems_and_writes_nothing(
     tenant: Tenant, github: FakeGitHub, repository: Repository, sql: Sql
 ) -> None:
     assert (await tenant.call("POST", f"{tenant.path}/test")).status_code == 404
@@ -106,7 +106,7 @@ async def test_a_test_says_what_github_says_and_writes_nothing(
     assert all(request.startswith("GET") for request in github.requests)
 
 
-async def test_secrets_move_to_the_newest_key_and_old_deliveries_are_forgotten(
+async def test_secrets_are_reencrypted_and_old_deliveries_deleted(
     tenant: Tenant, working: Working, github: FakeGitHub, platform: Platform, sql: Sql, repository: Repository
 ) -> None:
     await tenant.connect()
@@ -118,12 +118,12 @@ async def test_secrets_move_to_the_newest_key_and_old_deliveries_are_forgotten(
     sql.execute(
         "UPDATE github_tokens SET ready_at = now() - interval '2 days', leased_until = ready_at - interval '2 days'"
     )
-    await forget(platform)
+    await delete_expired(platform)
     assert sql.execute("SELECT count(*) FROM github_deliveries").fetchone() == (0,)
     assert sql.execute("SELECT count(*) FROM github_tokens").fetchone() == (0,)
     newest = Encryption(["a newer key of thirty-two characters", *platform.settings.secrets_keys])
     object.__setattr__(platform, "encryption", newest)
-    await encrypt_anew(platform)
+    await reencrypt_secrets(platform)
     found = sql.execute("SELECT token, secret FROM github_connections").fetchone()
     assert found is not None
     assert all(newest.is_current(sealed) for sealed in found)
@@ -133,7 +133,7 @@ async def test_secrets_move_to_the_newest_key_and_old_deliveries_are_forgotten(
     assert repository.issues[0]["state"] == "open"
 
 
-async def test_a_team_that_starts_anew_finds_no_connection(
+async def test_a_new_team_does_not_inherit_the_connection(
     tenant: Tenant, sql: Sql, platform: Platform, run_jobs: RunJobs
 ) -> None:
     await tenant.connect()

@@ -33,7 +33,7 @@ async def status(tenant: Tenant, ticket: dict[str, Any]) -> str:
     return found
 
 
-async def test_issues_close_and_reopen_tickets_and_that_does_not_come_back(
+async def test_issues_close_and_reopen_tickets_without_echo(
     tenant: Tenant, linked: Linked, github: FakeGitHub, working: Working
 ) -> None:
     ticket, issue = linked
@@ -54,7 +54,7 @@ async def test_issues_close_and_reopen_tickets_and_that_does_not_come_back(
     assert [(entry["user"], entry["cause"]["kind"]) for entry in moved] == [(None, "github")] * 3
 
 
-async def test_deliveries_come_twice_and_late_and_in_any_order(
+async def test_deliveries_may_arrive_twice_late_and_in_any_order(
     tenant: Tenant, linked: Linked, github: FakeGitHub, working: Working
 ) -> None:
     ticket, issue = linked
@@ -86,7 +86,7 @@ async def test_deliveries_come_twice_and_late_and_in_any_order(
         assert issue["state"] == "closed"
 
 
-async def test_comments_come_in_once_as_the_company_wants_them(
+async def test_comments_are_received_once_as_configured(
     tenant: Tenant, linked: Linked, github: FakeGitHub, working: Working, repository: Repository
 ) -> None:
     ticket, issue = linked
@@ -131,7 +131,7 @@ def _comments(ticket: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("kind", ["issues-deleted", "issues-transferred"])
-async def test_an_issue_that_goes_ends_the_link_and_a_member_can_have_another(
+async def test_a_deleted_issue_ends_the_link_and_a_member_can_request_another(
     tenant: Tenant, linked: Linked, github: FakeGitHub, working: Working, repository: Repository, kind: str
 ) -> None:
     ticket, issue = linked
@@ -153,7 +153,7 @@ async def test_an_issue_that_goes_ends_the_link_and_a_member_can_have_another(
     assert [outcome for (outcome,) in types] == ["synced", "ended", "synced"]
 
 
-async def test_what_is_not_signed_is_refused_and_nothing_is_kept(
+async def test_an_unsigned_delivery_is_refused_and_not_stored(
     tenant: Tenant, linked: Linked, github: FakeGitHub, sql: Sql
 ) -> None:
     ticket, issue = linked
@@ -181,7 +181,7 @@ async def test_what_is_not_signed_is_refused_and_nothing_is_kept(
     assert await status(tenant, ticket) == "new"
 
 
-async def test_what_is_signed_and_odd_is_refused_or_left_alone_and_is_never_an_error_of_ours(
+async def test_signed_but_malformed_deliveries_are_refused_or_ignored_and_never_give_500(
     tenant: Tenant, linked: Linked, github: FakeGitHub, sql: Sql
 ) -> None:
     _, issue = linked
@@ -216,7 +216,7 @@ async def test_what_is_signed_and_odd_is_refused_or_left_alone_and_is_never_an_e
     assert sql.execute("SELECT count(*) FROM tickets WHERE status <> 'new'").fetchone() == (0,)
 
 
-async def test_what_no_delivery_told_of_is_caught_up_with_page_by_page(
+async def test_the_catch_up_reads_lost_changes_page_by_page(
     tenant: Tenant, linked: Linked, github: FakeGitHub, working: Working, repository: Repository, sql: Sql
 ) -> None:
     ticket, issue = linked
@@ -242,7 +242,7 @@ async def test_what_no_delivery_told_of_is_caught_up_with_page_by_page(
     assert OVERLAP.total_seconds() > 0
 
 
-async def test_a_catch_up_that_is_limited_or_not_answered_goes_on_later(
+async def test_an_interrupted_catch_up_continues_later(
     tenant: Tenant, linked: Linked, github: FakeGitHub, working: Working, sql: Sql
 ) -> None:
     ticket, issue = linked

@@ -49,19 +49,19 @@ def a_text(**changes: Any) -> TicketText:
     return TicketText(**fields)
 
 
-def test_labels_are_by_category_and_severity_each_once() -> None:
+def test_labels_are_by_category_and_severity_without_duplicates() -> None:
     assert issue_labels(a_text(), ["bug", "ours"]) == ["bug", "priority:medium", "ours"]
     labels = {kind: issue_labels(a_text(kind=kind), [])[0] for kind in ("feature_request", "help", "other")}
     assert labels == {"feature_request": "enhancement", "help": "question", "other": "needs-triage"}
 
 
-def test_a_title_has_the_key_and_fits() -> None:
+def test_a_title_has_the_key_and_the_length_of_githubs() -> None:
     assert issue_title(a_text(title="a\nb")) == "[BUG-2026-0001] a b"
     assert len(issue_title(a_text(title="@" * 255))) == MAX_TITLE
 
 
 @pytest.mark.parametrize("hostile", [HOSTILE, "`" * 40, "\u2028@x", "@" * 20_000, "\n" * 20_000, "#\r#"])
-def test_nothing_that_was_typed_or_recorded_gets_out_of_its_place(hostile: str) -> None:
+def test_typed_and_recorded_text_cannot_leave_its_quote_or_fence(hostile: str) -> None:
     long = a_text(
         title=hostile[:255],
         reporter=hostile[:100],
@@ -83,7 +83,7 @@ def test_nothing_that_was_typed_or_recorded_gets_out_of_its_place(hostile: str) 
         assert [token for token in tokens if token.type == "html_block" and token.level == 0] == tokens[-1:]
 
 
-def test_the_latest_ten_that_were_recorded_are_told_and_what_was_typed_goes_first() -> None:
+def test_a_body_has_typed_text_first_and_the_latest_ten_entries() -> None:
     recorded = {"Console errors": [f"error {number:02}" for number in range(30)]}
     body = issue_body(a_text(recorded=recorded))
     assert re.findall(r"error (\d\d)", body) == [str(number) for number in range(20, 30)]
@@ -98,11 +98,11 @@ def test_the_latest_ten_that_were_recorded_are_told_and_what_was_typed_goes_firs
 
 
 @given(st.text(alphabet="@#aGH-1`<!> \n\\é", max_size=200))
-def test_what_is_inert_stays_readable(text: str) -> None:
+def test_inert_text_stays_readable(text: str) -> None:
     assert inert(text).replace("\u2060", "") == text
 
 
-def test_a_marker_counts_at_the_end_alone() -> None:
+def test_a_marker_counts_only_at_the_end() -> None:
     body = f"> {marker(OTHER_ID)}\n\nA quotation"
     assert marked_id(body) is None
     assert marked_id(f"{body}\n\n{marker(TICKET_ID)}\n") == TICKET_ID

@@ -66,7 +66,7 @@ STEPS: list[tuple[str, str | None]] = [
 
 
 @pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.slow)])
-async def test_a_worker_that_is_killed_at_any_step_leaves_one_issue_of_each_ticket(
+async def test_a_worker_killed_at_any_step_leaves_one_issue_for_each_ticket(
     tenant: Tenant,
     github: FakeGitHub,
     repository: Repository,

@@ -36,7 +36,7 @@ def pause(sql: Sql) -> float:
         (403, {"Retry-After": "999999999999"}, b"{}", 3000, 3600),
     ],
 )
-async def test_a_limit_pauses_the_token_and_costs_no_attempt(
+async def test_a_rate_limit_pauses_the_token_and_is_no_attempt(
     tenant: Tenant,
     working: Working,
     github: FakeGitHub,
@@ -61,7 +61,7 @@ async def test_a_limit_pauses_the_token_and_costs_no_attempt(
     assert github.marks() == [ticket["id"]]
 
 
-async def test_pauses_without_a_word_are_doubled_and_an_answer_ends_that(
+async def test_limits_without_a_time_back_off_exponentially_until_a_response(
     tenant: Tenant, working: Working, github: FakeGitHub, sql: Sql
 ) -> None:
     await tenant.connect()
@@ -109,14 +109,14 @@ def _an_id(sql: Sql) -> Any:
 @pytest.mark.parametrize(
     ("request_", "status", "words"),
     [
-        (REPOSITORY, 404, "sees no such repository"),
+        (REPOSITORY, 404, "the token cannot access it"),
         (ISSUES, 403, "may not do this"),
         (ISSUES, 410, "deleted"),
         (ISSUES, 422, "as it is"),
         (ISSUES, 301, "another address"),
     ],
 )
-async def test_what_is_refused_is_failed_with_a_sentence_and_sent_again_when_somebody_asks(
+async def test_a_refused_push_fails_with_a_sentence_and_is_retried_on_request(
     tenant: Tenant, working: Working, github: FakeGitHub, request_: str, status: int, words: str
 ) -> None:
     await tenant.connect()
@@ -136,7 +136,7 @@ async def test_what_is_refused_is_failed_with_a_sentence_and_sent_again_when_som
 
 
 @pytest.mark.parametrize("change", [{"has_issues": False}, {"archived": True}])
-async def test_a_repository_that_takes_no_issues_gets_none(
+async def test_a_repository_without_issues_gets_none(
     tenant: Tenant, working: Working, repository: Repository, change: dict[str, bool]
 ) -> None:
     for name, value in change.items():
@@ -148,7 +148,7 @@ async def test_a_repository_that_takes_no_issues_gets_none(
     assert (await tenant.shown(ticket))["github_sync_status"] == "failed"
 
 
-async def test_a_token_that_is_refused_switches_off_and_the_admins_are_mailed_once(
+async def test_a_refused_token_switches_the_connection_off_and_mails_the_admins_once(
     tenant: Tenant, working: Working, github: FakeGitHub, sql: Sql, run_jobs: RunJobs, postbox: Postbox
 ) -> None:
     await tenant.connect()
@@ -175,7 +175,7 @@ async def test_a_token_that_is_refused_switches_off_and_the_admins_are_mailed_on
     assert [action for (action,) in actions] == ["github_connect", "github_switch_off", "github_change"]
 
 
-async def test_a_day_without_an_answer_is_enough(
+async def test_a_push_fails_after_a_day_without_a_response(
     tenant: Tenant, working: Working, github: FakeGitHub, sql: Sql
 ) -> None:
     await tenant.connect()

@@ -64,7 +64,7 @@ async def test_a_report_becomes_an_issue_and_closes_and_opens_it(
     assert len(repository.issues) == 1
 
 
-async def test_what_is_internal_and_what_was_redacted_is_not_sent_and_public_gets_no_names(
+async def test_internal_and_redacted_text_is_not_sent_and_public_repositories_get_no_names(
     tenant: Tenant, working: Working, github: FakeGitHub, repository: Repository, sql: Sql
 ) -> None:
     github.add("paper/public", private=False)
@@ -137,7 +137,7 @@ def a_lie(**changes: Any) -> bytes:
         {"status": 201, "applied": True, "body": a_lie(updated_at="2026-01-15T10:30:00")},
     ],
 )
-async def test_an_issue_whose_creation_was_not_answered_is_found_and_not_created_again(
+async def test_an_issue_is_not_created_again_after_a_lost_response(
     tenant: Tenant,
     working: Working,
     github: FakeGitHub,
@@ -162,7 +162,7 @@ async def test_an_issue_whose_creation_was_not_answered_is_found_and_not_created
     assert github.count("GET /repos/paper/reports/issues") == 4  # pages of two, to the last
 
 
-async def test_an_issue_that_was_not_created_is_asked_for_again_after_a_minute_and_no_sooner(
+async def test_an_issue_that_was_not_created_is_retried_after_a_minute_and_no_sooner(
     tenant: Tenant, working: Working, github: FakeGitHub, repository: Repository, sql: Sql
 ) -> None:
     await tenant.connect()
@@ -179,7 +179,7 @@ async def test_an_issue_that_was_not_created_is_asked_for_again_after_a_minute_a
     assert github.marks() == [ticket["id"]]
 
 
-async def test_a_comment_and_a_state_whose_answers_were_lost_are_not_sent_twice(
+async def test_a_comment_and_a_state_are_not_sent_twice_after_lost_responses(
     tenant: Tenant, working: Working, github: FakeGitHub, repository: Repository, sql: Sql
 ) -> None:
     await tenant.connect(comments_out=True)
@@ -210,7 +210,7 @@ async def test_a_comment_and_a_state_whose_answers_were_lost_are_not_sent_twice(
         assert (await tenant.ticket(ticket["id"]))["status"] == "in_progress"
 
 
-async def test_two_workers_at_once_make_one_issue_of_each_and_call_one_at_a_time(
+async def test_two_workers_create_one_issue_each_and_make_one_call_at_a_time(
     tenant: Tenant, working: Working, github: FakeGitHub
 ) -> None:
     await tenant.connect()
@@ -221,7 +221,7 @@ async def test_two_workers_at_once_make_one_issue_of_each_and_call_one_at_a_time
     assert github.most_at_once == 1
 
 
-async def test_renaming_reconnecting_and_another_token_push_nothing_twice_and_nothing_to_the_former_repository(
+async def test_renaming_reconnecting_and_another_token_push_nothing_twice(
     tenant: Tenant, working: Working, github: FakeGitHub, repository: Repository
 ) -> None:
     await tenant.connect()
@@ -321,7 +321,7 @@ async def test_a_company_that_is_not_connected_or_switched_off_sends_nothing(
         assert github.marks() == [before["id"]]
 
 
-async def test_the_operators_repository_is_used_where_an_admin_asks_for_it_and_nowhere_else(
+async def test_the_operators_repository_is_used_only_where_an_admin_chooses_it(
     start_app: StartApp,
     tenant: Tenant,
     new_tenant: NewTenant,
@@ -373,7 +373,7 @@ async def test_a_report_is_answered_while_github_hangs(
     assert sorted(github.marks()) == sorted([first["id"], second["id"]])
 
 
-async def test_no_answer_in_time_is_tried_again(
+async def test_a_timeout_is_retried(
     tenant: Tenant, working: Working, github: FakeGitHub, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(github_client, "CALL_SECONDS", 0.2)
@@ -413,23 +413,23 @@ async def test_what_got_no_connection_was_not_asked_for_and_waits_for_no_minute(
     assert github.marks() == [ticket["id"] for ticket in tickets]
 
 
-async def test_an_answer_without_end_is_none(
+async def test_an_endless_response_is_cut_off(
     tenant: Tenant, working: Working, github: FakeGitHub, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(github_client, "MAX_ANSWER_BYTES", 1000)
+    monkeypatch.setattr(github_client, "MAX_RESPONSE_BYTES", 1000)
     await tenant.connect()
     github.plan("GET /repos/paper/reports", status=200, body=b"[" + b" " * 2000)
     ticket = await tenant.report()
     async with working():
         await tenant.settled()
         assert (await tenant.shown(ticket))["github_sync_status"] == "pending"
-        monkeypatch.setattr(github_client, "MAX_ANSWER_BYTES", 100_000)
+        monkeypatch.setattr(github_client, "MAX_RESPONSE_BYTES", 100_000)
         a_minute_later(sql)
         await tenant.settled()
     assert github.marks() == [ticket["id"]]
 
 
-async def test_the_token_is_nowhere_to_be_read(
+async def test_the_token_is_never_shown_or_logged(
     tenant: Tenant, working: Working, github: FakeGitHub, sql: Sql, job_log: Any, client: httpx.AsyncClient
 ) -> None:
     await tenant.connect()
@@ -452,7 +452,7 @@ async def test_the_token_is_nowhere_to_be_read(
     assert TOKEN.encode().hex() not in repr(rows)
 
 
-async def test_a_row_that_was_copied_opens_nothing(
+async def test_a_copied_row_cannot_be_decrypted(
     tenant: Tenant, new_tenant: NewTenant, working: Working, github: FakeGitHub, sql: Sql
 ) -> None:
     await tenant.connect()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
-from bugrelay.domain.webhooks.tasks import encrypt_anew
+from bugrelay.domain.webhooks.tasks import reencrypt_secrets
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.security.encryption import Encryption
 from tests.domain.webhooks.conftest import Delivering, Hooks, Outside, Sql, due_now, tell
@@ -28,10 +28,10 @@ async def test_secrets_move_to_the_newest_key_and_sign_as_before(
     secret = (await hooks.call("POST", f"/{webhook_id}/rotate"))["secret"]
     old_key = outside.platform.settings.signing_key
     for _ in range(2):  # the second time there is nothing to do
-        await encrypt_anew(with_keys(outside.platform, NEW, old_key))
-    lines = [line for line in job_log if line["event"] == "secrets_encrypted_anew"]
+        await reencrypt_secrets(with_keys(outside.platform, NEW, old_key))
+    lines = [line for line in job_log if line["event"] == "secrets_reencrypted"]
     assert [(line["changed"], line["remain"]) for line in lines] == [(1, 0)]
-    await encrypt_anew(with_keys(outside.platform, NEW))
+    await reencrypt_secrets(with_keys(outside.platform, NEW))
     assert job_log[-1] == lines[0]
     outside.platform = with_keys(outside.platform, NEW)
     async with delivering():
@@ -56,8 +56,8 @@ async def test_a_secret_that_no_key_reads_stops_its_webhook_alone(
     assert [post.path for post in receiver.posts] == ["/sound"]
     (delivery,) = await hooks.deliveries(broken)
     assert delivery["attempts"][0]["error"] == "the secret cannot be read; ask the operator"
-    await encrypt_anew(with_keys(outside.platform, NEW, outside.platform.settings.signing_key))
-    (line,) = [line for line in job_log if line["event"] == "secrets_encrypted_anew"]
+    await reencrypt_secrets(with_keys(outside.platform, NEW, outside.platform.settings.signing_key))
+    (line,) = [line for line in job_log if line["event"] == "secrets_reencrypted"]
     assert (line["changed"], line["remain"]) == (1, 1)
 
 

@@ -1,11 +1,11 @@
-"""`/api/v1/integrations`: what other systems tell us."""
+"""`/api/v1/integrations`: webhooks of other systems."""
 
 from __future__ import annotations
 
 from litestar import Controller, Response, post
 
 from bugrelay.domain.github import repository
-from bugrelay.domain.github.service.receiving import check_signature, keep_delivery
+from bugrelay.domain.github.service.receiving import check_signature, store_delivery
 from bugrelay.errors import ValidationFailed
 from bugrelay.http.request import ApiRequest, decode_json
 from bugrelay.http.responses import Message, json_response
@@ -22,7 +22,7 @@ class IntegrationController(Controller):
     @post("/github/{connection_id:str}", status_code=202)
     @Route(access=anyone(alike=True), errors=(401, 413, 415))
     async def take_github_delivery(self, request: ApiRequest) -> Response[Message]:
-        """Take a delivery of GitHub's webhook, signed over its body with the connection's secret."""
+        """Receive a delivery of GitHub's webhook; it must be signed with the connection's secret."""
         platform = request.platform
         found = await repository.connection(platform.database, request.path_id("connection_id"))
         body = await request.body()
@@ -33,7 +33,7 @@ class IntegrationController(Controller):
         event, delivery_id = _header(request, EVENT), _header(request, DELIVERY)
         content = decode_json(body)
         async with platform.work() as work:
-            await keep_delivery(
+            await store_delivery(
                 work,
                 connection,
                 event=event,
@@ -41,7 +41,7 @@ class IntegrationController(Controller):
                 content=content,
                 jobs=platform.jobs,
             )
-        return json_response(Message("Delivery taken"), status=202)
+        return json_response(Message("Delivery accepted"), status=202)
 
 
 def _header(request: ApiRequest, name: str) -> str:

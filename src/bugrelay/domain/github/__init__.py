@@ -1,1 +1,1 @@
-"""Issues at GitHub for tickets: told there once, and what is done there told back."""
+"""GitHub issues for tickets: pushed exactly once, and changes at GitHub applied here."""

@@ -1,4 +1,4 @@
-"""The connection looked at while an admin waits: what GitHub says of the repository and the token."""
+"""The test of a connection while an admin waits: checks repository and token at GitHub without writing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bugrelay.errors import ServiceUnavailable
 from bugrelay.infra.db.query import Reader
 from bugrelay.infra.security.encryption import Encryption, SecretUnreadable
 
-TEST_SECONDS = 4.0  # for all of it; the response has to follow within 5.5 s
+TEST_SECONDS = 4.0  # in all; the request timeout is 5.5 s
 WAIT_SECONDS = 0.2
 
 
@@ -32,10 +32,11 @@ async def check_connection(
     encryption: Encryption,
     default: DefaultRepository | None,
 ) -> GitHubTestOut:
-    """
+    """Test a company's connection.
+
     Raises:
         GitHubNotConnected
-        ServiceUnavailable: The token is in use, or GitHub wants no call with it now.
+        ServiceUnavailable: The token is in use, or limited by GitHub.
     """
     connection = await repository.connection_of(reader, company_id)
     if connection is None:
@@ -43,17 +44,17 @@ async def check_connection(
     try:
         token = token_of(connection, encryption=encryption, default=default)
     except SecretUnreadable:
-        return GitHubTestOut(ok=False, error="The token cannot be read any more; enter it again")
+        return GitHubTestOut(ok=False, error="The token cannot be decrypted any more; enter it again")
     repo = repo_of(connection, default=default)
     if token is None or repo is None:
-        return GitHubTestOut(ok=False, error="The operator offers no repository any more")
+        return GitHubTestOut(ok=False, error="The operator no longer offers a default repository")
 
     key = token_key(default.token) if default else None
     try:
         async with asyncio.timeout(TEST_SECONDS), _leased(work, connection, default_key=key) as permit:
             user = client.as_user(token, permit)
             login = (await user.account()).login
-            return _said(connection, await user.repository(repo), login=login)
+            return _test_result(connection, await user.repository(repo), login=login)
     except Refused as refusal:
         return GitHubTestOut(ok=False, error=str(refusal))
     except Unavailable:
@@ -66,11 +67,11 @@ async def check_connection(
 async def _leased(
     work: Work, connection: ConnectionRow, *, default_key: bytes | None
 ) -> AsyncIterator[Permit]:
-    """The token, as soon as nobody else calls with it; nothing is written with it."""
+    """Wait for the lease of the token, and release it after the block; the token is used for reads only."""
     lease = None
     while lease is None:
         async with work() as taking:
-            lease = await tokens.take_for(taking, connection.id, default_key=default_key)
+            lease = await tokens.lease_for(taking, connection.id, default_key=default_key)
         if lease is None:
             await asyncio.sleep(WAIT_SECONDS)
 
@@ -89,7 +90,7 @@ async def _leased(
             await tokens.release(releasing, lease, rest=timedelta(0), answered=False, rate=None)
 
 
-def _said(connection: ConnectionRow, found: Repository, *, login: str) -> GitHubTestOut:
+def _test_result(connection: ConnectionRow, found: Repository, *, login: str) -> GitHubTestOut:
     may_write = None
     if found.permissions is not None:
         may_write = found.permissions.push or found.permissions.triage
@@ -97,11 +98,11 @@ def _said(connection: ConnectionRow, found: Repository, *, login: str) -> GitHub
     if found.archived:
         error = "The repository is archived"
     elif not found.has_issues:
-        error = "Issues are switched off in the repository"
+        error = "Issues are disabled in the repository"
     elif may_write is False:
-        error = "The token may read the repository, and not write to it"
+        error = "The token may read the repository but not write to it"
     elif not (found.private or connection.allow_public):
-        error = "The repository is public; allow_public has to say that this is meant"
+        error = "The repository is public; set allow_public if that is intended"
     return GitHubTestOut(
         ok=error is None,
         repository=True,

@@ -1,8 +1,8 @@
-"""Our seven calls of GitHub's REST API (version 2022-11-28, of github.com and of GitHub Enterprise Server).
+"""A client for seven calls of GitHub's REST API (version 2022-11-28; github.com and GitHub Enterprise Server).
 
-GITHUB_API_URL is the operator's word, as the addresses of identity providers are, so it may be inside our networks; no
-user names a host. No redirect is followed: a token goes nowhere that nobody has entered. Each call ends in time, and
-what is read of an answer is bounded.
+GITHUB_API_URL is set by the operator, like the addresses of identity providers, so it may be inside our network; users
+cannot name hosts. Redirects are not followed: a token is only sent to the host that was configured. Each call has a
+deadline, and the size of a response is limited.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from msgspec import Meta, Struct
 from bugrelay.domain.github.errors import Limited, Refused, Unavailable, Unreached
 
 CALL_SECONDS = 10.0
-MAX_ANSWER_BYTES = 16 * 1024 * 1024  # a page of issues with bodies of 65,536 characters, each of them escaped
-PAGE = 30
+MAX_RESPONSE_BYTES = 16 * 1024 * 1024  # a page of issues with bodies of 65,536 escaped characters
+PAGE_SIZE = 30
 MAX_PAGES = 200
 VERSION = "2022-11-28"
 
 T = TypeVar("T")
 State = Literal["open", "closed"]
 GitHubId = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-"""As our columns keep it; GitHub says int64."""
+"""A bigint, as in our columns; GitHub documents int64."""
 WebAddress = Annotated[str, Meta(max_length=2000, pattern=r"^https?://[^\s\x00]+$")]
-"""What is shown as a link, whatever answers in GitHub's name."""
+"""A URL that is shown as a link: restricted to the web, whatever server answers as GitHub."""
 Moment = Annotated[datetime, Meta(tz=True)]
 
 _LIMIT_WORDS = ("rate limit", "abuse")
 
 
 class Account(Struct):
-    """Whose token it is."""
+    """A user of GitHub."""
 
     login: str
 
 
 class Permissions(Struct):
-    """What the token's owner may do; GitHub leaves it out for some tokens."""
+    """The rights of the token's owner; GitHub leaves them out for some tokens."""
 
     push: bool = False
     triage: bool = False
 
 
 class Repository(Struct):
-    """What we need to know of a repository."""
+    """The fields that we read of a repository."""
 
     id: GitHubId
     full_name: str
@@ -62,7 +62,7 @@ class Repository(Struct):
 
 
 class Issue(Struct):
-    """What we read of an issue; the list of a repository has its pull requests as well."""
+    """The fields that we read of an issue; lists of issues include pull requests."""
 
     id: GitHubId
     number: GitHubId
@@ -75,7 +75,7 @@ class Issue(Struct):
 
 
 class Comment(Struct):
-    """What we read of a comment on an issue; `issue_url` ends in the issue's number."""
+    """The fields that we read of a comment on an issue; `issue_url` ends in the issue's number."""
 
     id: GitHubId
     issue_url: str
@@ -91,14 +91,14 @@ class Comment(Struct):
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _Response:
     status: int
     headers: httpx.Headers
     body: bytes
 
 
 class Permit(Protocol):
-    """Says before each call whether it may be made with this token now (service/tokens.py)."""
+    """Called before each call with a token; renews the lease (service/tokens.py)."""
 
     async def __call__(self, *, writes: bool) -> None:
         """
@@ -113,14 +113,14 @@ async def _permitted(*, writes: bool) -> None:  # noqa: ARG001 - as the protocol
 
 
 class GitHubClient:
-    """HTTP to GitHub's API. One for each process; it keeps no token."""
+    """HTTP to GitHub's API; has no token of its own."""
 
     def __init__(self, api_url: str) -> None:
         self._api_url = api_url
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(None),  # `send` ends each exchange as a whole
             follow_redirects=False,
-            # Uncompressed, so that the bound on the answer is a bound on what it unpacks to.
+            # Uncompressed, so that the limit holds for what is kept in memory.
             headers={
                 "Accept": "application/vnd.github+json",
                 "Accept-Encoding": "identity",
@@ -131,14 +131,14 @@ class GitHubClient:
         )
 
     def as_user(self, token: str, permit: Permit = _permitted) -> GitHubUser:
-        """The API with this token."""
+        """The calls with this token."""
         return GitHubUser(self, token, permit)
 
     async def close(self) -> None:
         await self._client.aclose()
 
-    def is_ours(self, url: str) -> bool:
-        """Whether an address is of the API that we call: a token is sent to no other."""
+    def is_api_url(self, url: str) -> bool:
+        """Whether a URL belongs to the configured API: a token is sent to no other host."""
         try:
             asked, api = httpx.URL(url), httpx.URL(self._api_url)
         except httpx.InvalidURL:
@@ -151,8 +151,8 @@ class GitHubClient:
 
     async def send(
         self, method: str, path: str, *, token: str, body: Any = None, query: Mapping[str, str] | None = None
-    ) -> _Answer:
-        """One exchange, to its end within `CALL_SECONDS`.
+    ) -> _Response:
+        """One request and its whole response within `CALL_SECONDS`.
 
         Raises:
             Unreached, Unavailable
@@ -167,7 +167,7 @@ class GitHubClient:
                 asyncio.timeout(CALL_SECONDS),
                 self._client.stream(method, url, content=content, headers=headers, params=query) as response,
             ):
-                return _Answer(response.status_code, response.headers, await _read(response))
+                return _Response(response.status_code, response.headers, await _read(response))
         except httpx.ConnectError:
             raise Unreached("GitHub cannot be reached") from None
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
@@ -175,7 +175,7 @@ class GitHubClient:
 
 
 class GitHubUser:
-    """The calls, each with one token.
+    """The calls with one token.
 
     All of them raise Refused, Unavailable, Limited and LeaseLost.
     """
@@ -207,109 +207,109 @@ class GitHubUser:
     def issues(
         self, repo: str, *, since: datetime, sort: str, creator: str | None = None
     ) -> AsyncIterator[list[Issue]]:
-        """Pages of the issues that were changed since then, in whatever state, the oldest first."""
-        query = {"state": "all", "sort": sort, "direction": "asc", "since": _written(since)}
+        """Pages of the issues, open and closed, that were changed since then, oldest first."""
+        query = {"state": "all", "sort": sort, "direction": "asc", "since": _rfc3339(since)}
         if creator is not None:
             query["creator"] = creator
         return self._pages(f"/repos/{repo}/issues", query, list[Issue])
 
     def comments(self, repo: str, *, since: datetime) -> AsyncIterator[list[Comment]]:
-        """Pages of the comments on all issues that were changed since then, the oldest first."""
-        query = {"sort": "updated", "direction": "asc", "since": _written(since)}
+        """Pages of the comments on all issues that were changed since then, oldest first."""
+        query = {"sort": "updated", "direction": "asc", "since": _rfc3339(since)}
         return self._pages(f"/repos/{repo}/issues/comments", query, list[Comment])
 
     async def _pages(self, path: str, query: Mapping[str, str], kind: type[T]) -> AsyncIterator[T]:
-        """As GitHub links them: it may go on by page or by cursor.
+        """Follow the `next` links, which may use page numbers or cursors.
 
         Raises:
-            Unavailable: Also where it links to somewhere else, or without end.
+            Unavailable: Also where a link leads to another host, or there are more than `MAX_PAGES`.
         """
-        answer = await self._answer("GET", path, query={**query, "per_page": str(PAGE)})
+        response = await self._exchange("GET", path, query={**query, "per_page": str(PAGE_SIZE)})
         for _ in range(MAX_PAGES):
-            yield _decoded(answer, kind)
-            following = _next_page(answer)
+            yield _decoded(response, kind)
+            following = _next_page(response)
             if following is None:
                 return
-            if not self._client.is_ours(following):
-                raise Unavailable("GitHub's next page is somewhere else")
-            answer = await self._answer("GET", following)
-        raise Unavailable("GitHub's pages have no end")
+            if not self._client.is_api_url(following):
+                raise Unavailable("GitHub's next page is on another host")
+            response = await self._exchange("GET", following)
+        raise Unavailable(f"GitHub's list has more than {MAX_PAGES} pages")
 
     async def _call(self, method: str, path: str, kind: type[T], *, body: Any = None) -> T:
-        return _decoded(await self._answer(method, path, body=body), kind)
+        return _decoded(await self._exchange(method, path, body=body), kind)
 
-    async def _answer(
+    async def _exchange(
         self, method: str, path: str, *, body: Any = None, query: Mapping[str, str] | None = None
-    ) -> _Answer:
-        """An answer of 200 or 201."""
+    ) -> _Response:
+        """Make a call; returns a response with status 200 or 201."""
         await self._permit(writes=method != "GET")
-        answer = await self._client.send(method, path, token=self._token, body=body, query=query)
-        if answer.status not in (httpx.codes.OK, httpx.codes.CREATED):
-            raise _error(answer)
-        return answer
+        response = await self._client.send(method, path, token=self._token, body=body, query=query)
+        if response.status not in (httpx.codes.OK, httpx.codes.CREATED):
+            raise _error(response)
+        return response
 
 
 async def _read(response: httpx.Response) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise Unavailable("GitHub's answer is too long")
+        if len(body) > MAX_RESPONSE_BYTES:
+            raise Unavailable("GitHub's response is too long")
     return bytes(body)
 
 
-def _next_page(answer: _Answer) -> str | None:
-    """The `next` of its Link header (RFC 8288)."""
-    link = httpx.Response(answer.status, headers=answer.headers).links.get("next", {})
+def _next_page(response: _Response) -> str | None:
+    """The `next` link of the Link header (RFC 8288)."""
+    link = httpx.Response(response.status, headers=response.headers).links.get("next", {})
     return link.get("url")
 
 
-def _decoded(answer: _Answer, kind: type[T]) -> T:
+def _decoded(response: _Response, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(answer.body, type=kind)
+        return msgspec.json.decode(response.body, type=kind)
     except (msgspec.DecodeError, ValueError, RecursionError):
-        raise Unavailable("GitHub's answer is not the JSON that was asked for") from None
+        raise Unavailable("GitHub's response is not the expected JSON") from None
 
 
-def _error(answer: _Answer) -> Exception:
-    """What an answer that is none of ours means.
+def _error(response: _Response) -> Exception:
+    """The error for a status other than 200 and 201.
 
     https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
     """
-    if answer.status in (httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS) and _is_limit(answer):
-        return Limited(_pause(answer.headers))
-    if answer.status >= httpx.codes.INTERNAL_SERVER_ERROR or answer.status == httpx.codes.REQUEST_TIMEOUT:
-        return Unavailable(f"GitHub answered {answer.status}")
-    if answer.status == httpx.codes.UNAUTHORIZED:
+    if response.status in (httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS) and _is_limit(response):
+        return Limited(_pause(response.headers))
+    if response.status >= httpx.codes.INTERNAL_SERVER_ERROR or response.status == httpx.codes.REQUEST_TIMEOUT:
+        return Unavailable(f"GitHub answered {response.status}")
+    if response.status == httpx.codes.UNAUTHORIZED:
         sentence = "GitHub refuses the token; an admin of the company has to enter another one"
         return Refused(sentence, is_unauthorized=True)
-    return Refused(_SENTENCES.get(answer.status) or f"GitHub answered {answer.status}")
+    return Refused(_REASONS.get(response.status) or f"GitHub answered {response.status}")
 
 
-_MOVED = "The repository has another address at GitHub; an admin of the company has to enter it"
-_SENTENCES: Mapping[int, str] = {
+_MOVED = "The repository was renamed or moved at GitHub; an admin of the company has to enter its new name"
+_REASONS: Mapping[int, str] = {
     301: _MOVED,
     302: _MOVED,
     307: _MOVED,
     308: _MOVED,
-    403: "The token may not do this in the repository",
-    404: "The token sees no such repository, or no such issue in it",
-    410: "The repository has no issues, or this one was deleted",
-    422: "GitHub does not take it as it is",
+    403: "The token lacks the permission for this in the repository",
+    404: "The repository or the issue does not exist, or the token cannot access it",
+    410: "Issues are disabled in the repository, or this one was deleted",
+    422: "GitHub refuses the content as invalid",
 }
 
 
-def _is_limit(answer: _Answer) -> bool:
-    """Whether it limits; another 403 says that the token may not do what was asked."""
-    headers = answer.headers
-    if answer.status == httpx.codes.TOO_MANY_REQUESTS or "retry-after" in headers:
+def _is_limit(response: _Response) -> bool:
+    """Whether it is a rate limit; any other 403 is a missing permission."""
+    headers = response.headers
+    if response.status == httpx.codes.TOO_MANY_REQUESTS or "retry-after" in headers:
         return True
-    words = answer.body[:4096].decode("utf-8", "replace").lower()
+    words = response.body[:4096].decode("utf-8", "replace").lower()
     return headers.get("x-ratelimit-remaining") == "0" or any(word in words for word in _LIMIT_WORDS)
 
 
 def _pause(headers: httpx.Headers) -> float | None:
-    """For how long GitHub wants no call, in seconds; None where it does not say."""
+    """The pause that GitHub asks for, in seconds; None where it does not say."""
     after = headers.get("retry-after", "")
     if after.isdecimal():
         return float(after[:9])
@@ -319,5 +319,5 @@ def _pause(headers: httpx.Headers) -> float | None:
     return None
 
 
-def _written(moment: datetime) -> str:
+def _rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

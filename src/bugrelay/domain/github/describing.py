@@ -1,4 +1,4 @@
-"""What GitHub is told of a ticket, read for it. A public repository gets neither captures, pages nor names."""
+"""Reads what is sent to GitHub of a ticket. A public repository gets neither captures, page URLs nor names."""
 
 from __future__ import annotations
 
@@ -19,15 +19,21 @@ _BROWSER = ("name", "version", "platform")
 async def describe(
     reader: Reader, connection: ConnectionRow, ticket: TicketRow, is_private: bool
 ) -> TicketText:
-    """What may be told of a ticket, and of the report that it came in as."""
+    """What may be sent of a ticket, and of its support report if it is one."""
     report = await find_report(reader, Automation(connection.company_id), ticket.key)
     typed = {"Description": ticket.description}
     if report is not None:
         typed |= _typed(report)
-    return _in_private(ticket, report, typed) if is_private else _in_public(ticket, report, typed)
+    return (
+        _for_private_repository(ticket, report, typed)
+        if is_private
+        else _for_public_repository(ticket, report, typed)
+    )
 
 
-def _in_private(ticket: TicketRow, report: ReportDetail | None, typed: Mapping[str, str]) -> TicketText:
+def _for_private_repository(
+    ticket: TicketRow, report: ReportDetail | None, typed: Mapping[str, str]
+) -> TicketText:
     return TicketText(
         ticket_id=ticket.id,
         key=ticket.key,
@@ -43,8 +49,10 @@ def _in_private(ticket: TicketRow, report: ReportDetail | None, typed: Mapping[s
     )
 
 
-def _in_public(ticket: TicketRow, report: ReportDetail | None, typed: Mapping[str, str]) -> TicketText:
-    """Nothing but what was typed, without the secrets in it, and what browser it was."""
+def _for_public_repository(
+    ticket: TicketRow, report: ReportDetail | None, typed: Mapping[str, str]
+) -> TicketText:
+    """Only typed texts, redacted, and the browser."""
     return TicketText(
         ticket_id=ticket.id,
         key=ticket.key,
@@ -89,7 +97,7 @@ def _text(value: Any) -> str:
 
 
 def _recorded(capture: Capture) -> dict[str, Sequence[Any]]:
-    """Never what the page has stored in the browser."""
+    """The capture without local storage, session storage and cookies."""
     return {
         "Console errors": capture.console_errors or [],
         "API calls": capture.api_history or [],

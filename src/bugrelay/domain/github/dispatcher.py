@@ -1,7 +1,7 @@
-"""Calls GitHub for all connections: each worker runs one, for as long as it lives.
+"""The dispatcher calls GitHub for all connections; each worker runs one.
 
-A turn is one token's: a few reads and one write at most, or a catch-up. Tokens wait for nobody but themselves, so a
-repository that hangs delays none but those who share its token.
+A sync run holds the lease of one token, and makes a few reads and at most one write, or a catch-up. Tokens are
+independent of each other, so a repository that hangs delays only connections with the same token.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bugrelay.domain.github.catching_up import catch_up
 from bugrelay.domain.github.client import GitHubClient
 from bugrelay.domain.github.errors import LeaseLost, Limited
 from bugrelay.domain.github.schemas import ConnectionRow, DefaultRepository
-from bugrelay.domain.github.sending import Describe, Turn, Work
+from bugrelay.domain.github.sending import Describe, SyncRun, Work
 from bugrelay.domain.github.service import pushing, tokens
 from bugrelay.domain.github.service.secrets import repo_of, token_key, token_of
 from bugrelay.domain.github.service.tokens import BETWEEN_WRITES, Lease
@@ -28,24 +28,24 @@ from bugrelay.settings import Rate
 
 log = structlog.get_logger()
 
-AT_ONCE = 8  # tokens
+MAX_CONCURRENT_TOKENS = 8
 POLL_SECONDS = 1.0
 STOP_SECONDS = 10.0
-_UNREADABLE = "The token cannot be read any more; an admin of the company has to enter it again"
+_UNREADABLE = "The token cannot be decrypted any more; an admin of the company has to enter it again"
 
 
 class Dispatcher:
-    """The turns of one worker.
+    """Runs up to `MAX_CONCURRENT_TOKENS` sync runs at once.
 
     Args:
-        work: Begins a change of the database.
-        reader: Reads it.
+        work: Begins a unit of work.
+        reader: Reads the database.
         client: GitHub's API.
-        encryption: What reads tokens.
-        default: The operator's repository.
-        rate: Of writes with one token.
-        describe: What is told of a ticket.
-        jobs: Has mails sent.
+        encryption: Decrypts tokens.
+        default: The operator's repository, if there is one.
+        rate: The limit of writes with one token.
+        describe: Reads what is sent of a ticket.
+        jobs: The queue, for mails.
     """
 
     def __init__(
@@ -69,43 +69,43 @@ class Dispatcher:
         self._rate = rate
         self._describe = describe
         self._jobs = jobs
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[None]] = set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Take turns until `stopping` is set; what is under way then is given time to end."""
+        """Run until `stopping` is set; runs in progress then get `STOP_SECONDS` to end."""
         bulkhead.set("github")
         stopped = asyncio.create_task(stopping.wait())
         try:
             while not stopping.is_set():
-                lease = await self._take()
+                lease = await self._take_lease()
                 if lease is None:
                     await asyncio.wait(
-                        {stopped, *self._under_way},
+                        {stopped, *self._running},
                         timeout=POLL_SECONDS,
                         return_when=asyncio.FIRST_COMPLETED,
                     )
                     continue
-                task = asyncio.create_task(self._turn(lease))
-                self._under_way.add(task)
-                task.add_done_callback(self._under_way.discard)
+                task = asyncio.create_task(self._run_lease(lease))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
         finally:
             stopped.cancel()
             await self._end()
 
     async def _end(self) -> None:
-        if self._under_way:
-            _, late = await asyncio.wait(set(self._under_way), timeout=STOP_SECONDS)
-            for task in late:  # their tokens are free again when the leases have run out
+        if self._running:
+            _, late = await asyncio.wait(set(self._running), timeout=STOP_SECONDS)
+            for task in late:  # their leases expire
                 task.cancel()
 
-    async def _take(self) -> Lease | None:
-        if len(self._under_way) >= AT_ONCE:
+    async def _take_lease(self) -> Lease | None:
+        if len(self._running) >= MAX_CONCURRENT_TOKENS:
             return None
         async with self._work() as work:
-            return await tokens.take_due(work, default_key=self._default_key)
+            return await tokens.lease_due(work, default_key=self._default_key)
 
-    async def _turn(self, lease: Lease) -> None:
-        """One turn; where it cannot be ended, its token is free again when the lease has run out."""
+    async def _run_lease(self, lease: Lease) -> None:
+        """One sync run; where its lease cannot be released, it expires."""
         try:
             await self._call(lease)
         except Limited as limit:
@@ -116,7 +116,7 @@ class Dispatcher:
             log.info("github_lease_lost", connection_id=str(lease.connection_id))
             await self._release(lease)
         except Exception:
-            log.exception("github_turn_lost", connection_id=str(lease.connection_id))
+            log.exception("github_run_failed", connection_id=str(lease.connection_id))
             await self._release(lease)
 
     async def _call(self, lease: Lease) -> None:
@@ -125,14 +125,14 @@ class Dispatcher:
             try:
                 token = token_of(connection, encryption=self._encryption, default=self._default)
             except SecretUnreadable:
-                await self._give_up(connection)
+                await self._fail_unreadable(connection)
                 token = None
             repo = repo_of(connection, default=self._default)
             if token is not None and repo is not None:
-                await self._use(lease, connection, token=token, repo=repo)
+                await self._sync(lease, connection, token=token, repo=repo)
         await self._release(lease, answered=True)
 
-    async def _use(self, lease: Lease, connection: ConnectionRow, *, token: str, repo: str) -> None:
+    async def _sync(self, lease: Lease, connection: ConnectionRow, *, token: str, repo: str) -> None:
         async def permit(*, writes: bool) -> None:
             async with self._work() as work:
                 await tokens.renew(work, lease, writes=writes, rate=self._rate)
@@ -143,7 +143,7 @@ class Dispatcher:
             *connection.labels,
             *(self._default.labels if connection.uses_default and self._default else ()),
         ]
-        turn = Turn(
+        run = SyncRun(
             work=self._work,
             reader=self._reader,
             connection=connection,
@@ -154,17 +154,17 @@ class Dispatcher:
             jobs=self._jobs,
         )
         if await repository.is_to_catch_up(self._reader, connection.id):
-            await catch_up(turn)
+            await catch_up(run)
         else:
-            await turn.send()
+            await run.send()
 
-    async def _give_up(self, connection: ConnectionRow) -> None:
-        """No key reads the token: what is due fails, and is tried again with the next token."""
+    async def _fail_unreadable(self, connection: ConnectionRow) -> None:
+        """No key decrypts the token: pushes that are due fail, and are retried once there is another token."""
         push = await repository.due_push(self._reader, connection.id)
         async with self._work() as work:
             if push is not None:
                 await pushing.fail(work, connection, push, None, sentence=_UNREADABLE)
-            await pushing.put_off_catch_up(work, connection, pause=timedelta(hours=1))
+            await pushing.schedule_catch_up(work, connection, pause=timedelta(hours=1))
 
     async def _release(self, lease: Lease, *, answered: bool = False) -> None:
         async with self._work() as work:

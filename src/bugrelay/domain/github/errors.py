@@ -1,4 +1,4 @@
-"""What can go wrong with GitHub."""
+"""Errors of GitHub: those of our API, and those of calls to GitHub's."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class GitHubSwitchedOff(BugRelayError):
 
 
 class InvalidSignature(BugRelayError):
-    """Also where there is no such connection, which is told to nobody."""
+    """Also where there is no such connection, so that nobody can find out which exist."""
 
     code = "INVALID_SIGNATURE"
     status = 401
-    message = "The signature is not that of this body"
+    message = "The signature does not match the body"
 
 
 class Refused(Exception):
-    """GitHub will not do it, however often it is asked; the text is a sentence of ours and holds nothing of its answer.
+    """GitHub refuses the call, and a retry would not help. The message is our own and has nothing of GitHub's response.
 
     Attributes:
-        is_unauthorized: Whether the token is no good for anything.
+        is_unauthorized: Whether GitHub refuses the token itself.
     """
 
     def __init__(self, sentence: str, *, is_unauthorized: bool = False) -> None:
@@ -38,7 +38,7 @@ class Refused(Exception):
 
 
 class Unavailable(Exception):
-    """GitHub did not answer, or that it cannot now. Whether it did what it was asked for is not known."""
+    """GitHub did not respond, or with a server error. Whether the call took effect is not known."""
 
 
 class Unreached(Unavailable):
@@ -46,10 +46,10 @@ class Unreached(Unavailable):
 
 
 class Limited(Exception):
-    """GitHub wants to be left alone with this token.
+    """GitHub limits the rate of calls with this token.
 
     Attributes:
-        seconds: For how long; None where it does not say.
+        seconds: The pause that it asks for; None where it does not say.
     """
 
     def __init__(self, seconds: float | None) -> None:
@@ -58,4 +58,4 @@ class Limited(Exception):
 
 
 class LeaseLost(Exception):
-    """Somebody else calls with the token by now; nothing more may be sent."""
+    """The lease of the token has expired, and another worker may have it; nothing more may be sent."""

@@ -1,4 +1,4 @@
-"""What the event log tells of GitHub (docs/events.md)."""
+"""Events of the log about GitHub (docs/events.md)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What has happened between a company and GitHub: facts in the past tense, with ids and values, never with a token.
+"""Facts of connections to GitHub: ids and values, never a token.
 
-`actor_id` is who did it, None for what GitHub did or answered. All happened at the time of their transaction.
+`actor_id` is who did it; None for what GitHub did. The time of a fact is that of its transaction.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, kw_only=True)
 class GitHubConnected:
-    """A company's admin said which repository its tickets have their issues in."""
+    """A company's admin connected it to a repository."""
 
     connection_id: UUID
     company_id: UUID
@@ -23,7 +23,7 @@ class GitHubConnected:
 
 @dataclass(frozen=True, kw_only=True)
 class GitHubConnectionChanged:
-    """A company's admin changed these fields of the connection; "token" says only that there is another one."""
+    """A company's admin changed these fields of the connection; of `token` only that it was changed."""
 
     connection_id: UUID
     company_id: UUID
@@ -34,7 +34,7 @@ class GitHubConnectionChanged:
 
 @dataclass(frozen=True, kw_only=True)
 class GitHubDisconnected:
-    """The connection is gone: by a company's admin, or because a new claim began a new team."""
+    """The connection was removed: by a company's admin, or because a new team has taken the company over."""
 
     connection_id: UUID
     company_id: UUID
@@ -44,7 +44,7 @@ class GitHubDisconnected:
 
 @dataclass(frozen=True, kw_only=True)
 class GitHubConnectionSwitchedOff:
-    """GitHub refuses the token."""
+    """The connection was switched off because GitHub refuses the token."""
 
     connection_id: UUID
     company_id: UUID
@@ -54,7 +54,7 @@ class GitHubConnectionSwitchedOff:
 
 @dataclass(frozen=True, kw_only=True)
 class TicketSynced:
-    """A ticket has an issue at GitHub now, or has none any more, or none could be made.
+    """A ticket got an issue at GitHub, has none any more, or could not be pushed.
 
     Attributes:
         outcome: `synced`, `failed` or `ended`.
@@ -85,4 +85,4 @@ WRITES_NO_EVENT: tuple[type, ...] = (
     GitHubDisconnected,
     GitHubConnectionSwitchedOff,
 )
-"""Facts that the event log does not tell of; the audit log does."""
+"""Facts that become no event of the log; the audit log has them."""

@@ -1,8 +1,8 @@
-"""What GitHub is sent of a ticket: title, labels, body, comments. Pure functions of what is known.
+"""The text of issues and comments at GitHub: title, labels, body. Pure functions.
 
-Whatever somebody typed stands in a block quote, and what their browser recorded in a fence that is longer than any in
-it: neither can end early or swallow what follows. Each `@` and `#` has a word joiner behind it, so that nobody is
-mentioned and nothing is linked. The last line is the marker by which we know our own again.
+Typed text is put into a block quote, and what the browser recorded into a code fence that is longer than any inside it:
+neither can end early or swallow what follows. A word joiner follows each `@` and `#`, so that nobody is mentioned and
+nothing is linked. The last line is a marker, by which our own issues and comments are recognised.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from bugrelay.infra.ids import parse_id
 
 MAX_BODY = 60_000  # characters; GitHub takes 65,536
 MAX_TITLE = 256  # characters, as GitHub has it
-LATEST = 10  # of what the browser recorded
-_MAX_TYPED = 9_000  # of each typed text, as it is written
+MAX_ENTRIES = 10  # of each recorded list, the latest
+_MAX_TYPED = 9_000  # of each typed text, after quoting
 _MAX_DESCRIPTION = 18_000
 _MAX_ENTRY = 1_500
 _JOINER = "\N{WORD JOINER}"
-_CALLS = re.compile(r"([@#])|(?<![A-Za-z0-9])(GH)(?=-[0-9])", re.IGNORECASE)
-# An address of an issue would be noted in that issue, whoever's it is.
-_ISSUE_ADDRESS = re.compile(r"(github\.com)(?=/)", re.IGNORECASE)
+_MENTION = re.compile(r"([@#])|(?<![A-Za-z0-9])(GH)(?=-[0-9])", re.IGNORECASE)
+# GitHub would add a cross-reference to the issue at that URL, in any repository.
+_ISSUE_URL = re.compile(r"(github\.com)(?=/)", re.IGNORECASE)
 _COMMENT_START = re.compile(r"<(?=!)")
 _FENCE = re.compile(r"`{3,}")
 _MARKER = re.compile(r"<!-- bugrelay:([0-9a-f-]{36}) -->\s*\Z")
@@ -37,14 +37,14 @@ OTHER_LABEL = "needs-triage"
 
 
 class TicketText(Struct, kw_only=True):
-    """What may be told of a ticket.
+    """What may be sent of a ticket.
 
     Attributes:
         typed: What its reporter typed, by heading, in order.
-        facts: Short values, by what they are.
-        recorded: What the browser recorded, the newest last, by heading.
-        reporter: Who reported it, by name.
-        screenshot: Whether there is one; None where there could be none.
+        facts: Short values, by label.
+        recorded: What the browser recorded, newest last, by heading.
+        reporter: The name of the reporter; None where it must not be sent.
+        screenshot: Whether there is one; None where the ticket is no support report.
     """
 
     ticket_id: UUID
@@ -66,13 +66,13 @@ def issue_title(ticket: TicketText) -> str:
 
 
 def issue_labels(ticket: TicketText, more: Sequence[str]) -> list[str]:
-    """Each once."""
+    """Labels by kind and priority, and more, without duplicates."""
     own = [LABELS.get(ticket.kind, OTHER_LABEL), f"priority:{ticket.priority}"]
     return list(dict.fromkeys([*own, *more]))
 
 
 def issue_body(ticket: TicketText) -> str:
-    """At most `MAX_BODY` characters: what the browser recorded is left out first, the oldest of it before the rest."""
+    """At most `MAX_BODY` characters; where that is too little, the oldest recorded entries are left out first."""
     head = [_typed(heading, text) for heading, text in ticket.typed.items() if text.strip()]
     tail = [_facts(ticket), marker(ticket.ticket_id)]
     room = MAX_BODY - len("\n\n".join([*head, *tail])) - 2
@@ -86,37 +86,37 @@ def issue_body(ticket: TicketText) -> str:
 
 
 def comment_body(content: str, *, author: str | None, comment_id: UUID) -> str:
-    """A comment as it is sent; without a name where the repository is public."""
+    """The body of a comment; `author` is None where the repository is public."""
     head = [f"**{inert(_one_line(author))}**:"] if author else []
     return "\n\n".join([*head, _quoted(content, max_length=MAX_BODY - 1000), marker(comment_id)])
 
 
 def marker(thing_id: UUID) -> str:
-    """Told to GitHub with a ticket or a comment, so that we know it again."""
+    """An HTML comment at the end of a body, by which we recognise our own."""
     return f"<!-- bugrelay:{thing_id} -->"
 
 
 def marked_id(body: str | None) -> UUID | None:
-    """The id in the marker that ends a body; a marker anywhere else is what somebody typed or quoted."""
+    """The id in the marker at the end of a body; a marker anywhere else was typed or quoted by somebody."""
     found = _MARKER.search((body or "")[-200:])
     return parse_id(found[1]) if found else None
 
 
 def without_marker(body: str) -> str:
-    """The same body without the marker that ends it."""
+    """The body without the marker at its end."""
     return _MARKER.sub("", body)
 
 
 def inert(text: str) -> str:
-    """The same text, in which GitHub finds nobody to call and nothing to link."""
-    text = _CALLS.sub(lambda found: f"{found[0]}{_JOINER}", text)
-    text = _ISSUE_ADDRESS.sub(rf"\1{_JOINER}", text)
+    """The text without mentions, references and HTML comments, as far as GitHub is concerned."""
+    text = _MENTION.sub(lambda found: f"{found[0]}{_JOINER}", text)
+    text = _ISSUE_URL.sub(rf"\1{_JOINER}", text)
     return _COMMENT_START.sub(f"<{_JOINER}", text)
 
 
 def _typed(heading: str, text: str) -> str:
-    most = _MAX_DESCRIPTION if heading == "Description" else _MAX_TYPED
-    return f"**{heading}**\n\n{_quoted(text, max_length=most)}"
+    limit = _MAX_DESCRIPTION if heading == "Description" else _MAX_TYPED
+    return f"**{heading}**\n\n{_quoted(text, max_length=limit)}"
 
 
 def _quoted(text: str, *, max_length: int) -> str:
@@ -143,7 +143,7 @@ def _one_line(text: str, *, max_length: int = 500) -> str:
 
 
 def _code(value: str) -> str:
-    """A value in a code span that outlasts it."""
+    """The value in a code span whose delimiter is longer than any run of backticks inside."""
     text = _one_line(value)
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     ticks = "`" * (longest + 1)
@@ -152,8 +152,8 @@ def _code(value: str) -> str:
 
 
 def _recorded(heading: str, entries: Sequence[Any], *, room: int) -> str:
-    """The latest entries that there is room for, one a line, in a fence; empty where there are none."""
-    lines = [inert(_line(entry)) for entry in list(entries)[-LATEST:]]
+    """The latest entries that fit into `room` characters, one a line, in a fence; empty where none does."""
+    lines = [inert(_line(entry)) for entry in list(entries)[-MAX_ENTRIES:]]
     while lines:
         text = "\n".join(lines)
         longest = max((len(run) for run in _FENCE.findall(text)), default=2)

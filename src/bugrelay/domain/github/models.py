@@ -1,4 +1,4 @@
-"""Connections to repositories at GitHub, the issues and comments there, what is to be sent, and what has come in."""
+"""Connections to GitHub repositories, token leases, pushes, issues and comments, and webhook deliveries."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ UNAUTHORIZED = "unauthorized"
 
 
 class GitHubConnection(Base):
-    """The repository that a company's tickets have their issues in, and how it is reached.
+    """A company's connection to a GitHub repository.
 
-    `repo` and `token` are null where the operator's default is used. `token` and `secret`, which GitHub signs
+    `repo` and `token` are null where the operator's default is used. `token` and `secret`, the key that GitHub signs
     deliveries with, are encrypted. `token_key` is a hash of the token: connections with the same one share its limits.
-    `repository_id`, `login` (whose token it is) and `is_private` are what GitHub said at `checked_at`; null until then.
-    `switched_off_reason` is ours; null where an admin has switched it off.
-    `issues_since` and `comments_since` say up to where changes at GitHub were read.
+    `repository_id`, `login` (the token's owner) and `is_private` were read from GitHub at `checked_at`; null until
+    then. `switched_off_reason` is set where the system has switched the connection off; null where an admin did.
+    `issues_since` and `comments_since` are the positions of the catch-up.
     """
 
     __tablename__ = "github_connections"
@@ -78,10 +78,10 @@ class GitHubConnection(Base):
 
 
 class GitHubToken(Base):
-    """What is shared by all who use one token: `lease_id` names who calls with it until `leased_until`.
+    """The lease of a token, by the hash of the token: `lease_id` identifies its holder until `leased_until`.
 
-    Before `ready_at` nobody may call with it. `pauses` counts secondary limits in a row, `writes` has the times of the
-    latest writes, oldest first.
+    Before `ready_at` no call may be made with the token. `pauses` counts consecutive secondary limits, `writes` has the
+    times of the latest writes, oldest first.
     """
 
     __tablename__ = "github_tokens"
@@ -95,10 +95,11 @@ class GitHubToken(Base):
 
 
 class GitHubPush(Base):
-    """A ticket whose issue is to be brought up to date, or could not be.
+    """A ticket whose issue has to be brought up to date, or could not be.
 
-    `may_create` says whether an issue is made where the ticket has none. `revision` counts what asked for it: what was
-    asked for meanwhile is not lost with the row. `failing_since` is the first failure in a row.
+    `may_create` says whether an issue is created where the ticket has none. `revision` counts requests, so that a
+    request during a push is not lost when the push ends. `failing_since` is the time of the first of consecutive
+    failures.
     """
 
     __tablename__ = "github_pushes"
@@ -123,12 +124,12 @@ class GitHubPush(Base):
 
 
 class GitHubIssue(Base):
-    """The issue of a ticket in one repository, for as long as the ticket stands: a connection may go and come back.
+    """The issue of a ticket in one repository. It is kept as long as the ticket, so that connections may come and go.
 
-    `creating` is committed before GitHub is asked to create it: from then on nobody creates it who has not looked
-    for it since `first_tried_at`, among the issues of `creator`. `issue_state` is GitHub's as far as we know, of
-    `issue_updated_at`; `pushed_state` is what the ticket's category was told as; `asked_state` is what GitHub was asked
-    for and has not answered: `open`, `closed`, or `either` one after the other.
+    `creating` is committed before GitHub is called: from then on the issue is created only after it was searched for
+    among the issues of `creator` since `first_tried_at`. `issue_state` is the last known state at GitHub, of
+    `issue_updated_at`. `pushed_state` is the state that was last pushed for the ticket's category. `asked_state` is a
+    state that was requested without a response yet: `open`, `closed`, or `either`, where both were requested.
     """
 
     __tablename__ = "github_issues"
@@ -166,7 +167,7 @@ class GitHubIssue(Base):
 
 
 class GitHubComment(Base):
-    """A comment that is here and at GitHub. One that goes out is `creating` as its issue is; `repository_id` is null
+    """A comment that is synchronised with GitHub. An outgoing one is `creating` as an issue is; `repository_id` is null
     until then."""
 
     __tablename__ = "github_comments"
@@ -196,7 +197,7 @@ class GitHubComment(Base):
 
 
 class GitHubDelivery(Base):
-    """A delivery of GitHub's webhook, which counts once; `facts` are what we need of it, until that is done."""
+    """A delivery of GitHub's webhook, for deduplication; `facts` are what we need of it, null once it was processed."""
 
     __tablename__ = "github_deliveries"
     __table_args__ = (Index("ix_github_deliveries_received_at", "received_at"),)

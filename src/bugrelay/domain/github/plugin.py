@@ -1,4 +1,4 @@
-"""Hands the domain over to the application."""
+"""Registers the domain with the application."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def subscribe(platform: Platform) -> None:
     async def disconnect_former_teams(
         session: AsyncSession, claimed: Sequence[CompanyClaimed]
     ) -> Sequence[GitHubDisconnected]:
-        """What a team that starts anew reports is sent to nobody's repository but its own."""
+        """Disconnect a company that a new team takes over: its reports must not go to the repository of the previous
+        one."""
         new = {claim.company_id: claim.actor_id for claim in claimed if claim.starts_new_team}
         return await remove_connections_of(session, new) if new else ()
 

@@ -1,4 +1,4 @@
-"""Every SELECT of connections to GitHub, of what is to be sent and of what is there."""
+"""Every SELECT of connections to GitHub, pushes, issues, comments and deliveries."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ from bugrelay.domain.tickets.models import Project, Ticket, TicketComment
 from bugrelay.domain.tickets.repository.columns import NAME
 from bugrelay.infra.db.query import Query, Reader, Row
 
-UNSEEN_FOR = timedelta(seconds=60)
-"""After which what GitHub was asked to create, and does not list, was not created."""
+LOST_AFTER = timedelta(seconds=60)
+"""After a lost response: what GitHub does not list after this time was not created, and may be created again."""
 
 _COMPANY_ID = bindparam("company_id", type_=Uuid)
 _TICKET_ID = bindparam("ticket_id", type_=Uuid)
@@ -77,14 +77,14 @@ async def connection(reader: Reader, connection_id: UUID) -> ConnectionRow | Non
 
 
 async def lock_connection(reader: Reader, company_id: UUID) -> ConnectionRow | None:
-    """The company's connection, kept to this transaction."""
+    """The company's connection, locked."""
     return await reader.row(_LOCKED, {"company_id": company_id})
 
 
 async def lock_connections_of(
     session: AsyncSession, company_ids: Sequence[UUID]
 ) -> Sequence[GitHubConnection]:
-    """The connections of these companies, kept to this transaction in the order of their ids."""
+    """The connections of these companies, locked in the order of their ids."""
     of_companies = select(GitHubConnection).where(GitHubConnection.company_id.in_(company_ids))
     return (await session.scalars(of_companies.order_by(GitHubConnection.id).with_for_update())).all()
 
@@ -113,12 +113,12 @@ async def is_unchanged(reader: Reader, connection: ConnectionRow) -> bool:
 
 
 async def is_to_catch_up(reader: Reader, connection_id: UUID) -> bool:
-    """Whether changes at GitHub are to be read now."""
+    """Whether the catch-up is due."""
     return await reader.row(_TO_CATCH_UP, {"connection_id": connection_id}) is not None
 
 
 class PushCounts(Row):
-    """Tickets that wait, and tickets that could not be sent."""
+    """The numbers of tickets that wait to be sent, and that could not be sent."""
 
     pending: int
     failed: int
@@ -138,7 +138,7 @@ async def push_counts(reader: Reader, company_id: UUID) -> PushCounts:
 
 
 class SwitchedOff(Row):
-    """Whom to tell of a connection that was switched off, and what of."""
+    """What the mail to an admin about a connection that was switched off says."""
 
     email: str
     username: str
@@ -167,12 +167,12 @@ _SWITCHED_OFF = Query(
 
 
 async def switched_off(reader: Reader, *, connection_id: UUID, user_id: UUID) -> SwitchedOff | None:
-    """None where it is switched on again, or gone."""
+    """None where the connection is enabled again, or was removed."""
     return await reader.row(_SWITCHED_OFF, {"connection_id": connection_id, "user_id": user_id})
 
 
 class SealedSecrets(Row):
-    """What is encrypted in a connection's row."""
+    """The encrypted columns of a connection."""
 
     id: UUID
     company_id: UUID
@@ -180,9 +180,9 @@ class SealedSecrets(Row):
     secret: bytes
 
 
-_BEHIND = Query(
+_NEXT_SECRETS = Query(
     select(*(getattr(GitHubConnection, name) for name in SealedSecrets.__struct_fields__))
-    .where(GitHubConnection.id > bindparam("behind", type_=Uuid))
+    .where(GitHubConnection.id > bindparam("after", type_=Uuid))
     .order_by(GitHubConnection.id)
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(key_share=True),
@@ -190,14 +190,14 @@ _BEHIND = Query(
 )
 
 
-async def lock_secrets_behind(reader: Reader, behind: UUID, *, limit: int) -> Sequence[SealedSecrets]:
-    """Of the next connections, in the order of their ids."""
-    return await reader.rows(_BEHIND, {"behind": behind, "limit": limit})
+async def lock_secrets_after(reader: Reader, after: UUID, *, limit: int) -> Sequence[SealedSecrets]:
+    """The secrets of the next connections after an id, locked in the order of their ids."""
+    return await reader.rows(_NEXT_SECRETS, {"after": after, "limit": limit})
 
 
-# --- how it stands --------------------------------------------------------------------------------------------------
+# --- the status of tickets ------------------------------------------------------------------------------------------
 
-# A ticket that nobody who follows the log has come to yet is about to be sent.
+# A ticket whose event the consumer has not handled yet is pending, too.
 _SYNCS = Query(
     text("""
 SELECT t.id AS ticket_id,
@@ -224,19 +224,19 @@ WHERE c.company_id = :company_id AND (
 
 
 async def syncs_of(reader: Reader, company_id: UUID, ticket_ids: Sequence[UUID]) -> dict[UUID, GitHubSync]:
-    """How it stands between these tickets and their issues, by ticket; none of those that GitHub is not told of, and
-    none at all where the company is not connected."""
+    """The synchronisation of these tickets, by ticket id; tickets that are not sent to GitHub are missing, and all
+    where the company is not connected."""
     if not ticket_ids:
         return {}
     found = await reader.rows(_SYNCS, {"company_id": company_id, "ticket_ids": list(ticket_ids)})
     return {row.ticket_id: row for row in found}
 
 
-# --- what events are about ------------------------------------------------------------------------------------------
+# --- tickets that events refer to -----------------------------------------------------------------------------------
 
 
-class Followed(Row):
-    """A ticket that events are about; whether it has or had an issue, or is about to."""
+class ReferencedTicket(Row):
+    """A ticket that events refer to; `is_known`: whether it has or had an issue, or a push."""
 
     id: UUID
     scheme: str
@@ -247,22 +247,22 @@ _known = or_(
     exists().where(GitHubIssue.company_id == Ticket.company_id, GitHubIssue.ticket_id == Ticket.id),
     exists().where(GitHubPush.company_id == Ticket.company_id, GitHubPush.ticket_id == Ticket.id),
 )
-_FOLLOWED = Query(
+_REFERENCED = Query(
     select(Ticket.id, Project.scheme, _known.label("is_known"))
     .join(Project, (Project.company_id == Ticket.company_id) & (Project.id == Ticket.project_id))
     .where(Ticket.company_id == _COMPANY_ID, Ticket.id == any_(bindparam("ticket_ids", type_=ARRAY(Uuid)))),
-    Followed,
+    ReferencedTicket,
 )
 
 
-async def followed_tickets(
+async def referenced_tickets(
     reader: Reader, company_id: UUID, ticket_ids: Sequence[UUID]
-) -> dict[UUID, Followed]:
-    found = await reader.rows(_FOLLOWED, {"company_id": company_id, "ticket_ids": list(ticket_ids)})
+) -> dict[UUID, ReferencedTicket]:
+    found = await reader.rows(_REFERENCED, {"company_id": company_id, "ticket_ids": list(ticket_ids)})
     return {ticket.id: ticket for ticket in found}
 
 
-# --- what is to be sent ---------------------------------------------------------------------------------------------
+# --- pushes ---------------------------------------------------------------------------------------------------------
 
 _DUE = Query(
     select(*(getattr(GitHubPush, name) for name in PushRow.__struct_fields__))
@@ -288,7 +288,7 @@ _TICKET = Query(
     .where(Ticket.company_id == _COMPANY_ID, Ticket.id == _TICKET_ID, Ticket.removed_at.is_(None)),
     TicketRow,
 )
-_may_try_again = GitHubIssue.tried_at <= func.now() - UNSEEN_FOR
+_may_try_again = GitHubIssue.tried_at <= func.now() - LOST_AFTER
 _ISSUE = Query(
     select(
         *(
@@ -302,7 +302,7 @@ _ISSUE = Query(
     ),
     IssueRow,
 )
-# Never an internal one: a comment can be none when it is queued, and no longer later.
+# Checked again here: a comment may have become internal since it was queued.
 _UNSENT = Query(
     select(
         GitHubComment.comment_id,
@@ -311,7 +311,7 @@ _UNSENT = Query(
         case((User.id.is_not(None), NAME)).label("author"),
         GitHubComment.first_tried_at,
         GitHubComment.tried_at,
-        (GitHubComment.tried_at <= func.now() - UNSEEN_FOR).label("may_try_again"),
+        (GitHubComment.tried_at <= func.now() - LOST_AFTER).label("may_try_again"),
     )
     .join(
         TicketComment,
@@ -356,16 +356,16 @@ async def issue_of(
 async def unsent_comment(
     reader: Reader, company_id: UUID, ticket_id: UUID, *, repository_id: int
 ) -> CommentRow | None:
-    """The oldest comment that is to be sent."""
+    """The oldest comment that has to be sent."""
     values = {"company_id": company_id, "ticket_id": ticket_id, "repository_id": repository_id}
     return await reader.row(_UNSENT, values)
 
 
-# --- what comes in --------------------------------------------------------------------------------------------------
+# --- changes at GitHub ----------------------------------------------------------------------------------------------
 
 
 class OwnComment(Row):
-    """A comment of ours, and the id that it has at GitHub, where we know it."""
+    """A comment of ours, and its id at GitHub, if that is known."""
 
     state: str
     github_id: int | None
@@ -426,7 +426,7 @@ _KNOWN_COMMENT = Query(
 async def linked_ticket(
     reader: Reader, company_id: UUID, *, repository_id: int, issue_id: int | None, number: int | None
 ) -> UUID | None:
-    """The company's ticket whose issue this is; by the number where the id is not known."""
+    """The ticket of an issue; by its number where the id is None."""
     values = {
         "company_id": company_id,
         "repository_id": repository_id,
@@ -439,7 +439,7 @@ async def linked_ticket(
 async def lock_issue(
     reader: Reader, company_id: UUID, ticket_id: UUID, *, repository_id: int
 ) -> IssueRow | None:
-    """The issue of a ticket, kept to this transaction; its ticket is locked before."""
+    """The issue of a ticket, locked; the ticket has to be locked before."""
     values = {"company_id": company_id, "ticket_id": ticket_id, "repository_id": repository_id}
     return await reader.row(_LOCK_ISSUE, values)
 
@@ -447,7 +447,7 @@ async def lock_issue(
 async def lock_own_comment(
     reader: Reader, company_id: UUID, ticket_id: UUID, *, comment_id: UUID
 ) -> OwnComment | None:
-    """A comment of a ticket that is at GitHub, or on its way there or from there, kept to this transaction."""
+    """A synchronised comment of a ticket, locked."""
     values = {"company_id": company_id, "ticket_id": ticket_id, "comment_id": comment_id}
     return await reader.row(_OWN_COMMENT, values)
 
@@ -479,13 +479,15 @@ _HAS_ISSUES = Query(
 )
 
 
-async def lock_facts(reader: Reader, *, connection_id: UUID, delivery_id: str) -> dict[str, Any] | None:
-    """What a delivery says, kept to this transaction; None where it is done."""
+async def lock_delivery_facts(
+    reader: Reader, *, connection_id: UUID, delivery_id: str
+) -> dict[str, Any] | None:
+    """The facts of a delivery, locked; None where it was processed."""
     return await reader.row(_FACTS, {"connection_id": connection_id, "delivery_id": delivery_id})
 
 
 async def has_issues(reader: Reader, company_id: UUID, *, repository_id: int) -> bool:
-    """Whether any ticket of the company has its issue in this repository."""
+    """Whether any ticket of the company has an issue in this repository."""
     return (
         await reader.row(_HAS_ISSUES, {"company_id": company_id, "repository_id": repository_id}) is not None
     )

@@ -1,8 +1,7 @@
-"""What is read of connections to GitHub, and what their use cases take."""
+"""Structs of GitHub: rows, arguments and results of use cases."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -29,14 +28,14 @@ def _repository(value: str) -> str:
 
 
 def _printable(value: str) -> str:
-    """What may stand in a header."""
+    """Check that the text can be sent in a header."""
     if not value.isascii() or not value.isprintable() or " " in value:
         raise ValueError("must be ASCII without spaces")
     return value
 
 
 def _labels(values: list[str]) -> list[str]:
-    """Each once, without what would make two of one."""
+    """Labels without duplicates; a comma would make two of one."""
     cleaned = [value.strip() for value in values]
     wrong = [
         (i, f"must have 1 to {MAX_LABEL_LENGTH} characters and no comma")
@@ -63,20 +62,20 @@ SchemeNames = Annotated[list[str], Meta(min_length=1, max_length=10), Check(_sch
 
 
 class SetGitHubConnection(Struct, kw_only=True):
-    """`PUT /companies/{id}/github`: what is absent is as it is here, but for `token`, which stays as it is.
+    """`PUT /companies/{id}/github`: fields that are left out get these defaults, except `token`, which keeps its value.
 
     Attributes:
         repo: The repository, as `owner/name`; left out with `use_default`.
-        token: A token that may write issues there; it is never shown again.
+        token: A token with write access to issues; it is never shown again.
         use_default: Whether the operator's repository is used.
         labels: Labels of each issue, besides those for category and severity.
-        enabled: Whether anything is sent, and read.
-        schemes: Tickets of which schemes have issues.
+        enabled: Whether anything is sent and received.
+        schemes: The schemes whose tickets get issues.
         comments_out: Whether comments that reporters may read are sent.
-        comments_in: What comments at GitHub become: internal ones, public ones, or nothing.
+        comments_in: What comments at GitHub become: `internal` or `public` ones, or nothing (`off`).
         status_in: Whether closing and reopening at GitHub change the ticket.
-        status_out: Whether a ticket that is done, or is again not, closes and reopens its issue.
-        allow_public: Whether the repository may be one that everybody reads.
+        status_out: Whether finishing and reopening a ticket close and reopen its issue.
+        allow_public: Whether the repository may be public.
     """
 
     repo: RepositoryName | None = None
@@ -96,27 +95,27 @@ class GitHubConnectionOut(Struct, kw_only=True):
     """A company's connection to GitHub, as its admins see it.
 
     Attributes:
-        id: The connection's id, which is in the address of its webhook.
+        id: The connection's id, a part of `webhook_url`.
         company_id: The company.
-        repo: The repository; of the operator's default as well.
-        token: The last four characters of the company's own token; null where the default is used, or no key of the
-            operator's reads it any more.
+        repo: The repository, `owner/name`; also where it is the operator's default.
+        token: The last four characters of the company's own token; null where the default is used, or where the token
+            cannot be decrypted any more.
         use_default: Whether the operator's repository is used.
         labels: Labels of each issue, besides those for category and severity.
-        enabled: Whether anything is sent, and read.
+        enabled: Whether anything is sent and received.
         switched_off_reason: `unauthorized` after GitHub has refused the token; else null.
-        schemes: Tickets of which schemes have issues.
+        schemes: The schemes whose tickets get issues.
         comments_out: Whether comments that reporters may read are sent.
-        comments_in: What comments at GitHub become: internal ones, public ones, or nothing.
+        comments_in: What comments at GitHub become: `internal` or `public` ones, or nothing (`off`).
         status_in: Whether closing and reopening at GitHub change the ticket.
-        status_out: Whether a ticket that is done, or is again not, closes and reopens its issue.
-        allow_public: Whether the repository may be one that everybody reads.
-        private: Whether the repository is private, when it was last looked at; null until then.
-        login: Whose token it is, in GitHub's words; null until it was used.
-        checked_at: When the repository was last looked at.
-        pending: How many tickets wait to be sent.
-        failed: How many could not be sent.
-        webhook_url: Where GitHub is to post `issues` and `issue_comment`, as application/json.
+        status_out: Whether finishing and reopening a ticket close and reopen its issue.
+        allow_public: Whether the repository may be public.
+        private: Whether the repository was private at `checked_at`; null before the first check.
+        login: The GitHub login of the token's owner; null before the first check.
+        checked_at: When the repository was last checked.
+        pending: The number of tickets that wait to be sent.
+        failed: The number of tickets that could not be sent.
+        webhook_url: The payload URL of the webhook at GitHub, for `issues` and `issue_comment` as application/json.
         created_at: When the company was connected.
         updated_at: When an admin last changed the connection.
     """
@@ -146,16 +145,16 @@ class GitHubConnectionOut(Struct, kw_only=True):
 
 
 class GitHubTestOut(Struct, kw_only=True):
-    """What GitHub says of the repository and the token now.
+    """The result of a test of the connection.
 
     Attributes:
-        ok: Whether tickets can have issues there.
-        repository: Whether the token sees the repository.
-        issues: Whether the repository has issues.
-        write: Whether the token's owner may write there; null where GitHub does not say it.
-        private: Whether it is private.
-        login: Whose token it is.
-        error: What stands in the way; null where nothing does.
+        ok: Whether issues can be created.
+        repository: Whether the token can read the repository.
+        issues: Whether issues are enabled in the repository.
+        write: Whether the token's owner may write; null where GitHub does not say so.
+        private: Whether the repository is private.
+        login: The GitHub login of the token's owner.
+        error: The problem, as a sentence; null where `ok`.
     """
 
     ok: bool
@@ -168,16 +167,16 @@ class GitHubTestOut(Struct, kw_only=True):
 
 
 class GitHubSync(Row):
-    """How it stands between a ticket and its issue.
+    """The synchronisation of a ticket with its issue.
 
     Attributes:
         ticket_id: The ticket.
-        status: `pending` while there is something to send, `failed` where it could not be, else `synced`.
+        status: `pending` while there is something to send, `failed` where sending has failed, else `synced`.
         issue_id: The issue's id at GitHub.
         number: Its number in the repository.
-        url: Its page.
-        error: Why it failed, for the company's members.
-        synced_at: When the issue was last created or changed by us.
+        url: The URL of its page.
+        error: The reason of `failed`, for the company's members.
+        synced_at: When we last created or changed the issue.
     """
 
     ticket_id: UUID
@@ -190,12 +189,12 @@ class GitHubSync(Row):
 
 
 class DefaultRepository(Struct, frozen=True):
-    """The operator's repository, where one is offered.
+    """The operator's repository, for companies with `use_default`.
 
     Attributes:
-        repo: Its name.
-        token: The operator's.
-        labels: Of each issue there.
+        repo: Its name, `owner/name`.
+        token: The operator's token.
+        labels: Labels of each issue.
     """
 
     repo: str
@@ -204,7 +203,7 @@ class DefaultRepository(Struct, frozen=True):
 
 
 class ConnectionRow(Row):
-    """A connection as it stands in its row."""
+    """A row of `github_connections`."""
 
     id: UUID
     company_id: UUID
@@ -243,7 +242,8 @@ class PushRow(Row):
 
 
 class IssueRow(Row):
-    """The issue of a ticket in one repository; `may_try_again` is whether the last try to create it is long ago."""
+    """The issue of a ticket in one repository; `may_try_again`: whether `LOST_AFTER` has passed since the last
+    attempt."""
 
     state: str
     creator: str
@@ -260,7 +260,7 @@ class IssueRow(Row):
 
 
 class CommentRow(Row):
-    """A comment that is to be sent."""
+    """A comment that has to be sent."""
 
     comment_id: UUID
     state: str
@@ -272,7 +272,7 @@ class CommentRow(Row):
 
 
 class TicketRow(Row):
-    """What GitHub is told of a ticket, and what its facts need."""
+    """What is sent of a ticket, and what facts about it need."""
 
     id: UUID
     project_id: UUID
@@ -290,18 +290,18 @@ class TicketRow(Row):
 
 
 class IncomingFacts(Struct, kw_only=True):
-    """What we need of a delivery, or of a page of the catch-up.
+    """What we need of a delivery, or of an item of the catch-up.
 
     Attributes:
         action: `closed`, `reopened`, `deleted`, `transferred` of an issue, `commented` of a comment.
         repository_id: The repository's id at GitHub.
-        issue_id: The issue's id at GitHub; of a comment in a page, None: it names the number.
+        issue_id: The issue's id at GitHub; None for comments of the catch-up, which have the number only.
         number: The issue's number.
-        at: When the issue was changed last, as GitHub says with it.
-        reason: Why it was closed.
+        at: GitHub's `updated_at` of the issue.
+        reason: GitHub's `state_reason`.
         comment_id: The comment's id at GitHub.
-        login: Who commented.
-        body: What they wrote.
+        login: The author of the comment.
+        body: The text of the comment.
     """
 
     action: str
@@ -313,6 +313,3 @@ class IncomingFacts(Struct, kw_only=True):
     comment_id: int | None = None
     login: str | None = None
     body: str | None = None
-
-
-AuditValues = Mapping[str, object]

@@ -1,5 +1,4 @@
-"""One turn of sending: what is due for longest, as far as one write brings it. No transaction is open while GitHub is
-asked."""
+"""One sync run: the push that has been due for longest, up to its next write. No transaction is open during a call."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ from bugrelay.domain.github.issue_text import (
     marked_id,
 )
 from bugrelay.domain.github.models import CREATING, ENDED, OPEN
-from bugrelay.domain.github.repository import UNSEEN_FOR
+from bugrelay.domain.github.repository import LOST_AFTER
 from bugrelay.domain.github.schemas import CommentRow, ConnectionRow, IssueRow, PushRow, TicketRow
 from bugrelay.domain.github.service import pushing
 from bugrelay.domain.support.service.confirmation import note_public_issue
@@ -35,20 +34,20 @@ from bugrelay.infra.jobs.queue import JobQueue
 
 log = structlog.get_logger()
 
-REPOSITORY_SEEN_FOR = timedelta(seconds=60)
-CLOCKS_APART = timedelta(minutes=10)  # that GitHub's clock and ours may be
+REPOSITORY_CHECKED_FOR = timedelta(seconds=60)
+CLOCK_SKEW = timedelta(minutes=10)  # between GitHub's clock and ours
 
 Work = Callable[[], UnitOfWork]
 Describe = Callable[[ConnectionRow, TicketRow, bool], Awaitable[TicketText]]
-"""What GitHub is told of a ticket; the last argument is whether the repository is private."""
+"""Reads what is sent of a ticket; the last argument is whether the repository is private."""
 
-_NOT_DONE = (Refused, Limited, LeaseLost, Unreached)
-"""After which we know that GitHub has not done what it was to be asked."""
+_NOT_EXECUTED = (Refused, Limited, LeaseLost, Unreached)
+"""Errors after which we know that the call had no effect at GitHub."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """A repository, as the connection knows it at this moment."""
+class TargetRepository:
+    """The repository of a connection, and the owner of its token, as they were last checked."""
 
     name: str
     id: int
@@ -57,18 +56,18 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
-    """One turn with a connection's token.
+class SyncRun:
+    """One run for a connection, under the lease of its token.
 
     Attributes:
-        work: Begins a change of the database.
-        reader: Reads it.
-        connection: Whose turn it is.
-        repo: The repository's name.
-        user: GitHub, with the connection's token.
-        labels: Of each issue, besides those of its own.
-        describe: What is told of a ticket.
-        jobs: Has mails sent.
+        work: Begins a unit of work.
+        reader: Reads the database.
+        connection: The connection.
+        repo: The repository's name, `owner/name`.
+        user: GitHub's API with the connection's token.
+        labels: Labels of each issue, besides those of the ticket.
+        describe: Reads what is sent of a ticket.
+        jobs: The queue, for mails.
     """
 
     work: Work
@@ -80,11 +79,11 @@ class Turn:
     describe: Describe
     jobs: JobQueue
 
-    async def look_at_repository(self) -> Place:
-        """The repository, asked for where we have not for a minute: it may have become public.
+    async def check_repository(self) -> TargetRepository:
+        """The repository; it is read from GitHub again after `REPOSITORY_CHECKED_FOR`, since it may have become public.
 
         Raises:
-            Refused: Also where nothing may be sent there.
+            Refused: Also where nothing may be sent to it.
             Unavailable, Limited, LeaseLost
         """
         known = self.connection
@@ -92,30 +91,32 @@ class Turn:
             known.repository_id is not None
             and known.login is not None
             and known.checked_at is not None
-            and known.checked_at > datetime.now(UTC) - REPOSITORY_SEEN_FOR
+            and known.checked_at > datetime.now(UTC) - REPOSITORY_CHECKED_FOR
         ):
-            return self._usable(Place(self.repo, known.repository_id, bool(known.is_private), known.login))
+            return self._usable(
+                TargetRepository(self.repo, known.repository_id, bool(known.is_private), known.login)
+            )
         found = await self.user.repository(self.repo)
-        login = (
+        owner = (
             await self.user.account()
-        ).login  # an account can be renamed, and an operator's token be another's
+        )  # checked again: accounts are renamed, and the operator's token may change
         if known.repository_id not in (None, found.id):
             raise Refused(
-                "Another repository has this name now; an admin of the company has to enter it again"
+                "Another repository has this name now; an admin of the company has to enter the right one"
             )
         async with self.work() as work:
-            if not await pushing.record_repository(work, known, found, login=login):
+            if not await pushing.record_repository(work, known, found, login=owner.login):
                 raise LeaseLost
         _check_usable(found)
-        return self._usable(Place(self.repo, found.id, found.private, login))
+        return self._usable(TargetRepository(self.repo, found.id, found.private, owner.login))
 
-    def _usable(self, place: Place) -> Place:
-        if not (place.is_private or self.connection.allow_public):
-            raise Refused("The repository is public; an admin of the company has to allow that")
-        return place
+    def _usable(self, target: TargetRepository) -> TargetRepository:
+        if not (target.is_private or self.connection.allow_public):
+            raise Refused("The repository is public; an admin of the company has to set allow_public")
+        return target
 
     async def send(self) -> None:
-        """Send what is due for longest, up to one write.
+        """Work on the push that has been due for longest, up to one write.
 
         Raises:
             Limited, LeaseLost
@@ -130,12 +131,12 @@ class Turn:
             raise
         except Refused as refusal:
             await self._fail(push, ticket, refusal)
-        except Exception as error:  # noqa: BLE001 - whatever one ticket meets with, the others go on
+        except Exception as error:  # noqa: BLE001 - a defect in one push must not stop the others
             cause = str(error) if isinstance(error, Unavailable) else repr(error.__cause__ or error)[:300]
             log.warning("github_push_put_off", ticket_id=str(push.ticket_id), cause=cause)
             with caused_by("github"):
                 async with self.work() as work:
-                    await pushing.try_again(work, self.connection, push, ticket)
+                    await pushing.retry_later(work, self.connection, push, ticket)
 
     async def _fail(self, push: PushRow, ticket: TicketRow | None, refusal: Refused) -> None:
         log.warning("github_push_failed", ticket_id=str(push.ticket_id), cause=str(refusal))
@@ -149,18 +150,18 @@ class Turn:
         if ticket is None:
             await self._end(push)
             return
-        place = await self.look_at_repository()
+        target = await self.check_repository()
         issue = await repository.issue_of(
-            self.reader, self.connection.company_id, ticket.id, repository_id=place.id
+            self.reader, self.connection.company_id, ticket.id, repository_id=target.id
         )
         if issue is None:
-            await self._begin_issue(push, ticket, place)
+            await self._start_creating(push, ticket, target)
         elif issue.state == CREATING:
-            await self._find_issue(push, ticket, place, issue)
+            await self._resume_creating(push, ticket, target, issue)
         elif issue.state == ENDED:
             await self._end(push)
         else:
-            await self._update_issue(push, ticket, place, issue)
+            await self._update_issue(push, ticket, target, issue)
 
     async def _end(self, push: PushRow) -> None:
         async with self.work() as work:
@@ -168,97 +169,106 @@ class Turn:
 
     # --- the issue ----------------------------------------------------------------------------------------------
 
-    async def _begin_issue(self, push: PushRow, ticket: TicketRow, place: Place) -> None:
-        """A ticket that had its issue elsewhere, and is not asked to have one here, has none."""
+    async def _start_creating(self, push: PushRow, ticket: TicketRow, target: TargetRepository) -> None:
+        """Create the issue, where this is wanted: a ticket with an issue in a previous repository gets none by
+        itself."""
         if not push.may_create:
             await self._end(push)
             return
-        told = await self.describe(self.connection, ticket, place.is_private)
+        text = await self.describe(self.connection, ticket, target.is_private)
         async with self.work() as work:
             begun = await pushing.begin_creating(
-                work, self.connection, ticket.id, repository_id=place.id, login=place.login
+                work, self.connection, ticket.id, repository_id=target.id, login=target.login
             )
         if begun:
-            await self._create_issue(push, ticket, place, told)
+            await self._create_issue(push, ticket, target, text)
 
-    async def _find_issue(self, push: PushRow, ticket: TicketRow, place: Place, issue: IssueRow) -> None:
-        """Somebody has asked for it and does not know the answer."""
-        found = await self._listed_issue(ticket.id, place, issue)
+    async def _resume_creating(
+        self, push: PushRow, ticket: TicketRow, target: TargetRepository, issue: IssueRow
+    ) -> None:
+        """A previous attempt has lost GitHub's response: look for the issue before it is created again."""
+        found = await self._find_issue(ticket.id, target, issue)
         if found is not None:
-            await self._record_issue(push, ticket, place, found)
-        elif not issue.may_try_again:  # it may be on its way; looked at before the list was
+            await self._record_issue(push, ticket, target, found)
+        elif not issue.may_try_again:  # the request may be in flight; this was read before the list
             async with self.work() as work:
-                await pushing.go_on(work, self.connection, push, pause=UNSEEN_FOR)
+                await pushing.continue_push(work, self.connection, push, pause=LOST_AFTER)
         else:
-            told = await self.describe(self.connection, ticket, place.is_private)
+            text = await self.describe(self.connection, ticket, target.is_private)
             async with self.work() as work:
                 begun = await pushing.begin_creating_again(
-                    work, self.connection, ticket.id, repository_id=place.id, tried_at=issue.tried_at
+                    work, self.connection, ticket.id, repository_id=target.id, tried_at=issue.tried_at
                 )
             if begun:
-                await self._create_issue(push, ticket, place, told)
+                await self._create_issue(push, ticket, target, text)
 
-    async def _listed_issue(self, ticket_id: UUID, place: Place, issue: IssueRow) -> Issue | None:
-        since = issue.first_tried_at - CLOCKS_APART
-        pages = self.user.issues(place.name, since=since, sort="created", creator=issue.creator)
+    async def _find_issue(self, ticket_id: UUID, target: TargetRepository, issue: IssueRow) -> Issue | None:
+        since = issue.first_tried_at - CLOCK_SKEW
+        pages = self.user.issues(target.name, since=since, sort="created", creator=issue.creator)
         async for page in pages:
             for one in page:
                 if one.pull_request is None and marked_id(one.body) == ticket_id:
                     return one
         return None
 
-    async def _create_issue(self, push: PushRow, ticket: TicketRow, place: Place, told: TicketText) -> None:
+    async def _create_issue(
+        self, push: PushRow, ticket: TicketRow, target: TargetRepository, text: TicketText
+    ) -> None:
         try:
             issue = await self.user.create_issue(
-                place.name,
-                title=issue_title(told),
-                body=issue_body(told),
-                labels=issue_labels(told, self.labels),
+                target.name,
+                title=issue_title(text),
+                body=issue_body(text),
+                labels=issue_labels(text, self.labels),
             )
-        except _NOT_DONE:
+        except _NOT_EXECUTED:
             async with self.work() as work:
-                await pushing.end_creating(work, self.connection, ticket.id, repository_id=place.id)
+                await pushing.end_creating(work, self.connection, ticket.id, repository_id=target.id)
             raise
-        await self._record_issue(push, ticket, place, issue)
+        await self._record_issue(push, ticket, target, issue)
 
-    async def _record_issue(self, push: PushRow, ticket: TicketRow, place: Place, issue: Issue) -> None:
+    async def _record_issue(
+        self, push: PushRow, ticket: TicketRow, target: TargetRepository, issue: Issue
+    ) -> None:
         with caused_by("github"):
             async with self.work() as work:
-                await pushing.record_created(work, self.connection, ticket, issue, repository_id=place.id)
-                if not place.is_private:
+                await pushing.record_created(work, self.connection, ticket, issue, repository_id=target.id)
+                if not target.is_private:
                     await note_public_issue(
                         work,
                         company_id=self.connection.company_id,
                         ticket_id=ticket.id,
                         url=issue.html_url,
                     )
-                await pushing.go_on(work, self.connection, push)
+                await pushing.continue_push(work, self.connection, push)
 
     # --- its state and its comments -------------------------------------------------------------------------------
 
-    async def _update_issue(self, push: PushRow, ticket: TicketRow, place: Place, issue: IssueRow) -> None:
+    async def _update_issue(
+        self, push: PushRow, ticket: TicketRow, target: TargetRepository, issue: IssueRow
+    ) -> None:
         number = issue.number
-        if number is None:  # the database does not allow for it
+        if number is None:  # excluded by a check constraint
             return
         state = pushing.next_state(ticket, issue) if self.connection.status_out else None
         if state is not None:
-            await self._set_state(push, ticket, place, issue, number=number, state=state)
+            await self._set_state(push, ticket, target, issue, number=number, state=state)
             return
         comment = None
         if self.connection.comments_out:
             comment = await repository.unsent_comment(
-                self.reader, self.connection.company_id, ticket.id, repository_id=place.id
+                self.reader, self.connection.company_id, ticket.id, repository_id=target.id
             )
         if comment is None:
             await self._end(push)
         else:
-            await self._send_comment(push, comment, place, number)
+            await self._send_comment(push, comment, target, number)
 
     async def _set_state(
         self,
         push: PushRow,
         ticket: TicketRow,
-        place: Place,
+        target: TargetRepository,
         issue: IssueRow,
         *,
         number: int,
@@ -266,17 +276,17 @@ class Turn:
     ) -> None:
         answer = None
         if state != issue.issue_state or issue.asked_state is not None:
-            answer = await self._ask_for_state(ticket, place, issue, number=number, state=state)
+            answer = await self._ask_for_state(ticket, target, issue, number=number, state=state)
         async with self.work() as work:
             await pushing.record_state(
-                work, self.connection, ticket.id, repository_id=place.id, state=state, issue=answer
+                work, self.connection, ticket.id, repository_id=target.id, state=state, issue=answer
             )
-            await pushing.go_on(work, self.connection, push)
+            await pushing.continue_push(work, self.connection, push)
 
     async def _ask_for_state(
         self,
         ticket: TicketRow,
-        place: Place,
+        target: TargetRepository,
         issue: IssueRow,
         *,
         number: int,
@@ -284,52 +294,56 @@ class Turn:
     ) -> Issue:
         async with self.work() as work:
             await pushing.begin_setting_state(
-                work, self.connection, ticket.id, repository_id=place.id, state=state
+                work, self.connection, ticket.id, repository_id=target.id, state=state
             )
         try:
-            return await self.user.set_state(place.name, number, state=state, reason=_reason(ticket, state))
-        except _NOT_DONE:
+            return await self.user.set_state(target.name, number, state=state, reason=_reason(ticket, state))
+        except _NOT_EXECUTED:
             async with self.work() as work:
                 await pushing.end_setting_state(
-                    work, self.connection, ticket.id, repository_id=place.id, former=issue.asked_state
+                    work, self.connection, ticket.id, repository_id=target.id, former=issue.asked_state
                 )
             raise
 
-    async def _send_comment(self, push: PushRow, comment: CommentRow, place: Place, number: int) -> None:
+    async def _send_comment(
+        self, push: PushRow, comment: CommentRow, target: TargetRepository, number: int
+    ) -> None:
         if comment.state == CREATING:
-            found = await self._listed_comment(comment, place)
+            found = await self._find_comment(comment, target)
             if found is not None:
                 await self._record_comment(push, comment, found)
                 return
             if not comment.may_try_again:
                 async with self.work() as work:
-                    await pushing.go_on(work, self.connection, push, pause=UNSEEN_FOR)
+                    await pushing.continue_push(work, self.connection, push, pause=LOST_AFTER)
                 return
         async with self.work() as work:
             begun = await pushing.begin_commenting(
                 work,
                 self.connection,
                 comment.comment_id,
-                repository_id=place.id,
+                repository_id=target.id,
                 tried_at=comment.tried_at,
             )
         if begun:
-            await self._create_comment(push, comment, place, number)
+            await self._create_comment(push, comment, target, number)
 
-    async def _listed_comment(self, comment: CommentRow, place: Place) -> Comment | None:
-        since = (comment.first_tried_at or datetime.now(UTC)) - CLOCKS_APART
-        async for page in self.user.comments(place.name, since=since):
+    async def _find_comment(self, comment: CommentRow, target: TargetRepository) -> Comment | None:
+        since = (comment.first_tried_at or datetime.now(UTC)) - CLOCK_SKEW
+        async for page in self.user.comments(target.name, since=since):
             for one in page:
                 if marked_id(one.body) == comment.comment_id:
                     return one
         return None
 
-    async def _create_comment(self, push: PushRow, comment: CommentRow, place: Place, number: int) -> None:
-        author = comment.author if place.is_private else None
+    async def _create_comment(
+        self, push: PushRow, comment: CommentRow, target: TargetRepository, number: int
+    ) -> None:
+        author = comment.author if target.is_private else None
         body = comment_body(comment.content, author=author, comment_id=comment.comment_id)
         try:
-            sent = await self.user.create_comment(place.name, number, body=body)
-        except _NOT_DONE:
+            sent = await self.user.create_comment(target.name, number, body=body)
+        except _NOT_EXECUTED:
             async with self.work() as work:
                 await pushing.end_commenting(work, self.connection, comment.comment_id)
             raise
@@ -338,7 +352,7 @@ class Turn:
     async def _record_comment(self, push: PushRow, comment: CommentRow, sent: Comment) -> None:
         async with self.work() as work:
             await pushing.record_comment(work, self.connection, comment.comment_id, sent)
-            await pushing.go_on(work, self.connection, push)
+            await pushing.continue_push(work, self.connection, push)
 
 
 def _reason(ticket: TicketRow, state: str) -> str:
@@ -353,6 +367,6 @@ def _check_usable(found: Repository) -> None:
         Refused
     """
     if not found.has_issues:
-        raise Refused("Issues are switched off in the repository")
+        raise Refused("Issues are disabled in the repository")
     if found.archived:
         raise Refused("The repository is archived")

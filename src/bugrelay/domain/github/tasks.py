@@ -1,4 +1,7 @@
-"""What runs in workers for GitHub: the calls, mails to admins, and what goes by the clock."""
+"""Jobs of GitHub: the dispatcher, deliveries, mails to admins, deletion of old rows, re-encryption.
+
+The names of jobs are stored in the queue, so they stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from bugrelay.domain.github.repository import SealedSecrets
 from bugrelay.domain.github.schemas import ConnectionRow, TicketRow
 from bugrelay.domain.github.service import receiving, tokens
 from bugrelay.domain.github.service.pushing import MAIL_JOB
-from bugrelay.domain.github.service.receiving import DELIVERY_JOB, FORGOTTEN_AT_ONCE
+from bugrelay.domain.github.service.receiving import DELETED_AT_ONCE, DELIVERY_JOB
 from bugrelay.domain.github.service.secrets import default_repository, secret_purpose, token_purpose
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
@@ -32,7 +35,7 @@ FIRST_ID = UUID(int=0)
 
 
 async def call(platform: Platform, stopping: asyncio.Event) -> None:
-    """Send what is due to GitHub, and read what has changed there, until the worker stops."""
+    """Run the dispatcher until the worker stops."""
 
     async def describe(connection: ConnectionRow, ticket: TicketRow, is_private: bool) -> TicketText:
         return await describing.describe(platform.database, connection, ticket, is_private)
@@ -54,15 +57,17 @@ async def call(platform: Platform, stopping: asyncio.Event) -> None:
         await client.close()
 
 
-async def take_delivery(platform: Platform, *, connection_id: str, delivery_id: str) -> None:
-    """Do what follows from a delivery of GitHub's webhook."""
+async def process_delivery(platform: Platform, *, connection_id: str, delivery_id: str) -> None:
+    """Process a delivery of GitHub's webhook."""
     async with platform.work() as work:
-        await receiving.take_delivery(work, connection_id=UUID(connection_id), delivery_id=delivery_id)
+        await receiving.process_delivery(work, connection_id=UUID(connection_id), delivery_id=delivery_id)
 
 
 async def mail_switched_off(platform: Platform, *, connection_id: str, user_id: str, occasion: str) -> None:
-    """Tell an admin that GitHub refuses the token; again without harm. Nothing where another one was entered, or where
-    the address has got enough mail."""
+    """Mail an admin that GitHub refuses the token; idempotent by the mail's id.
+
+    Nothing is sent where another token was entered meanwhile, or where the address has reached its mail limit.
+    """
     ids = {"connection_id": UUID(connection_id), "user_id": UUID(user_id)}
     found = await repository.switched_off(platform.database, **ids)
     if found is None or await platform.mail_limits.take(found.email):
@@ -78,34 +83,34 @@ async def mail_switched_off(platform: Platform, *, connection_id: str, user_id: 
     await platform.mailer.send(mail)
 
 
-async def forget(platform: Platform) -> None:
-    """Delete deliveries that were received 30 days ago, and what is kept of tokens that nobody uses."""
-    deleted = FORGOTTEN_AT_ONCE
-    while deleted == FORGOTTEN_AT_ONCE:
+async def delete_expired(platform: Platform) -> None:
+    """Delete deliveries older than 30 days, and leases of unused tokens."""
+    deleted = DELETED_AT_ONCE
+    while deleted == DELETED_AT_ONCE:
         async with platform.work() as work:
-            deleted = await receiving.forget_old_deliveries(work)
+            deleted = await receiving.delete_old_deliveries(work)
     async with platform.work() as work:
-        await tokens.forget_unused(work)
+        await tokens.delete_unused(work)
 
 
-async def encrypt_anew(platform: Platform) -> None:
-    """Encrypt what stands under a former key under the newest; tell how many stay because no key reads them."""
+async def reencrypt_secrets(platform: Platform) -> None:
+    """Re-encrypt secrets of older keys with the newest; logs how many were changed, and how many no key can decrypt."""
     changed = remaining = 0
-    behind, rows = FIRST_ID, CONNECTIONS_AT_ONCE
+    after, rows = FIRST_ID, CONNECTIONS_AT_ONCE
     while rows == CONNECTIONS_AT_ONCE:
         async with platform.work() as work:
-            found = await repository.lock_secrets_behind(work, behind, limit=CONNECTIONS_AT_ONCE)
+            found = await repository.lock_secrets_after(work, after, limit=CONNECTIONS_AT_ONCE)
             for sealed in found:
                 try:
-                    changed += await _encrypt_one_anew(work, sealed, platform.encryption)
+                    changed += await _reencrypt(work, sealed, platform.encryption)
                 except SecretUnreadable:
                     remaining += 1
-        rows, behind = len(found), found[-1].id if found else behind
+        rows, after = len(found), found[-1].id if found else after
     if changed or remaining:
-        log.warning("secrets_encrypted_anew", changed=changed, remain=remaining)
+        log.warning("secrets_reencrypted", changed=changed, remain=remaining)
 
 
-async def _encrypt_one_anew(work: UnitOfWork, sealed: SealedSecrets, encryption: Encryption) -> bool:
+async def _reencrypt(work: UnitOfWork, sealed: SealedSecrets, encryption: Encryption) -> bool:
     columns = {
         "token": (sealed.token, token_purpose(sealed.company_id)),
         "secret": (sealed.secret, secret_purpose(sealed.company_id)),
@@ -118,10 +123,10 @@ async def _encrypt_one_anew(work: UnitOfWork, sealed: SealedSecrets, encryption:
 
 
 TASKS = Tasks(
-    by_name={MAIL_JOB: mail_switched_off, DELIVERY_JOB: take_delivery},
+    by_name={MAIL_JOB: mail_switched_off, DELIVERY_JOB: process_delivery},
     periodic={
-        "github.forget": Periodic("47 * * * *", forget),
-        "github.encrypt_anew": Periodic("9 * * * *", encrypt_anew),
+        "github.forget": Periodic("47 * * * *", delete_expired),
+        "github.encrypt_anew": Periodic("9 * * * *", reencrypt_secrets),
     },
     continuous={"github.call": call},
 )

@@ -119,7 +119,7 @@ class _Age(Row):
     is_old: bool
 
 
-# What was written later than it happened was told then, if at all.
+# An event that was recorded later than it happened counts from when it was recorded.
 _IS_OLD = Query(
     text("""
 SELECT coalesce(CASE WHEN e.cause ->> 'recorded_later' <> 'true'

@@ -101,7 +101,7 @@ async def forget_old_deliveries(platform: Platform) -> None:
             deleted = len((await work.session.execute(removing.returning(WebhookDelivery.id))).all())
 
 
-async def encrypt_anew(platform: Platform) -> None:
+async def reencrypt_secrets(platform: Platform) -> None:
     """Encrypt secrets that stand under a former key under the newest; tell how many stay because no key reads them."""
     changed = remaining = 0
     behind, rows = FIRST_ID, WEBHOOKS_AT_ONCE
@@ -115,7 +115,7 @@ async def encrypt_anew(platform: Platform) -> None:
                     remaining += 1
         rows, behind = len(found), found[-1].id if found else behind
     if changed or remaining:
-        log.warning("secrets_encrypted_anew", changed=changed, remain=remaining)
+        log.warning("secrets_reencrypted", changed=changed, remain=remaining)
 
 
 async def _encrypt_webhook_anew(work: UnitOfWork, webhook: Secrets, encryption: Encryption) -> bool:
@@ -146,7 +146,7 @@ TASKS = Tasks(
     by_name={MAIL_JOB: mail_disabled, REPLAY_JOB: replay, FORGET_JOB: forget_deliveries},
     periodic={
         "webhooks.forget_old_deliveries": Periodic("37 * * * *", forget_old_deliveries),
-        "webhooks.encrypt_anew": Periodic("7 * * * *", encrypt_anew),
+        "webhooks.encrypt_anew": Periodic("7 * * * *", reencrypt_secrets),
     },
     continuous={"webhooks.deliver": deliver},
 )

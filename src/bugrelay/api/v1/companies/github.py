@@ -1,4 +1,4 @@
-"""`/api/v1/companies/{id}/github`: where the company's tickets have their issues, for its admins."""
+"""`/api/v1/companies/{id}/github`: the company's connection to GitHub, for its admins."""
 
 from __future__ import annotations
 
@@ -49,8 +49,10 @@ class GitHubController(Controller):
         company: CompanyState,
         data: JSONBody[SetGitHubConnection],
     ) -> Response[GitHubConnectionSetResponse]:
-        """Connect the company to a repository, or change that; a new connection's answer has its webhook's secret, this
-        once."""
+        """Connect the company to a repository, or change the connection.
+
+        Only the response to the first call has the webhook's secret.
+        """
         platform = request.platform
         async with platform.work() as work:
             secret = await set_connection(
@@ -64,7 +66,7 @@ class GitHubController(Controller):
             shown = await _shown(platform, work, company)
         message = "GitHub connection changed"
         if secret is not None:
-            message = "Connected to GitHub; keep the webhook's secret, it is not shown again"
+            message = "Connected to GitHub; store the webhook's secret now, it is not shown again"
         return json_response(GitHubConnectionSetResponse(message, shown, secret))
 
     @delete("/", status_code=200)
@@ -82,7 +84,7 @@ class GitHubController(Controller):
     async def test_github_connection(
         self, request: ApiRequest, company: CompanyState
     ) -> Response[GitHubTestResponse]:
-        """Ask GitHub whether tickets can have issues in the repository; nothing is written there."""
+        """Test the connection: dry run against GitHub, without writing."""
         platform = request.platform
         client = GitHubClient(platform.settings.github_api_url)
         try:

@@ -1,4 +1,4 @@
-"""What is done to connections is in the audit log, in the transaction that does it: they take data out of the house."""
+"""Audits changes of connections in the same transaction: connections send data to another service."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AUDITED = tuple(_ACTIONS)
 
 
 async def audit_acts(session: AsyncSession, acts: Sequence[Act]) -> None:
-    """A row for each; `after` names the company, or `before` where the connection is gone."""
+    """Write an audit row for each act."""
     for act in acts:
         before, after = _change(act)
         await write_company_audit(

@@ -1,4 +1,4 @@
-"""What a company's admins do with the connection to GitHub. Each locks the company."""
+"""Use cases of a company's admins for the connection to GitHub. Each locks the company."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from bugrelay.infra.security.encryption import Encryption
 
 SECRET_BYTES = 32
 CATCH_UP_EVERY = timedelta(hours=1)
-_PLAIN = (
+_OPTIONS = (
     "labels",
     "enabled",
     "schemes",
@@ -47,7 +47,7 @@ _PLAIN = (
     "status_out",
     "allow_public",
 )
-_TOLD = ("repo", "uses_default", *_PLAIN)
+_AUDITED_FIELDS = ("repo", "uses_default", *_OPTIONS)
 
 
 async def set_connection(
@@ -59,10 +59,9 @@ async def set_connection(
     encryption: Encryption,
     default: DefaultRepository | None,
 ) -> str | None:
-    """Connect the company, or change its connection; gives the secret of its webhook where it is new.
+    """Connect the company, or change its connection; returns the webhook's secret where the connection is new.
 
-    What could not be sent is tried again, since an admin has seen to it. Another repository, or another token, is
-    looked at before anything is sent.
+    Failed pushes are retried. A new repository or token is checked before anything is sent.
 
     Raises:
         AccountBanned, NotMember, InsufficientPermissions, ValidationFailed
@@ -80,7 +79,7 @@ async def set_connection(
         .values(**values, updated_at=func.now())
         .execution_options(synchronize_session=False)
     )
-    await _try_failed_again(work, company_id)
+    await _retry_failed(work, company_id)
     return None
 
 
@@ -94,7 +93,9 @@ def _check(
     problems = []
     if wanted.use_default:
         if default is None:
-            problems.append(FieldProblem("use_default", "must be false: the operator offers no repository"))
+            problems.append(
+                FieldProblem("use_default", "must be false: the operator offers no default repository")
+            )
         problems += [
             FieldProblem(name, "must be left out with use_default")
             for name in ("repo", "token")
@@ -125,13 +126,13 @@ async def _connect(
             issues_since=func.now(),
             comments_since=func.now(),
             **_token_values(wanted, company_id, connection_id=connection_id, encryption=encryption),
-            **{name: getattr(wanted, name) for name in _PLAIN},
+            **{name: getattr(wanted, name) for name in _OPTIONS},
         )
     )
-    told = {"repo": wanted.repo, "uses_default": wanted.use_default}
-    told |= {name: getattr(wanted, name) for name in _PLAIN}
+    audited = {"repo": wanted.repo, "uses_default": wanted.use_default}
+    audited |= {name: getattr(wanted, name) for name in _OPTIONS}
     work.record(
-        GitHubConnected(connection_id=connection_id, company_id=company_id, values=told, actor_id=actor_id)
+        GitHubConnected(connection_id=connection_id, company_id=company_id, values=audited, actor_id=actor_id)
     )
     return secret
 
@@ -148,7 +149,7 @@ def _token_values(
 
 
 def _changes(stored: ConnectionRow, wanted: SetGitHubConnection, *, encryption: Encryption) -> dict[str, Any]:
-    values = {name: getattr(wanted, name) for name in _PLAIN}
+    values = {name: getattr(wanted, name) for name in _OPTIONS}
     values |= {"repo": wanted.repo, "uses_default": wanted.use_default, "switched_off_reason": null()}
     if wanted.use_default:
         values |= {"token": null(), "token_key": null()}
@@ -165,24 +166,24 @@ def _changes(stored: ConnectionRow, wanted: SetGitHubConnection, *, encryption: 
 def _record_change(
     work: UnitOfWork, stored: ConnectionRow, values: Mapping[str, Any], *, actor_id: UUID
 ) -> None:
-    changed = [name for name in _TOLD if values[name] != getattr(stored, name)]
+    changed = [name for name in _AUDITED_FIELDS if values[name] != getattr(stored, name)]
     former = {name: getattr(stored, name) for name in changed}
-    told = {name: values[name] for name in changed}
+    audited = {name: values[name] for name in changed}
     if "token" in values:
-        told["token"] = "another one"  # noqa: S105 - and not which
-    if told:
+        audited["token"] = "another one"  # noqa: S105 - never the token itself
+    if audited:
         work.record(
             GitHubConnectionChanged(
                 connection_id=stored.id,
                 company_id=stored.company_id,
                 former=former,
-                values=told,
+                values=audited,
                 actor_id=actor_id,
             )
         )
 
 
-async def _try_failed_again(work: UnitOfWork, company_id: UUID) -> None:
+async def _retry_failed(work: UnitOfWork, company_id: UUID) -> None:
     await work.session.execute(
         update(GitHubPush)
         .where(GitHubPush.company_id == company_id, GitHubPush.state == FAILED)
@@ -199,9 +200,9 @@ async def _try_failed_again(work: UnitOfWork, company_id: UUID) -> None:
 
 
 async def remove_connection(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> None:
-    """Disconnect the company; what waits is sent no more, and issues stay where they are.
+    """Disconnect the company; pushes are dropped, and issues stay as they are.
 
-    Which ticket has which issue is kept: a connection to the same repository goes on with them.
+    Which ticket has which issue is kept for a later connection to the same repository.
 
     Raises:
         AccountBanned, NotMember, InsufficientPermissions, GitHubNotConnected
@@ -221,7 +222,7 @@ async def remove_connections_of(
 
     Args:
         session: The transaction.
-        actors: Who disconnects them, by company.
+        actors: The acting user, by company.
     """
     connections = await repository.lock_connections_of(session, list(actors))
     for connection in connections:
@@ -273,5 +274,5 @@ async def show_connection(
         webhook_url=f"{public_url}/api/v1/integrations/github/{stored.id}",
         created_at=stored.created_at,
         updated_at=stored.updated_at,
-        **{name: getattr(stored, name) for name in _PLAIN},
+        **{name: getattr(stored, name) for name in _OPTIONS},
     )

@@ -1,8 +1,8 @@
-"""What happens at GitHub, here: of issues that tickets of this company have, in the repository that it is connected to.
+"""Applies changes at GitHub to tickets: those of their issues in the connected repository.
 
-An echo of what we did is known by its marker, or because it changes nothing: never by who GitHub says did it, for the
-token may be a person's. GitHub tells things twice, late, and in any order: what is older than what we know is left
-alone.
+Echoes of our own changes are recognised by their marker, or because they change nothing; never by the actor, since the
+token may be a person's. Deliveries may arrive twice, late and in any order: those older than the known state are
+ignored.
 """
 
 from __future__ import annotations
@@ -47,13 +47,14 @@ MAX_COMMENT = 10_000  # characters, as for all comments of tickets
 MAX_READ = 4 * MAX_COMMENT
 MAX_LOGIN = 100
 STATES = {"closed": CLOSED, "reopened": OPEN}
-ENDS = ("deleted", "transferred")
+GONE_ACTIONS = ("deleted", "transferred")
 COMMENTED = "commented"
 NOT_PLANNED = "not_planned"
 
 
 async def apply(work: UnitOfWork, connection: ConnectionRow, facts: IncomingFacts) -> None:
-    """Do what follows; nothing where no ticket of the company has this issue, or the connection does not ask for it."""
+    """Apply a change; ignored where no ticket of the company has this issue, or the connection is not configured for
+    it."""
     if not connection.enabled or connection.repository_id != facts.repository_id:
         return
     ticket_id = await repository.linked_ticket(
@@ -70,16 +71,16 @@ async def apply(work: UnitOfWork, connection: ConnectionRow, facts: IncomingFact
             # Before its issue: the order of locks.
             ticket = await open_ticket(work, Automation(connection.company_id), ticket_id)
         except (TicketNotFound, CompanyNotFound):
-            return  # it is removed, or the company is verified no more
+            return  # the ticket was removed, or the company is no longer verified
         if facts.action in STATES:
-            await _take_state(work, connection, ticket, facts)
-        elif facts.action in ENDS:
+            await _apply_state(work, connection, ticket, facts)
+        elif facts.action in GONE_ACTIONS:
             await _end_link(work, connection, ticket, facts)
         elif facts.action == COMMENTED:
-            await _take_comment(work, connection, ticket, facts)
+            await _apply_comment(work, connection, ticket, facts)
 
 
-async def _take_state(
+async def _apply_state(
     work: UnitOfWork, connection: ConnectionRow, ticket: TicketState, facts: IncomingFacts
 ) -> None:
     issue = await repository.lock_issue(
@@ -99,7 +100,8 @@ async def _take_state(
 
 
 def _is_old(issue: IssueRow, state: str, *, at: datetime) -> bool:
-    """Whether we know that much, or more. GitHub's times have whole seconds: of one second, another state is news."""
+    """Whether the change is not newer than the known state. GitHub's times have whole seconds: within one, another
+    state counts as newer."""
     known = issue.issue_updated_at
     return known is not None and (at < known or (at == known and state == issue.issue_state))
 
@@ -107,7 +109,7 @@ def _is_old(issue: IssueRow, state: str, *, at: datetime) -> bool:
 async def _change_ticket(
     work: UnitOfWork, connection: ConnectionRow, ticket: TicketState, facts: IncomingFacts, *, state: str
 ) -> str:
-    """Bring the ticket to where its issue is; gives what that one has been told of it then."""
+    """Change the ticket's status to match the issue; returns the state of the issue that then counts as pushed."""
     if (ticket.category == DONE) == (state == CLOSED):
         return state
     status = _status(ticket, state, reason=facts.reason)
@@ -129,7 +131,7 @@ def _status(ticket: TicketState, state: str, *, reason: str | None) -> str:
 async def _end_link(
     work: UnitOfWork, connection: ConnectionRow, ticket: TicketState, facts: IncomingFacts
 ) -> None:
-    """The issue is there no more: the ticket has none, and gets none by itself."""
+    """The issue was deleted or transferred: the ticket has none, and does not get another by itself."""
     await _update_issue(
         work,
         connection,
@@ -170,10 +172,10 @@ async def _update_issue(
     )
 
 
-async def _take_comment(
+async def _apply_comment(
     work: UnitOfWork, connection: ConnectionRow, ticket: TicketState, facts: IncomingFacts
 ) -> None:
-    """Write a comment that is not ours and not known; whoever brings it has the ticket's lock."""
+    """Add a comment unless it is our own or known already; the caller holds the ticket's lock."""
     if facts.comment_id is None or await _is_ours(work, connection, ticket.id, facts):
         return
     known = await repository.is_known_comment(
@@ -206,7 +208,7 @@ async def _take_comment(
 async def _is_ours(
     work: UnitOfWork, connection: ConnectionRow, ticket_id: UUID, facts: IncomingFacts
 ) -> bool:
-    """Whether it ends in the marker of a comment that we have sent, and is that one: a marker can be copied."""
+    """Whether it is a comment that we have sent: it ends in its marker, and has its id, since markers can be copied."""
     comment_id = marked_id(facts.body)
     if comment_id is None:
         return False
@@ -223,11 +225,11 @@ async def _is_ours(
 
 
 def _content(body: str) -> str:
-    """As texts are kept here; a longer one is cut."""
+    """The text in the form of our comments, cut to their length."""
     text = _usable(without_marker(body[:MAX_READ]))
     return text if len(text) <= MAX_COMMENT else f"{text[: MAX_COMMENT - 1]}…"
 
 
 def _usable(text: str) -> str:
-    """Without what no text here has."""
+    """Normalised, without characters that cannot be stored."""
     return normalise(SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\0", "")))

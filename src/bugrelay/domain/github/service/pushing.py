@@ -1,7 +1,7 @@
-"""What is written down around each call: before it, what is about to be asked; after it, what GitHub has answered.
+"""State changes around each call: the intent is committed before it, the result after it.
 
-Exactly once: that an issue is being created is committed before GitHub is asked to. Whoever finds that looks for it
-in GitHub's list first, by its marker, and asks again only where it is not there a minute later. Comments likewise.
+Issues are created exactly once: `creating` is committed before the call. A run that finds it first searches GitHub's
+list for the marker, and creates the issue only where it is not there after `LOST_AFTER`. Comments likewise.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from bugrelay.infra.ids import new_id
 from bugrelay.infra.jobs.queue import MAIL_QUEUE, JobQueue
 
 MAIL_JOB = "github.mail_switched_off"
-TRIED_FOR = timedelta(days=1)
+RETRY_FOR = timedelta(days=1)
 FIRST_PAUSE = timedelta(seconds=5)
 MAX_PAUSE = timedelta(hours=1)
 _DOUBLINGS = 10
@@ -48,7 +48,7 @@ _DOUBLINGS = 10
 async def record_repository(
     work: UnitOfWork, connection: ConnectionRow, found: Repository, *, login: str
 ) -> bool:
-    """Write down what GitHub says of the repository; whether the connection is still the one that asked."""
+    """Store what was read of the repository; returns False where the connection was changed meanwhile."""
     values = {
         "repository_id": found.id,
         "is_private": found.private,
@@ -59,7 +59,7 @@ async def record_repository(
 
 
 async def switch_off(work: UnitOfWork, connection: ConnectionRow, *, jobs: JobQueue) -> None:
-    """GitHub refuses the token: nothing is sent until an admin has entered another one. They are told once."""
+    """GitHub refuses the token: nothing is sent until an admin enters another one. The admins are mailed once."""
     values = {"enabled": False, "switched_off_reason": UNAUTHORIZED, "updated_at": func.now()}
     if not await _update_connection(work, connection, GitHubConnection.enabled, **values):
         return
@@ -82,7 +82,7 @@ async def switch_off(work: UnitOfWork, connection: ConnectionRow, *, jobs: JobQu
 async def _update_connection(
     work: UnitOfWork, connection: ConnectionRow, *conditions: Any, **values: Any
 ) -> bool:
-    """Whether it has still the token and the repository that GitHub was asked with."""
+    """Update the connection if it still has the repository and the token of the call; returns whether it has."""
     changing = (
         update(GitHubConnection)
         .where(
@@ -104,7 +104,7 @@ async def _update_connection(
 async def begin_creating(
     work: UnitOfWork, connection: ConnectionRow, ticket_id: UUID, *, repository_id: int, login: str
 ) -> bool:
-    """Note that GitHub is about to be asked for the ticket's issue; whether nobody else has."""
+    """Record the intent to create the ticket's issue; returns False where there is one already."""
     creating = (
         insert(GitHubIssue)
         .values(
@@ -125,7 +125,7 @@ async def begin_creating(
 async def begin_creating_again(
     work: UnitOfWork, connection: ConnectionRow, ticket_id: UUID, *, repository_id: int, tried_at: datetime
 ) -> bool:
-    """Note another try; whether nobody else has since the last one."""
+    """Record another attempt (compare-and-set on `tried_at`); returns False where somebody else has made one."""
     return await _update_issue(
         work,
         connection,
@@ -140,7 +140,7 @@ async def begin_creating_again(
 async def end_creating(
     work: UnitOfWork, connection: ConnectionRow, ticket_id: UUID, *, repository_id: int
 ) -> None:
-    """GitHub has refused to create it, so it was not created."""
+    """The call was not executed: remove the intent."""
     await work.session.execute(
         delete(GitHubIssue)
         .where(*_issue(connection, ticket_id, repository_id), GitHubIssue.state == CREATING)
@@ -151,7 +151,7 @@ async def end_creating(
 async def record_created(
     work: UnitOfWork, connection: ConnectionRow, ticket: TicketRow, issue: Issue, *, repository_id: int
 ) -> None:
-    """Write down the issue of a ticket."""
+    """Record the issue that was created."""
     created = await _update_issue(
         work,
         connection,
@@ -173,8 +173,8 @@ async def record_created(
 async def begin_setting_state(
     work: UnitOfWork, connection: ConnectionRow, ticket_id: UUID, *, repository_id: int, state: str
 ) -> None:
-    """Note which state GitHub is about to be asked for: when it tells of that, it is no news. Where the answer to the
-    other one was lost, neither is."""
+    """Record the state that is about to be requested, so that its echo is recognised; `either` where the response to a
+    request of the other state was lost."""
     asked = GitHubIssue.asked_state
     noted = case((func.coalesce(asked, state) == state, state), else_=EITHER)
     await _note_asked(work, connection, ticket_id, repository_id=repository_id, asked=noted)
@@ -183,7 +183,7 @@ async def begin_setting_state(
 async def end_setting_state(
     work: UnitOfWork, connection: ConnectionRow, ticket_id: UUID, *, repository_id: int, former: str | None
 ) -> None:
-    """GitHub has not done it, so what it was asked for before is all that it may tell of."""
+    """The call was not executed: restore the previously requested state."""
     await _note_asked(work, connection, ticket_id, repository_id=repository_id, asked=former)
 
 
@@ -203,7 +203,7 @@ async def record_state(
     state: str,
     issue: Issue | None,
 ) -> None:
-    """The issue is in this state now, by our asking or (None) because it was already."""
+    """Record that the issue is in this state: by our call (`issue`), or because it was already (None)."""
     values: dict[str, Any] = {"pushed_state": state, "asked_state": null()}
     if issue is not None:
         values |= {
@@ -273,7 +273,7 @@ async def begin_commenting(
     repository_id: int,
     tried_at: datetime | None,
 ) -> bool:
-    """Note that a comment is about to be sent; whether nobody else has since `tried_at`."""
+    """Record the intent to send a comment (compare-and-set on `tried_at`); returns False where somebody else has."""
     values = {
         "state": CREATING,
         "repository_id": repository_id,
@@ -285,7 +285,7 @@ async def begin_commenting(
 
 
 async def end_commenting(work: UnitOfWork, connection: ConnectionRow, comment_id: UUID) -> None:
-    """GitHub has refused it, so it is not there."""
+    """The call was not executed: remove the intent."""
     values = {"state": PENDING, "repository_id": null(), "tried_at": null(), "first_tried_at": null()}
     await _update_comment(work, connection, comment_id, GitHubComment.state == CREATING, **values)
 
@@ -318,7 +318,7 @@ async def _update_comment(
 
 
 async def end_push(work: UnitOfWork, connection: ConnectionRow, push: PushRow) -> None:
-    """Nothing is left to send, unless somebody has asked for more meanwhile."""
+    """Remove a finished push, unless it was requested again meanwhile."""
     await work.session.execute(
         delete(GitHubPush)
         .where(*_push(connection, push), GitHubPush.revision == push.revision)
@@ -326,25 +326,25 @@ async def end_push(work: UnitOfWork, connection: ConnectionRow, push: PushRow) -
     )
 
 
-async def go_on(
+async def continue_push(
     work: UnitOfWork, connection: ConnectionRow, push: PushRow, *, pause: timedelta = timedelta(0)
 ) -> None:
-    """There is more to send, and nothing has failed."""
+    """Continue the push after `pause`; resets its failures."""
     values = {"next_at": func.now() + pause, "attempts": 0, "failing_since": null()}
     await _update_push(work, connection, push, **values)
 
 
-async def try_again(
+async def retry_later(
     work: UnitOfWork, connection: ConnectionRow, push: PushRow, ticket: TicketRow | None
 ) -> None:
-    """GitHub did not answer: with doubling pauses for a day, then no more."""
+    """Schedule a retry with exponential back-off; the push fails after `RETRY_FOR`."""
     doublings = func.least(GitHubPush.attempts, _DOUBLINGS)
     wait = func.least(FIRST_PAUSE * func.power(2, doublings), MAX_PAUSE)
     again = await _update_push(
         work,
         connection,
         push,
-        func.coalesce(GitHubPush.failing_since, func.now()) > func.now() - TRIED_FOR,
+        func.coalesce(GitHubPush.failing_since, func.now()) > func.now() - RETRY_FOR,
         attempts=GitHubPush.attempts + 1,
         failing_since=func.coalesce(GitHubPush.failing_since, func.now()),
         next_at=func.now() + wait,
@@ -357,7 +357,7 @@ async def try_again(
 async def fail(
     work: UnitOfWork, connection: ConnectionRow, push: PushRow, ticket: TicketRow | None, *, sentence: str
 ) -> None:
-    """GitHub will not take it. Where somebody has asked for more meanwhile, that is tried."""
+    """Mark the push as failed, unless it was requested again meanwhile."""
     current = GitHubPush.revision == push.revision
     failed = await _update_push(work, connection, push, current, state=FAILED, error=sentence)
     if failed and ticket is not None:
@@ -388,21 +388,18 @@ async def _update_push(
 # --- the catch-up ---------------------------------------------------------------------------------------------------
 
 
-async def put_off_catch_up(
+async def schedule_catch_up(
     work: UnitOfWork,
     connection: ConnectionRow,
     *,
     pause: timedelta,
     moved: Mapping[str, datetime] | None = None,
 ) -> None:
-    """When changes are read next, and up to where they have been."""
+    """Schedule the next catch-up, and store its positions."""
     await _update_connection(work, connection, catch_up_at=func.now() + pause, **(moved or {}))
 
 
 def next_state(ticket: TicketRow, issue: IssueRow) -> Literal["open", "closed"] | None:
-    """The state that the issue is to be brought to: what the ticket's category has become since it was told last.
-
-    Where an answer was lost, nobody knows what it was told.
-    """
+    """The state to push, or None where the last pushed state is right and no response was lost."""
     wanted: Literal["open", "closed"] = "closed" if ticket.category == DONE else "open"
     return None if wanted == issue.pushed_state and issue.asked_state is None else wanted

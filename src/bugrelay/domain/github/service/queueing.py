@@ -1,4 +1,4 @@
-"""Events become pushes: a ticket that GitHub has to be told of, once however many events say so."""
+"""The consumer `github`: events become pushes, one for each ticket."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bugrelay.domain.events.schemas import Event
 from bugrelay.domain.github import repository
 from bugrelay.domain.github.errors import GitHubNotConnected, GitHubSwitchedOff
 from bugrelay.domain.github.models import ENDED, OUT, PENDING, GitHubComment, GitHubIssue, GitHubPush
-from bugrelay.domain.github.repository import Followed
+from bugrelay.domain.github.repository import ReferencedTicket
 from bugrelay.domain.github.schemas import ConnectionRow
 from bugrelay.domain.tickets.models import TicketComment
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -28,28 +28,28 @@ FOLLOWED = frozenset((CREATED, RESTORED, MOVED, COMMENTED))
 
 
 async def queue_pushes(work: UnitOfWork, events: Sequence[Event]) -> None:
-    """What GitHub has to be told of these events of one stream.
+    """Queue pushes for events of one stream that happened after the connection was created.
 
-    A connection is told of what came after it. While GitHub refuses its token, what happens waits; while an admin has
-    switched it off, nothing does.
+    While the connection is switched off because GitHub refuses the token, pushes are queued; while an admin has
+    disabled it, they are not.
     """
     followed = [event for event in events if event.type in FOLLOWED and event.ticket_id is not None]
     connection = await repository.connection_of(work, events[0].stream) if followed else None
     if connection is None or not (connection.enabled or connection.switched_off_reason is not None):
         return
     ids = list(dict.fromkeys(event.ticket_id for event in followed if event.ticket_id is not None))
-    tickets = await repository.followed_tickets(work, connection.company_id, ids)
+    tickets = await repository.referenced_tickets(work, connection.company_id, ids)
     for event in followed:
         ticket = tickets.get(event.ticket_id) if event.ticket_id is not None else None
         if ticket is not None and event.at >= connection.created_at:
             await _queue(work, connection, ticket, event)
 
 
-async def _queue(work: UnitOfWork, connection: ConnectionRow, ticket: Followed, event: Event) -> None:
+async def _queue(work: UnitOfWork, connection: ConnectionRow, ticket: ReferencedTicket, event: Event) -> None:
     if event.type == CREATED:
         if ticket.scheme in connection.schemes:
             await queue_push(work, connection, ticket.id, may_create=True)
-            ticket.is_known = True  # what follows in this batch is about an issue to come
+            ticket.is_known = True  # later events of this batch refer to the queued issue
     elif ticket.is_known:
         if event.type == COMMENTED and not await _queue_comment(work, connection, event):
             return
@@ -59,7 +59,7 @@ async def _queue(work: UnitOfWork, connection: ConnectionRow, ticket: Followed, 
 async def queue_push(
     work: UnitOfWork, connection: ConnectionRow, ticket_id: UUID, *, may_create: bool
 ) -> None:
-    """Have the ticket's issue brought up to date; what has failed is tried again as if for the first time."""
+    """Queue a push; a failed one is retried with all its attempts."""
     wanted = insert(GitHubPush).values(
         company_id=connection.company_id,
         ticket_id=ticket_id,
@@ -81,11 +81,12 @@ async def queue_push(
 
 
 async def _queue_comment(work: UnitOfWork, connection: ConnectionRow, event: Event) -> bool:
-    """Whether there is a comment to send: none that is internal, is at GitHub already, or came from there."""
+    """Queue the event's comment, unless it is internal, queued already, or from GitHub; returns whether it was
+    queued."""
     is_told = connection.comments_out and event.visibility != "internal"
     if not is_told or event.data.get("action") != "created":
         return False
-    # Of one that was erased meanwhile there is no row.
+    # Selected from its row, since it may have been erased meanwhile.
     there = select(
         TicketComment.company_id,
         TicketComment.id,
@@ -108,8 +109,8 @@ async def _queue_comment(work: UnitOfWork, connection: ConnectionRow, event: Eve
 
 
 async def request_push(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> None:
-    """A member wants the ticket sent to GitHub: once more where that failed, or at all. An issue that was deleted or
-    transferred is followed by a new one.
+    """Send a ticket to GitHub on request of a member: again after a failure, or for the first time. An issue that was
+    deleted or transferred is replaced by a new one.
 
     Raises:
         GitHubNotConnected, GitHubSwitchedOff

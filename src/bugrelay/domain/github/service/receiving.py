@@ -1,4 +1,4 @@
-"""Deliveries of GitHub's webhook: believed by their signature alone, kept once, done by a job."""
+"""Deliveries of GitHub's webhook: authenticated by their signature, stored once, processed by a job."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from bugrelay.infra.jobs.queue import JobQueue
 from bugrelay.infra.security.encryption import Encryption, SecretUnreadable
 
 DELIVERY_JOB = "github.take_delivery"
-KEPT_FOR = timedelta(days=30)  # GitHub delivers again what an admin asks for, for three days
-FORGOTTEN_AT_ONCE = 5000
-_NOBODYS_SECRET = b"compared with where there is no connection, so that it takes as long"
+RETENTION = timedelta(days=30)  # deduplicates redeliveries, which GitHub offers for three days
+DELETED_AT_ONCE = 5000
+_DUMMY_SECRET = b"used without a connection, so that the response takes as long"
 
-_ACTIONS = {"issues": (*incoming.STATES, *incoming.ENDS), "issue_comment": ("created",)}
+_ACTIONS = {"issues": (*incoming.STATES, *incoming.GONE_ACTIONS), "issue_comment": ("created",)}
 
 
 class _Issue(Struct):
@@ -51,7 +51,7 @@ class _Repository(Struct):
 
 
 class _Payload(Struct):
-    """What we read of a delivery of `issues` or `issue_comment`."""
+    """The fields that we read of a delivery of `issues` or `issue_comment`."""
 
     action: str
     repository: _Repository
@@ -68,7 +68,7 @@ def check_signature(
         InvalidSignature
     """
     secret = None if connection is None else _secret(connection, encryption)
-    digest = hmac.digest(secret or _NOBODYS_SECRET, body, hashlib.sha256).hex()
+    digest = hmac.digest(secret or _DUMMY_SECRET, body, hashlib.sha256).hex()
     matches = hmac.compare_digest(f"sha256={digest}".encode(), signature.encode("utf-8", "replace"))
     if connection is None or secret is None or not matches:
         raise InvalidSignature
@@ -83,7 +83,7 @@ def _secret(connection: ConnectionRow, encryption: Encryption) -> bytes | None:
         return None
 
 
-async def keep_delivery(
+async def store_delivery(
     work: UnitOfWork,
     connection: ConnectionRow,
     *,
@@ -92,10 +92,10 @@ async def keep_delivery(
     content: Any,
     jobs: JobQueue,
 ) -> None:
-    """Keep what a delivery says, once, with the job that does what follows; nothing of what does not concern us.
+    """Store the facts of a delivery, once, with a job that processes it; other events and actions are ignored.
 
     Raises:
-        ValidationFailed: It is not of GitHub's form.
+        ValidationFailed: It has not the form of GitHub's deliveries.
     """
     facts = _facts(event, content)
     if facts is None or not connection.enabled:
@@ -115,7 +115,7 @@ async def keep_delivery(
 
 
 def _facts(event: str, content: Any) -> IncomingFacts | None:
-    """What follows from a delivery; None where nothing does."""
+    """The facts of a delivery; None for events and actions that are ignored."""
     action = content.get("action") if isinstance(content, dict) else None
     if action not in _ACTIONS.get(event, ()):
         return None
@@ -139,13 +139,13 @@ def _facts(event: str, content: Any) -> IncomingFacts | None:
         number=issue.number,
         comment_id=comment.id,
         login=comment.user.login.replace("\0", "") if comment.user else None,
-        body=_with_its_end(comment.body or ""),
+        body=_shortened(comment.body or ""),
     )
 
 
-def _with_its_end(body: str) -> str:
-    """What is read of a comment: the marker, if there is one, stands at its end."""
-    body = body.replace("\0", "")  # JSON in PostgreSQL has none
+def _shortened(body: str) -> str:
+    """The body, cut in the middle where it is too long: a marker is at its end."""
+    body = body.replace("\0", "")  # jsonb cannot store it
     return body if len(body) <= incoming.MAX_READ else f"{body[: incoming.MAX_READ - 200]}{body[-200:]}"
 
 
@@ -160,9 +160,9 @@ def _read(content: Any) -> _Payload:
         raise ValidationFailed.of("body", "must be a delivery of GitHub's webhook") from error
 
 
-async def take_delivery(work: UnitOfWork, *, connection_id: UUID, delivery_id: str) -> None:
-    """Do what follows from a delivery; once, however often the job runs."""
-    kept = await repository.lock_facts(work, connection_id=connection_id, delivery_id=delivery_id)
+async def process_delivery(work: UnitOfWork, *, connection_id: UUID, delivery_id: str) -> None:
+    """Apply a delivery; once, however often the job runs."""
+    kept = await repository.lock_delivery_facts(work, connection_id=connection_id, delivery_id=delivery_id)
     connection = await repository.connection(work, connection_id)
     if kept is None or connection is None:
         return
@@ -175,12 +175,12 @@ async def take_delivery(work: UnitOfWork, *, connection_id: UUID, delivery_id: s
     )
 
 
-async def forget_old_deliveries(work: UnitOfWork) -> int:
-    """Delete some of those that were received 30 days ago; gives how many."""
+async def delete_old_deliveries(work: UnitOfWork) -> int:
+    """Delete a batch of deliveries older than `RETENTION`; returns how many."""
     old = (
         select(GitHubDelivery.connection_id, GitHubDelivery.delivery_id)
-        .where(GitHubDelivery.received_at < func.now() - KEPT_FOR)
-        .limit(FORGOTTEN_AT_ONCE)
+        .where(GitHubDelivery.received_at < func.now() - RETENTION)
+        .limit(DELETED_AT_ONCE)
         .subquery()
     )
     deleting = (

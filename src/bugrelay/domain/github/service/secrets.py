@@ -1,5 +1,4 @@
-"""Tokens and signing secrets in their rows: encrypted for the connection and the company, so that a copied row opens
-nothing."""
+"""Tokens and signing secrets, encrypted for their row and company, so that a copied row cannot be decrypted."""
 
 from __future__ import annotations
 
@@ -10,11 +9,11 @@ from bugrelay.infra.security.encryption import Encryption, SecretUnreadable
 from bugrelay.infra.security.tokens import hash_secret
 from bugrelay.settings import Settings
 
-SHOWN_OF_TOKEN = 4
+SHOWN_CHARACTERS = 4
 
 
 def default_repository(settings: Settings) -> DefaultRepository | None:
-    """The operator's, where one is offered."""
+    """The operator's repository, if one is configured."""
     if not settings.github_enabled:
         return None
     return DefaultRepository(settings.github_repo, settings.github_token, settings.github_labels)
@@ -29,14 +28,14 @@ def secret_purpose(company_id: UUID) -> str:
 
 
 def token_key(token: str) -> bytes:
-    """By which those who use the same token know of each other."""
+    """The key of the token's lease: a hash."""
     return hash_secret(f"github {token}")
 
 
 def token_of(
     connection: ConnectionRow, *, encryption: Encryption, default: DefaultRepository | None
 ) -> str | None:
-    """The token that a connection calls with; None where the operator offers no default any more.
+    """The token of a connection; None where it uses the default and the operator has none any more.
 
     Raises:
         SecretUnreadable
@@ -48,16 +47,16 @@ def token_of(
 
 
 def repo_of(connection: ConnectionRow, *, default: DefaultRepository | None) -> str | None:
-    """The repository's name; None where the operator offers no default any more."""
+    """The repository's name; None where it uses the default and the operator has none any more."""
     return connection.repo if not connection.uses_default else default.repo if default else None
 
 
 def token_shown(connection: ConnectionRow, encryption: Encryption) -> str | None:
-    """The end of the company's own token; None where there is none, or none that can be read."""
+    """The end of the company's own token, for display; None where there is none, or it cannot be decrypted."""
     if connection.token is None:
         return None
     try:
         token = token_of(connection, encryption=encryption, default=None)
     except SecretUnreadable:
         return None
-    return f"…{token[-SHOWN_OF_TOKEN:]}" if token else None
+    return f"…{token[-SHOWN_CHARACTERS:]}" if token else None

@@ -1,7 +1,7 @@
-"""One call at a time with a token, over all workers: a lease in the database, and when the next call may begin.
+"""Leases of tokens: one call at a time with a token over all workers, and the earliest time of the next call.
 
-A lease is renewed before each call, and lasts longer than a call may. What GitHub limits, it limits by token, so the
-pauses that it asks for stand here as well, and cost no push an attempt.
+A lease is renewed before each call, and lasts longer than a call. GitHub's rate limits are per token, so the pauses
+that it asks for are stored here, and do not count as attempts of a push.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from bugrelay.infra.db.query import Query, Row
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.settings import Rate
 
-LEASE = timedelta(seconds=30)  # longer than a call with what surrounds it
+LEASE = timedelta(seconds=30)  # longer than a call and the units of work around it
 BETWEEN_WRITES = timedelta(seconds=1)
-UNTOLD_PAUSE = timedelta(seconds=60)  # where GitHub limits and does not say for how long; doubled each time
+DEFAULT_PAUSE = timedelta(seconds=60)  # for a limit without a time; doubled each time
 MAX_PAUSE = timedelta(hours=1)
 _MAX_DOUBLINGS = 6
 _WRITES_KEPT = 1000
-_AN_AGE = timedelta(days=1)
+_UNUSED_FOR = timedelta(days=1)
 
 
 class Lease(Row):
-    """That the token is ours for a while, and for which connection it was taken."""
+    """A lease of a token, and the connection that it was taken for."""
 
     key: bytes
     lease_id: UUID
@@ -109,24 +109,24 @@ RETURNING key
 )
 
 
-async def take_due(work: UnitOfWork, *, default_key: bytes | None) -> Lease | None:
-    """Take a token that nobody calls with, for a connection that has something to do; None where there is none."""
+async def lease_due(work: UnitOfWork, *, default_key: bytes | None) -> Lease | None:
+    """Lease a free token of a connection that has work to do; None where there is none."""
     return await work.row(_TAKE_DUE, {"default_key": default_key, "lease": LEASE})
 
 
-async def take_for(work: UnitOfWork, connection_id: UUID, *, default_key: bytes | None) -> Lease | None:
-    """Take the token of this connection; None where somebody calls with it, or GitHub wants none to."""
+async def lease_for(work: UnitOfWork, connection_id: UUID, *, default_key: bytes | None) -> Lease | None:
+    """Lease the token of this connection; None where it is leased, or not ready."""
     values = {"default_key": default_key, "lease": LEASE, "connection_id": connection_id}
     return await work.row(_TAKE_ONE, values)
 
 
 async def renew(work: UnitOfWork, lease: Lease, *, writes: bool, rate: Rate | None) -> None:
-    """Keep the token for one more call.
+    """Renew the lease for one more call.
 
     Raises:
         LeaseLost
     """
-    values = _named(lease, leased_for=LEASE, writes=writes, window=_window(rate), kept=_WRITES_KEPT)
+    values = _parameters(lease, leased_for=LEASE, writes=writes, window=_window(rate), kept=_WRITES_KEPT)
     if await work.row(_RENEW, values) is None:
         raise LeaseLost
 
@@ -134,22 +134,24 @@ async def renew(work: UnitOfWork, lease: Lease, *, writes: bool, rate: Rate | No
 async def release(
     work: UnitOfWork, lease: Lease, *, rest: timedelta, answered: bool, rate: Rate | None
 ) -> None:
-    """Leave the token to others.
+    """Release the lease; nothing is done where it was lost.
 
     Args:
-        work: The change.
-        lease: Ours, or not any more: then nothing is done.
-        rest: Before which nobody calls with it.
-        answered: Whether GitHub has answered without limiting: the next pause is a short one again.
-        rate: Of writes.
+        work: The unit of work.
+        lease: The lease.
+        rest: The pause before the next call with the token.
+        answered: Whether GitHub has answered without limiting, which resets the back-off.
+        rate: The limit of writes.
     """
     most = 0 if rate is None else rate.limit
-    await work.row(_RELEASE, _named(lease, rest=rest, rested=answered, most=most, window=_window(rate)))
+    await work.row(_RELEASE, _parameters(lease, rest=rest, rested=answered, most=most, window=_window(rate)))
 
 
 async def pause(work: UnitOfWork, lease: Lease, *, seconds: float | None) -> None:
-    """GitHub wants no call with this token for a time, or does not say for how long."""
-    values = _named(lease, seconds=seconds, untold=UNTOLD_PAUSE, longest=MAX_PAUSE, doublings=_MAX_DOUBLINGS)
+    """Release the lease, and pause the token for `seconds`, or with exponential back-off where that is None."""
+    values = _parameters(
+        lease, seconds=seconds, untold=DEFAULT_PAUSE, longest=MAX_PAUSE, doublings=_MAX_DOUBLINGS
+    )
     await work.row(_PAUSE, values)
 
 
@@ -158,14 +160,14 @@ _FORGET = text(
 )
 
 
-async def forget_unused(work: UnitOfWork) -> None:
-    """Delete what is kept of tokens that nobody has called with for a day."""
-    await work.session.execute(_FORGET, {"age": _AN_AGE})
+async def delete_unused(work: UnitOfWork) -> None:
+    """Delete leases of tokens that were not used for a day."""
+    await work.session.execute(_FORGET, {"age": _UNUSED_FOR})
 
 
 def _window(rate: Rate | None) -> timedelta:
     return timedelta(seconds=60 if rate is None else rate.window_seconds)
 
 
-def _named(lease: Lease, **values: object) -> dict[str, object]:
+def _parameters(lease: Lease, **values: object) -> dict[str, object]:
     return {"key": lease.key, "lease_id": lease.lease_id, **values}
