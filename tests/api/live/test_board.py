@@ -149,7 +149,7 @@ async def test_a_client_that_missed_too_much_or_was_away_too_long_is_resynced(
             await comment(client, ada, bug["id"])
             assert types_of(data_of(await late.take(1))) == ["comment.created"]
     monkeypatch.undo()
-    monkeypatch.setattr(board, "TOLD_FOR", board.TOLD_FOR * 0)
+    monkeypatch.setattr(board, "MAX_AGE", board.MAX_AGE * 0)
     async with opened(client, BOARD, Last_Event_ID=position) as old:
         assert (await old.take(1))[0].name == "resync"
     for bad in ("x", "é", "AAAA", "!" * 20_000, "kgCQ" * 9):
