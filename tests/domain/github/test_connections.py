@@ -95,7 +95,7 @@ async def test_a_connection_test_reports_problems_and_writes_nothing(
     repository.has_issues = False
     assert (await said())["issues"] is False
     github.plan("GET /repos/paper/reports", status=301)
-    assert "another address" in (await said())["error"]
+    assert "renamed or moved" in (await said())["error"]
     github.plan("GET /user", status=500)
     assert (await said())["error"] == "GitHub did not answer"
     github.logins.clear()

@@ -110,10 +110,10 @@ def _an_id(sql: Sql) -> Any:
     ("request_", "status", "words"),
     [
         (REPOSITORY, 404, "the token cannot access it"),
-        (ISSUES, 403, "may not do this"),
+        (ISSUES, 403, "lacks the permission"),
         (ISSUES, 410, "deleted"),
-        (ISSUES, 422, "as it is"),
-        (ISSUES, 301, "another address"),
+        (ISSUES, 422, "invalid"),
+        (ISSUES, 301, "renamed or moved"),
     ],
 )
 async def test_a_refused_push_fails_with_a_sentence_and_is_retried_on_request(

@@ -247,7 +247,7 @@ async def test_renaming_reconnecting_and_another_token_push_nothing_twice(
         tenant.sql.execute("UPDATE github_connections SET checked_at = checked_at - interval '1 hour'")
         second = await tenant.report("Second")
         await tenant.settled()
-        assert "address" in (await tenant.shown(second))["github_sync_error"]
+        assert "renamed or moved" in (await tenant.shown(second))["github_sync_error"]
         await tenant.connect(repo="paper/renamed", token=TOKEN)
         await tenant.settled()
         assert github.marks("paper/renamed") == [first["id"], second["id"]]
