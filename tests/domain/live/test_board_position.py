@@ -115,5 +115,5 @@ NO_NUMBERS = [
 
 @pytest.mark.parametrize("text", ["", "x", "AAAA", "é", "_" * 20_000, "kgHBkw", *NO_NUMBERS])
 def test_an_invalid_cursor_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="must be a position"):
+    with pytest.raises(ValueError, match="must be the id of an event"):
         BoardCursor.parse(text)
