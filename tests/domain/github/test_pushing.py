@@ -470,5 +470,5 @@ async def test_a_copied_row_cannot_be_decrypted(
     ticket = await ink.report()
     async with working():
         await ink.settled()
-    assert "cannot be read" in (await ink.shown(ticket))["github_sync_error"]
+    assert "cannot be decrypted" in (await ink.shown(ticket))["github_sync_error"]
     assert github.requests == []
