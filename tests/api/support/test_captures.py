@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bugrelay.domain.support.tasks import forget_old
+from bugrelay.domain.support.tasks import delete_old
 from bugrelay.infra.platform import Platform
 from tests.api.support.conftest import Join, Reporter, Sql, a_support_report
 from tests.conftest import RunJobs
@@ -207,8 +207,8 @@ async def test_captures_go_after_their_days_and_reports_stay(
         " WHERE t.id = r.ticket_id AND t.key = %s",
         (old,),
     )
-    await forget_old(platform)
-    await forget_old(platform)
+    await delete_old(platform)
+    await delete_old(platform)
     gone, there = await rita.shown(old), await rita.shown(new)
     assert (gone["console_errors"], gone["screenshot_annotations"], gone["page_title"]) == (
         None,

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from bugrelay.bootstrap import build
-from bugrelay.domain.support.service.confirmation import note_public_issue
+from bugrelay.domain.support.service.confirmation import record_public_issue
 from bugrelay.domain.support.tasks import mail_confirmation
 from bugrelay.infra.mail.transport import MailUndelivered
 from bugrelay.infra.platform import Platform
@@ -89,7 +89,7 @@ async def test_a_public_issue_is_named_where_it_is_there_by_then(
     number, other = await rita.report(), await rita.report()
     ticket_id = UUID((await rita.shown(number))["id"])
     async with platform.work() as work:
-        await note_public_issue(work, company_id=UUID(rita.company_id), ticket_id=ticket_id, url=url)
+        await record_public_issue(work, company_id=UUID(rita.company_id), ticket_id=ticket_id, url=url)
     await run_jobs()
     named, unnamed = [await postbox.next(rita.person.email, subject=one) for one in (number, other)]
     assert all(url in part for part in parts_of(named))

@@ -14,7 +14,7 @@ import pytest
 
 from bugrelay.api.support.screenshots import LINKS_PATH
 from bugrelay.domain.support.service.screenshots import MAX_UNUSED
-from bugrelay.domain.support.tasks import forget_old
+from bugrelay.domain.support.tasks import delete_old
 from bugrelay.domain.tickets.service.file_links import new_link
 from bugrelay.infra.ids import parse_id
 from bugrelay.infra.platform import Platform
@@ -240,10 +240,10 @@ async def test_uploads_that_nobody_used_go_and_are_few(
     sent = {"screenshot": ("shot.png", PNG)}
     await rita.refused(409, "TOO_MANY_UPLOADS", "POST", "upload-screenshot", files=sent)
     sql.execute("UPDATE support_screenshots SET created_at = now() - interval '25 hours'")
-    await forget_old(platform)
+    await delete_old(platform)
     assert len(await stored(settings)) == 1
     sql.execute("UPDATE support_screenshots SET created_at = now() - interval '91 days'")
-    await forget_old(platform)
+    await delete_old(platform)
     assert await stored(settings) == []
 
 

@@ -218,7 +218,10 @@ async def test_rights_are_those_of_the_moment_in_which_the_status_is_carried(
     await settled()
     assert (await public(boss, bug["id"]))["status"] == "open"
     (note,) = notes_of(sql, ticket_id)
-    assert note == "The public bug did not become `fixed`: it is not for who changed this ticket to say so."
+    assert (
+        note
+        == "The public bug did not become `fixed`: the user who changed this ticket may not change the bug."
+    )
 
 
 async def test_a_merge_is_followed_and_its_undoing_as_well(

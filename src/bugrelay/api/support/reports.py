@@ -26,8 +26,8 @@ from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.github.repository import syncs_of
 from bugrelay.domain.github.service.queueing import request_push
 from bugrelay.domain.support.repository import list_own_reports
-from bugrelay.domain.support.service.captures import keepable
-from bugrelay.domain.support.service.confirmation import ask_for_confirmation
+from bugrelay.domain.support.service.captures import prepare_record
+from bugrelay.domain.support.service.confirmation import queue_confirmation
 from bugrelay.domain.support.service.reporting import send_report
 from bugrelay.domain.support.service.screenshots import with_picture
 from bugrelay.domain.tickets.repository.attachments import list_attachments
@@ -61,7 +61,7 @@ class ReportController(Controller):
         platform, sent = request.platform, await read_report(request)
 
         async def work(complete: Complete) -> Response[Any]:
-            record = await keepable(
+            record = await prepare_record(
                 sent.fields.record(), size_bytes=sent.size_bytes, computing=platform.computing
             )
             may_mail = await platform.mail_limits.take(viewer.email) == 0
@@ -75,7 +75,7 @@ class ReportController(Controller):
             ) as file:
                 ticket = await send_report(unit, tenant, sent.fields.wanted(), record=record, screenshot=file)
                 if may_mail:
-                    await ask_for_confirmation(unit, tenant, ticket_id=ticket.id, jobs=platform.jobs)
+                    await queue_confirmation(unit, tenant, ticket_id=ticket.id, jobs=platform.jobs)
                 syncs = await syncs_of(unit, tenant.company_id, [ticket.id])
                 body = to_json(ReportSent.of(ticket, syncs.get(ticket.id)))
                 await complete(unit, StoredResponse(201, body))

@@ -25,7 +25,7 @@ from bugrelay.domain.github.models import CREATING, ENDED, OPEN
 from bugrelay.domain.github.repository import LOST_AFTER
 from bugrelay.domain.github.schemas import CommentRow, ConnectionRow, IssueRow, PushRow, TicketRow
 from bugrelay.domain.github.service import pushing
-from bugrelay.domain.support.service.confirmation import note_public_issue
+from bugrelay.domain.support.service.confirmation import record_public_issue
 from bugrelay.domain.tickets.schemes import SCHEMES
 from bugrelay.infra.db.query import Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -234,7 +234,7 @@ class SyncRun:
             async with self.work() as work:
                 await pushing.record_created(work, self.connection, ticket, issue, repository_id=target.id)
                 if not target.is_private:
-                    await note_public_issue(
+                    await record_public_issue(
                         work,
                         company_id=self.connection.company_id,
                         ticket_id=ticket.id,

@@ -1,1 +1,1 @@
-"""Tickets that are tied to public bugs: published as one, made to track one, or linked; and what follows from it."""
+"""Links between tickets and public bugs: publication, tracking, linking, status propagation."""

@@ -1,6 +1,6 @@
-"""What the event log tells of links (docs/events.md).
+"""Events of the log about links (docs/events.md).
 
-The bug stands in `data` alone: an event that names one in its column is a public event of that bug.
+The bug is in `data` only: an event with `bug_id` would be a public event of that bug.
 """
 
 from __future__ import annotations

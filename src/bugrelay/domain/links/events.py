@@ -1,4 +1,4 @@
-"""What has happened between tickets and public bugs: facts in the past tense, with ids and values."""
+"""Facts of links between tickets and public bugs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Kind = Literal["published", "linked", "tracked"]
 
 @dataclass(frozen=True, kw_only=True)
 class TicketLinked:
-    """A ticket of the company is tied to a public bug, or otherwise than before."""
+    """A ticket was linked to a public bug, or its link was changed."""
 
     ticket_id: UUID
     company_id: UUID
@@ -25,7 +25,7 @@ class TicketLinked:
 
 @dataclass(frozen=True, kw_only=True)
 class TicketUnlinked:
-    """A ticket of the company is tied to this bug no more."""
+    """A link between a ticket and a bug was removed."""
 
     ticket_id: UUID
     company_id: UUID
@@ -36,7 +36,7 @@ class TicketUnlinked:
 
 
 CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (TicketLinked, TicketUnlinked)
-"""Facts that no cached response shows: the public sees no link."""
+"""Facts that no cached response shows: links are not public."""
 
 WRITES_NO_EVENT: tuple[type, ...] = ()
-"""Facts that the event log does not tell of."""
+"""Facts that become no event of the log."""

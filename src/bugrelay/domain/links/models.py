@@ -1,4 +1,4 @@
-"""Which tickets are tied to which public bugs."""
+"""Links between tickets and public bugs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from bugrelay.infra.db.models import Base, CreatedAt
 
 
 class TicketLink(Base):
-    """A ticket and a bug, which the public never learns of.
+    """A link between a ticket and a public bug; visible to the ticket's company only.
 
-    The bug is the one that was meant then: what it was merged into since is followed when the link is read, so that
-    undoing a merge undoes that as well. Public bugs have no company to be one of: any company's tickets may be tied to
-    them.
+    `bug_id` is the bug at the time of linking. Merges are followed when the link is read, so that undoing a merge needs
+    no change here. Tickets of any company may be linked to a bug.
     """
 
     __tablename__ = "ticket_links"

@@ -1,4 +1,4 @@
-"""Hands the domain over to the application."""
+"""Registers the domain with the application."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from bugrelay.domain.links import (
     event_log,
     models,  # noqa: F401 - tables
 )
-from bugrelay.domain.links.service.following import follow_events
+from bugrelay.domain.links.service.propagation import propagate_events
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.plugin import DomainPlugin
 
 
 def consumers(platform: Platform) -> Sequence[Consumer]:
-    return (Consumer("links", partial(follow_events, site=platform.settings.public_url)),)
+    return (Consumer("links", partial(propagate_events, site=platform.settings.public_url)),)
 
 
 PLUGIN = DomainPlugin(log=event_log.ENTRIES, consumers=consumers)

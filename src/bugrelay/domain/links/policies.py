@@ -1,4 +1,4 @@
-"""What follows from a ticket's status for its public bug; pure functions of the facts."""
+"""Which status of a ticket is carried over to its public bug; pure functions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from bugrelay.domain.tickets.schemes import DONE, Scheme
 
 
 def carried_status(scheme: Scheme, *, old: str, new: str) -> Status | None:
-    """The status that the bug gets when the ticket goes from `old` to `new`; None where it keeps its own.
+    """The status that the bug gets when the ticket changes from `old` to `new`; None where it keeps its own.
 
-    `old` may be a word of another scheme, where the ticket came from another project. A ticket that was done before
-    stays what it was: resolved, and closed in the end, is fixed. A scheme with one word for both tells no difference.
+    `old` may be a status of another scheme, if the ticket was moved. A ticket that was done before does not change the
+    bug again: one that is resolved and later closed is fixed. Where a scheme has one status for both, it means fixed.
     """
     category = scheme.statuses.get(new)
     if category != DONE:

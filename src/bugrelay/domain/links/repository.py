@@ -1,4 +1,4 @@
-"""Links of tickets. Where a bug was merged, its survivor is meant; what is removed is nowhere."""
+"""Every SELECT of links. Links to merged bugs lead to the survivor; removed bugs have none."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bugrelay.domain.links.schemas import (
     CarryingLink,
     LinkedTicket,
     LinkState,
+    LockedBug,
     NamedScreenshot,
-    Reported,
-    SharedBug,
+    ReportExcerpt,
 )
 from bugrelay.domain.support.models import Screenshot, SupportReport
 from bugrelay.infra.db.query import Query, Reader, Row
@@ -44,12 +44,12 @@ _SCREENSHOTS = Query(
     select(Screenshot.name, Screenshot.storage_key).where(*_OF_REPORT).order_by(Screenshot.id),
     NamedScreenshot,
 )
-_SHARED = Query(
+_LOCKED_SURVIVOR = Query(
     text(
         "SELECT b.id, b.assigned_company_id FROM bugs b"
         " WHERE b.id = bug_survivor(:bug_id) AND b.removed_at IS NULL AND b.merged_into_id IS NULL FOR KEY SHARE"
     ),
-    SharedBug,
+    LockedBug,
 )
 _SURVIVOR: Query[UUID | None] = Query(text("SELECT bug_survivor(:bug_id)"), UUID)
 _OF_TICKET = "FROM ticket_links l WHERE l.company_id = :company_id AND l.ticket_id = :ticket_id"
@@ -85,7 +85,7 @@ _CARRYING = Query(
     ),
     CarryingLink,
 )
-# Of all companies: each is told in its own tickets of what everybody may see, and of no other company.
+# Of all companies: each gets comments in its own tickets, about public changes only.
 _LINKED_TO = Query(
     text(
         "SELECT DISTINCT l.company_id, l.ticket_id FROM merged_bugs(:bug_id) AS m(id)"
@@ -103,72 +103,73 @@ _WITH_LINKS = Query(
 
 
 async def find_survivor(reader: Reader, bug_id: UUID) -> UUID | None:
-    """The bug that everybody sees under this id: itself, or what it was merged into, in turn."""
+    """The survivor of a bug: itself, or what it was merged into, in turn."""
     return await reader.row(_SURVIVOR, {"bug_id": bug_id})
 
 
-async def share_survivor(work: UnitOfWork, bug_id: UUID) -> SharedBug | None:
-    """The same bug, its key shared until the transaction ends: of a link, before its ticket is locked."""
-    return await work.row(_SHARED, {"bug_id": bug_id})
+async def lock_survivor(work: UnitOfWork, bug_id: UUID) -> LockedBug | None:
+    """The survivor of a bug, with a key-share lock; before the lock of the ticket."""
+    return await work.row(_LOCKED_SURVIVOR, {"bug_id": bug_id})
 
 
 async def links_of(reader: Reader, *, company_id: UUID, ticket_id: UUID) -> Sequence[LinkState]:
-    """Of one ticket, the oldest first; those to removed bugs as well."""
+    """The links of a ticket, oldest first, those to removed bugs included."""
     return await reader.rows(_LINKS, {"company_id": company_id, "ticket_id": ticket_id})
 
 
 async def count_tickets_of(reader: Reader, bug_id: UUID, *, company_id: UUID) -> int:
-    """How many tickets of the company are tied to the bug."""
+    """How many tickets of the company are linked to the bug."""
     return await reader.row(_COUNT_OF_BUG, {"bug_id": bug_id, "company_id": company_id}) or 0
 
 
 async def is_tracked(reader: Reader, bug_id: UUID, *, company_id: UUID) -> bool:
-    """Whether the company has a ticket that was made to track the bug."""
+    """Whether the company has a ticket that tracks the bug."""
     return await reader.row(_TRACKED, {"bug_id": bug_id, "company_id": company_id}) is not None
 
 
 async def bugs_to_carry_to(
     reader: Reader, *, company_id: UUID, ticket_id: UUID, project_id: UUID
 ) -> Sequence[CarryingLink]:
-    """The bugs that a ticket's status is carried to, by their ids; its project as it was then."""
+    """The bugs that a ticket's status is carried over to, in the order of their ids; `project_id` at the time of the
+    event."""
     values = {"company_id": company_id, "ticket_id": ticket_id, "project_id": project_id}
     return await reader.rows(_CARRYING, values)
 
 
 async def tickets_linked_to(reader: Reader, bug_id: UUID) -> Sequence[LinkedTicket]:
-    """The tickets of all companies that are tied to the bug, or to what was merged into it."""
+    """The tickets of all companies that are linked to the bug, or to bugs merged into it."""
     return await reader.rows(_LINKED_TO, {"bug_id": bug_id})
 
 
 async def bugs_with_links(reader: Reader, events: Sequence[Event]) -> set[UUID]:
-    """Those of the events' bugs that any ticket is tied to."""
+    """The bugs of the events that any ticket is linked to."""
     bug_ids = list({event.bug_id for event in events if event.bug_id is not None})
     return set(await reader.rows(_WITH_LINKS, {"bug_ids": bug_ids})) if bug_ids else set()
 
 
-async def reported_with(reader: Reader, *, company_id: UUID, ticket_id: UUID) -> Reported:
-    """What the report of a ticket adds to it; nothing where it came in otherwise."""
+async def report_excerpt(reader: Reader, *, company_id: UUID, ticket_id: UUID) -> ReportExcerpt:
+    """The publishable parts of a ticket's support report; empty where it has none."""
     row = await reader.row(_REPORT, {"company_id": company_id, "ticket_id": ticket_id})
     pictures = await screenshots_of(reader, company_id=company_id, ticket_id=ticket_id)
     if row is None:
-        return Reported()
+        return ReportExcerpt()
     browser: dict[str, Any] = msgspec.json.decode(row.browser_info) if row.browser_info else {}
-    return Reported(
+    return ReportExcerpt(
         steps=row.steps_to_reproduce,
-        operating_system=_said(browser, "platform"),
-        device_type=_said(browser, "device_type"),
-        app_version=_said(browser, "app_version"),
-        browser_version=_said(browser, "name", "version"),
+        operating_system=_joined(browser, "platform"),
+        device_type=_joined(browser, "device_type"),
+        app_version=_joined(browser, "app_version"),
+        browser_version=_joined(browser, "name", "version"),
         screenshots=tuple(picture.name for picture in pictures),
     )
 
 
 async def screenshots_of(reader: Reader, *, company_id: UUID, ticket_id: UUID) -> Sequence[NamedScreenshot]:
-    """The pictures that a ticket's report has."""
+    """The screenshots of a ticket's support report."""
     return await reader.rows(_SCREENSHOTS, {"company_id": company_id, "ticket_id": ticket_id})
 
 
-def _said(browser: dict[str, Any], *names: str) -> str | None:
-    """What a browser says under these names, in one line."""
+def _joined(browser: dict[str, Any], *names: str) -> str | None:
+    """The texts under these names, joined in one line; None where there are none."""
     texts = (browser.get(name) for name in names)
     return " ".join(" ".join(text for text in texts if isinstance(text, str)).split()) or None

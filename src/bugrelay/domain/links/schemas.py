@@ -1,4 +1,4 @@
-"""What is read of links and previews, and what their use cases take."""
+"""Structs of links and previews: rows, arguments and results of use cases."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from bugrelay.infra.db.query import Row
 from bugrelay.infra.text.redaction import Redaction
 
 
-class Reported(Struct, kw_only=True, frozen=True):
-    """What its report adds to a ticket, as far as any of it may become public.
+class ReportExcerpt(Struct, kw_only=True, frozen=True):
+    """The parts of a support report that may become public.
 
     Attributes:
-        steps: How it comes about.
-        operating_system: What the browser says that it runs on.
-        device_type: What it says of the device.
-        app_version: Of the product that was reported from.
+        steps: The steps to reproduce.
+        operating_system: The operating system, as the browser reports it.
+        device_type: The device, as the browser reports it.
+        app_version: The version of the product.
         browser_version: The browser and its version.
-        screenshots: What the pictures are called that may be published.
+        screenshots: The names of screenshots that may be published.
     """
 
     steps: str | None = None
@@ -32,7 +32,7 @@ class Reported(Struct, kw_only=True, frozen=True):
 
 
 class PublicBug(Struct, kw_only=True, frozen=True):
-    """What the public reads of a ticket: redacted, and of nobody."""
+    """A ticket as a public bug: redacted, without a reporter."""
 
     title: str
     description: str
@@ -45,12 +45,12 @@ class PublicBug(Struct, kw_only=True, frozen=True):
 
 
 class Warn(Struct, kw_only=True, frozen=True):
-    """What somebody should look at before they publish.
+    """A warning before publication.
 
     Attributes:
-        code: For programs.
-        message: For people.
-        bug_id: The public bug that it is about.
+        code: A code for programs.
+        message: A sentence for people.
+        bug_id: The public bug that the warning is about, if any.
     """
 
     code: str
@@ -59,14 +59,14 @@ class Warn(Struct, kw_only=True, frozen=True):
 
 
 class Preview(Struct, kw_only=True, frozen=True):
-    """What a ticket would be as a public bug.
+    """A preview of the public bug that a ticket would become.
 
     Attributes:
-        bug: What the public would read.
-        redactions: What was taken out of it.
-        warnings: What should be looked at before.
-        screenshots: Those of the ticket that may be named for publication.
-        token: Says that this was seen; it holds until the ticket changes.
+        bug: The public bug.
+        redactions: What was redacted.
+        warnings: What should be checked before publication.
+        screenshots: The screenshots that may be published.
+        token: Proves that this preview was seen; valid until the ticket changes.
     """
 
     bug: PublicBug
@@ -76,15 +76,15 @@ class Preview(Struct, kw_only=True, frozen=True):
     token: str
 
 
-class SharedBug(Row):
-    """A bug of the board that a link is about to be tied to."""
+class LockedBug(Row):
+    """A bug of the board, locked in order to link it."""
 
     id: UUID
     assigned_company_id: UUID | None
 
 
 class LinkState(Row):
-    """A link of a ticket; `survivor_id` is the bug that its bug lives on as, None where that is removed."""
+    """A link of a ticket; `survivor_id` is the survivor of its bug, None where that is removed."""
 
     bug_id: UUID
     survivor_id: UUID | None
@@ -93,21 +93,21 @@ class LinkState(Row):
 
 
 class NamedScreenshot(Row):
-    """A picture of a report: what it is called, and where it is."""
+    """A screenshot of a report: its public name, and its storage key."""
 
     name: str
     storage_key: str
 
 
 class LinkedTicket(Row):
-    """A ticket that is tied to a bug."""
+    """A ticket that is linked to a bug."""
 
     company_id: UUID
     ticket_id: UUID
 
 
 class CarryingLink(Row):
-    """A bug that the status of a ticket is to be carried to, and the scheme of the ticket."""
+    """A bug that a ticket's status is carried over to, and the scheme of the ticket."""
 
     bug_id: UUID
     scheme: str

@@ -1,4 +1,4 @@
-"""What can go wrong with support reports."""
+"""Errors of support reports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bugrelay.errors import BugRelayError, PayloadTooLarge
 class ReportNotFound(BugRelayError):
     code = "REPORT_NOT_FOUND"
     status = 404
-    message = "There is no such report"
+    message = "There is no report with this number"
 
 
 class ScreenshotTooLarge(PayloadTooLarge):

@@ -1,4 +1,4 @@
-"""What a support report has beyond its ticket, and its screenshots."""
+"""Support reports: the columns besides those of their tickets, and screenshots."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _IS_TIMED = "capture IS NOT NULL OR screenshot_annotations IS NOT NULL"
 class SupportReport(Base):
     """A ticket that came in through the support API. Title, kind, priority and status are the ticket's.
 
-    `capture` is what the browser had recorded (`schemas.Capture`), redacted; null when there was none, or no longer.
-    `redactions` says what was taken out of it. JSON and not JSONB: nobody looks inside, and it is written as it is.
-    `public_issue_url` is where everybody can read of the report elsewhere.
+    `capture` is what the browser had recorded (`schemas.Capture`), redacted; null if there was none, or once it was
+    deleted. `redactions` lists what was redacted. JSON, not JSONB: it is never queried, and is stored as it was
+    encoded. `public_issue_url` is the report's issue in a public repository.
     """
 
     __tablename__ = "support_reports"
@@ -50,9 +50,9 @@ class SupportReport(Base):
 
 
 class Screenshot(Base):
-    """A picture of what its sender saw. Until a report has it, it has no ticket, and is its sender's alone.
+    """A screenshot. Until a report uses it, `ticket_id` is null, and it is visible to its uploader only.
 
-    `name` is what it is called outside; where it is stored, nobody is told.
+    `name` is its public name; the storage key is never shown.
     """
 
     __tablename__ = "support_screenshots"

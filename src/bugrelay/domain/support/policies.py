@@ -1,4 +1,4 @@
-"""Who may do what to a support report; pure functions of the facts."""
+"""Who may see a support report; pure functions."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from bugrelay.domain.tickets.visibility import sees_all
 
 
 def may_see_report(tenant: Tenant, *, reporter_id: UUID) -> bool:
-    """Its reporter, and the company's members and admins. Reporters who see the ticket see no capture with it."""
+    """Its reporter, and the company's members and admins; not other reporters, even if they see the ticket."""
     return sees_all(tenant) or reporter_id == tenant.user_id

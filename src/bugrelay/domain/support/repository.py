@@ -1,4 +1,4 @@
-"""Support reports, as they are shown."""
+"""Every SELECT of support reports and screenshots."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from bugrelay.infra.text.redaction import Redaction
 T = TypeVar("T")
 
 _SCHEME = bindparam("scheme", SCHEME.name, type_=Text)
-# A ticket of the scheme, and one that came in as a report and was moved to another project since.
+# A ticket of the scheme, or one that was created as a report and moved to another project since.
 _IS_REPORT = or_(Project.scheme == _SCHEME, SupportReport.ticket_id.is_not(None))
 
 
@@ -51,7 +51,7 @@ def _reports(*columns: Any) -> Select[Any]:
     )
 
 
-# --- one's own --------------------------------------------------------------------------------------------------------
+# --- the reporter's list ----------------------------------------------------------------------------------------------
 
 _STATUS = bindparam("status", type_=Text)
 _MINE = (Ticket.reporter_id == USER_ID, or_(_STATUS.is_(None), Ticket.status == _STATUS))
@@ -77,18 +77,18 @@ _TOTAL = Query(_reports(func.count()).where(*_MINE), int)
 async def list_own_reports(
     reader: Reader, tenant: Tenant, page: PageQuery, *, status: str | None = None
 ) -> tuple[Sequence[ReportItem], int]:
-    """A page of what the user has reported to the company, the newest first, and how many there are."""
+    """A page of the user's reports to the company, newest first, and their total."""
     values = values_of(tenant, status=status)
     total = await reader.row(_TOTAL, values)
     rows = await reader.rows(_PAGE, values | {"limit": page.limit, "offset": page.offset})
     return rows, total or 0
 
 
-# --- one --------------------------------------------------------------------------------------------------------------
+# --- one report -------------------------------------------------------------------------------------------------------
 
 
 class _DetailRow(Row):
-    """JSON comes as text."""
+    """A row of the detail; JSON columns as text."""
 
     id: UUID
     key: str
@@ -154,7 +154,7 @@ _BY_NUMBER = Query(
 
 
 async def find_report(reader: Reader, tenant: Tenant, ticket_number: str) -> ReportDetail | None:
-    """A report of the company by a number that it has or had, whoever asks: `policies` says who sees it."""
+    """A report of the company by its present or a previous number. Does not check who sees it: see `policies`."""
     row = await reader.row(_BY_NUMBER, values_of(tenant, key=ticket_number))
     return _detail_of(row) if row else None
 
@@ -199,7 +199,7 @@ def _decoded(text: str | None, kind: type[T]) -> T | None:
 
 # --- screenshots ------------------------------------------------------------------------------------------------------
 
-# One of a report that was removed is served no longer.
+# Screenshots of removed reports are not served.
 _SHOWN = or_(
     Screenshot.ticket_id.is_(None),
     exists().where(
@@ -227,12 +227,12 @@ _UNUSED = Query(
 async def find_screenshot(
     reader: Reader, *, company_id: UUID, screenshot_id: UUID
 ) -> StoredScreenshot | None:
-    """What a link of this company leads to."""
+    """The screenshot of a signed link."""
     return await reader.row(_SCREENSHOT, {"company_id": company_id, "screenshot_id": screenshot_id})
 
 
 async def count_unused(reader: Reader, tenant: Tenant) -> int:
-    """The user's uploads for this company that no report has."""
+    """The number of the user's uploads for this company that no report uses."""
     return await reader.row(_UNUSED, values_of(tenant)) or 0
 
 
@@ -240,7 +240,7 @@ async def count_unused(reader: Reader, tenant: Tenant) -> int:
 
 
 class UnconfirmedReport(Row):
-    """A report whose confirmation is not sent yet, and where that goes."""
+    """A report whose confirmation was not sent yet, and its recipient."""
 
     email: str
     name: str
@@ -278,5 +278,5 @@ _UNCONFIRMED = Query(
 
 
 async def find_unconfirmed(reader: Reader, *, company_id: UUID, ticket_id: UUID) -> UnconfirmedReport | None:
-    """None where the mail is sent, or its reader is gone, or the report."""
+    """None where the mail was sent, or the reporter or the report was removed."""
     return await reader.row(_UNCONFIRMED, {"company_id": company_id, "ticket_id": ticket_id})

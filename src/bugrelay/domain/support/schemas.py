@@ -1,4 +1,4 @@
-"""What is read of support reports, and what their use cases take."""
+"""Structs of support reports: rows, arguments and results of use cases."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ SCHEME = SCHEMES["support"]
 
 
 class BrowserRecord(Struct, kw_only=True):
-    """What a product sends along of the browser, as it was sent.
+    """What a product sends about the browser, before redaction.
 
     Attributes:
-        console_errors: The newest last, as in the next two.
-        api_history: Requests and their answers.
-        user_actions: What the person did.
-        local_storage_data: Names and values.
-        session_storage_data: Names and values.
-        browser_info: What the browser is.
-        page_url: Where it happened.
-        page_title: What the page is called.
-        viewport_size: How large the page was shown.
-        screen_resolution: How large the screen is.
+        console_errors: Errors of the console, newest last.
+        api_history: Requests and their responses, newest last.
+        user_actions: Clicks and inputs of the person, newest last.
+        local_storage_data: Names and values of the local storage.
+        session_storage_data: Names and values of the session storage.
+        browser_info: Name, version, platform and more, as the product reports it.
+        page_url: The page's URL.
+        page_title: The page's title.
+        viewport_size: Width and height of the viewport.
+        screen_resolution: Width and height of the screen.
     """
 
     console_errors: list[Any] | None = None
@@ -46,12 +46,12 @@ class BrowserRecord(Struct, kw_only=True):
 
 
 class RedactedRecord(Struct, kw_only=True):
-    """What is kept of it (service/captures.py).
+    """What is stored of it (service/captures.py).
 
     Attributes:
         capture: A `Capture` as JSON; None where nothing of it was sent.
-        truncated: Whether it is less than was sent.
-        redactions: What was taken out: a list of `Redaction`, as JSON.
+        truncated: Whether something was left out.
+        redactions: A list of `Redaction`, as JSON.
         browser_info: An object, as JSON.
     """
 
@@ -76,18 +76,18 @@ class Capture(Struct, kw_only=True):
 
 
 class NewReport(Struct, kw_only=True):
-    """What a person has typed of a report.
+    """The typed part of a report.
 
     Attributes:
-        title: What it is about, in one line.
-        description: In Markdown.
+        title: A summary in one line.
+        description: The description, in Markdown.
         category: A kind of the scheme.
-        severity: How bad it is.
-        steps_to_reproduce: How it comes about.
+        severity: The priority of the ticket.
+        steps_to_reproduce: How to reproduce the problem.
         expected_behavior: What should have happened.
         actual_behavior: What happened.
-        screenshot_annotations: What they drew on the screenshot.
-        screenshot_name: Of an upload of theirs that the report is to have.
+        screenshot_annotations: Drawings on the screenshot.
+        screenshot_name: The name of an upload to use as the screenshot.
     """
 
     title: str
@@ -105,8 +105,8 @@ class ScreenshotRef(Struct):
     """The screenshot of a report.
 
     Attributes:
-        id: For links to it.
-        name: What it is called.
+        id: The screenshot's id, for signed links.
+        name: Its public name.
     """
 
     id: UUID
@@ -114,7 +114,7 @@ class ScreenshotRef(Struct):
 
 
 class StoredScreenshot(Row):
-    """Where a screenshot is, and as what it is served."""
+    """Where a screenshot is stored, and its media type."""
 
     storage_key: str
     mime_type: str
@@ -133,7 +133,7 @@ class ReportItem(Row):
 
 
 class ReportDetail(Struct, kw_only=True):
-    """A report as the company's members see it; of one that came in through the ticket API there is only the ticket."""
+    """A report as the company's members see it; a ticket that was created by the ticket API has no capture."""
 
     id: UUID
     ticket_number: str

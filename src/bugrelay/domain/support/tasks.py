@@ -1,4 +1,7 @@
-"""What support reports ask of workers: the confirmation is mailed, and what was kept for a while goes."""
+"""Jobs of support reports: confirmation mails, and deletion of old captures and screenshots.
+
+Their names are stored in the queue, so they stay.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from uuid import UUID
 import structlog
 
 from bugrelay.domain.support.repository import find_unconfirmed
-from bugrelay.domain.support.service.confirmation import MAIL_JOB, note_sent
-from bugrelay.domain.support.service.forgetting import BATCH, forget_captures, forget_screenshots
+from bugrelay.domain.support.service.confirmation import MAIL_JOB, record_sent
+from bugrelay.domain.support.service.retention import BATCH, delete_old_captures, delete_old_screenshots
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
 from bugrelay.infra.mail.message import mail_id
 from bugrelay.infra.platform import Platform
@@ -19,7 +22,7 @@ log = structlog.get_logger()
 
 
 async def mail_confirmation(platform: Platform, *, company_id: str, ticket_id: str) -> None:
-    """Tell the reporter that their report has arrived; nothing where that was done."""
+    """Mail the reporter a confirmation; nothing where it was sent already."""
     key = {"company_id": UUID(company_id), "ticket_id": UUID(ticket_id)}
     report = await find_unconfirmed(platform.database, **key)
     if report is None:
@@ -39,32 +42,32 @@ async def mail_confirmation(platform: Platform, *, company_id: str, ticket_id: s
     )
     await platform.mailer.send(mail)
     async with platform.work() as work:
-        await note_sent(work, **key)
+        await record_sent(work, **key)
 
 
-async def forget_old(platform: Platform) -> None:
-    """Captures and screenshots that are older than CAPTURE_DAYS, and uploads that no report has had for a day."""
+async def delete_old(platform: Platform) -> None:
+    """Delete captures and screenshots older than CAPTURE_DAYS, and uploads that no report has used within a day."""
     older_than = timedelta(days=platform.settings.capture_days)
-    for name, forget in (("captures", forget_captures), ("screenshots", forget_screenshots)):
-        forgotten = await _all(platform, forget, older_than=older_than)
-        if forgotten:
-            log.info("support_data_forgotten", kind=name, count=forgotten)
+    for name, delete in (("captures", delete_old_captures), ("screenshots", delete_old_screenshots)):
+        deleted = await _delete_all(platform, delete, older_than=older_than)
+        if deleted:
+            log.info("support_data_deleted", kind=name, count=deleted)
 
 
-Forget = Callable[..., Awaitable[int]]
+DeleteBatch = Callable[..., Awaitable[int]]
 
 
-async def _all(platform: Platform, forget: Forget, *, older_than: timedelta) -> int:
-    """In batches, each in a transaction of its own; gives how many there were."""
+async def _delete_all(platform: Platform, delete: DeleteBatch, *, older_than: timedelta) -> int:
+    """Delete in batches, each in its own transaction; returns how many."""
     total, last = 0, BATCH
     while last == BATCH:
         async with platform.work() as work:
-            last = await forget(work, older_than=older_than)
+            last = await delete(work, older_than=older_than)
         total += last
     return total
 
 
 TASKS = Tasks(
     by_name={MAIL_JOB: mail_confirmation},
-    periodic={"support.forget_old": Periodic("33 * * * *", forget_old)},
+    periodic={"support.forget_old": Periodic("33 * * * *", delete_old)},
 )

@@ -1,1 +1,1 @@
-"""Use cases of links: preview, publication, linking, tracking, and what follows from events."""
+"""Use cases of links: preview, publication, linking, tracking, and propagation of changes."""

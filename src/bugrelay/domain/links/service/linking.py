@@ -1,4 +1,4 @@
-"""Tie tickets to public bugs that exist, and take that back."""
+"""Link tickets to existing public bugs, and unlink them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from bugrelay.errors import InsufficientPermissions
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 MAX_BUGS: Final = 20  # of a ticket
-MAX_TICKETS: Final = 100  # of a bug, in one company: each is told of what the bug does
+MAX_TICKETS: Final = 100  # of a bug, in one company: each gets comments about the bug
 
 
 def require_team(tenant: Tenant) -> None:
     """
     Raises:
-        InsufficientPermissions: They report to the company, and are not on its team.
+        InsufficientPermissions: The user is a reporter, not on the team.
     """
     if not policies.may_triage(tenant):
         raise InsufficientPermissions("Only the company's members may do this")
@@ -35,17 +35,16 @@ def require_team(tenant: Tenant) -> None:
 async def link_ticket(
     work: UnitOfWork, tenant: Tenant, ticket_id: UUID, *, bug_id: UUID, carry_status: bool
 ) -> None:
-    """Tie a ticket to a bug, or say otherwise of a link that is there whether it carries the status.
+    """Link a ticket to a bug, or change whether an existing link carries the status.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound, BugNotFound, TooManyLinks
-        AlreadyLinked: And in the same way.
-        InsufficientPermissions: They are not on the team, or the bug is not the company's to answer, and so to carry a
-            status to.
+        AlreadyLinked: The link exists with the same values.
+        InsufficientPermissions: The user is not on the team, or carries the status to a bug of another company.
     """
     require_team(tenant)
     await lock_member(work, tenant)
-    bug = await repository.share_survivor(work, bug_id)
+    bug = await repository.lock_survivor(work, bug_id)
     if bug is None:
         raise BugNotFound
     if carry_status and bug.assigned_company_id != tenant.company_id:
@@ -80,9 +79,9 @@ async def _check_room(work: UnitOfWork, tenant: Tenant, of_ticket: int, bug_id: 
         TooManyLinks
     """
     if of_ticket >= MAX_BUGS:
-        raise TooManyLinks(f"A ticket can be tied to {MAX_BUGS} bugs at most")
+        raise TooManyLinks(f"A ticket can be linked to at most {MAX_BUGS} bugs")
     if await repository.count_tickets_of(work, bug_id, company_id=tenant.company_id) >= MAX_TICKETS:
-        raise TooManyLinks(f"{MAX_TICKETS} tickets at most can be tied to a bug")
+        raise TooManyLinks(f"A bug can be linked to at most {MAX_TICKETS} tickets of a company")
 
 
 async def _set_carry_status(
@@ -103,7 +102,7 @@ async def _set_carry_status(
 async def add_link(
     work: UnitOfWork, tenant: Tenant, ticket_id: UUID, *, bug_id: UUID, kind: Kind, carry_status: bool
 ) -> None:
-    """Write the link of a ticket that is open in this work."""
+    """Insert the link of a ticket that is locked in this unit of work."""
     await work.session.execute(
         insert(TicketLink).values(
             company_id=tenant.company_id,
@@ -141,7 +140,7 @@ def record_linked(
 
 
 async def unlink_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID, *, bug_id: UUID) -> None:
-    """Take back that a ticket is tied to a bug, also to one that is removed or was merged since.
+    """Remove a link, also to a bug that was removed or merged since.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions, TicketNotFound, LinkNotFound

@@ -1,4 +1,4 @@
-"""What a ticket would be as a public bug: composed, redacted, and signed as it was seen."""
+"""Previews: the public bug that a ticket would become, redacted, with a signed token."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bugrelay.domain.bugs.similar.schemas import FindSimilar, SimilarBug
 from bugrelay.domain.bugs.similar.service import similar_to_text
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.links import repository
-from bugrelay.domain.links.schemas import Preview, PublicBug, Reported, Warn
+from bugrelay.domain.links.schemas import Preview, PublicBug, ReportExcerpt, Warn
 from bugrelay.domain.tickets.errors import TicketNotFound
 from bugrelay.domain.tickets.repository.tickets import find_ticket
 from bugrelay.domain.tickets.schemas import TicketUser
@@ -28,16 +28,14 @@ MIN_TITLE, MAX_TITLE = 5, 255
 MIN_DESCRIPTION, MAX_DESCRIPTION = 10, 5000
 """Characters, as of every report on the board."""
 _MAX_FIELD: Final = 100
-_MIN_NAME: Final = (
-    3  # characters of a name that is looked for in the texts; shorter ones are in every other word
-)
+_MIN_NAME: Final = 3  # characters of a name; shorter ones are part of many words
 _SIMILAR: Final = 3
 _ELLIPSIS: Final = " …"
 _FIELDS: Final = ("operating_system", "device_type", "app_version", "browser_version")
 
 
 class Publishable(Protocol):
-    """A ticket, as far as any of it may become public."""
+    """The parts of a ticket that may become public."""
 
     @property
     def id(self) -> UUID: ...
@@ -54,22 +52,22 @@ class Publishable(Protocol):
 
 
 class Redacted(Struct, frozen=True):
-    """What the public would read, what was taken out of it, and what was cut off."""
+    """The public bug, its redactions, and whether its description was cut."""
 
     bug: PublicBug
     redactions: list[Redaction]
     is_cut: bool
 
 
-def redacted(ticket: Publishable, reported: Reported) -> Redacted:
-    """Title, description, steps, priority, tags and application fields; nothing else of a ticket is ever published."""
+def redacted(ticket: Publishable, excerpt: ReportExcerpt) -> Redacted:
+    """Title, description, steps, priority, tags and application fields; nothing else is ever published."""
     texts: dict[str, str] = {
         name: text
         for name, text in (
             ("title", ticket.title),
             ("description", ticket.description),
-            ("steps", reported.steps),
-            *((name, getattr(reported, name)) for name in _FIELDS),
+            ("steps", excerpt.steps),
+            *((name, getattr(excerpt, name)) for name in _FIELDS),
         )
         if text
     }
@@ -105,12 +103,12 @@ def _cut(text: str, length: int) -> str:
 async def preview(
     reader: Connection, threads: BoundedThreads, tenant: Tenant, *, ticket_id: UUID, key: str
 ) -> Preview:
-    """What the public would read of a ticket; writes nothing.
+    """Preview a ticket as a public bug; writes nothing.
 
     Args:
-        reader: Reads the ticket, and bugs that may be the same.
-        threads: For what these cost.
-        tenant: Who looks at it; the token is theirs.
+        reader: Reads the ticket, and similar bugs.
+        threads: For the ranking of similar bugs.
+        tenant: The company, and the user whom the token is for.
         ticket_id: The ticket.
         key: The signing key.
 
@@ -120,21 +118,21 @@ async def preview(
     ticket = await find_ticket(reader, tenant, ticket_id)
     if ticket is None:
         raise TicketNotFound
-    reported = await repository.reported_with(reader, company_id=tenant.company_id, ticket_id=ticket_id)
-    clean = redacted(ticket, reported)
+    excerpt = await repository.report_excerpt(reader, company_id=tenant.company_id, ticket_id=ticket_id)
+    clean = redacted(ticket, excerpt)
     wanted = FindSimilar(title=clean.bug.title, description=clean.bug.description, limit=_SIMILAR)
     found = await similar_to_text(reader, threads, wanted)
     return Preview(
         bug=clean.bug,
         redactions=clean.redactions,
-        warnings=[*_warnings(clean, ticket.reporter), *map(_maybe_the_same, found.similar)],
-        screenshots=list(reported.screenshots),
+        warnings=[*_warnings(clean, ticket.reporter), *map(_duplicate_warning, found.similar)],
+        screenshots=list(excerpt.screenshots),
         token=preview_token(tenant, ticket, clean.bug, key=key),
     )
 
 
 def preview_token(tenant: Tenant, ticket: Publishable, bug: PublicBug, *, key: str) -> str:
-    """Says that this user has seen this of this version of the ticket."""
+    """A signature of what the user has seen of this version of the ticket."""
     digest = hashlib.sha256(msgspec.json.encode(asdict(bug))).hexdigest()
     values = (tenant.company_id, tenant.user_id, ticket.id, ticket.version, digest)
     return signed_values(key, purpose="publication", values=values)
@@ -143,18 +141,20 @@ def preview_token(tenant: Tenant, ticket: Publishable, bug: PublicBug, *, key: s
 def _warnings(clean: Redacted, reporter: TicketUser) -> Iterable[Warn]:
     bug = clean.bug
     if len(bug.title) < MIN_TITLE:
-        yield Warn(code="TITLE_TOO_SHORT", message=f"A public title has at least {MIN_TITLE} characters")
+        yield Warn(
+            code="TITLE_TOO_SHORT", message=f"A public title must have at least {MIN_TITLE} characters"
+        )
     if len(bug.description) < MIN_DESCRIPTION:
-        message = f"A public description has at least {MIN_DESCRIPTION} characters"
+        message = f"A public description must have at least {MIN_DESCRIPTION} characters"
         yield Warn(code="DESCRIPTION_TOO_SHORT", message=message)
     if clean.is_cut:
-        message = f"The public description ends after {MAX_DESCRIPTION} characters"
+        message = f"The public description is cut after {MAX_DESCRIPTION} characters"
         yield Warn(code="DESCRIPTION_CUT", message=message)
     if clean.redactions:
-        message = "There were secrets in the texts; look for others, which nothing tells from words"
+        message = "Secrets in the texts were redacted; check for others, which cannot be recognised"
         yield Warn(code="SECRETS_FOUND", message=message)
     if _names(bug, reporter):
-        yield Warn(code="REPORTER_NAMED", message="The name of who reported it stands in the texts")
+        yield Warn(code="REPORTER_NAMED", message="The texts contain the reporter's name")
 
 
 def _names(bug: PublicBug, person: TicketUser) -> bool:
@@ -163,6 +163,6 @@ def _names(bug: PublicBug, person: TicketUser) -> bool:
     return any(name in text for name in names)
 
 
-def _maybe_the_same(found: SimilarBug) -> Warn:
-    message = f"This public bug may be the same: {found.bug.title}"
+def _duplicate_warning(found: SimilarBug) -> Warn:
+    message = f"This public bug may be a duplicate: {found.bug.title}"
     return Warn(code="SIMILAR_BUG", message=message, bug_id=found.bug.id)

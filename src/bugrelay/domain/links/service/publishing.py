@@ -16,7 +16,7 @@ from bugrelay.domain.companies.schemas import ApplicationState, Tenant
 from bugrelay.domain.files.schemas import NewFile
 from bugrelay.domain.links import repository
 from bugrelay.domain.links.errors import AlreadyLinked, PreviewOutdated
-from bugrelay.domain.links.schemas import PublicBug, Reported
+from bugrelay.domain.links.schemas import PublicBug, ReportExcerpt
 from bugrelay.domain.links.service.linking import add_link, record_linked, require_team
 from bugrelay.domain.links.service.previews import (
     MIN_DESCRIPTION,
@@ -43,25 +43,25 @@ async def publish_ticket(
     pictures: Sequence[NewFile],
     key: str,
 ) -> UUID:
-    """Put a ticket on the board as it was previewed, and tie it to the bug; gives the bug's id.
+    """Publish a ticket as it was previewed, and link it to the new bug; returns the bug's id.
 
-    Whoever publishes the same ticket at the same time waits for its row, and finds it tied.
+    Concurrent publications of a ticket are serialised by its row; the second finds the link.
 
     Args:
-        work: The change.
-        tenant: Who publishes, and saw the preview.
+        work: The unit of work.
+        tenant: The company, and the user who saw the preview.
         ticket_id: The ticket.
-        token: Of the preview.
-        application_id: The application of the company that has the bug.
-        carry_status: Whether what becomes of the ticket becomes of the bug.
-        pictures: Screenshots, cleaned again and stored for the public.
+        token: The token of the preview.
+        application_id: The application of the bug; the company's own.
+        carry_status: Whether the ticket's status is carried over to the bug.
+        pictures: Screenshots, re-encoded and stored for the public.
         key: The signing key.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound, ApplicationNotFound, AlreadyLinked,
         PreviewOutdated
-        InsufficientPermissions: They are not members of the company behind the application.
-        ValidationFailed: What is left is too short for the board.
+        InsufficientPermissions: The user is not on the team of the company behind the application.
+        ValidationFailed: Title or description is too short for the board.
     """
     require_team(tenant)
     await lock_member(work, tenant)
@@ -70,9 +70,9 @@ async def publish_ticket(
     links = await repository.links_of(work, company_id=tenant.company_id, ticket_id=ticket_id)
     if any(link.survivor_id is not None for link in links):
         raise AlreadyLinked
-    reported = await repository.reported_with(work, company_id=tenant.company_id, ticket_id=ticket_id)
-    bug = _as_previewed(tenant, ticket, reported, token=token, key=key)
-    bug_id = await _put_on_board(work, application, bug, pictures)
+    excerpt = await repository.report_excerpt(work, company_id=tenant.company_id, ticket_id=ticket_id)
+    bug = _as_previewed(tenant, ticket, excerpt, token=token, key=key)
+    bug_id = await _create_bug(work, application, bug, pictures)
     await add_link(work, tenant, ticket_id, bug_id=bug_id, kind="published", carry_status=carry_status)
     record_linked(
         work,
@@ -101,14 +101,14 @@ async def _lock_application_of(work: UnitOfWork, tenant: Tenant, application_id:
 
 
 def _as_previewed(
-    tenant: Tenant, ticket: Publishable, reported: Reported, *, token: str, key: str
+    tenant: Tenant, ticket: Publishable, excerpt: ReportExcerpt, *, token: str, key: str
 ) -> PublicBug:
-    """What was shown, made anew of the ticket.
+    """The public bug, composed again, if it is what the preview showed.
 
     Raises:
         PreviewOutdated, ValidationFailed
     """
-    bug = redacted(ticket, reported).bug
+    bug = redacted(ticket, excerpt).bug
     seen = preview_token(tenant, ticket, bug, key=key)
     if not hmac.compare_digest(seen.encode(), token.encode()):
         raise PreviewOutdated
@@ -123,7 +123,7 @@ def _as_previewed(
     return bug
 
 
-async def _put_on_board(
+async def _create_bug(
     work: UnitOfWork, application: ApplicationState, bug: PublicBug, pictures: Sequence[NewFile]
 ) -> UUID:
     bug_id = await publish_bug(

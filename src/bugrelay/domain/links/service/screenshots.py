@@ -1,4 +1,4 @@
-"""Screenshots of a report, made public: those that are named, cleaned again, under keys that nobody knows yet."""
+"""Publication of selected screenshots: re-encoded, and stored under new random keys."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ async def with_screenshots(
     images: ImageCleaner,
     storage: Storage,
 ) -> AsyncIterator[list[NewFile]]:
-    """Run the block inside `work`, with the named screenshots of the ticket stored for the public before it.
+    """Run the block inside `work`, after the named screenshots of the ticket were stored for the public.
 
     Raises:
-        ValidationFailed: A name is none of the ticket's.
+        ValidationFailed: The ticket has no screenshot with one of the names.
         FileNotFound, NotAnImage, StorageUnavailable, ServiceUnavailable: Nothing was stored.
     """
     contents = []
@@ -55,8 +55,8 @@ async def _keys_of(reader: Reader, tenant: Tenant, ticket_id: UUID, names: list[
     found = await repository.screenshots_of(reader, company_id=tenant.company_id, ticket_id=ticket_id)
     keys = {picture.name: picture.storage_key for picture in found}
     problems = [
-        FieldProblem(f"screenshots[{place}]", "must be a screenshot of this ticket")
-        for place, name in enumerate(names)
+        FieldProblem(f"screenshots[{index}]", "must be a screenshot of this ticket")
+        for index, name in enumerate(names)
         if name not in keys
     ]
     if problems:

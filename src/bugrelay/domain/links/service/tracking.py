@@ -1,4 +1,4 @@
-"""Make a ticket about a public bug."""
+"""Create a ticket that tracks a public bug."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
 async def track_bug(work: UnitOfWork, tenant: Tenant, bug_id: UUID) -> TicketDetail:
-    """A ticket with what the bug says, in the company's project of tasks; its reporter is who asked for it.
+    """Create a ticket with the bug's texts in the company's project of tasks; its reporter is the acting user.
 
-    Whoever tracks the same bug at the same time waits for its row, and finds it tracked.
+    Concurrent calls for a bug are serialised by its row; the second finds the link.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, BugNotFound, ProjectArchived
-        InsufficientPermissions: They are not members of the company behind the bug.
+        InsufficientPermissions: The user is not on the team of the company behind the bug.
         AlreadyLinked: The company has a ticket that tracks it.
     """
     require_team(tenant)

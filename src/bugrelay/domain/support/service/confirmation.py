@@ -1,4 +1,4 @@
-"""The mail that tells a reporter that their report has arrived: asked for with the report, sent by a job."""
+"""The confirmation mail of a report: queued with the report, sent by a job."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bugrelay.infra.jobs.queue import MAIL_QUEUE, JobQueue
 MAIL_JOB: Final = "support.mail_confirmation"
 
 
-async def ask_for_confirmation(work: UnitOfWork, tenant: Tenant, *, ticket_id: UUID, jobs: JobQueue) -> None:
-    """Have the mail sent once the report is committed."""
+async def queue_confirmation(work: UnitOfWork, tenant: Tenant, *, ticket_id: UUID, jobs: JobQueue) -> None:
+    """Queue the mail in the transaction of the report."""
     await jobs.add(
         work.session,
         MAIL_JOB,
@@ -26,8 +26,8 @@ async def ask_for_confirmation(work: UnitOfWork, tenant: Tenant, *, ticket_id: U
     )
 
 
-async def note_sent(work: UnitOfWork, *, company_id: UUID, ticket_id: UUID) -> None:
-    """The mail server has taken the mail."""
+async def record_sent(work: UnitOfWork, *, company_id: UUID, ticket_id: UUID) -> None:
+    """Record that the mail server has accepted the mail."""
     await work.session.execute(
         update(SupportReport)
         .where(
@@ -40,8 +40,8 @@ async def note_sent(work: UnitOfWork, *, company_id: UUID, ticket_id: UUID) -> N
     )
 
 
-async def note_public_issue(work: UnitOfWork, *, company_id: UUID, ticket_id: UUID, url: str) -> None:
-    """Everybody can follow the report elsewhere: a confirmation that is yet to be sent says where."""
+async def record_public_issue(work: UnitOfWork, *, company_id: UUID, ticket_id: UUID, url: str) -> None:
+    """Record the report's public issue, for a confirmation that is not sent yet."""
     await work.session.execute(
         update(SupportReport)
         .where(SupportReport.company_id == company_id, SupportReport.ticket_id == ticket_id)

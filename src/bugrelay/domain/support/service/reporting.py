@@ -1,4 +1,4 @@
-"""Make a report: its ticket, and what it has beyond one."""
+"""Create a support report."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ _INSERT = Query(
 async def send_report(
     work: UnitOfWork, tenant: Tenant, new: NewReport, *, record: RedactedRecord, screenshot: NewFile | None
 ) -> TicketDetail:
-    """Make a ticket in the project of the scheme, and keep what the report has beyond it.
+    """Create a ticket in the project of the scheme, and the report's row.
 
     Args:
-        work: Entered.
-        tenant: Of the reporter.
-        new: What they typed.
-        record: What the browser knew.
-        screenshot: A picture that is stored already, if one was sent along.
+        work: The unit of work, entered.
+        tenant: The company and the reporter.
+        new: The typed part.
+        record: The redacted record of the browser.
+        screenshot: The file that was sent along, stored already; None without one.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions, ProjectArchived
-        ValidationFailed: There is no such upload of theirs.
+        ValidationFailed: The reporter has no such upload.
     """
     wanted = NewTicket(
         title=new.title,

@@ -1,4 +1,4 @@
-"""Screenshots: sent with a report, or uploaded before it and named by it. They lie where no public route looks."""
+"""Screenshots: sent with a report, or uploaded before it. They are stored in a folder that no public route serves."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_UNUSED: Final = 20
 async def with_picture(
     work: UnitOfWork, content: bytes | None, *, uploader: str, images: ImageCleaner, storage: Storage
 ) -> AsyncIterator[NewFile | None]:
-    """Run the block inside `work`, with the picture stored before it, if there is one.
+    """Run the block inside `work`, after the picture, if there is one, was stored.
 
     Raises:
         NotAnImage, StorageUnavailable, ServiceUnavailable: Nothing was stored.
@@ -50,27 +50,29 @@ async def with_picture(
 
 
 async def upload_screenshot(work: UnitOfWork, tenant: Tenant, *, file: NewFile) -> ScreenshotRef:
-    """Keep a picture for a report that is yet to come.
+    """Record an uploaded picture for a later report.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions, TooManyUploads
     """
     await lock_member(work, tenant)
     if await count_unused(work, tenant) >= MAX_UNUSED:
-        raise TooManyUploads("Use some of your uploads first; those that no report has go within a day")
+        raise TooManyUploads(
+            "Too many unused uploads; use some of them, or wait: they are deleted within a day"
+        )
     return _add(work, tenant, name=f"temp_{new_secret()}.png", ticket_id=None, file=file)
 
 
 def add_screenshot(work: UnitOfWork, tenant: Tenant, *, ticket_id: UUID, file: NewFile) -> None:
-    """Name a picture that is stored as the report's."""
+    """Add a stored picture to a report."""
     _add(work, tenant, name=f"{new_secret()}.png", ticket_id=ticket_id, file=file)
 
 
 async def use_upload(work: UnitOfWork, tenant: Tenant, *, ticket_id: UUID, name: str) -> None:
-    """Make an upload of one's own the report's.
+    """Assign an upload of the reporter to a report.
 
     Raises:
-        ValidationFailed: It is somebody else's, for another company, used, or too old.
+        ValidationFailed: It is another user's or company's, used already, or too old.
     """
     using = (
         update(Screenshot)
@@ -86,7 +88,7 @@ async def use_upload(work: UnitOfWork, tenant: Tenant, *, ticket_id: UUID, name:
         .execution_options(synchronize_session=False)
     )
     if await work.session.scalar(using) is None:
-        raise ValidationFailed.of("screenshot_path", "must be an upload of yours that no report has yet")
+        raise ValidationFailed.of("screenshot_path", "must be an upload of yours that no report uses yet")
 
 
 def _add(

@@ -1,4 +1,5 @@
-"""What a browser has recorded goes after a time, and with its reporter's account; the report stays."""
+"""Retention: captures and screenshots are deleted after CAPTURE_DAYS, and with their reporter's account. Reports
+stay."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 BATCH: Final = 500
 _CAPTURE: Final = {"capture": None, "redactions": None, "screenshot_annotations": None}
-# What the browser says of the person beyond the moment.
+# Personal data besides the capture.
 _BROWSER: Final = {
     "browser_info": None,
     "page_url": None,
@@ -30,26 +31,26 @@ _HAS_CAPTURE = or_(SupportReport.capture.is_not(None), SupportReport.screenshot_
 _KEY = tuple_(SupportReport.company_id, SupportReport.ticket_id)
 
 
-async def forget_captures(work: UnitOfWork, *, older_than: timedelta) -> int:
-    """Forget a batch of captures of all companies; gives how many there were."""
+async def delete_old_captures(work: UnitOfWork, *, older_than: timedelta) -> int:
+    """Delete a batch of captures of all companies; returns how many."""
     old = (
         select(SupportReport.company_id, SupportReport.ticket_id)
         .where(SupportReport.created_at < func.now() - older_than, _HAS_CAPTURE)
         .limit(BATCH)
         .with_for_update(skip_locked=True)
     )
-    forgetting = (
+    clearing = (
         update(SupportReport)
         .where(_KEY.in_(old))
         .values(**_CAPTURE)
         .returning(SupportReport.ticket_id)
         .execution_options(synchronize_session=False)
     )
-    return len((await work.session.execute(forgetting)).all())
+    return len((await work.session.execute(clearing)).all())
 
 
-async def forget_screenshots(work: UnitOfWork, *, older_than: timedelta) -> int:
-    """Delete a batch of screenshots of all companies, and uploads that no report has; gives how many there were."""
+async def delete_old_screenshots(work: UnitOfWork, *, older_than: timedelta) -> int:
+    """Delete a batch of screenshots of all companies, and of unused uploads; returns how many."""
     unused = and_(Screenshot.ticket_id.is_(None), Screenshot.created_at < func.now() - UNUSED_FOR)
     old = (
         select(Screenshot.id)
@@ -63,8 +64,8 @@ async def forget_screenshots(work: UnitOfWork, *, older_than: timedelta) -> int:
     return len(keys)
 
 
-async def forget_reporters(session: AsyncSession, erased: Sequence[AccountErased]) -> list[FileReleased]:
-    """Captures and screenshots of erased accounts; runs in the transaction of the erasure."""
+async def erase_reporters(session: AsyncSession, erased: Sequence[AccountErased]) -> list[FileReleased]:
+    """Delete captures and screenshots of erased accounts, in the transaction of the erasure."""
     people = [account.user_id for account in erased]
     await session.execute(
         update(SupportReport).where(SupportReport.user_id.in_(people)).values(**_CAPTURE, **_BROWSER),
@@ -74,7 +75,7 @@ async def forget_reporters(session: AsyncSession, erased: Sequence[AccountErased
 
 
 async def _delete(session: AsyncSession, condition: ColumnElement[Any]) -> list[str]:
-    """Delete screenshots; gives the keys of their files."""
+    """Delete screenshots; returns the storage keys of their files."""
     deleting = (
         delete(Screenshot)
         .where(condition)

@@ -1,10 +1,10 @@
-"""What follows from events where a ticket is tied to a public bug, once for each event.
+"""The consumer `links`: propagates changes between tickets and public bugs, once for each event.
 
-What becomes of the ticket becomes of the bug, where the link carries the status: in the name of who changed the ticket,
-by the rights that they have then. What becomes of the bug stands in the ticket as an internal comment of nobody.
+A ticket's status is carried over to the bug, where the link says so, in the name of the user who changed the ticket and
+with their current rights. Changes of the bug become internal comments of its tickets, without an author.
 
-Nothing goes round: the status that a bug has is no change, a ticket is not told of what it has done itself, and what
-follows from a long chain has no effects any more.
+Loop prevention: setting the present status is no change, a ticket gets no comment on a status that it has carried over
+itself, and events with a causal chain longer than `MAX_CHAIN` have no effects.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.events import caused_by
 from bugrelay.infra.viewer import Viewer
 
-MAX_CHAIN: Final = 16  # entries of a chain that anything still follows from
+MAX_CHAIN: Final = 16  # entries of a causal chain
 _SENTENCES: Final = {
     "status.changed": "went from `{from}` to `{to}`",
     "comment.created": "has a new comment",
@@ -46,28 +46,28 @@ _SENTENCES: Final = {
 }
 
 
-async def follow_events(work: UnitOfWork, events: Sequence[Event], *, site: str) -> int | None:
-    """Go through events of one stream, up to the first that has effects: its locks are held for it alone.
+async def propagate_events(work: UnitOfWork, events: Sequence[Event], *, site: str) -> int | None:
+    """Handle events of one stream up to the first that has effects, so that its locks are held for no other.
 
     Args:
         work: The unit of work of the cursor.
         events: In order.
-        site: The address that links to bugs start with.
+        site: The public URL, for links to bugs.
 
     Returns:
         How many were handled; None for all.
     """
     linked = await repository.bugs_with_links(work, [event for event in events if event.type in _SENTENCES])
-    for place, event in enumerate(events, 1):
+    for number, event in enumerate(events, 1):
         if len(event.cause["chain"]) > MAX_CHAIN:
             continue
         acted = False
         if event.type == "ticket.status_changed":
             acted = await _carry(work, event)
         elif event.type in _SENTENCES and event.bug_id in linked:
-            acted = await _tell_tickets(work, event, site=site)
+            acted = await _comment_on_tickets(work, event, site=site)
         if acted:
-            return place
+            return number
     return None
 
 
@@ -75,21 +75,22 @@ async def follow_events(work: UnitOfWork, events: Sequence[Event], *, site: str)
 
 
 async def _carry(work: UnitOfWork, event: Event) -> bool:
-    assert event.ticket_id is not None  # noqa: S101 - it is an event of a ticket
+    assert event.ticket_id is not None  # noqa: S101 - events of this type have both
     assert event.project_id is not None  # noqa: S101
     links = await repository.bugs_to_carry_to(
         work, company_id=event.stream, ticket_id=event.ticket_id, project_id=event.project_id
     )
-    with caused_by("link", chain=chain_after(event, _mark(event.ticket_id))):
+    with caused_by("link", chain=chain_after(event, _chain_entry(event.ticket_id))):
         refused = [
             status
             for link in links
             if (status := _carried(event, link))
             and not await _carry_to(work, event, link.bug_id, status=status)
         ]
-        if refused:  # behind the bugs, as locks go
-            text = f"The public bug did not become `{refused[0]}`: it is not for who changed this ticket to say so."
-            await _tell(work, LinkedTicket(event.stream, event.ticket_id), text)
+        if refused:  # the ticket is locked after the bugs
+            reason = "the user who changed this ticket may not change the bug"
+            text = f"The public bug did not become `{refused[0]}`: {reason}."
+            await _add_comment(work, LinkedTicket(event.stream, event.ticket_id), text)
     return bool(links)
 
 
@@ -98,7 +99,8 @@ def _carried(event: Event, link: CarryingLink) -> Status | None:
 
 
 async def _carry_to(work: UnitOfWork, event: Event, bug_id: UUID, *, status: Status) -> bool:
-    """Give the bug this status, unless it has it, or was removed or merged in this moment; False if it is refused."""
+    """Set the bug's status, unless it has it, or was removed or merged meanwhile; returns False if that is
+    forbidden."""
     state = await bugs.bug_state(work, bug_id)
     if state is None or state.status == status:
         return True
@@ -115,8 +117,8 @@ async def _change_status(work: UnitOfWork, event: Event, bug_id: UUID, *, status
     """
     Raises:
         AccountBanned, InvalidToken, BugNotFound
-        InsufficientPermissions: Nobody changed the ticket, or who did is not on the company's team any more, or the bug
-            is another company's by now.
+        InsufficientPermissions: The ticket was not changed by a user, or they are not on the company's team any more,
+            or the bug is assigned to another company.
     """
     if event.actor_id is None:
         raise InsufficientPermissions
@@ -133,25 +135,24 @@ async def _change_status(work: UnitOfWork, event: Event, bug_id: UUID, *, status
 # --- from the bug to its tickets --------------------------------------------------------------------------------------
 
 
-async def _tell_tickets(work: UnitOfWork, event: Event, *, site: str) -> bool:
+async def _comment_on_tickets(work: UnitOfWork, event: Event, *, site: str) -> bool:
     if event.bug_id is None or "source_id" in event.data:
-        return False  # that another bug was merged into it is told to the tickets of that one
+        return False  # another bug was merged into it: only the tickets of that one get a comment
     sentence = _SENTENCES[event.type].format_map(
         {**event.data, "site": site, "fields": ", ".join(event.data.get("fields", ()))}
     )
     text = f"The public bug [{event.bug_id}]({site}/api/v1/bugs/{event.bug_id}) {sentence}."
-    told = False
+    commented = False
     with caused_by("link", chain=chain_after(event)):
         for ticket in await repository.tickets_linked_to(work, event.bug_id):
-            if _mark(ticket.ticket_id) not in event.cause["chain"]:
-                await _tell(work, ticket, text)
-                told = True
-    return told
+            if _chain_entry(ticket.ticket_id) not in event.cause["chain"]:
+                await _add_comment(work, ticket, text)
+                commented = True
+    return commented
 
 
-async def _tell(work: UnitOfWork, ticket: LinkedTicket, text: str) -> None:
-    """Write an internal comment of nobody; where the ticket is removed, or the company no tenant, there is nobody to
-    read it."""
+async def _add_comment(work: UnitOfWork, ticket: LinkedTicket, text: str) -> None:
+    """Add an internal comment without an author; nothing where the ticket was removed, or the company is no tenant."""
     try:
         await write_comment(
             work, Automation(ticket.company_id), ticket.ticket_id, content=text, is_internal=True
@@ -160,6 +161,6 @@ async def _tell(work: UnitOfWork, ticket: LinkedTicket, text: str) -> None:
         return
 
 
-def _mark(ticket_id: UUID) -> str:
-    """Stands in the chain of what was carried from a ticket, which is not told of that."""
+def _chain_entry(ticket_id: UUID) -> str:
+    """The entry in the chain of what was carried over from a ticket."""
     return f"link:{ticket_id}"
