@@ -33,14 +33,14 @@ class IssueFileResponse(Struct):
     Attributes:
         id: The id of the file.
         filename: A name made of the id, which is safe anywhere.
-        original_name: Its sender's name for it, without path, control and reordering characters.
-        file_size: Its bytes; those of a picture after it was cleaned.
-        content_type: Its sender's word for what it is; of a picture, what it is. Any other is served as
+        original_name: The file's name as sent, without path, control and bidirectional characters.
+        file_size: The size in bytes; of a picture after re-encoding.
+        content_type: The media type as sent; of a picture as verified. Other files are served as
             `application/octet-stream`.
         issue_id: The issue.
         uploaded_by: The id of its sender.
         created_at: When it was sent.
-        download_url: Where it can be had, without a credential, by whoever has the link.
+        download_url: A link that needs no credential.
         download_expires_at: When that link expires.
     """
 

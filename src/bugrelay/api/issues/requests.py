@@ -27,11 +27,11 @@ class CreateIssue(Struct, kw_only=True):
     """`POST /issues`.
 
     Attributes:
-        title: What it is about, in one line.
-        description: What there is to say, in Markdown.
+        title: A summary in one line.
+        description: The description in Markdown.
         severity: How bad it is; `MEDIUM` where nothing is said.
         assignee_id: Who works on it: an active member of the company, named by members and admins.
-        tags: At most ten tags; they are cleaned and folded.
+        tags: At most ten tags; they are normalised.
     """
 
     title: Title
@@ -52,16 +52,16 @@ class CreateIssue(Struct, kw_only=True):
 
 
 class UpdateIssue(Struct, kw_only=True):
-    """`PUT /issues/{id}`: what is absent stays as it is.
+    """`PUT /issues/{id}`: fields that are left out keep their values.
 
     Attributes:
-        title: What it is about, in one line.
-        description: What there is to say, in Markdown; null empties it.
-        severity: How bad it is.
-        status: How far it is.
+        title: A summary in one line.
+        description: The description in Markdown; null clears it.
+        severity: The severity.
+        status: The status.
         assignee_id: Who works on it, in place of the former one; null takes everybody off.
-        tags: At most ten tags, in place of the former; null takes all away.
-        version: The version that the change is meant for; another one is refused.
+        tags: At most ten tags, which replace the present ones; null clears them.
+        version: The version that the change is based on; 409 where the current one differs.
     """
 
     title: Title | UnsetType = UNSET

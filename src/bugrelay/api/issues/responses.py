@@ -18,17 +18,17 @@ class IssueOut(Struct, kw_only=True):
     Attributes:
         id: The issue's id.
         key: Its key in the company, by which the ticket API finds it too.
-        title: What it is about, in one line.
-        description: What there is to say, in Markdown.
-        description_html: The same as HTML, cleaned, ready to show.
-        severity: How bad it is.
-        status: How far it is.
+        title: A summary in one line.
+        description: The description in Markdown.
+        description_html: The same as sanitised HTML.
+        severity: The severity.
+        status: The status.
         reporter_id: Who reported it.
         assignee_id: Who works on it, the first of them; null while nobody does.
         tags: Its tags.
         created_at: When it was reported.
         updated_at: When it was last changed.
-        version: Goes up with each change.
+        version: The version; rises with each change.
     """
 
     id: UUID
@@ -61,7 +61,7 @@ class IssueList(Struct):
 
     Attributes:
         issues: The newest first; of a search those that fit best.
-        pagination: Where the page stands.
+        pagination: The page's position in the list.
     """
 
     issues: list[IssueOut]

@@ -30,9 +30,9 @@ class IssueStatsQuery(Struct, kw_only=True, rename={"first": "from", "last": "to
     """Which issues, and which days.
 
     Attributes:
-        project_id: Those of this project.
+        project_id: Only tickets of this project.
         first: The first day of `daily` and the median, in UTC; thirty days up to the last, where nothing is said.
-        last: The last day, in UTC; it counts as well.
+        last: The last day, in UTC, inclusive.
     """
 
     project_id: UUID | None = None
@@ -50,9 +50,9 @@ class NewIssue(Struct, kw_only=True):
 
     Attributes:
         id: The issue's id.
-        title: What it is about, in one line.
-        severity: How bad it is.
-        status: How far it is.
+        title: A summary in one line.
+        severity: The severity.
+        status: The status.
         reporter_id: Who reported it.
         assignee_id: Who works on it, the first of them; null while nobody does.
         created_at: When it was reported.

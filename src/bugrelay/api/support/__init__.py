@@ -1,4 +1,4 @@
-"""The support API: what a company's product and its reporters call, in the form that older clients know."""
+"""The support API for a company's product and its reporters, in the form that older clients use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The body of a report: JSON, with the picture in it as base64, or a form with the JSON and the picture in parts."""
+"""Reads the body of a report: JSON with the picture as base64, or a multipart form with JSON and picture."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _SPACE: Final = re.compile(r"\s++")
 
 @dataclass(frozen=True)
 class SentReport:
-    """A report as it was read.
+    """A report as it was sent.
 
     Attributes:
-        fields: What it says.
-        picture: The picture that was sent along, as it was sent.
-        size_bytes: Of the JSON beside the picture.
+        fields: The JSON object.
+        picture: The bytes of the picture; None without one.
+        size_bytes: The size of the JSON without the picture.
     """
 
     fields: SendReport
@@ -82,7 +82,7 @@ async def _of_json(request: ApiRequest) -> SentReport:
 
 
 async def _read_body(request: ApiRequest, *, max_bytes: int) -> bytes:
-    """Not further than the limit; what is over it can be no picture that is taken."""
+    """Read the body up to the limit; a larger one cannot have an acceptable picture."""
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced[:20]) > max_bytes:
         raise report_too_large()
@@ -96,14 +96,14 @@ async def _read_body(request: ApiRequest, *, max_bytes: int) -> bytes:
 
 
 def _base64_bytes(size_bytes: int) -> int:
-    """Of a picture in base64, with line breaks and what stands before it in a data URI."""
+    """The maximum length of a picture in base64, with line breaks and the prefix of a data URI."""
     return size_bytes * 4 // 3 * 78 // 76 + 1024
 
 
 def _decoded(text: str, *, max_bytes: int) -> bytes:
     """
     Raises:
-        NotAnImage: It is no base64.
+        NotAnImage: It is not base64.
         ScreenshotTooLarge
     """
     if found := _DATA_URI.match(text):
@@ -118,7 +118,7 @@ def _decoded(text: str, *, max_bytes: int) -> bytes:
 
 
 def _read(request: ApiRequest, report: bytes, picture: bytes | None) -> SentReport:
-    """Also tells `Idempotency-Key` what was sent, by hashes."""
+    """Parse the body, and give `Idempotency-Key` a hash of it."""
     values = _decode_report(report)
     if not isinstance(values, dict):
         raise ValidationFailed.of("body", "must be a JSON object")
@@ -172,7 +172,7 @@ def _mended(value: Any) -> Any:
 def _canonical(values: dict[str, Any]) -> bytes:
     """
     Raises:
-        ValidationFailed: It is nested too deep: reading goes a little further down than writing.
+        ValidationFailed: It is nested too deeply to be encoded again.
     """
     try:
         return _encode(values)

@@ -32,8 +32,8 @@ class WriteReportComment(Struct, kw_only=True):
     """`POST /api/support/report/{ticket_number}/comments`.
 
     Attributes:
-        comment: What there is to say, in Markdown.
-        is_internal: Whether members alone read it; for members to say.
+        comment: The comment in Markdown.
+        is_internal: Whether only the team may read it; reporters may not set it.
     """
 
     comment: Comment
@@ -49,7 +49,7 @@ class ReportCommentController(Controller):
     async def list_report_comments(
         self, request: ApiRequest, found: OnReport, query: ListReportComments
     ) -> Response[ReportCommentList]:
-        """List the comments on a report that I may read, the oldest first."""
+        """List the comments on a report that I may read, oldest first."""
         page = query.wanted()
         listed, total = await list_comments(request.platform.database, found.tenant, found.report.id, page)
         comments = [comment_of(one) for one in listed]

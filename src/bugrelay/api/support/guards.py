@@ -1,4 +1,4 @@
-"""What a path of the support API names, and how often somebody reports: looked at before the body is read."""
+"""Loaders of the support API, and the rate limit of reports: both before the body is read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"[A-Z][A-Z0-9]{1,9}(?:-[0-9]{1,10}){1,2}")
 
 @dataclass(frozen=True)
 class OnReport:
-    """A report of the path, and who asks: they see it."""
+    """The report of the path, and the tenant's user, who sees it."""
 
     tenant: Tenant
     report: ReportDetail
@@ -31,7 +31,7 @@ async def load_report(request: ApiRequest) -> OnReport:
     """
     Raises:
         ValidationFailed, CompanyRequired, CompanyNotFound, ReportNotFound
-        InsufficientPermissions: It is a colleague's.
+        InsufficientPermissions: It is another reporter's.
     """
     tenant = await require_tenant(request)
     number = request.path_params["ticket_number"].upper()
@@ -58,7 +58,7 @@ async def require_report_member(request: ApiRequest) -> OnReport:
 
 
 async def admit_report(request: ApiRequest) -> Tenant:
-    """The tenant of a new report, which its reporter is charged for.
+    """The tenant of a new report; charges the reporter's rate limit.
 
     Raises:
         ValidationFailed, CompanyRequired, CompanyNotFound, RateLimitExceeded

@@ -1,4 +1,4 @@
-"""`/api/support`: send a report, list one's own, show one."""
+"""`/api/support`: send a report, list own reports, show one."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class ReportController(Controller):
     ) -> Response[ReportSent]:
         """Report a problem to the company behind a product.
 
-        As JSON, or as a form with the JSON in the part `report` and a picture in the part `screenshot`. Secrets are
-        taken out of what the browser has recorded before anything of it is kept.
+        As JSON, or as a multipart form with the JSON in the part `report` and a picture in the part `screenshot`.
+        Secrets in the capture are redacted before any of it is stored.
         """
         platform, sent = request.platform, await read_report(request)
 
@@ -88,7 +88,7 @@ class ReportController(Controller):
     async def list_reports(
         self, request: ApiRequest, tenant: Tenant, query: ListReports
     ) -> Response[SupportReportList]:
-        """List what I have reported, the newest first."""
+        """List my reports, newest first."""
         page = query.wanted()
         database = request.platform.database
         found, total = await list_own_reports(database, tenant, page, status=query.status)
@@ -118,7 +118,7 @@ class ReportController(Controller):
     @post("/report/{ticket_number:str}/github-sync", status_code=202)
     @Route(access=tenant_users("company members and admins"), loads=require_report_member)
     async def sync_report(self, request: ApiRequest, found: OnReport) -> Response[ReportSynced]:
-        """Have a report sent to GitHub once more, or at all where it was not."""
+        """Send a report to GitHub, for the first time or again."""
         async with request.platform.work() as work:
             await request_push(work, found.tenant, found.report.id)
         return json_response(ReportSynced(), status=202)

@@ -1,4 +1,4 @@
-"""What the support API reads."""
+"""Requests of the support API."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _one_status(value: str) -> str:
 
 
 def _objects(values: list[Any]) -> list[Any]:
-    """Entries of any kind, as programs log them; what is no object was meant as something else."""
+    """A check: all entries are objects, of any form."""
     wrong = [place for place, value in enumerate(values) if not isinstance(value, dict)]
     if wrong:
         raise ListProblem([(place, "must be an object") for place in wrong[:_MAX_NAMED]])
@@ -57,7 +57,7 @@ def _web_address_or_none(value: str) -> str | None:
 
 
 def _own_upload(value: str) -> str:
-    """The name of an upload, which is given out with a folder before it."""
+    """The name of an upload, without the folder of its `path`."""
     name = value.removeprefix(SCREENSHOTS)
     if not _UPLOAD_NAME.fullmatch(name):
         raise ValueError("must be the path that an upload was answered with")
@@ -80,26 +80,26 @@ class SendReport(Struct, kw_only=True):
     """`POST /api/support/report`.
 
     Attributes:
-        title: What it is about, in one line.
-        description: What there is to say, in Markdown.
+        title: A summary in one line.
+        description: The description in Markdown.
         category: `bug`, `feature_request`, `help` or `other`; `bug` where nothing is said.
-        severity: How bad it is; `medium` where nothing is said.
-        steps_to_reproduce: How it comes about.
+        severity: The severity; `medium` by default.
+        steps_to_reproduce: Steps to reproduce the problem.
         expected_behavior: What should have happened.
         actual_behavior: What happened.
-        browser_info: What the browser is: `name`, `version`, `platform`, `user_agent`, `language` and more.
-        page_url: Where it happened; at most 500 characters of it are kept. One that is not of the web is not kept.
-        page_title: What the page is called; at most 255 characters are kept.
-        viewport_size: How large the page was shown; at most 50 characters are kept.
-        screen_resolution: How large the screen is; at most 50 characters are kept.
-        console_errors: What the console said, as objects, the newest last; the newest 200 are kept.
-        api_history: Requests and their answers, as objects, the newest last; the newest 200 are kept.
-        user_actions: What the person did, as objects, the newest last; the newest 500 are kept.
+        browser_info: Facts about the browser: `name`, `version`, `platform`, `user_agent`, `language` and more.
+        page_url: The page's URL; at most 500 characters are kept, and only http and https URLs.
+        page_title: The page's title; at most 255 characters are kept.
+        viewport_size: The size of the viewport; at most 50 characters are kept.
+        screen_resolution: The resolution of the screen; at most 50 characters are kept.
+        console_errors: Errors of the console, as objects, newest last; the newest 200 are kept.
+        api_history: Requests and their responses, as objects, newest last; the newest 200 are kept.
+        user_actions: Clicks and inputs of the person, as objects, newest last; the newest 500 are kept.
         local_storage_data: Names and values; 200 are kept.
         session_storage_data: Names and values; 200 are kept.
         screenshot_data: A picture in base64, or a data URI of one.
-        screenshot_path: The `path` of an upload of one's own, in its place.
-        screenshot_annotations: What was drawn on the picture; at most 100 entries, 8 levels and 16 KiB.
+        screenshot_path: The `path` of an own upload, instead of `screenshot_data`.
+        screenshot_annotations: Drawings on the screenshot; at most 100 entries, 8 levels and 16 KiB.
     """
 
     title: Title
@@ -144,8 +144,8 @@ class ListReports(Struct, kw_only=True):
     """`GET /api/support/reports`.
 
     Attributes:
-        page: The page, counted from 1.
-        per_page: Rows a page.
+        page: The page, from 1.
+        per_page: The number of rows of a page.
         status: Reports with this status.
     """
 
@@ -161,8 +161,8 @@ class ListReportComments(Struct, kw_only=True):
     """`GET /api/support/report/{ticket_number}/comments`.
 
     Attributes:
-        page: The page, counted from 1.
-        per_page: Rows a page.
+        page: The page, from 1.
+        per_page: The number of rows of a page.
     """
 
     page: PageNumber = 1

@@ -1,4 +1,4 @@
-"""What the support API answers: `"success": true`, and what was asked for."""
+"""Responses of the support API, each with `"success": true`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCREENSHOTS = "screenshots/"
 
 
 class Success(Struct, kw_only=True):
-    """An answer of the support API.
+    """A response of the support API.
 
     Attributes:
         success: True.
@@ -32,13 +32,13 @@ class Success(Struct, kw_only=True):
 
 
 class SupportPage(Struct):
-    """Where a page stands in its list. A page past the end is empty, with the true total.
+    """The pagination of a list. A page past the end is empty, with the true total.
 
     Attributes:
-        page: This page, counted from 1.
-        per_page: Rows a page.
-        total: Rows of all pages.
-        pages: How many pages there are.
+        page: This page, from 1.
+        per_page: The number of rows of a page.
+        total: The number of rows of all pages.
+        pages: The number of pages.
     """
 
     page: int
@@ -55,12 +55,12 @@ class SupportPage(Struct):
 
 
 class SentReport(Struct):
-    """A report that was made.
+    """A report that was created.
 
     Attributes:
         id: The id of its ticket.
-        status: How far it is.
-        github_sync_status: `pending` where an issue on GitHub will follow; null where the company has connected none.
+        status: The status.
+        github_sync_status: `pending` where a GitHub issue will follow; null where the company is not connected.
     """
 
     id: UUID
@@ -69,11 +69,11 @@ class SentReport(Struct):
 
 
 class ReportSent(Success, kw_only=True):
-    """What `POST /api/support/report` answers.
+    """The response of `POST /api/support/report`.
 
     Attributes:
-        ticket_number: By which the report is asked for.
-        message: What was done, for people.
+        ticket_number: The number of the report, for requests.
+        message: A sentence for people.
         report: The report.
     """
 
@@ -88,16 +88,16 @@ class ReportSent(Success, kw_only=True):
 
 
 class ReportSynced(Success, kw_only=True):
-    """What `POST /api/support/report/{ticket_number}/github-sync` answers.
+    """The response of `POST /api/support/report/{ticket_number}/github-sync`.
 
     Attributes:
-        message: What was done, for people.
+        message: A sentence for people.
     """
 
     message: str = "The report is on its way to GitHub"
 
 
-# --- one's own --------------------------------------------------------------------------------------------------------
+# --- own reports ------------------------------------------------------------------------------------------------------
 
 
 class SupportReportItem(Struct, kw_only=True):
@@ -105,11 +105,11 @@ class SupportReportItem(Struct, kw_only=True):
 
     Attributes:
         id: The id of its ticket.
-        ticket_number: By which it is asked for.
-        category: What kind of report it is.
-        severity: How bad it is.
-        status: How far it is.
-        title: What it is about.
+        ticket_number: The number of the report, for requests.
+        category: The category.
+        severity: The severity.
+        status: The status.
+        title: Its title.
         created_at: When it was sent.
         github_issue_url: The issue on GitHub; null where there is none.
     """
@@ -128,8 +128,8 @@ class SupportReportList(Success, kw_only=True):
     """A page of my reports.
 
     Attributes:
-        reports: The newest first.
-        pagination: Where the page stands.
+        reports: Newest first.
+        pagination: The page's position in the list.
     """
 
     reports: list[SupportReportItem]
@@ -152,16 +152,16 @@ def items_of(reports: Sequence[ReportItem], syncs: Mapping[UUID, GitHubSync]) ->
     ]
 
 
-# --- one --------------------------------------------------------------------------------------------------------------
+# --- one report -------------------------------------------------------------------------------------------------------
 
 
 class SupportRedaction(Struct):
-    """Something that was taken out.
+    """A redaction.
 
     Attributes:
-        path: Where: names joined by dots, `[]` for every entry of a list; `…` for places that are too many to name.
-        kind: What it was, as it stands in `[redacted:kind]`.
-        count: How often.
+        path: The path: names joined by dots, `[]` for every entry of a list; `…` where there are too many paths.
+        kind: The kind of secret, as in `[redacted:kind]`.
+        count: The number of occurrences.
     """
 
     path: str
@@ -174,10 +174,10 @@ class SupportFile(Struct):
 
     Attributes:
         id: The id of the file.
-        filename: Its sender's name for it.
-        size: Its bytes.
-        content_type: Its sender's word for what it is; of a picture, what it is.
-        url: Where it can be had for ten minutes.
+        filename: The file's name as sent.
+        size: The size in bytes.
+        content_type: The media type as sent; of a picture as verified.
+        url: A link that is valid for ten minutes.
         created_at: When it was sent.
     """
 
@@ -194,49 +194,49 @@ class SupportReportOut(Struct, kw_only=True):
 
     Attributes:
         id: The id of its ticket.
-        ticket_number: By which it is asked for.
+        ticket_number: The number of the report, for requests.
         company_id: The company that it was sent to.
-        user_id: Who sent it.
-        user_name: What they call themselves, else their public name.
-        category: What kind of report it is.
-        severity: How bad it is.
-        status: How far it is.
-        title: What it is about.
-        description: What there is to say, in Markdown.
-        description_html: The same as HTML, cleaned, ready to show.
-        steps_to_reproduce: How it comes about.
+        user_id: The reporter's id.
+        user_name: Their display name, else their user name.
+        category: The category.
+        severity: The severity.
+        status: The status.
+        title: Its title.
+        description: The description in Markdown.
+        description_html: The same as sanitised HTML.
+        steps_to_reproduce: Steps to reproduce the problem.
         expected_behavior: What should have happened.
         actual_behavior: What happened.
-        browser_info: What the browser is.
-        page_url: Where it happened.
-        page_title: What the page is called.
-        viewport_size: How large the page was shown.
-        screen_resolution: How large the screen is.
-        console_errors: What the console said, redacted; null where nothing was sent, or it is kept no longer.
-        api_history: Requests and their answers, likewise.
-        user_actions: What the person did, likewise.
+        browser_info: Facts about the browser.
+        page_url: The page's URL.
+        page_title: The page's title.
+        viewport_size: The size of the viewport.
+        screen_resolution: The resolution of the screen.
+        console_errors: Errors of the console, redacted; null where none were sent, or they were deleted.
+        api_history: Requests and their responses, likewise.
+        user_actions: Clicks and inputs of the person, likewise.
         local_storage_data: Names and values, likewise.
         session_storage_data: Names and values, likewise.
-        truncated: Whether less is kept of it than was sent.
-        redactions: What was taken out; null for reporters.
-        screenshot_path: What the screenshot is called; null where there is none.
-        screenshot_url: Where it can be had for ten minutes, without a credential, by whoever has the link.
-        screenshot_annotations: What was drawn on it.
-        attachments: Files of the ticket, the oldest first.
+        truncated: Whether something of the capture was left out.
+        redactions: What was redacted; null for reporters.
+        screenshot_path: The name of the screenshot; null where there is none.
+        screenshot_url: A link that is valid for ten minutes and needs no credential.
+        screenshot_annotations: Drawings on the screenshot.
+        attachments: Files of the ticket, oldest first.
         github_issue_id: The id of the issue on GitHub; null where there is none.
         github_issue_number: Its number.
-        github_issue_url: Its address.
-        github_sync_status: How far that is; null where the company has connected nothing.
-        github_sync_error: What is in its way; null for the reporter.
-        github_synced_at: When it was there.
+        github_issue_url: Its URL.
+        github_sync_status: `pending`, `synced` or `failed`; null where the ticket is not sent to GitHub.
+        github_sync_error: The reason of `failed`; null for the reporter.
+        github_synced_at: When the issue was last created or changed by us.
         created_at: When the report was sent.
         updated_at: When it was last changed.
-        resolved_at: When it became done; null while it is not.
-        assigned_to: The id of who works on it, the first of them; null while nobody does.
-        resolution_notes: How it was resolved.
-        internal_notes: What members have noted for each other; null for the reporter.
-        email_sent: Whether the confirmation mail is sent.
-        email_sent_at: When the mail server took it.
+        resolved_at: When it was resolved; null while it is not.
+        assigned_to: The id of the first assignee; null without one.
+        resolution_notes: The resolution notes.
+        internal_notes: Internal notes of the team; null for the reporter.
+        email_sent: Whether the confirmation mail was sent.
+        email_sent_at: When the mail server accepted it.
     """
 
     id: UUID
@@ -303,7 +303,7 @@ def report_of(
     sync: GitHubSync | None,
     files: list[SupportFile],
 ) -> SupportReportOut:
-    """As the tenant's user sees it."""
+    """The report as the tenant's user sees it."""
     capture = found.capture or Capture()
     return SupportReportOut(
         id=found.id,
@@ -363,12 +363,12 @@ def _redactions(found: ReportDetail) -> list[SupportRedaction] | None:
 
 
 class ScreenshotUploaded(Success, kw_only=True):
-    """What `POST /api/support/upload-screenshot` answers.
+    """The response of `POST /api/support/upload-screenshot`.
 
     Attributes:
-        filename: What the picture is called.
-        path: What a report names it by.
-        url: Where it can be had for ten minutes.
+        filename: The name of the screenshot.
+        path: The `screenshot_path` for a report.
+        url: A link that is valid for ten minutes.
     """
 
     filename: str
@@ -385,13 +385,13 @@ class ReportCommentOut(Struct, kw_only=True):
     Attributes:
         id: The comment's id.
         issue_id: The id of the report's ticket.
-        user_id: Who wrote it; null where something did by itself.
-        user_name: What they call themselves, else their public name; null where nobody wrote it.
+        user_id: The author's id; null for comments of automations.
+        user_name: The author's display name, else their user name; null without an author.
         comment: The comment in Markdown, as it was typed.
-        comment_html: The same as HTML, cleaned, ready to show.
-        is_internal: Whether members alone read it.
+        comment_html: The same as sanitised HTML.
+        is_internal: Whether only the team may read it.
         created_at: When it was written.
-        updated_at: When it was last corrected.
+        updated_at: When it was last edited.
     """
 
     id: UUID
@@ -409,8 +409,8 @@ class ReportCommentList(Success, kw_only=True):
     """A page of comments on a report.
 
     Attributes:
-        comments: The oldest first.
-        pagination: Where the page stands.
+        comments: Oldest first.
+        pagination: The page's position in the list.
     """
 
     comments: list[ReportCommentOut]

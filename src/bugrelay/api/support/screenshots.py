@@ -1,4 +1,4 @@
-"""Screenshots: uploaded before their report, and served to whoever has a link."""
+"""Screenshots: uploaded before their report, and served by signed links."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _INERT = {
 
 
 def screenshot_url(request: ApiRequest, tenant: Tenant, screenshot: ScreenshotRef) -> str:
-    """A link to a screenshot, for this tenant, for ten minutes."""
+    """A signed link to a screenshot for this tenant, valid for ten minutes."""
     settings = request.platform.settings
     return new_link(
         settings.signing_key,
@@ -58,9 +58,9 @@ class ScreenshotController(Controller):
     @post("/", status_code=200, request_max_body_size=None)
     @Route(access=tenant_users(), loads=require_tenant, upload="screenshot", errors=(409,))
     async def upload_screenshot(self, request: ApiRequest, tenant: Tenant) -> Response[ScreenshotUploaded]:
-        """Upload a screenshot for a report that is yet to come.
+        """Upload a screenshot before its report.
 
-        It is decoded and written anew, without metadata. One that no report has within a day is deleted.
+        It is decoded and re-encoded, without metadata. It is deleted if no report uses it within a day.
         """
         platform, most = request.platform, request.platform.settings.max_screenshot_bytes
         upload = await read_upload(
@@ -90,7 +90,7 @@ class ScreenshotFileController(Controller):
     async def get_screenshot(
         self, request: ApiRequest, screenshot_id: UUID, query: SignedValues
     ) -> Response[bytes] | Stream:
-        """Serve a screenshot to whoever has a link to it, in a form that runs nothing."""
+        """Serve a screenshot by a signed link, inert."""
         platform = request.platform
         company_id = company_of_link(
             platform.settings.signing_key, "support-screenshot", file_id=screenshot_id, sent=query

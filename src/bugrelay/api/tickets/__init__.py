@@ -1,4 +1,4 @@
-"""The ticket API: projects, tickets and what belongs to them, in camel case, with errors of their own form."""
+"""The ticket API: projects, tickets and what belongs to them, in camelCase, with its own form of errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of tickets in the ticket API: announced, put into storage by their sender, completed, listed, deleted."""
+"""Files of tickets: presigned uploads, completion, lists, deletion."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ class TicketFileResponse(Struct, rename="camel"):
     Attributes:
         id: The id of the file.
         ticket_id: The ticket.
-        filename: Its sender's name for it, without path, control and reordering characters.
-        size: Its bytes; those of a picture after it was cleaned.
-        content_type: Its sender's word for what it is; of a picture, what it is. Any other is served as
+        filename: The file's name as sent, without path, control and bidirectional characters.
+        size: The size in bytes; of a picture after re-encoding.
+        content_type: The media type as sent; of a picture as verified. Other files are served as
             `application/octet-stream`.
         status: `pending` until its upload is completed, then `ready`.
-        uploaded_by: Its sender.
-        download_url: Where it can be had, without a credential, by whoever has the link; null while it is pending.
+        uploaded_by: The user who uploaded it.
+        download_url: A link that needs no credential; null while the upload is pending.
         download_expires_at: When that link expires.
-        created_at: When it was announced.
+        created_at: When the upload was announced.
     """
 
     id: UUID
@@ -84,8 +84,8 @@ class TicketFileList(Struct):
     """Files of a ticket.
 
     Attributes:
-        attachments: The oldest first.
-        pagination: Where the page stands.
+        attachments: Oldest first.
+        pagination: The page's position in the list.
     """
 
     attachments: list[TicketFileResponse]
@@ -93,14 +93,14 @@ class TicketFileList(Struct):
 
 
 class PresignedUpload(Struct, rename="camel"):
-    """Where to put a file that was announced.
+    """A presigned upload.
 
     Attributes:
         attachment: The file, pending.
-        upload_url: Where its bytes go, without a credential.
-        method: How they go there.
-        headers: What to send with them.
-        expires_at: Until when they are taken.
+        upload_url: The URL to upload to; it needs no credential.
+        method: The HTTP method of the upload.
+        headers: The headers of the upload.
+        expires_at: When the URL expires.
     """
 
     attachment: TicketFileResponse
@@ -114,10 +114,10 @@ class AnnounceFile(Struct, rename="camel"):
     """A file to upload.
 
     Attributes:
-        ticket_id: The ticket that it belongs to.
-        filename: Any name; a path before it is cut off.
-        size: Its bytes.
-        content_type: What it is. A picture (JPEG, PNG, GIF, WebP) is held against its word.
+        ticket_id: The ticket.
+        filename: The file's name; a path is cut off.
+        size: The size in bytes.
+        content_type: The media type. Pictures (JPEG, PNG, GIF, WebP) are verified.
     """
 
     ticket_id: UUID
@@ -145,9 +145,9 @@ class TicketAttachmentController(Controller):
     async def presign_attachment(
         self, request: ApiRequest, tenant: Tenant, data: JSONBody[AnnounceFile]
     ) -> Response[PresignedUpload]:
-        """Announce a file, and be told where to put it.
+        """Announce a file, and get a URL to upload it to.
 
-        It is not there before its upload is completed.
+        The file is listed only after its upload is completed.
         """
         platform = request.platform
         if data.size > platform.settings.max_upload_bytes:
@@ -165,9 +165,9 @@ class TicketAttachmentController(Controller):
     async def complete_attachment(
         self, request: ApiRequest, file: TenantFile
     ) -> Response[TicketFileEnvelope]:
-        """Make what was uploaded a file of the ticket.
+        """Complete an upload.
 
-        It is checked and copied first. To complete it again changes nothing.
+        The file is verified and copied. Completing it again changes nothing (idempotent).
         """
         platform = request.platform
         await attachments.complete(
@@ -188,7 +188,7 @@ class TicketAttachmentController(Controller):
     async def list_attachments(
         self, request: ApiRequest, tenant: Tenant, query: TicketFileQuery
     ) -> Response[TicketFileList]:
-        """The files of a ticket, the oldest first."""
+        """List the files of a ticket, oldest first."""
         database = request.platform.database
         total = await repository.attachment_total(database, tenant, query.ticket_id)
         if total is None:
@@ -200,20 +200,20 @@ class TicketAttachmentController(Controller):
     @get("/{attachment_id:str}")
     @Route(access=tenant_users("who sees the ticket"), loads=load_file)
     async def show_attachment(self, request: ApiRequest, file: TenantFile) -> Response[TicketFileEnvelope]:
-        """A file of a ticket, with a new link to it."""
+        """Show a file of a ticket, with a new link to it."""
         return json_response(TicketFileEnvelope(_response(request, file.tenant, file.attachment)))
 
     @delete("/{attachment_id:str}", status_code=200)
     @Route(access=tenant_users("the sender, company admins"), loads=require_may_delete)
     async def delete_attachment(self, request: ApiRequest, file: TenantFile) -> Response[Message]:
-        """Delete a file, or take back an upload that is not complete."""
+        """Delete a file, or cancel an upload."""
         async with request.platform.work() as work:
             await attachments.detach(work, file.tenant, attachment=file.attachment)
         return json_response(Message("File removed successfully"))
 
 
 async def _presigned(request: ApiRequest, tenant: Tenant, attachment: AttachmentDetail) -> PresignedUpload:
-    """By storage's own address where it has one, else by ours."""
+    """Presigned by storage where it has URLs, else by us."""
     platform = request.platform
     expires_at = datetime.now(UTC) + UPLOAD_FOR
     url = await platform.storage.presigned_put(incoming_key(attachment.id), expires_in=UPLOAD_FOR)

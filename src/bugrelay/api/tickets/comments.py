@@ -71,7 +71,7 @@ class TicketCommentController(Controller):
     async def update_ticket_comment(
         self, request: ApiRequest, found: OnComment, data: JSONBody[UpdateTicketComment]
     ) -> Response[TicketCommentResponse]:
-        """Correct my comment on a ticket."""
+        """Edit my comment on a ticket."""
         async with request.platform.work() as work:
             await update_comment(
                 work, found.tenant, found.ticket_id, comment_id=found.comment_id, content=data.content

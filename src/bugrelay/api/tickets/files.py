@@ -1,6 +1,6 @@
-"""`/uploads/tickets`, where files of tickets are served inert, and `/uploads/incoming`, where they may be put.
+"""`/uploads/tickets`, which serves files of tickets inert, and `/uploads/incoming`, which receives uploads.
 
-Neither asks for a credential: the link is one. They stand beside those of the board, outside the limits of the API.
+Signed links are the only credential. Like uploads of the board, they are outside the rate limits of the API.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class TicketFileController(Controller):
     async def get_ticket_file(
         self, request: ApiRequest, attachment_id: UUID, query: SignedValues
     ) -> Response[bytes] | Stream:
-        """Serve a file of a ticket to whoever has a link to it.
+        """Serve a file of a ticket by a signed link.
 
-        A picture is shown, all else is a download, and neither runs anything.
+        Pictures are shown, all other files are downloads; both are inert.
         """
         platform = request.platform
         key = platform.settings.signing_key
@@ -66,9 +66,9 @@ class TicketFileController(Controller):
     async def receive_ticket_file(
         self, request: ApiRequest, attachment_id: UUID, query: SignedValues
     ) -> Response[Message]:
-        """Take the bytes of a file that was announced, where storage has no address of its own.
+        """Receive the bytes of an announced file, where storage has no URLs of its own.
 
-        They may be put again until the upload is completed.
+        They may be sent again until the upload is completed.
         """
         platform = request.platform
         storage = platform.storage

@@ -1,4 +1,5 @@
-"""What a path names, loaded before the body is read: missing or not seen is 404, of another company as well."""
+"""Loaders of the ticket API, run before the body is read. What the user does not see is 404, like what does not
+exist."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ _TICKET_KEY = re.compile(r"[A-Z][A-Z0-9]{1,9}(?:-[0-9]{1,10}){1,2}")
 
 @dataclass(frozen=True)
 class OnTicket:
-    """A ticket of the path, and who asks: they see it."""
+    """The ticket of the path, and the tenant's user, who sees it."""
 
     tenant: Tenant
     ticket_id: UUID
@@ -42,7 +43,7 @@ class OnTicket:
 
 @dataclass(frozen=True)
 class OnComment:
-    """A comment of the path, and who asks: they wrote it."""
+    """The comment of the path, and its author."""
 
     tenant: Tenant
     ticket_id: UUID
@@ -60,7 +61,7 @@ class OnHistoryEntry:
 
 @dataclass(frozen=True)
 class OnBug:
-    """A public bug, and who asks: they are on the team of the company behind it."""
+    """A public bug, and a user on the team of the company behind it."""
 
     tenant: Tenant
     bug_id: UUID
@@ -68,14 +69,14 @@ class OnBug:
 
 @dataclass(frozen=True)
 class OnProject:
-    """A project of the path, and who asks: they see it."""
+    """The project of the path, and the tenant's user, who sees it."""
 
     tenant: Tenant
     project: ProjectDetail
 
 
 def _name(request: ApiRequest, parameter: str, *, key: re.Pattern[str]) -> UUID | str:
-    """What stands in the path: an id, or a key in any case.
+    """The path parameter: an id, or a key in any letter case.
 
     Raises:
         InvalidId: It is neither.
@@ -94,7 +95,7 @@ def _id_or_key(text: str, key: re.Pattern[str], /) -> UUID | str | None:
 
 
 def ticket_name(text: str) -> UUID | str | None:
-    """The id or the key of a ticket that stands in a text; None where neither does."""
+    """The id or the key of a ticket; None where the text is neither."""
     return _id_or_key(text, _TICKET_KEY)
 
 
@@ -131,7 +132,7 @@ async def load_ticket(request: ApiRequest) -> OnTicket:
     """
     Raises:
         InvalidId, ValidationFailed, CompanyRequired, CompanyNotFound, TicketNotFound
-        TicketMoved: It has another key since it was moved to another project.
+        TicketMoved: The path has an old key of a ticket that was moved.
     """
     name = _name(request, "ticket", key=_TICKET_KEY)
     tenant = await require_tenant(request)
@@ -139,7 +140,7 @@ async def load_ticket(request: ApiRequest) -> OnTicket:
 
 
 async def load_ticket_detail(request: ApiRequest) -> TicketDetail:
-    """The same with all that is shown of it, in one statement.
+    """The same with all details, in one statement.
 
     Raises:
         InvalidId, ValidationFailed, CompanyRequired, CompanyNotFound, TicketNotFound, TicketMoved
@@ -202,7 +203,7 @@ async def load_bug_to_track(request: ApiRequest) -> OnBug:
 
 
 async def load_removed_or_not(request: ApiRequest) -> OnTicket:
-    """A ticket of the company whether or not it is removed, for admins alone: they are looked at before it.
+    """A ticket of the company, also a removed one, for admins; the role is checked first.
 
     Raises:
         InvalidId, ValidationFailed, CompanyRequired, CompanyNotFound, InsufficientPermissions
@@ -214,7 +215,7 @@ async def load_removed_or_not(request: ApiRequest) -> OnTicket:
 
 
 async def load_comment(request: ApiRequest) -> OnComment:
-    """A comment of a ticket that is seen, which its author asks for.
+    """A comment of a visible ticket, for its author.
 
     Raises:
         InvalidId, ValidationFailed, CompanyRequired, CompanyNotFound, InsufficientPermissions
@@ -240,14 +241,14 @@ def _on(request: ApiRequest, tenant: Tenant, name: UUID | str, found: FoundTicke
 def _follow_move(request: ApiRequest, name: UUID | str, key: str) -> None:
     """
     Raises:
-        TicketMoved: The path has a former key.
+        TicketMoved: The path has an old key.
     """
     if isinstance(name, str) and name != key:
         raise TicketMoved(_moved(request, key))
 
 
 def _moved(request: ApiRequest, key: str) -> str:
-    """The same address, under the key that the ticket has now."""
+    """The same URL with the current key of the ticket."""
     former = request.path_params["ticket"]
     path = request.scope["path"].replace(f"/tickets/{former}", f"/tickets/{key}", 1)
     query = request.scope["query_string"].decode("latin-1")

@@ -1,4 +1,4 @@
-"""`/api/v1/tickets/{ticket}/links`: public bugs that a ticket is tied to."""
+"""`/api/v1/tickets/{ticket}/links`: links of a ticket to public bugs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TicketLinkController(Controller):
     async def link_ticket(
         self, request: ApiRequest, found: OnTicket, data: JSONBody[LinkTicket]
     ) -> Response[TicketLinkResponse]:
-        """Tie a ticket to a public bug, or change whether it carries its status there."""
+        """Link a ticket to a public bug, or change whether the link carries the status."""
         async with request.platform.work() as work:
             await link_ticket(
                 work,
@@ -48,7 +48,7 @@ class TicketLinkController(Controller):
     async def unlink_ticket(
         self, request: ApiRequest, found: OnTicket, data: JSONBody[UnlinkTicket]
     ) -> Response[Message]:
-        """Take back that a ticket is tied to a bug."""
+        """Unlink a ticket from a bug."""
         async with request.platform.work() as work:
             await unlink_ticket(work, found.tenant, found.ticket_id, bug_id=data.bug_id)
         return json_response(Message("Ticket unlinked successfully"))
@@ -58,7 +58,7 @@ async def link_response(reader: Reader, found: OnTicket, *, bug_id: UUID) -> Tic
     """The ticket's link to a bug, or to what that was merged into.
 
     Raises:
-        TicketNotFound: The link is gone with the ticket, or the bug from the board, since.
+        TicketNotFound: The ticket or the bug was removed meanwhile.
     """
     survivor_id = await find_survivor(reader, bug_id)
     ticket = await find_ticket(reader, found.tenant, found.ticket_id)

@@ -1,4 +1,4 @@
-"""`/api/v1/projects`: make, list, show, change, archive, restore."""
+"""`/api/v1/projects`: create, list, show, change, archive, restore."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ProjectController(Controller):
     async def create_project(
         self, request: ApiRequest, tenant: Tenant, data: JSONBody[CreateProject]
     ) -> Response[ProjectResponse]:
-        """Make a project."""
+        """Create a project."""
         async with request.platform.work() as work:
             project_id = await create_project(work, tenant, data.wanted())
             project = await find_project(work, tenant, project_id)
@@ -78,7 +78,7 @@ class ProjectController(Controller):
     async def update_project(
         self, request: ApiRequest, found: OnProject, data: JSONBody[UpdateProject]
     ) -> Response[ProjectResponse]:
-        """Change a project; what is left out stays."""
+        """Change a project; fields that are left out keep their values."""
         if data.scheme not in (UNSET, found.project.scheme):
             raise ValidationFailed.of("scheme", "stays what it is")
         expected = expected_versions(request, data.version)
@@ -90,7 +90,7 @@ class ProjectController(Controller):
     @delete("/{project:str}", status_code=200)
     @Route(access=tenant_users(ADMINS), loads=require_project_admin)
     async def archive_project(self, request: ApiRequest, found: OnProject) -> Response[ProjectResponse]:
-        """Archive a project: it can be read, and takes no new tickets."""
+        """Archive a project: it stays readable, and takes no new tickets."""
         async with request.platform.work() as work:
             await archive_project(work, found.tenant, found.project.id)
             project = await find_project(work, found.tenant, found.project.id)

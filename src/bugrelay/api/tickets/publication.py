@@ -38,7 +38,7 @@ class PublicationController(Controller):
     @post("/preview", status_code=200)
     @Route(access=tenant_users(MEMBERS), loads=require_ticket_member, limits=("similar",))
     async def preview_publication(self, request: ApiRequest, found: OnTicket) -> Response[PreviewResponse]:
-        """Show what the public would read of a ticket. Nothing is written."""
+        """Preview a ticket as a public bug. Nothing is written."""
         platform = request.platform
         async with platform.database.reading() as reader:
             shown = await preview(
@@ -55,7 +55,7 @@ class PublicationController(Controller):
     async def publish_ticket(
         self, request: ApiRequest, found: OnTicket, data: JSONBody[PublishTicket]
     ) -> Response[TicketLinkResponse]:
-        """Put a ticket on the board, as it was previewed."""
+        """Publish a ticket on the board, as it was previewed."""
 
         async def work(complete: Complete) -> Response[Any]:
             unit, platform = request.platform.work(), request.platform

@@ -1,4 +1,4 @@
-"""`/api/v1/reports`: a company's figures, as JSON or as CSV."""
+"""`/api/v1/reports`: statistics of a company's tickets, as JSON or CSV."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ T = TypeVar("T")
 
 
 class ReportQuery(Struct, kw_only=True, rename={"project_id": "projectId", "first": "from", "last": "to"}):
-    """Which tickets a report is about.
+    """The scope of a report.
 
     Attributes:
-        project_id: Those of this project.
+        project_id: Only tickets of this project.
         first: The first day, in UTC.
-        last: The last day, in UTC; it counts as well.
+        last: The last day, in UTC, inclusive.
     """
 
     project_id: UUID | None = None
@@ -53,9 +53,9 @@ class ActivityQuery(
     """The same, and which people.
 
     Attributes:
-        project_id: What was done in this project.
-        first: The first day, in UTC; thirty days up to the last, where nothing is said.
-        last: The last day, in UTC; it counts as well.
+        project_id: Only what was done in this project.
+        first: The first day, in UTC; by default thirty days up to the last one.
+        last: The last day, in UTC, inclusive.
     """
 
     project_id: UUID | None = None
@@ -67,12 +67,12 @@ class ActivityQuery(
 
 
 class StatusCountOut(Struct):
-    """How many tickets have a status.
+    """The number of tickets with a status.
 
     Attributes:
         status: A word of a scheme.
-        category: What it means in every scheme.
-        count: How many.
+        category: Its category, common to all schemes.
+        count: The number of tickets.
     """
 
     status: str
@@ -81,11 +81,11 @@ class StatusCountOut(Struct):
 
 
 class PriorityCountOut(Struct):
-    """How many tickets have a priority.
+    """The number of tickets with a priority.
 
     Attributes:
         priority: The priority.
-        count: How many.
+        count: The number of tickets.
     """
 
     priority: str
@@ -93,11 +93,11 @@ class PriorityCountOut(Struct):
 
 
 class DepartmentCountOut(Struct):
-    """How many tickets are for a department.
+    """The number of tickets of a department.
 
     Attributes:
         department: Its name; null for tickets without one.
-        count: How many.
+        count: The number of tickets.
     """
 
     department: str | None
@@ -105,11 +105,11 @@ class DepartmentCountOut(Struct):
 
 
 class ByStatus(Struct):
-    """Tickets by status, in the order of the work.
+    """Tickets by status, in the order of the workflow.
 
     Attributes:
-        statuses: Those that tickets have.
-        total: All tickets that were counted.
+        statuses: The statuses that tickets have.
+        total: The number of tickets that were counted.
     """
 
     statuses: list[StatusCountOut]
@@ -120,8 +120,8 @@ class ByPriority(Struct):
     """Tickets by priority.
 
     Attributes:
-        priorities: All four, the most urgent first.
-        total: All tickets that were counted.
+        priorities: All four, most urgent first.
+        total: The number of tickets that were counted.
     """
 
     priorities: list[PriorityCountOut]
@@ -132,8 +132,8 @@ class ByDepartment(Struct):
     """Tickets by department.
 
     Attributes:
-        departments: The thousand with the most tickets, those first.
-        total: All tickets that were counted.
+        departments: The thousand with the most tickets, in that order.
+        total: The number of tickets that were counted.
     """
 
     departments: list[DepartmentCountOut]
@@ -141,13 +141,13 @@ class ByDepartment(Struct):
 
 
 class Totals(Struct, rename="camel"):
-    """All tickets, and how far they are.
+    """All tickets, by category.
 
     Attributes:
         total: All of them.
-        todo: Those that nobody has begun with.
-        doing: Those that somebody works on.
-        done: Those that are done.
+        todo: Tickets to do.
+        doing: Tickets in progress.
+        done: Tickets that are done.
     """
 
     total: int
@@ -157,21 +157,21 @@ class Totals(Struct, rename="camel"):
 
 
 class DayOut(Struct, rename="camel"):
-    """How tickets stood at the end of a UTC day; today, when they were last counted.
+    """Statistics of tickets at the end of a UTC day; for today, at the last count.
 
     Attributes:
         date: The day.
-        total_issues: Tickets that there were.
-        open_issues: Those in the first status of their scheme.
-        triaged_issues: Others that nobody had begun with.
-        in_progress_issues: Those that somebody worked on.
-        done_issues: Those that were done.
-        low_count: Those with the priority low.
-        medium_count: Those with the priority medium.
-        high_count: Those with the priority high.
-        critical_count: Those with the priority critical.
+        total_issues: All tickets.
+        open_issues: Tickets in the first status of their scheme.
+        triaged_issues: Other tickets to do.
+        in_progress_issues: Tickets in progress.
+        done_issues: Tickets that were done.
+        low_count: Tickets with the priority low.
+        medium_count: Tickets with the priority medium.
+        high_count: Tickets with the priority high.
+        critical_count: Tickets with the priority critical.
         created_count: Tickets created on that day.
-        resolved_count: How often a ticket became done on that day.
+        resolved_count: Tickets that became done on that day, each time counted.
     """
 
     date: date
@@ -189,7 +189,7 @@ class DayOut(Struct, rename="camel"):
 
 
 class DashboardOut(Struct, kw_only=True, rename="camel"):
-    """A company's figures.
+    """A company's dashboard.
 
     Attributes:
         totals: By category.
@@ -197,10 +197,10 @@ class DashboardOut(Struct, kw_only=True, rename="camel"):
         by_priority: As in `tickets-by-priority`.
         by_department: As in `tickets-by-department`.
         created_today: Tickets created since midnight, UTC.
-        closed_today: Tickets that became done since then, and still are.
-        median_hours_to_close: Of the thousand tickets closed last in the days of the report; null without any.
+        closed_today: Tickets that became done since midnight, UTC, and still are.
+        median_hours_to_close: The median of the thousand tickets closed last in the period; null without any.
         newest: The ten newest tickets.
-        daily: A row for each day of the report that was counted; every thirty minutes they are.
+        daily: A row for each counted day of the period; updated every thirty minutes.
     """
 
     totals: Totals
@@ -225,16 +225,16 @@ class DashboardResponse(Struct):
 
 
 class UserActivityOut(Struct, rename="camel"):
-    """What somebody has done.
+    """The activity of a user.
 
     Attributes:
         id: The user's id.
-        username: The public name.
-        name: What they call themselves, else the public name.
-        created: Tickets that they created in the days of the report.
-        closed: Tickets that they made done in these days.
-        commented: Comments that they wrote in these days.
-        open_assigned: Tickets that are not done and that they are assigned to now.
+        username: Their user name.
+        name: Their display name, else their user name.
+        created: Tickets that they created in the period.
+        closed: Tickets that they closed in the period.
+        commented: Comments that they wrote in the period.
+        open_assigned: Open tickets that are assigned to them now.
     """
 
     id: UUID
@@ -247,11 +247,11 @@ class UserActivityOut(Struct, rename="camel"):
 
 
 class UserActivityList(Struct):
-    """A page of people.
+    """A page of users.
 
     Attributes:
-        users: By name.
-        pagination: Where the page stands.
+        users: Ordered by name.
+        pagination: The page's position in the list.
     """
 
     users: list[UserActivityOut]
@@ -269,7 +269,7 @@ class ReportController(Controller):
     async def get_ticket_dashboard(
         self, request: ApiRequest, tenant: Tenant, query: ReportQuery
     ) -> Response[DashboardResponse]:
-        """Show the company's figures; as CSV, those of its days."""
+        """Show the company's dashboard; as CSV, its daily statistics."""
         async with request.platform.database.reading() as reader:
             found = await get_dashboard(reader, tenant, scope=query.scope())
         shown = _dashboard_of(found)
@@ -282,7 +282,7 @@ class ReportController(Controller):
     async def count_by_status(
         self, request: ApiRequest, tenant: Tenant, query: ReportQuery
     ) -> Response[ByStatus]:
-        """Count tickets by status: by now, or those created in the days of the report."""
+        """Count tickets by status: all, or those created in the period."""
         found = (await ticket_counts(request.platform.database, tenant, query.scope())).by_status
         rows = all_written_as(StatusCountOut, found)
         shown = ByStatus(rows, _sum(rows))
@@ -295,7 +295,7 @@ class ReportController(Controller):
     async def count_by_priority(
         self, request: ApiRequest, tenant: Tenant, query: ReportQuery
     ) -> Response[ByPriority]:
-        """Count tickets by priority: by now, or those created in the days of the report."""
+        """Count tickets by priority: all, or those created in the period."""
         found = (await ticket_counts(request.platform.database, tenant, query.scope())).by_priority
         rows = all_written_as(PriorityCountOut, found)
         shown = ByPriority(rows, _sum(rows))
@@ -308,7 +308,7 @@ class ReportController(Controller):
     async def count_by_department(
         self, request: ApiRequest, tenant: Tenant, query: ReportQuery
     ) -> Response[ByDepartment]:
-        """Count tickets by department: by now, or those created in the days of the report."""
+        """Count tickets by department: all, or those created in the period."""
         found = await ticket_counts(request.platform.database, tenant, query.scope())
         rows = all_written_as(DepartmentCountOut, found.by_department)
         shown = ByDepartment(rows, _sum(all_written_as(PriorityCountOut, found.by_priority)))
@@ -324,7 +324,7 @@ class ReportController(Controller):
     async def list_user_activity(
         self, request: ApiRequest, tenant: Tenant, query: ActivityQuery
     ) -> Response[UserActivityList]:
-        """List what the company's people have done in the days of the report."""
+        """List what the company's users have done in the period."""
         scope = bounded(query.scope(), today=datetime.now(UTC).date())
         async with request.platform.database.reading() as reader:
             found, total = await user_activity(reader, tenant, scope, page=query)
@@ -358,7 +358,7 @@ def _dashboard_of(found: TicketDashboard) -> DashboardOut:
 def _response(
     request: ApiRequest, content: T, *, rows: Sequence[Struct], of: type[Struct], name: str
 ) -> Response[T]:
-    """JSON, or the rows as CSV where the caller would rather have that."""
+    """JSON, or CSV where the `Accept` header prefers it."""
     accept = Accept(request.headers.get("accept", JSON))
     if accept.best_match([JSON, MEDIA_TYPE], default=JSON) != MEDIA_TYPE:
         return json_response(content, headers={"Vary": "Accept"})

@@ -1,4 +1,4 @@
-"""What the ticket API reads: the domain's structs, in camel case."""
+"""Requests of the ticket API: the domain's structs in camelCase."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class CreateProject(Struct, kw_only=True, rename="camel"):
     """`POST /projects`.
 
     Attributes:
-        key: What the keys of its tickets begin with: two to ten capital letters and digits, a letter first.
+        key: The prefix of its tickets' keys: two to ten capital letters and digits, a letter first.
         name: Its name.
-        description: What it is for, in Markdown.
-        scheme: Which words its tickets have; it stays.
-        visibility: `company` where the company's reporters see all of its tickets; `team` where only their own.
+        description: The description in Markdown.
+        scheme: The scheme of its tickets; it cannot be changed later.
+        visibility: `company`: the company's reporters see all of its tickets; `team`: only their own.
     """
 
     key: ProjectKey
@@ -71,15 +71,15 @@ class CreateProject(Struct, kw_only=True, rename="camel"):
 
 
 class UpdateProject(Struct, kw_only=True, rename="camel"):
-    """`PUT /projects/{id}`: what is absent stays as it is.
+    """`PUT /projects/{id}`: fields that are left out keep their values.
 
     Attributes:
         key: Another key, while the project has had no tickets.
         name: Its name.
-        description: What it is for, in Markdown; null takes it away.
-        scheme: The one that it has; it stays.
-        visibility: `company` where the company's reporters see all of its tickets; `team` where only their own.
-        version: The version that the change is meant for; another one is refused.
+        description: The description in Markdown; null clears it.
+        scheme: The present scheme; it cannot be changed.
+        visibility: `company`: the company's reporters see all of its tickets; `team`: only their own.
+        version: The version that the change is based on; 409 where the current one differs.
     """
 
     key: ProjectKey | UnsetType = UNSET
@@ -99,13 +99,13 @@ class CreateTicket(Struct, kw_only=True, rename="camel"):
     """`POST /tickets`.
 
     Attributes:
-        title: What it is about, in one line.
-        description: What there is to say, in Markdown.
-        project_id: The project; `TSK` where none is named, which is made at first use.
-        priority: How urgent it is; `medium` where nothing is said.
-        department: Who it is for.
-        assignee_ids: Who works on it: active members of the company, named by members and admins.
-        tags: At most ten tags; they are cleaned and folded.
+        title: A summary in one line.
+        description: The description in Markdown.
+        project_id: The project; by default `TSK`, which is created at first use.
+        priority: The priority; `medium` by default.
+        department: The department.
+        assignee_ids: The assignees: active members of the company; only the team may set them.
+        tags: At most ten tags; they are normalised.
     """
 
     title: Title
@@ -129,19 +129,19 @@ class CreateTicket(Struct, kw_only=True, rename="camel"):
 
 
 class UpdateTicket(Struct, kw_only=True, rename="camel"):
-    """`PUT /tickets/{id}`: what is absent stays as it is.
+    """`PUT /tickets/{id}`: fields that are left out keep their values.
 
     Attributes:
-        title: What it is about, in one line.
-        description: What there is to say, in Markdown; null empties it.
-        project_id: Another project, where it gets another key; the former one leads to it.
-        priority: How urgent it is.
-        department: Who it is for; null takes it away.
-        assignee_ids: Who works on it, in place of the former: active members of the company.
-        tags: At most ten tags, in place of the former; null takes all away.
-        internal_notes: For members and admins alone; null takes them away.
-        resolution_notes: What became of it; null takes them away.
-        version: The version that the change is meant for; another one is refused.
+        title: A summary in one line.
+        description: The description in Markdown; null clears it.
+        project_id: Another project, where the ticket gets another key; the old key redirects to it.
+        priority: The priority.
+        department: The department; null clears it.
+        assignee_ids: The new assignees: active members of the company.
+        tags: At most ten tags, which replace the present ones; null clears them.
+        internal_notes: Internal notes of the team; null clears them.
+        resolution_notes: The resolution notes; null clears them.
+        version: The version that the change is based on; 409 where the current one differs.
     """
 
     title: Title | UnsetType = UNSET
@@ -174,8 +174,8 @@ class ChangeTicketStatus(Struct, kw_only=True, rename="camel"):
 
     Attributes:
         status: A word of the ticket's scheme.
-        resolution_notes: What became of it; null takes the notes away, left out they stay.
-        version: The version that the change is meant for; another one is refused.
+        resolution_notes: The resolution notes; null clears them.
+        version: The version that the change is based on; 409 where the current one differs.
     """
 
     status: Status
@@ -188,7 +188,7 @@ class WriteTicketComment(Struct, kw_only=True, rename="camel"):
 
     Attributes:
         content: The comment, in Markdown.
-        is_internal: Whether only the company's members and admins may read it; for them to ask.
+        is_internal: Whether only the company's members and admins may read it; reporters may not set it.
     """
 
     content: Comment
@@ -209,10 +209,10 @@ class PublishTicket(Struct, kw_only=True, rename="camel"):
     """`POST /tickets/{id}/publication`.
 
     Attributes:
-        token: Of the preview.
-        application_id: The application that has the bug, one of the company's.
-        carry_status: Whether what becomes of the ticket becomes of the bug.
-        screenshots: Which of the ticket's screenshots are to be public, as the preview names them; none without.
+        token: The token of the preview.
+        application_id: The application of the bug; one of the company's.
+        carry_status: Whether the ticket's status is carried over to the bug.
+        screenshots: The screenshots to publish, by their names in the preview; none by default.
     """
 
     token: Annotated[str, Verbatim, Meta(max_length=100)]
@@ -228,7 +228,7 @@ class LinkTicket(Struct, kw_only=True, rename="camel"):
 
     Attributes:
         bug_id: A public bug.
-        carry_status: Whether what becomes of the ticket becomes of the bug, which is then one of the company's.
+        carry_status: Whether the ticket's status is carried over to the bug, which must be assigned to the company.
     """
 
     bug_id: UUID
@@ -239,7 +239,7 @@ class UnlinkTicket(Struct, kw_only=True, rename="camel"):
     """`DELETE /tickets/{id}/links`.
 
     Attributes:
-        bug_id: The bug that the ticket is tied to.
+        bug_id: The linked bug.
     """
 
     bug_id: UUID
@@ -250,17 +250,17 @@ class ListTickets(CursorQuery, kw_only=True, rename="camel"):
 
     Attributes:
         status: Tickets with this status, a word of any scheme.
-        category: Tickets that are to do, being done, or done.
+        category: Tickets in this category: `todo`, `doing` or `done`.
         priority: Tickets with this priority.
         project_id: Tickets of this project.
         department: Tickets for this department.
-        assignee_id: Tickets that this user works on.
+        assignee_id: Tickets assigned to this user.
         reporter_id: Tickets that this user reported.
         tag: Tickets with this tag.
         created_from: Tickets from this moment on.
         created_to: Tickets before this moment.
-        q: Words to look for in title, key and description.
-        sort: The order; where nothing is said the newest first, or what fits `q` best.
+        q: Words to search for in title, key and description.
+        sort: The order; by default newest first, or by relevance for `q`.
     """
 
     status: KnownStatus | None = None

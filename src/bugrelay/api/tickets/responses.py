@@ -1,4 +1,4 @@
-"""What the ticket API answers: the domain's structs, in camel case."""
+"""Responses of the ticket API: the domain's structs in camelCase."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def written_as(kind: type[T], content: Any) -> T:
-    """A struct of the domain as the struct of the same fields that goes over the wire."""
+    """Convert a struct of the domain to the wire struct with the same fields."""
     return msgspec.convert(content, kind, from_attributes=True)
 
 
@@ -35,7 +35,7 @@ _WORD_BREAK = re.compile(r"_([a-z])")
 
 
 def history_written(entries: Iterable[HistoryEntry]) -> list[HistoryOut]:
-    """With the names that fields have on this API."""
+    """Entries with the names that fields have in this API."""
     return [written_as(HistoryOut, replace(entry, field=_camel(entry.field))) for entry in entries]
 
 
@@ -52,15 +52,15 @@ class ProjectOut(Struct, kw_only=True, rename="camel"):
 
     Attributes:
         id: The project's id.
-        key: What the keys of its tickets begin with.
+        key: The prefix of its tickets' keys.
         name: Its name.
-        description: What it is for, in Markdown.
-        scheme: Which words its tickets have.
-        visibility: `company` where the company's reporters see all of its tickets; `team` where only their own.
-        ticket_count: How many of its tickets the reader sees.
-        archived_at: Since when it takes no tickets; null while it does.
-        version: Goes up with each change.
-        created_at: When it was made.
+        description: The description in Markdown.
+        scheme: The scheme of its tickets.
+        visibility: `company`: the company's reporters see all of its tickets; `team`: only their own.
+        ticket_count: The number of its tickets that the reader sees.
+        archived_at: When it was archived; null while it is not.
+        version: The version; rises with each change.
+        created_at: When it was created.
         updated_at: When it was last changed.
     """
 
@@ -88,15 +88,15 @@ class ProjectResponse(Struct):
 
 
 class PageOut(Struct, kw_only=True, rename="camel"):
-    """Where a page stands in its list. A page past the end is empty, with the true total.
+    """The pagination of a list. A page past the end is empty, with the true total.
 
     Attributes:
-        page: This page, counted from 1.
-        limit: Rows a page.
-        total: Rows of all pages.
-        total_pages: How many pages there are.
-        has_next: Whether there is a page behind this one.
-        has_prev: Whether there is a page before it.
+        page: This page, from 1.
+        limit: The number of rows of a page.
+        total: The number of rows of all pages.
+        total_pages: The number of pages.
+        has_next: Whether there is a next page.
+        has_prev: Whether there is a previous page.
     """
 
     page: int
@@ -108,11 +108,11 @@ class PageOut(Struct, kw_only=True, rename="camel"):
 
 
 class CursorPageOut(PageOut, kw_only=True, rename="camel"):
-    """Where a page stands in a list that can be walked by cursors.
+    """The pagination of a list that also has cursors.
 
     Attributes:
-        next_cursor: Leads to the page behind this one, as fast however far; null on the last.
-        total_is_estimated: Nobody has counted these very many tickets yet: `total` is about right.
+        next_cursor: The cursor of the next page, as fast at any depth (keyset pagination); null on the last.
+        total_is_estimated: Whether `total` is an estimate, because nobody has counted these very many tickets yet.
     """
 
     next_cursor: str | None
@@ -123,8 +123,8 @@ class ProjectList(Struct):
     """A page of projects.
 
     Attributes:
-        projects: By their keys.
-        pagination: Where the page stands.
+        projects: Ordered by key.
+        pagination: The page's position in the list.
     """
 
     projects: list[ProjectOut]
@@ -132,14 +132,14 @@ class ProjectList(Struct):
 
 
 class TicketLink(Struct, kw_only=True, rename="camel"):
-    """A public bug that a ticket is tied to.
+    """A public bug that a ticket is linked to.
 
     Attributes:
-        bug_id: The bug; of one that was merged, what it became.
+        bug_id: The bug; for a merged one its survivor.
         title: Its title.
-        status: How far it is.
-        kind: Whether the ticket was published as the bug, made to track it, or tied to it.
-        carry_status: Whether what becomes of the ticket becomes of the bug.
+        status: The status.
+        kind: `published`, `tracked` or `linked`: how the link was created.
+        carry_status: Whether the ticket's status is carried over to the bug.
     """
 
     bug_id: UUID
@@ -154,29 +154,29 @@ class TicketOut(Struct, kw_only=True, rename="camel"):
 
     Attributes:
         id: The ticket's id.
-        key: What people call it; it changes with the project.
-        kind: What it is, a word of its project's scheme.
-        title: What it is about, in one line.
-        description: What there is to say, in Markdown, as it was typed.
-        description_html: The same as safe HTML.
-        status: How far it is, a word of its project's scheme.
-        category: What the status means in every scheme.
-        priority: How urgent it is.
+        key: The key; it changes with the project.
+        kind: The kind, a word of its project's scheme.
+        title: A summary in one line.
+        description: The description in Markdown, as it was typed.
+        description_html: The same as sanitised HTML.
+        status: The status, a word of its project's scheme.
+        category: The category of the status, common to all schemes.
+        priority: The priority.
         project_id: The project's id.
         project: The project.
-        department: Who it is for.
+        department: The department.
         reporter: Who reported it.
-        assignees: Who works on it, in the order in which they were named.
+        assignees: The assignees, in the order in which they were named.
         tags: Its tags.
-        comment_count: How many comments the reader may read.
-        attachment_count: How many files it has.
-        internal_notes: For members and admins; null for everybody else.
-        resolution_notes: What became of it.
-        links: Public bugs that it is tied to.
-        version: Goes up with each change; the ETag.
+        comment_count: The number of comments that the reader may read.
+        attachment_count: The number of files.
+        internal_notes: Internal notes of the team; null for reporters.
+        resolution_notes: The resolution notes.
+        links: Public bugs that it is linked to.
+        version: The version, for the ETag; rises with each change.
         created_at: When it was reported.
         updated_at: When it was last changed.
-        resolved_at: Since when it is done; null while it is not.
+        resolved_at: When it was done; null while it is not.
     """
 
     id: UUID
@@ -238,19 +238,19 @@ class TicketSubscriptionResponse(Struct):
 
 
 class PublicBugOut(Struct, kw_only=True, rename="camel"):
-    """What the public reads of a ticket.
+    """A ticket as a public bug.
 
     Attributes:
         title: The title, redacted.
         description: The description and the steps, redacted, in Markdown.
-        description_html: The same as safe HTML.
-        priority: How urgent it is.
+        description_html: The same as sanitised HTML.
+        priority: The priority.
         tags: The tags.
-        operating_system: What the report was sent from.
+        operating_system: The operating system, as the browser reports it.
         device_type: The kind of device.
         app_version: The application's version.
         browser_version: The browser and its version.
-        reporter: Always null: a published bug is nobody's.
+        reporter: Always null: a published bug has no reporter.
     """
 
     title: str
@@ -266,12 +266,12 @@ class PublicBugOut(Struct, kw_only=True, rename="camel"):
 
 
 class RedactionOut(Struct):
-    """What was taken out of a text.
+    """A redaction.
 
     Attributes:
         path: The field.
-        kind: What it was.
-        count: How often.
+        kind: The kind of secret.
+        count: The number of occurrences.
     """
 
     path: str
@@ -280,12 +280,12 @@ class RedactionOut(Struct):
 
 
 class WarningOut(Struct, rename="camel"):
-    """What to look at before publishing.
+    """A warning before publication.
 
     Attributes:
-        code: For programs.
-        message: For people.
-        bug_id: The public bug that it is about; null where it is about none.
+        code: A code for programs.
+        message: A sentence for people.
+        bug_id: The public bug that the warning is about; null where there is none.
     """
 
     code: str
@@ -294,14 +294,14 @@ class WarningOut(Struct, rename="camel"):
 
 
 class PreviewResponse(Struct, kw_only=True):
-    """What a ticket would be as a public bug.
+    """A preview of the public bug that a ticket would become.
 
     Attributes:
-        bug: What the public would read.
-        redactions: What was taken out of it.
-        warnings: What to look at before.
-        screenshots: Those that may be named for publication.
-        token: Says that this was seen; it holds until the ticket changes.
+        bug: The public bug.
+        redactions: What was redacted.
+        warnings: What to check before publication.
+        screenshots: The screenshots that may be published.
+        token: Proves that this preview was seen; valid until the ticket changes.
     """
 
     bug: PublicBugOut
@@ -327,13 +327,13 @@ class TicketCommentOut(Struct, kw_only=True, rename="camel"):
     Attributes:
         id: The comment's id.
         ticket_id: The ticket.
-        author: Who wrote it; null where a rule did, or something else that acts by itself.
-        author_name: What its author is called, also of one who is at GitHub; null where nobody wrote it.
-        content: What it says, in Markdown, as it was typed.
-        content_html: The same as safe HTML.
+        author: The author; null for comments of automations.
+        author_name: The author's name, also of a GitHub user; null without an author.
+        content: Its text in Markdown, as it was typed.
+        content_html: The same as sanitised HTML.
         is_internal: Whether only the company's members and admins may read it.
         created_at: When it was written.
-        updated_at: When it was last corrected.
+        updated_at: When it was last edited.
     """
 
     id: UUID
@@ -361,8 +361,8 @@ class TicketCommentList(Struct):
     """A page of comments.
 
     Attributes:
-        comments: The oldest first.
-        pagination: Where the page stands.
+        comments: Oldest first.
+        pagination: The page's position in the list.
     """
 
     comments: list[TicketCommentOut]
@@ -373,13 +373,13 @@ class HistoryOut(Struct, kw_only=True, rename="camel"):
     """One change of a ticket, or of one of its fields.
 
     Attributes:
-        id: The same for ever.
-        action: What happened, as the event log names it without `ticket.`.
-        field: Which field; null where it is none.
-        old_value: What stood there before.
-        new_value: What stood there then.
-        user: Who did it; null where nobody did.
-        cause: What it came from: `kind`, and `chain`, the events that it follows from.
+        id: A permanent id.
+        action: The type of the event, without `ticket.`.
+        field: The changed field; null where it is none.
+        old_value: The old value.
+        new_value: The new value.
+        user: Who did it; null for automations and jobs.
+        cause: The cause: `kind`, and `chain`, the events that it follows from.
         at: When.
     """
 
@@ -394,11 +394,11 @@ class HistoryOut(Struct, kw_only=True, rename="camel"):
 
 
 class TicketHistory(Struct):
-    """A page of what was changed.
+    """A page of a ticket's history.
 
     Attributes:
-        history: The oldest first.
-        pagination: Where the page stands.
+        history: Oldest first.
+        pagination: The page's position in the list.
     """
 
     history: list[HistoryOut]
@@ -409,8 +409,8 @@ class TicketList(Struct):
     """A page of tickets.
 
     Attributes:
-        tickets: In the order asked for.
-        pagination: Where the page stands, and the cursor of the next.
+        tickets: In the requested order.
+        pagination: The page's position, and the cursor of the next page.
     """
 
     tickets: list[TicketOut]

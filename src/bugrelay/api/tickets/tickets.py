@@ -1,4 +1,4 @@
-"""`/api/v1/tickets`: report, list, show, change, remove, restore; what was changed, and blanked."""
+"""`/api/v1/tickets`: create, list, show, change, remove, restore; history, and blanking of its texts."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class TicketController(Controller):
     ) -> Response[TicketResponse]:
         """Report a ticket.
 
-        Without a project it goes to `TSK`, which is made at first use.
+        Without a project it goes to `TSK`, which is created at first use.
         """
 
         async def work(complete: Complete) -> Response[Any]:
@@ -99,7 +99,7 @@ class TicketController(Controller):
     async def update_ticket(
         self, request: ApiRequest, found: OnTicket, data: JSONBody[UpdateTicket]
     ) -> Response[TicketResponse]:
-        """Change a ticket, or move it to another project; what is left out stays."""
+        """Change a ticket, or move it to another project; fields that are left out keep their values."""
         expected = expected_versions(request, data.version)
         async with request.platform.work() as work:
             await edit_ticket(work, found.tenant, found.ticket_id, data.wanted(), expected=expected)
@@ -126,7 +126,7 @@ class TicketController(Controller):
     @delete("/{ticket:str}", status_code=200)
     @Route(access=tenant_users(ADMINS), loads=require_ticket_admin)
     async def remove_ticket(self, request: ApiRequest, found: OnTicket) -> Response[Message]:
-        """Remove a ticket; its number stays taken."""
+        """Remove a ticket; its number is not reused."""
         async with request.platform.work() as work:
             await remove_ticket(work, found.tenant, found.ticket_id)
         return json_response(Message("Ticket removed successfully"))
@@ -134,7 +134,7 @@ class TicketController(Controller):
     @post("/{ticket:str}/restore", status_code=200)
     @Route(access=tenant_users(ADMINS), loads=load_removed_or_not)
     async def restore_ticket(self, request: ApiRequest, found: OnTicket) -> Response[TicketResponse]:
-        """Bring a removed ticket back."""
+        """Restore a removed ticket."""
         async with request.platform.work() as work:
             await restore_ticket(work, found.tenant, found.ticket_id)
             return await _shown(work, found)
@@ -144,7 +144,7 @@ class TicketController(Controller):
     async def list_ticket_history(
         self, request: ApiRequest, found: OnTicket, query: PageQuery
     ) -> Response[TicketHistory]:
-        """List what was changed about a ticket, oldest first."""
+        """List the history of a ticket, oldest first."""
         database = request.platform.database
         entries, total = await list_history(database, found.tenant, found.ticket_id, query)
         pagination = written_as(PageOut, Pagination.of(query, total))
@@ -162,7 +162,7 @@ class TicketController(Controller):
 async def _shown(reader: Reader, found: OnTicket) -> Response[TicketResponse]:
     """
     Raises:
-        TicketNotFound: It is out of the reader's sight since the request was let in.
+        TicketNotFound: The reader does not see it any more.
     """
     ticket = await find_ticket(reader, found.tenant, found.ticket_id)
     if ticket is None:

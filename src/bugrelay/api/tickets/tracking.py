@@ -1,4 +1,4 @@
-"""`/api/v1/bugs/{id}/track`: a ticket about a public bug."""
+"""`/api/v1/bugs/{id}/track`: create a ticket that tracks a public bug."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TrackingController(Controller):
     @post("/{bug_id:str}/track")
     @Route(access=users("members of the bug's company"), loads=load_bug_to_track, idempotent=True)
     async def track_bug(self, request: ApiRequest, found: OnBug) -> Response[TicketResponse]:
-        """Make a ticket about a public bug, in the project `TSK`."""
+        """Create a ticket that tracks a public bug, in the project `TSK`."""
 
         async def work(complete: Complete) -> Response[Any]:
             async with request.platform.work() as unit:

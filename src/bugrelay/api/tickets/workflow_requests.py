@@ -1,4 +1,4 @@
-"""What the routes of workflow rules read."""
+"""Requests of workflow rules."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class CreateWorkflow(Struct, kw_only=True, rename="camel"):
 
     Attributes:
         name: Its name.
-        enabled: Whether it runs; it does where nothing is said.
-        position: Its place among the others, the lower the earlier; the last where nothing is said.
-        project_id: The project whose tickets it is for; left out, all of the company's.
-        trigger: What sets it off.
-        idle_hours: For `ticket.idle`: for how many hours nothing has happened to the ticket.
-        conditions: What must hold then; nothing where nothing is said.
-        actions: What is done then, in this order.
+        enabled: Whether it is enabled; true by default.
+        position: Its position: lower ones run first; by default the last.
+        project_id: Only tickets of this project; by default all of the company's.
+        trigger: The trigger.
+        idle_hours: For `ticket.idle`: the hours without events.
+        conditions: The conditions; by default none.
+        actions: The actions, in this order.
     """
 
     name: RuleName
@@ -57,18 +57,18 @@ class CreateWorkflow(Struct, kw_only=True, rename="camel"):
 
 
 class UpdateWorkflow(Struct, kw_only=True, rename="camel"):
-    """`PUT /workflows/{id}`: what is absent stays as it is.
+    """`PUT /workflows/{id}`: fields that are left out keep their values.
 
     Attributes:
         name: Its name.
-        enabled: Whether it runs.
-        position: Its place among the others, the lower the earlier.
-        project_id: The project whose tickets it is for; null for all of the company's.
-        trigger: What sets it off.
-        idle_hours: For `ticket.idle`: for how many hours nothing has happened to the ticket.
-        conditions: What must hold then; null for nothing.
-        actions: What is done then, in this order.
-        version: The version that the change is meant for; another one is refused.
+        enabled: Whether it is enabled.
+        position: Its position: lower ones run first.
+        project_id: Only tickets of this project; null for all of the company's.
+        trigger: The trigger.
+        idle_hours: For `ticket.idle`: the hours without events.
+        conditions: The conditions; null for none.
+        actions: The actions, in this order.
+        version: The version that the change is based on; 409 where the current one differs.
     """
 
     name: RuleName | UnsetType = UNSET
@@ -98,8 +98,8 @@ class TryWorkflows(Struct, kw_only=True, rename="camel"):
     """`POST /workflows/test`: one of the two.
 
     Attributes:
-        ticket_id: A ticket, by id or key: each rule is tried at the last event of it that sets the rule off.
-        event_id: An event of a ticket: all are tried at this one.
+        ticket_id: A ticket, by id or key: each rule is run for its last event that triggers the rule.
+        event_id: An event of a ticket: all rules are run for it.
     """
 
     ticket_id: Words | None = None

@@ -1,4 +1,4 @@
-"""What the routes of workflow rules answer."""
+"""Responses of workflow rules."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class WorkflowOut(Struct, kw_only=True, rename="camel"):
     Attributes:
         id: The rule's id.
         name: Its name.
-        enabled: Whether it runs.
-        position: Its place among the others, the lower the earlier.
-        project_id: The project whose tickets it is for; null for all of the company's.
-        trigger: What sets it off.
-        idle_hours: For `ticket.idle`: for how many hours nothing has happened to the ticket.
-        conditions: `all` or `any` of a list of `{field, op, value}`; empty where nothing has to hold.
-        actions: What is done, in this order.
+        enabled: Whether it is enabled.
+        position: Its position: lower ones run first.
+        project_id: Only tickets of this project; null for all of the company's.
+        trigger: The trigger.
+        idle_hours: For `ticket.idle`: the hours without events.
+        conditions: `all` or `any` of a list of `{field, op, value}`; empty without conditions.
+        actions: The actions, in this order.
         disabled_reason: `runs_wild` where it has changed one ticket too often; else null.
-        disabled_at: When it was disabled so.
-        version: Goes up with each change.
-        created_by: The admin who made it.
-        created_at: When it was made.
+        disabled_at: When it was disabled for that reason.
+        version: The version; rises with each change.
+        created_by: The admin who created it.
+        created_at: When it was created.
         updated_at: When it was last changed.
     """
 
@@ -66,7 +66,7 @@ class WorkflowList(Struct):
 
     Attributes:
         workflows: In the order in which they run.
-        pagination: Where the page stands.
+        pagination: The page's position in the list.
     """
 
     workflows: list[WorkflowOut]
@@ -74,11 +74,11 @@ class WorkflowList(Struct):
 
 
 class ActionOut(Struct, rename="camel"):
-    """What became of one action of a rule, or would.
+    """The result of one action of a rule, or of a dry run.
 
     Attributes:
         type: What it is.
-        outcome: `done`; `unchanged` where it was so already; `skipped` where it may not be.
+        outcome: `done`; `unchanged` where there was nothing to change; `skipped` where it was impossible or forbidden.
         reason: Why it was skipped; else null.
     """
 
@@ -106,10 +106,10 @@ class RunOut(Struct, kw_only=True, rename="camel"):
         id: The run's id.
         workflow_id: The rule.
         ticket: The ticket that it ran for.
-        event_id: The event that set it off; of an idle ticket its last one.
-        state: `done`; `skipped` where nothing could be done; `failed`; `disabled` where it would have been too much.
-        reason: Why not all was done; else null.
-        actions: What became of each action.
+        event_id: The event that triggered it; for an idle ticket its last one.
+        state: `done`; `skipped` where nothing could be done; `failed`; `disabled` where it reached the limit of acts.
+        reason: Why not everything was done; else null.
+        actions: The results of the actions.
         at: When.
     """
 
@@ -127,8 +127,8 @@ class RunList(Struct):
     """A page of runs.
 
     Attributes:
-        runs: The newest first.
-        pagination: Where the page stands.
+        runs: Newest first.
+        pagination: The page's position in the list.
     """
 
     runs: list[RunOut]
@@ -136,15 +136,15 @@ class RunList(Struct):
 
 
 class TrialOut(Struct, kw_only=True, rename="camel"):
-    """What a workflow rule would do.
+    """The result of a dry run of a workflow rule.
 
     Attributes:
         workflow_id: The rule.
         name: Its name.
-        event_id: The event that it was tried at; null where the ticket has none that sets it off.
-        state: What a run would have, or `unmatched` where there would be none.
-        reason: Why not all would be done; else null.
-        actions: What would become of each action.
+        event_id: The event of the dry run; null where the ticket has none for the trigger.
+        state: The state of the run, or `unmatched` where there would be none.
+        reason: Why not everything would be done; else null.
+        actions: The results of the actions.
     """
 
     workflow_id: UUID
@@ -156,7 +156,7 @@ class TrialOut(Struct, kw_only=True, rename="camel"):
 
 
 class TrialList(Struct):
-    """What rules would do.
+    """Results of dry runs.
 
     Attributes:
         results: In the order in which the rules run.

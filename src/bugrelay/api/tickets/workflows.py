@@ -1,4 +1,4 @@
-"""`/api/v1/workflows`: rules that act on tickets by themselves, what they have done, what they would do."""
+"""`/api/v1/workflows`: workflow rules, their runs, and dry runs."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ _EVENT_ID = re.compile(r"evt_([0-9a-f-]{36})_([1-9][0-9]{0,17})")
 
 @dataclass(frozen=True)
 class OnWorkflow:
-    """A rule of the path, and the admin of its company who asks."""
+    """The rule of the path, and an admin of its company."""
 
     tenant: Tenant
     rule: RuleDetail
 
 
 async def load_workflow(request: ApiRequest) -> OnWorkflow:
-    """A rule of the company, for admins alone: they are looked at before it.
+    """A rule of the company, for admins; the role is checked first.
 
     Raises:
         InvalidId, ValidationFailed, CompanyRequired, CompanyNotFound, InsufficientPermissions, WorkflowNotFound
@@ -86,7 +86,7 @@ class WorkflowController(Controller):
     async def create_workflow(
         self, request: ApiRequest, tenant: Tenant, data: JSONBody[CreateWorkflow]
     ) -> Response[WorkflowResponse]:
-        """Make a workflow rule; it runs at what happens from now on."""
+        """Create a workflow rule; it runs for events from now on."""
         async with request.platform.work() as work:
             rule_id = await create_rule(work, tenant, data.wanted())
             return await _shown(work, tenant, rule_id, status=201)
@@ -96,7 +96,7 @@ class WorkflowController(Controller):
     async def list_all_workflow_runs(
         self, request: ApiRequest, tenant: Tenant, query: PageQuery
     ) -> Response[RunList]:
-        """List what the company's workflow rules have done in the last 30 days, newest first."""
+        """List runs of the company's workflow rules of the last 30 days, newest first."""
         return await _runs(request, tenant, query, rule_id=None)
 
     @post("/test", status_code=200)
@@ -104,7 +104,7 @@ class WorkflowController(Controller):
     async def try_workflows(
         self, request: ApiRequest, tenant: Tenant, data: JSONBody[TryWorkflows]
     ) -> Response[TrialList]:
-        """Tell what each enabled workflow rule would do to a ticket; nothing is done."""
+        """Dry-run all enabled workflow rules for a ticket."""
         return await _tried(request, tenant, data, rule_id=None)
 
     @get("/{workflow_id:str}")
@@ -118,7 +118,7 @@ class WorkflowController(Controller):
     async def update_workflow(
         self, request: ApiRequest, found: OnWorkflow, data: JSONBody[UpdateWorkflow]
     ) -> Response[WorkflowResponse]:
-        """Change a workflow rule; what is left out stays."""
+        """Change a workflow rule; fields that are left out keep their values."""
         expected = expected_versions(request, data.version)
         async with request.platform.work() as work:
             await change_rule(work, found.tenant, found.rule.id, data.wanted(), expected=expected)
@@ -127,7 +127,7 @@ class WorkflowController(Controller):
     @delete("/{workflow_id:str}", status_code=200)
     @Route(access=tenant_users(ADMINS), loads=load_workflow)
     async def remove_workflow(self, request: ApiRequest, found: OnWorkflow) -> Response[Message]:
-        """Remove a workflow rule; what it has done stays."""
+        """Remove a workflow rule; its past changes and runs stay."""
         async with request.platform.work() as work:
             await remove_rule(work, found.tenant, found.rule.id)
         return json_response(Message("Workflow removed successfully"))
@@ -137,7 +137,7 @@ class WorkflowController(Controller):
     async def list_workflow_runs(
         self, request: ApiRequest, found: OnWorkflow, query: PageQuery
     ) -> Response[RunList]:
-        """List what a workflow rule has done in the last 30 days, newest first."""
+        """List runs of a workflow rule of the last 30 days, newest first."""
         return await _runs(request, found.tenant, query, rule_id=found.rule.id)
 
     @post("/{workflow_id:str}/test", status_code=200)
@@ -145,7 +145,7 @@ class WorkflowController(Controller):
     async def try_workflow(
         self, request: ApiRequest, found: OnWorkflow, data: JSONBody[TryWorkflows]
     ) -> Response[TrialList]:
-        """Tell what a workflow rule would do to a ticket, also one that is disabled; nothing is done."""
+        """Dry-run a workflow rule for a ticket, also a disabled one."""
         return await _tried(request, found.tenant, data, rule_id=found.rule.id)
 
 
@@ -185,10 +185,10 @@ async def _tried(
 
 
 async def _occasion(reader: Reader, tenant: Tenant, data: TryWorkflows) -> tuple[UUID, Event | None]:
-    """The ticket, and the event where one is named.
+    """The ticket of the dry run, and the event if one is named.
 
     Raises:
-        ValidationFailed: Not one of the two is sent, or it names nothing of the company.
+        ValidationFailed: Not exactly one of the two is sent, or it names nothing of the company.
     """
     if (data.ticket_id is None) == (data.event_id is None):
         raise ValidationFailed.of("ticket_id", "or eventId is required, and not both")

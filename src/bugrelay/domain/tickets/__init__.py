@@ -1,1 +1,1 @@
-"""The private half: projects of companies, and the tickets in them; three vocabularies over one engine."""
+"""The private half: projects and tickets of companies; one engine for three APIs with their own vocabularies."""

@@ -12,7 +12,7 @@ INTERNAL_FIELDS = ("internal_notes",)
 
 @dataclass(frozen=True, kw_only=True)
 class FieldChange:
-    """One field, with what stood there before and what stands there now; `is_long` where these are in ticket_edits."""
+    """A change of one field, with its old and new value; `is_long` where these are in ticket_edits."""
 
     field: str
     old: Any

@@ -1,4 +1,4 @@
-"""What can go wrong with projects and tickets."""
+"""Errors of projects and tickets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class HistoryTextNotFound(BugRelayError):
 
 
 class TicketMoved(BugRelayError):
-    """The ticket has another key since it was moved to another project; every method is sent there."""
+    """The ticket was moved and has another key; requests with any method are redirected (308)."""
 
     code = "TICKET_MOVED"
     status = 308
@@ -45,7 +45,7 @@ class TicketMoved(BugRelayError):
 
 
 class CompanyHasTickets(BugRelayError):
-    """A stranger has proven the company's domain, and would see what its former team wrote for itself alone."""
+    """A new team has verified the company's domain, and would see the private tickets of the previous team."""
 
     code = "COMPANY_HAS_TICKETS"
     status = 409
@@ -74,7 +74,7 @@ class ProjectArchived(BugRelayError):
 
 
 class InvalidTransition(BugRelayError):
-    """A move that the ticket's scheme does not know."""
+    """A transition that the ticket's scheme does not allow."""
 
     code = "INVALID_TRANSITION"
     status = 409
@@ -84,7 +84,7 @@ class InvalidTransition(BugRelayError):
 
 
 class VersionConflict(BugRelayError):
-    """Somebody has changed it since the version that the caller has seen."""
+    """The resource was changed since the version that the caller has seen (optimistic locking)."""
 
     code = "VERSION_CONFLICT"
     status = 412

@@ -1,4 +1,4 @@
-"""What the event log tells of the private half: which events each fact becomes (docs/events.md)."""
+"""Which events of the log the facts of tickets and projects become (docs/events.md)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _created(fact: events.TicketCreated) -> Iterable[LogEntry]:
 
 
 def _edited(fact: events.TicketEdited) -> Iterable[LogEntry]:
-    """What reporters may not see has an event of its own."""
+    """One event for what reporters may see, another for internal fields."""
     kinds: tuple[Visibility, ...] = ("tenant", "internal")
     for visibility in kinds:
         changes = [

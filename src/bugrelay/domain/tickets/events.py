@@ -1,7 +1,7 @@
-"""What has happened to projects and tickets: facts in the past tense, with ids and values.
+"""Facts of projects and tickets.
 
-`company_id` is the company that all of it belongs to; `actor_id` is who did it. All happened at the time of their
-transaction. `version` is the ticket's or the project's, with the change.
+`company_id` is the company that all of it belongs to; `actor_id` is who did it. The time of a fact is that of
+its transaction. `version` is the version of the ticket or project after the change.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CommentAction = Literal["created", "edited", "removed"]
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectChanged:
-    """A project was made, edited, archived or taken out of the archive."""
+    """A project was created, edited, archived or restored."""
 
     project_id: UUID
     company_id: UUID
@@ -30,7 +30,7 @@ class ProjectChanged:
 
 @dataclass(frozen=True, kw_only=True)
 class TicketCreated:
-    """There is a ticket."""
+    """A ticket was created."""
 
     ticket_id: UUID
     company_id: UUID
@@ -46,7 +46,7 @@ class TicketCreated:
 
 @dataclass(frozen=True, kw_only=True)
 class TicketEdited:
-    """Fields of a ticket have other values; a move to another project changes `project_id` and `key`."""
+    """Fields of a ticket were changed; a move to another project changes `project_id` and `key`."""
 
     ticket_id: UUID
     company_id: UUID
@@ -58,7 +58,7 @@ class TicketEdited:
 
 @dataclass(frozen=True, kw_only=True)
 class TicketStatusChanged:
-    """A ticket has another status."""
+    """The status of a ticket was changed."""
 
     ticket_id: UUID
     company_id: UUID
@@ -86,7 +86,7 @@ class TicketCommented:
 
 @dataclass(frozen=True, kw_only=True)
 class TicketRemoved:
-    """A ticket is seen by nobody any more."""
+    """A ticket was removed."""
 
     ticket_id: UUID
     company_id: UUID
@@ -97,7 +97,7 @@ class TicketRemoved:
 
 @dataclass(frozen=True, kw_only=True)
 class TicketRestored:
-    """A removed ticket is back."""
+    """A removed ticket was restored."""
 
     ticket_id: UUID
     company_id: UUID
@@ -121,7 +121,7 @@ class TicketTextBlanked:
 
 @dataclass(frozen=True, kw_only=True)
 class TicketFileAdded:
-    """A ticket has one more file."""
+    """A file was added to a ticket."""
 
     ticket_id: UUID
     company_id: UUID

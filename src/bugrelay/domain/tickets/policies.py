@@ -1,4 +1,4 @@
-"""Who may do what to a ticket; pure functions of the facts. Whether they see it at all is in `visibility`."""
+"""Who may do what to a ticket that they see (`visibility`); pure functions."""
 
 from __future__ import annotations
 

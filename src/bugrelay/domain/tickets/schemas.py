@@ -1,4 +1,4 @@
-"""What is read of projects and tickets, and what their use cases take. How it is written is for each interface."""
+"""Structs of projects and tickets: rows, arguments and results of use cases. Wire formats belong to the deliveries."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ ProjectDescription = Annotated[str, Meta(max_length=5000)]
 
 
 class NewProject(Struct, kw_only=True):
-    """A project to make."""
+    """A project to create."""
 
     key: str
     name: str
@@ -72,7 +72,7 @@ class NewProject(Struct, kw_only=True):
 
 
 class ProjectChanges(Struct, kw_only=True):
-    """What is to be changed of a project; what is unset stays."""
+    """Changes of a project; unset fields keep their values."""
 
     key: str | UnsetType = UNSET
     name: str | UnsetType = UNSET
@@ -100,16 +100,16 @@ class ProjectDetail(Row):
 
 
 class NewTicket(Struct, kw_only=True):
-    """A ticket to make.
+    """A ticket to create.
 
     Attributes:
-        title: What it is about, in one line.
+        title: A summary in one line.
         description: In Markdown.
-        project_id: Of a project that the reporter sees; left out, the one of the scheme, which is made at first use.
-        scheme: Whose words the interface writes; says which project is meant where none is named.
-        kind: A word of the scheme; left out, its first.
-        priority: How urgent it is.
-        department: Who it is for.
+        project_id: A project that the reporter sees; by default that of the scheme, which is created at first use.
+        scheme: The scheme of the API; selects the default project.
+        kind: A kind of the scheme; by default the first.
+        priority: The priority.
+        department: The department.
         assignee_ids: Active members of the company, for members and admins to name.
         tags: Cleaned.
     """
@@ -126,7 +126,7 @@ class NewTicket(Struct, kw_only=True):
 
 
 class TicketChanges(Struct, kw_only=True):
-    """What is to be changed of a ticket; what is unset stays."""
+    """Changes of a ticket; unset fields keep their values."""
 
     title: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
@@ -140,7 +140,7 @@ class TicketChanges(Struct, kw_only=True):
 
 
 class TicketState(Row):
-    """What rights over a ticket, and changes of it, depend on."""
+    """What policies and use cases need of a locked ticket."""
 
     id: UUID
     project_id: UUID
@@ -161,12 +161,12 @@ class TicketState(Row):
 
 
 class TicketUser(Struct):
-    """A person as tickets name them.
+    """A user, as tickets show them.
 
     Attributes:
         id: The user's id.
-        username: The public name.
-        name: What they call themselves, else the public name.
+        username: Their user name.
+        name: Their display name, else their user name.
     """
 
     id: UUID
@@ -179,7 +179,7 @@ class ProjectRef(Struct):
 
     Attributes:
         id: The project's id.
-        key: What the keys of its tickets begin with.
+        key: The prefix of its tickets' keys.
         name: Its name.
     """
 
@@ -189,15 +189,15 @@ class ProjectRef(Struct):
 
 
 class LinkedBug(Struct, kw_only=True):
-    """A public bug that a ticket is tied to.
+    """A public bug that a ticket is linked to.
 
     Attributes:
-        bug_id: The bug; of one that was merged, what it became.
+        bug_id: The bug; for a merged one its survivor.
         title: Its title.
-        status: How far it is.
+        status: The status.
         kind: Whether the ticket was published as the bug (`published`), made to track it (`tracked`), or tied to it
             (`linked`).
-        carry_status: Whether what becomes of the ticket becomes of the bug.
+        carry_status: Whether the ticket's status is carried over to the bug.
     """
 
     bug_id: UUID
@@ -264,13 +264,13 @@ class TicketQuery(CursorQuery, kw_only=True):
         project_id: Tickets of this project.
         scheme: Tickets of projects with this scheme.
         department: Tickets for this department.
-        assignee_id: Tickets that this user works on.
+        assignee_id: Tickets assigned to this user.
         reporter_id: Tickets that this user reported.
         tag: Tickets with this tag.
         created_from: Tickets from this moment on.
         created_to: Tickets before this moment.
-        q: Words to look for in title, key and description.
-        sort: The order; where nothing is said the newest first, or what fits `q` best.
+        q: Words to search for in title, key and description.
+        sort: The order; by default newest first, or by relevance for `q`.
     """
 
     status: str | None = None
@@ -417,10 +417,10 @@ Day = Annotated[date, Check(_a_day)]
 
 
 class ReportScope(Struct, kw_only=True):
-    """Which tickets a report is about.
+    """The scope of a report.
 
     Attributes:
-        project_id: Those of this project.
+        project_id: Only tickets of this project.
         scheme: Those of projects with this scheme.
         first_day: From this UTC day on.
         last_day: Up to this UTC day, which counts as well.
@@ -452,7 +452,7 @@ class DepartmentCount(Row):
 
     Attributes:
         department: Its name; null for tickets without one.
-        count: How many.
+        count: The number of tickets.
     """
 
     department: str | None
@@ -468,21 +468,21 @@ class TicketCounts(Struct):
 
 
 class DayStats(Row):
-    """How tickets stood at the end of a UTC day; today, when they were last counted.
+    """Statistics of tickets at the end of a UTC day; for today, at the last count.
 
     Attributes:
         date: The day.
-        total_issues: Tickets that there were.
-        open_issues: Those in the first status of their scheme.
-        triaged_issues: Others that nobody had begun with.
-        in_progress_issues: Those that somebody worked on.
-        done_issues: Those that were done.
-        low_count: Those with the priority low.
-        medium_count: Those with the priority medium.
-        high_count: Those with the priority high.
-        critical_count: Those with the priority critical.
+        total_issues: All tickets.
+        open_issues: Tickets in the first status of their scheme.
+        triaged_issues: Other tickets to do.
+        in_progress_issues: Tickets in progress.
+        done_issues: Tickets that were done.
+        low_count: Tickets with the priority low.
+        medium_count: Tickets with the priority medium.
+        high_count: Tickets with the priority high.
+        critical_count: Tickets with the priority critical.
         created_count: Tickets created on that day.
-        resolved_count: How often a ticket became done on that day.
+        resolved_count: Tickets that became done on that day, each time counted.
     """
 
     date: date

@@ -1,6 +1,6 @@
-"""Schemes: the words that tickets of a project have. They are data; nothing else in the code names a status.
+"""Schemes: the workflows of projects, as data. No other code names a status.
 
-A project has one scheme for ever. Each of the three older interfaces writes the words of its own.
+The scheme of a project cannot be changed. Each of the three APIs uses its own scheme.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ PRIORITIES = ("critical", "high", "medium", "low")
 
 
 def any_move(*targets: str, of: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Moves from each status to any of the targets."""
+    """Transitions from each status to any of the targets."""
     return {status: tuple(target for target in targets if target != status) for status in of}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scheme:
-    """What the tickets of a project are called, and where they may go.
+    """The statuses, transitions, kinds and keys of a project's tickets.
 
     Attributes:
         name: As `projects.scheme` has it.
-        statuses: Each with its category, in the order of the work; the first is that of a new ticket.
-        moves: From each status to where a ticket may go, in order.
-        kinds: What a ticket may be; the first, where nothing is said.
-        project_key: Of the project that is made when a ticket names none.
-        project_name: Of the same.
+        statuses: Each with its category, in the order of the workflow; new tickets get the first.
+        moves: The allowed transitions from each status, in order.
+        kinds: The kinds of tickets; the first is the default.
+        project_key: The key of the default project.
+        project_name: The name of the default project.
         first_number: Of a project, and of each year where `by_year`.
-        by_year: Whether numbers begin anew each UTC year, which then stands in the key: `BUG-2026-0001`.
+        by_year: Whether numbers restart each UTC year, which is then part of the key: `BUG-2026-0001`.
         number_width: Digits of the number in a key, at least.
-        resumed_status: Of a ticket that is taken up again; a status of `doing`.
-        declined_status: Of a ticket that is done with nothing being done about it.
+        resumed_status: The status of a ticket that is reopened; of category `doing`.
+        declined_status: The status of a ticket that is declined; of category `done`.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Scheme:
         return self.statuses[status]
 
     def status_like(self, category: Category) -> str:
-        """The first status of a category; what a ticket has that comes from a project of another scheme."""
+        """The first status of a category, for tickets that come from a project of another scheme."""
         return next(status for status, its in self.statuses.items() if its == category)
 
 

@@ -1,4 +1,4 @@
-"""What the private half does by the clock: counts are added up, days counted, and what was kept for a while goes."""
+"""Jobs of tickets: counts, kept totals, daily statistics, deletion of abandoned uploads and old logs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOG_KEPT_FOR = timedelta(hours=1)  # far longer than infra/incremental_counts.py
 
 
 async def fold_counts(platform: Platform) -> None:
-    """Add what has changed to the counts of tickets, so that reading them stays short."""
+    """Fold the log of changes into the counts of tickets, so that reading them stays fast."""
     full = True
     while full:
         async with platform.work() as work:
@@ -41,12 +41,12 @@ async def count_days(platform: Platform) -> None:
 
 
 async def count_total(platform: Platform, *, key: str) -> None:
-    """Count what somebody asks for."""
+    """Count a total that a reader needs."""
     await KEPT.count_once(key, database_url=platform.settings.database_url, counts=platform.counts)
 
 
 async def keep_totals(platform: Platform) -> None:
-    """Carry kept totals forward."""
+    """Update the kept totals."""
     await counting.keep_totals(database_url=platform.settings.database_url, counts=platform.counts)
 
 
@@ -60,7 +60,7 @@ async def clean_up(platform: Platform) -> None:
 
 
 async def forget_unfinished_uploads(platform: Platform) -> None:
-    """Those that nobody completed within a day; what was put for them goes with the files that nobody took over."""
+    """Delete uploads that were not completed within a day; their bytes are deleted as orphans."""
     async with platform.work() as work:
         forgotten = await delete_unfinished(work, older_than=UNFINISHED_FOR)
     if forgotten:

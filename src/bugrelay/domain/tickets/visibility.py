@@ -1,4 +1,4 @@
-"""What of a company's tickets somebody sees, said once: for lists, details, counts, searches, attachments, changes.
+"""Visibility of tickets: one condition for lists, details, counts, searches, attachments and changes.
 
 Members and admins see all of their company that is not removed; nobody sees a removed ticket. Reporters see what they
 reported or are assigned to, and all in projects with visibility `company`. The statements take `company_id` and
@@ -48,7 +48,7 @@ def visible_to(tenant: Tenant) -> ColumnElement[bool]:
 
 
 class TicketSight(Row):
-    """Which reporters see a ticket, for who asks for many of them at once; the same as `visible_to`.
+    """Which reporters see a ticket, for many tickets at once; the same rule as `visible_to`.
 
     Attributes:
         is_open: Its project is open to all of the company.

@@ -32,7 +32,7 @@ class _AttachmentRow(Row, array_like=True):
 
 
 class StoredAttachment(Row):
-    """A file that is complete: where it is, and as what it is served."""
+    """A complete file: its storage key, and its media type."""
 
     storage_key: str
     filename: str
@@ -40,7 +40,7 @@ class StoredAttachment(Row):
 
 
 class LockedTicket(Row):
-    """A ticket that is kept to a transaction."""
+    """A ticket that is locked."""
 
     id: UUID
     project_id: UUID
@@ -174,17 +174,17 @@ async def attachment_total(reader: Reader, tenant: Tenant, ticket_id: UUID) -> i
 
 
 async def file_of_link(reader: Reader, *, company_id: UUID, attachment_id: UUID) -> StoredAttachment | None:
-    """A complete file of a ticket that is not removed; whoever has a link to it need not see the ticket any more."""
+    """A complete file of a ticket that is not removed, for a signed link: the user is not checked."""
     return await reader.row(_FILE, {"company_id": company_id, "attachment_id": attachment_id})
 
 
 async def announced_size(reader: Reader, *, company_id: UUID, attachment_id: UUID) -> int | None:
-    """The bytes that an upload is to have which is not complete yet."""
+    """The announced size of an upload that is not complete yet."""
     return await reader.row(_ANNOUNCED_SIZE, {"company_id": company_id, "attachment_id": attachment_id})
 
 
 async def lock_ticket_for_files(reader: Reader, tenant: Tenant, ticket_id: UUID) -> LockedTicket | None:
-    """A ticket that the tenant's user sees, kept to this transaction."""
+    """A ticket that the tenant's user sees, locked."""
     return await reader.row(_LOCK_TICKET.of(tenant), values_of(tenant, ticket_id=ticket_id))
 
 

@@ -1,4 +1,4 @@
-"""What statements about tickets have in common."""
+"""Columns and parameters that statements about tickets share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def values_of(tenant: Tenant, **values: Any) -> dict[str, Any]:
 
 
 def users_json(order: Any) -> ColumnElement[str]:
-    """The joined users as a JSON array of `TicketUser`, as text; of none an empty one."""
+    """The joined users as a JSON array of `TicketUser`, as text; empty without any."""
     one = func.jsonb_build_object(
         literal_column("'id'"),
         User.id,
@@ -40,7 +40,7 @@ def users_json(order: Any) -> ColumnElement[str]:
 
 
 def links() -> Label[str]:
-    """The public bugs that the ticket of the row is tied to, as a JSON array of `LinkedBug`; null without any."""
+    """The public bugs that the ticket of the row is linked to, as a JSON array of `LinkedBug`; null without any."""
     return func.links_of_ticket(COMPANY_ID, Ticket.id, type_=Text).label("links")
 
 

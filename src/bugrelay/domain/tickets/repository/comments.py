@@ -1,4 +1,4 @@
-"""Comments of tickets, as they are shown."""
+"""SELECTs of comments of tickets."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _ONE = by_sight(
 async def list_comments(
     reader: Reader, tenant: Tenant, ticket_id: UUID, query: PageQuery
 ) -> tuple[list[CommentDetail], int]:
-    """A page of the comments of a ticket that is seen, oldest first, and how many the reader sees."""
+    """A page of the comments of a visible ticket, oldest first, and the total that the reader sees."""
     total = await reader.row(_TOTAL.of(tenant), values_of(tenant, ticket_id=ticket_id))
     page = values_of(tenant, ticket_id=ticket_id, limit=query.limit, offset=query.offset)
     return [_comment_of(row) for row in await reader.rows(_PAGE.of(tenant), page)], total or 0
@@ -73,7 +73,7 @@ async def list_comments(
 async def find_comment(
     reader: Reader, tenant: Tenant, ticket_id: UUID, comment_id: UUID
 ) -> CommentDetail | None:
-    """A comment of a ticket that is seen."""
+    """A comment of a visible ticket."""
     row = await reader.row(_ONE.of(tenant), values_of(tenant, ticket_id=ticket_id, comment_id=comment_id))
     return _comment_of(row) if row else None
 

@@ -1,4 +1,4 @@
-"""How many tickets there are: what a job has counted, and what triggers say has changed since (docs/adr/0039)."""
+"""Counts of tickets: folded counts, plus changes by triggers that are not folded yet (docs/adr/0039)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The history of a ticket, as the event log tells it."""
+"""The history of a ticket, from the event log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Projects, as they are shown and changed."""
+"""SELECTs of projects."""
 
 from __future__ import annotations
 
@@ -111,17 +111,17 @@ _OF_KEY = Query(_STATE.where(Project.key == bindparam("key")), ProjectState)
 
 
 async def lock_project(reader: Reader, tenant: Tenant, project_id: UUID) -> ProjectState | None:
-    """The project's row kept to this transaction; whoever makes a ticket in it waits."""
+    """The project, locked; creating tickets in it waits."""
     return await reader.row(_LOCK, values_of(tenant, project_id=project_id))
 
 
 async def share_project(reader: Reader, tenant: Tenant, project_id: UUID) -> ProjectState | None:
-    """A project that the tenant's user sees, kept from being archived until this transaction ends."""
+    """A project that the tenant's user sees, with a shared lock: it cannot be archived meanwhile."""
     return await reader.row(_SHARE.of(tenant), values_of(tenant, project_id=project_id))
 
 
 async def project_of_key(reader: Reader, tenant: Tenant, key: str) -> ProjectState | None:
-    """The company's project with this key, whoever sees it."""
+    """The company's project with this key, regardless of who sees it."""
     return await reader.row(_OF_KEY, values_of(tenant, key=key))
 
 

@@ -1,6 +1,6 @@
-"""Figures of a company's tickets, for members and admins.
+"""Statistics of a company's tickets, for members and admins.
 
-Counts by now are sums of what triggers keep; those of a period are counted by an index. Each statement is compiled once
+Current counts are sums of `ticket_counts`; those of a period are counted by an index. Each statement is compiled once
 for each set of conditions that it has.
 """
 
@@ -195,7 +195,7 @@ def _flow(names: _Names) -> Query[Flow]:
 
 
 async def ticket_flow(reader: Reader, tenant: Tenant, scope: ReportScope, *, today: date) -> Flow:
-    """What has come and gone; the median is of the thousand tickets of the scope's days that were closed last."""
+    """Created and closed today, and the median time to close of the thousand tickets closed last in the period."""
     names, values = _values(tenant, scope)
     row = await reader.row(_flow(names), values | {"today": _midnight(today)})
     median = row.median_hours_to_close if row else None
@@ -345,5 +345,5 @@ _COMPANIES_WITH_EVENTS = Query(
 
 
 async def companies_with_events(reader: Reader) -> Sequence[UUID]:
-    """Every company of which the event log tells something."""
+    """All companies with events in the log."""
     return await reader.rows(_COMPANIES_WITH_EVENTS)

@@ -1,4 +1,4 @@
-"""Who sees which tickets, for whoever tells many people of many of them."""
+"""Who sees which tickets, for callers that notify many users about many tickets."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _OPEN_PROJECTS = Query(
 async def ticket_sights(
     reader: Reader, company_id: UUID, ticket_ids: Collection[UUID]
 ) -> Sequence[TicketSight]:
-    """Who sees these tickets of a company; of removed ones as well."""
+    """Who sees these tickets of a company, removed ones included."""
     return await reader.rows(_SIGHTS, {"company_id": company_id, "ids": list(ticket_ids)})
 
 

@@ -1,4 +1,4 @@
-"""Tickets, as they are shown."""
+"""SELECTs of tickets."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def detail_of(row: DetailRow) -> TicketDetail:
 
 
 class FoundTicket(Row):
-    """A ticket that a path names; it is asked for by another key than its own where it was moved."""
+    """A ticket that a path names; by an old key where it was moved."""
 
     id: UUID
     key: str

@@ -1,4 +1,4 @@
-"""The job that carries the totals forward that were too much to count while somebody waited."""
+"""The periodic job that updates kept totals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bugrelay.infra.kept_totals import ROUND_SECONDS
 
 
 async def keep_totals(*, database_url: str, counts: IncrementalCounts) -> None:
-    """Carry the kept totals forward; those that nobody has asked for in a day go."""
+    """Update the kept totals; those that were not used for a day are deleted."""
     async with KEPT.round(database_url=database_url) as reader:
         if reader is None:
             return

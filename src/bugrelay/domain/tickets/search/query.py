@@ -1,9 +1,9 @@
-"""From what a list of tickets asks for to the plans that find its page. Nothing in here reads.
+"""Query specs and plans for lists of tickets. Nothing here does I/O.
 
 A document carries marked lexemes for all that searches filter by (migrations/sql/ticket_document.sql): the company,
-what decides who sees it, and what a list may ask for. So words, filters and sight are tsqueries, which one look at the
-index answers: each is a condition of its own, the most selective first, so that what one of them rules out is not
-looked for in the lists of the others. docs/adr/0039-tickets-in-lists.md.
+what decides who sees it, and what a list may filter by. So words, filters and visibility are tsqueries, which one index scan
+answers: each is a condition of its own, the most selective first, so that what one of them rules out is not looked for in
+the posting lists of the others. docs/adr/0039-tickets-in-lists.md.
 """
 
 from __future__ import annotations

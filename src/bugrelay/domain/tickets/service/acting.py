@@ -1,4 +1,4 @@
-"""Who changes something: still a member of the company, under locks that last until the change is committed."""
+"""The acting member: checked again under locks that are held until the COMMIT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of tickets: announced, put into storage by their sender, completed, deleted.
+"""Files of tickets: presigned uploads, completion, deletion.
 
 A ticket has 50 files at most, and who sends them has 50 unfinished ones; an unfinished one counts until a job deletes
 it. Between the announcement and the end, nobody holds a transaction.
@@ -41,11 +41,11 @@ _DELETED_AT_ONCE: Final = 5000
 
 
 class _AlreadyComplete(Exception):
-    """Somebody else has completed it meanwhile."""
+    """A concurrent call has completed it."""
 
 
 async def announce(work: UnitOfWork, tenant: Tenant, *, ticket_id: UUID, new: NewAttachment) -> UUID:
-    """Make room for a file that its sender is going to upload.
+    """Announce an upload: create the row of a pending file.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions, TicketNotFound,
@@ -120,7 +120,7 @@ async def attach(work: UnitOfWork, tenant: Tenant, *, ticket_id: UUID, filename:
 
 
 async def detach(work: UnitOfWork, tenant: Tenant, *, attachment: AttachmentDetail) -> None:
-    """Take a file away, or an upload that is not complete; what is stored goes after the commit.
+    """Delete a file, or cancel an upload; the stored file is deleted after the commit.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions, TicketNotFound,
@@ -154,9 +154,9 @@ async def detach(work: UnitOfWork, tenant: Tenant, *, attachment: AttachmentDeta
 
 
 async def delete_unfinished(work: UnitOfWork, *, older_than: timedelta) -> int:
-    """Forget uploads that nobody completed, a bounded number of them; what they put is deleted with other files.
+    """Delete a batch of abandoned uploads; their bytes are deleted with other orphans.
 
-    Gives how many there were.
+    Returns how many.
     """
     old = (
         select(TicketAttachment.id)

@@ -1,4 +1,4 @@
-"""Write, correct and withdraw comments of tickets, each in one statement."""
+"""Write, edit and withdraw comments of tickets, each in one statement."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def write_comment(
     is_internal: bool = False,
     author_name: str | None = None,
 ) -> UUID:
-    """Comment on a ticket that is seen; gives the comment's id. `author_name` is of somebody who is no user here.
+    """Comment on a visible ticket; returns the comment's id. `author_name` is for authors who are no users here.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound
@@ -189,7 +189,7 @@ _CORRECT, _WITHDRAW = by_sight(_correcting), by_sight(_withdrawing)
 async def update_comment(
     work: UnitOfWork, tenant: Tenant, ticket_id: UUID, *, comment_id: UUID, content: str
 ) -> None:
-    """Correct one's own comment.
+    """Edit an own comment.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, TicketCommentNotFound, InsufficientPermissions
@@ -207,7 +207,7 @@ async def update_comment(
 
 
 async def withdraw_comment(work: UnitOfWork, tenant: Tenant, ticket_id: UUID, *, comment_id: UUID) -> None:
-    """One's own comment is shown and counted no more.
+    """Withdraw an own comment; it is no longer shown or counted.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, TicketCommentNotFound, InsufficientPermissions

@@ -1,4 +1,4 @@
-"""Make a ticket, in one statement."""
+"""Create a ticket, in one statement."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _ASSIGNEE_IDS = bindparam("assignee_ids", type_=ARRAY(Uuid))
 
 
 class _Written(Row):
-    """What the statement has found or made that the caller does not know."""
+    """What the statement returns: what it has read or generated."""
 
     key: str
     kind: str
@@ -173,12 +173,12 @@ _IN_NAMED = by_sight(
 
 
 async def create_ticket(work: UnitOfWork, tenant: Tenant, wanted: NewTicket) -> TicketDetail:
-    """Make a ticket. Without a project it goes to the one of its scheme, which is made at first use.
+    """Create a ticket. Without a project it goes to the default project of its scheme, which is created at first use.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, ProjectNotFound, ProjectArchived
-        InsufficientPermissions: A reporter named who is to work on it.
-        ValidationFailed: Somebody who was named is no active member.
+        InsufficientPermissions: A reporter has named assignees.
+        ValidationFailed: An assignee is no active member.
     """
     if wanted.assignee_ids and not policies.may_triage(tenant):
         raise InsufficientPermissions("Only members of the company may assign a ticket")

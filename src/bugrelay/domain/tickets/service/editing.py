@@ -1,4 +1,4 @@
-"""Change what stands in a ticket, and move it to another project."""
+"""Edit a ticket, and move it to another project."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bugrelay.infra.text.markdown import render
 async def edit_ticket(
     work: UnitOfWork, tenant: Tenant, ticket_id: UUID, wanted: TicketChanges, *, expected: Expected = None
 ) -> None:
-    """Change the fields that were sent and differ; nothing where none does.
+    """Change the fields that were sent and differ; no change where none does.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound, VersionConflict

@@ -1,4 +1,4 @@
-"""Who proves a company's domain does not inherit what its former team wrote for itself alone."""
+"""A new team that verifies a company's domain does not inherit the tickets of the previous team."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Move a ticket to another project, where it gets a key of its own; the former key leads to it."""
+"""Move a ticket to another project, where it gets a new key; the old key redirects to it."""
 
 from __future__ import annotations
 

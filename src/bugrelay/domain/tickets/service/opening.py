@@ -1,4 +1,4 @@
-"""A ticket opened for a change: whoever changes it waits for one another from here to the COMMIT."""
+"""Locks a ticket for a change: changes of a ticket are serialised from here to the COMMIT."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ _REMOVED = Query(_LOCKED.where(Ticket.removed_at.is_not(None)), TicketState)
 async def open_ticket(
     work: UnitOfWork, tenant: Tenant, ticket_id: UUID, *, expected: Expected = None
 ) -> TicketState:
-    """The ticket as it stands, its row locked; the user and the membership before it, in the same statement.
+    """The current ticket, locked after the user and the membership, in one statement.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions
-        TicketNotFound: The user does not see it, or no more.
+        TicketNotFound: The user does not see it.
         VersionConflict: It has another version than is expected.
     """
     ticket = await work.row(_OPEN.of(tenant), acting_values(tenant, ticket_id=ticket_id))
@@ -90,5 +90,5 @@ _ASSIGNEE_IDS = Query(
 
 
 async def assignee_ids_of(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> Sequence[UUID]:
-    """Who works on a ticket that is open, in order; read behind its lock, so as it stands."""
+    """The assignees of a locked ticket, in order."""
     return await work.rows(_ASSIGNEE_IDS, values_of(tenant, ticket_id=ticket_id))

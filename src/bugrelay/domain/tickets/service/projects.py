@@ -1,4 +1,4 @@
-"""Make, change, archive and restore projects."""
+"""Create, change, archive and restore projects."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from bugrelay.infra.ids import new_id
 
 
 async def create_project(work: UnitOfWork, tenant: Tenant, wanted: NewProject) -> UUID:
-    """Make a project; gives its id.
+    """Create a project; returns its id.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions
@@ -47,7 +47,7 @@ async def create_project(work: UnitOfWork, tenant: Tenant, wanted: NewProject) -
 
 
 async def make_default_project(work: UnitOfWork, tenant: Tenant, scheme: Scheme) -> None:
-    """The project of tickets that name none; nothing where somebody has made it meanwhile."""
+    """Create the default project of a scheme; nothing where it exists by now."""
     values = {"key": scheme.project_key, "name": scheme.project_name, "scheme": scheme.name}
     await _insert(work, tenant, new_id(), values)
 
@@ -111,7 +111,7 @@ async def _check_new_key(work: UnitOfWork, tenant: Tenant, project: ProjectState
 
 
 async def archive_project(work: UnitOfWork, tenant: Tenant, project_id: UUID) -> None:
-    """It takes no tickets any more. One that is archived stays so.
+    """Archive a project; idempotent.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions, ProjectNotFound

@@ -1,4 +1,4 @@
-"""Take a ticket away, and bring it back; for admins."""
+"""Remove and restore tickets; for admins."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
 async def remove_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> None:
-    """Nobody sees it any more; its number stays taken.
+    """Remove a ticket; its number is not reused.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound, InsufficientPermissions
@@ -37,7 +37,7 @@ async def remove_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> No
 
 
 async def restore_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> None:
-    """It is seen as before. One that is not removed stays as it is.
+    """Restore a removed ticket; idempotent.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound, InsufficientPermissions

@@ -1,4 +1,4 @@
-"""What changes of tickets have in common: the row, the longer former texts, the facts."""
+"""What all changes of tickets share: the row, long old texts, facts."""
 
 from __future__ import annotations
 
