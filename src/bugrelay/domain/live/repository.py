@@ -263,8 +263,8 @@ async def end_of_log(reader: Reader) -> BoardCursor:
 class PrintedEvent(Row):
     """An event as `bugrelay events` prints it.
 
-    `domain` is its company's; None in streams of bugs without a company. `agent` is the automation that acted: `rule:<id>`,
-    `github`, `link`, `system`; None for users.
+    `domain` is its company's; None in streams of bugs without a company. `agent` is the automation that acted:
+    `rule:<id>`, `github`, `link`, `system`; None for users.
     """
 
     stream: UUID
