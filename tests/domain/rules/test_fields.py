@@ -12,9 +12,9 @@ import pytest
 
 from bugrelay.domain.events.schemas import Event
 from bugrelay.domain.rules import policies
-from bugrelay.domain.rules.fields import FIELDS, Situation, checked, holds
+from bugrelay.domain.rules.fields import FIELDS, EvaluationContext, checked, holds
 from bugrelay.domain.rules.schemas import MAX_CONDITIONS, MAX_RULES, Condition, Rule
-from bugrelay.domain.rules.texts import Words, fill, fill_markdown
+from bugrelay.domain.rules.texts import Placeholders, fill, fill_markdown
 from bugrelay.domain.tickets.schemas import TicketState
 from bugrelay.infra.text.markdown import render
 
@@ -22,9 +22,11 @@ ADA, BOB, PROJECT = UUID(int=1), UUID(int=2), UUID(int=3)
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-def situation(*, title: str = "The Printer is out", changes: Sequence[Any] = (), **event: Any) -> Situation:
+def situation(
+    *, title: str = "The Printer is out", changes: Sequence[Any] = (), **event: Any
+) -> EvaluationContext:
     values = {"actor_id": ADA, "visibility": "tenant", "type": "ticket.changed", "data": {"changes": changes}}
-    return Situation(
+    return EvaluationContext(
         event=Event(
             stream=PROJECT,
             seq=1,
@@ -145,7 +147,7 @@ def test_fifty_rules_of_twenty_conditions_cost_no_more_for_the_worst_title_than_
     assert worst < 20 * ordinary
 
 
-WORDS = Words(
+WORDS = Placeholders(
     key="TSK-1", title="{actor} {key} *b* <img src=x onerror=y> \u202etxt", status="in_progress", actor="ada"
 )
 
@@ -192,7 +194,7 @@ def test_a_text_takes_four_words_in_once() -> None:
     ],
 )
 def test_what_is_filled_into_markdown_is_no_markup(title: str) -> None:
-    words = Words(key="TSK-1", title=title.strip(), status="open", actor="ada")
+    words = Placeholders(key="TSK-1", title=title.strip(), status="open", actor="ada")
     for text, around in (("{title}", ""), ("a\n\n{title}", "a")):
         html = render(fill_markdown(text, words, max_length=10_000))
         assert html.replace("<p>", "").replace("</p>", "").strip().partition("\n")[0] in (

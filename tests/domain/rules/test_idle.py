@@ -56,11 +56,11 @@ async def test_a_rule_that_cannot_go_on_keeps_no_other_from_its_turn(rules: Rule
     first, second = [await rules.add("ticket.idle", REMIND, idleHours=1) for _ in range(2)]
     free, held = await rita.ticket(), await rita.ticket()
     let_hours_pass(rules, 2)
-    behind = (
+    remaining_after = (
         "UPDATE workflow_rules SET idle_seq = (SELECT seq FROM events WHERE ticket_id = %s AND stream = company_id)"
         " WHERE id = %s"
     )
-    rules.sql.execute(behind, (free["id"], first["id"]))
+    rules.sql.execute(remaining_after, (free["id"], first["id"]))
     with rules.sql.transaction():
         rules.sql.execute("SELECT FROM tickets WHERE id = %s FOR UPDATE", (held["id"],))
         await tasks.run_idle(rules.platform)

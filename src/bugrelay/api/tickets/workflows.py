@@ -29,9 +29,9 @@ from bugrelay.domain.events.schemas import Event
 from bugrelay.domain.rules import repository
 from bugrelay.domain.rules.errors import WorkflowNotFound
 from bugrelay.domain.rules.schemas import RuleDetail
+from bugrelay.domain.rules.service.dry_run import dry_run
 from bugrelay.domain.rules.service.removal import remove_rule
 from bugrelay.domain.rules.service.rules import change_rule, create_rule
-from bugrelay.domain.rules.service.trying import try_rules
 from bugrelay.domain.tickets.repository.tickets import ticket_named
 from bugrelay.errors import ValidationFailed
 from bugrelay.http.request import ApiRequest
@@ -179,8 +179,8 @@ async def _tried(
     platform = request.platform
     ticket_id, event = await _occasion(platform.database, tenant, data)
     async with platform.work() as work:
-        rules = await repository.rules_to_try(work, tenant, rule_id=rule_id)
-        outcomes = await try_rules(work, tenant, rules, ticket_id=ticket_id, event=event, jobs=platform.jobs)
+        rules = await repository.rules_for_dry_run(work, tenant, rule_id=rule_id)
+        outcomes = await dry_run(work, tenant, rules, ticket_id=ticket_id, event=event, jobs=platform.jobs)
     return json_response(trials_written(outcomes, company_id=tenant.company_id))
 
 

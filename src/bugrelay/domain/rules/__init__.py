@@ -1,1 +1,1 @@
-"""Workflow rules: what a company wants to be done by itself when something happens to its tickets."""
+"""Workflow rules: a company's automations of its tickets."""

@@ -1,4 +1,4 @@
-"""What can go wrong with workflow rules."""
+"""Errors of workflow rules."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ class WorkflowNotFound(BugRelayError):
 class TooManyWorkflows(BugRelayError):
     code = "TOO_MANY_WORKFLOWS"
     status = 409
-    message = "A company has at most 50 workflow rules; remove one first"
+    message = "A company can have at most 50 workflow rules; remove one first"

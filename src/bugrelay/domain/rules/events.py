@@ -1,8 +1,7 @@
-"""What has happened to workflow rules: facts in the past tense, with ids and values.
+"""Facts of workflow rules: ids and values.
 
-`actor_id` is who did it, None for what the rule did itself. Names and texts of rules may name people, and the audit log
-is kept for ever: so facts hold none of them, and of actions the types alone. All happened at the time of their
-transaction.
+`actor_id` is who did it, None for the system. Names and texts of rules may contain personal data, and the audit log is
+kept for ever: so facts have neither, and of actions only the types. The time of a fact is that of its transaction.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, kw_only=True)
 class WorkflowAdded:
-    """A company's admin made a rule."""
+    """A company's admin created a rule."""
 
     rule_id: UUID
     company_id: UUID
@@ -25,7 +24,7 @@ class WorkflowAdded:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkflowChanged:
-    """A company's admin changed these fields of a rule; `former` and `values` are what may be told of them."""
+    """A company's admin changed these fields of a rule; `former` and `values` have what may be audited of them."""
 
     rule_id: UUID
     company_id: UUID
@@ -37,7 +36,7 @@ class WorkflowChanged:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkflowRemoved:
-    """A rule is gone: by a company's admin, or because a new claim began a new team."""
+    """A rule was removed: by a company's admin, or because a new team has taken the company over."""
 
     rule_id: UUID
     company_id: UUID
@@ -47,7 +46,7 @@ class WorkflowRemoved:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkflowDisabled:
-    """What a rule did, or would have done, has disabled it: "runs_wild"."""
+    """The system has disabled a rule: `runs_wild`."""
 
     rule_id: UUID
     company_id: UUID

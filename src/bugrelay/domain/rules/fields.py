@@ -1,6 +1,6 @@
-"""What conditions look at and how they compare it; pure functions of a ticket and of what happened to it.
+"""Fields and operators of conditions; pure functions of a ticket and an event.
 
-Texts are compared by plain search, without patterns: a condition takes time in proportion to the text.
+Texts are searched for plain substrings, never for patterns: the time is linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ MAX_NUMBER = 1_000_000
 SECONDS_AN_HOUR = 3600
 
 Problem = tuple[str, str]
-"""Where a condition does not fit (`op`, `value`, `value[2]`), and "must …"."""
+"""The invalid part of a condition (`op`, `value`, `value[2]`), and a message that begins with "must"."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Situation:
-    """A ticket as it stands, and what happened to it."""
+class EvaluationContext:
+    """The ticket in its current state, and the event."""
 
     event: Event
     ticket: TicketState
@@ -50,7 +50,7 @@ class Situation:
 
     @property
     def changes(self) -> Sequence[Mapping[str, Any]]:
-        """Of fields, each with its former and its new value, as events have them."""
+        """The event's changes of fields: `{"field", "from", "to"}`."""
         if self.event.type == "ticket.status_changed":
             return ({"field": "status", **self.event.data},)
         changes: Sequence[Mapping[str, Any]] = self.event.data.get("changes", ())
@@ -120,19 +120,19 @@ def _number(value: Any) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """Something that conditions may look at.
+    """A field that conditions can compare.
 
     Attributes:
-        ops: How it may be compared.
-        check: Ends the reading of one value that it is compared with: returns the one to keep, raises ValueError.
-        read: What it is; a list, where there may be several, a text in lower case.
-        event_name: What it is called in events that change it.
-        rank: What `gt` and `lt` compare.
+        ops: Its operators.
+        check: Validates one value of a condition: returns the value to store, or raises ValueError.
+        read: Its current value: a list for fields with several values, texts case-folded.
+        event_name: Its name in events.
+        rank: The order for `gt` and `lt`.
     """
 
     ops: frozenset[Operator]
     check: Callable[[Any], Any]
-    read: Callable[[Situation], Any]
+    read: Callable[[EvaluationContext], Any]
     event_name: str | None = None
     rank: Callable[[Any], Any] = lambda value: value
 
@@ -206,10 +206,10 @@ FIELDS: Mapping[FieldName, Field] = {
 
 
 def checked(condition: Condition) -> Condition:
-    """The condition with its value as it is kept.
+    """The condition with its value in the form that is stored.
 
     Raises:
-        ConditionProblem: Names everything that does not fit.
+        ConditionProblem: Names all invalid parts.
     """
     field = FIELDS[condition.field]
     if condition.op not in field.ops:
@@ -222,11 +222,11 @@ def checked(condition: Condition) -> Condition:
     values = condition.value
     if not isinstance(values, list) or not 1 <= len(values) <= MAX_VALUES:
         raise ConditionProblem([("value", f"must be a list of 1 to {MAX_VALUES} values")])
-    return _with(condition, [(f"value[{place}]", one) for place, one in enumerate(values)], field.check)
+    return _with(condition, [(f"value[{path}]", one) for path, one in enumerate(values)], field.check)
 
 
 class ConditionProblem(Exception):
-    """A condition that does not fit, and where."""
+    """A condition is invalid; has all of its problems."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(problems)
@@ -236,27 +236,27 @@ class ConditionProblem(Exception):
 def _with(condition: Condition, values: Sequence[tuple[str, Any]], check: Callable[[Any], Any]) -> Condition:
     kept: list[Any] = []
     problems: list[Problem] = []
-    for place, value in values:
+    for path, value in values:
         try:
             kept.append(check(value))
         except ValueError as error:
-            problems.append((place, str(error)))
+            problems.append((path, str(error)))
     if problems:
         raise ConditionProblem(problems)
     is_list = condition.op in ("in", "not_in")
     return Condition(condition.field, condition.op, kept if is_list else kept[0])
 
 
-def holds(condition: Condition, situation: Situation) -> bool:
-    """Whether a condition that was `checked` holds."""
+def holds(condition: Condition, context: EvaluationContext) -> bool:
+    """Whether a condition that was `checked` is true."""
     field = FIELDS[condition.field]
     if condition.op == "changed_to":
-        return any(_changes_to(field, change, condition.value) for change in situation.changes)
-    return _COMPARISONS[condition.op](field, field.read(situation), condition.value)
+        return any(_changes_to(field, change, condition.value) for change in context.changes)
+    return _COMPARISONS[condition.op](field, field.read(context), condition.value)
 
 
 def _changes_to(field: Field, change: Mapping[str, Any], value: Any) -> bool:
-    """Of a list, whether the value has come to it."""
+    """Whether the field was changed to the value; for a list, whether the value was added."""
     if change.get("field") != field.event_name or "to" not in change:
         return False
     former, new = change.get("from"), change["to"]

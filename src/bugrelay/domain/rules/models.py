@@ -1,4 +1,4 @@
-"""Workflow rules, and what each has done at which event."""
+"""Workflow rules and their runs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ RUNS_WILD = "runs_wild"
 
 
 class WorkflowRule(Base):
-    """What is to be done when something happens to a ticket. It belongs to the company, whoever made it.
+    """A workflow rule. It belongs to the company, not to the admin who created it.
 
-    It runs at what happens from `active_since` on. `conditions` and `actions` stand as the API writes them.
-    `idle_hours` and `idle_seq` are of rules for idle tickets: up to that event of the company's stream, tickets have
-    been looked at. `disabled_reason` is ours; null where an admin has disabled the rule.
+    It runs for events since `active_since`. `conditions` and `actions` have the form of the API. `idle_hours` and
+    `idle_seq` are for rules for idle tickets; `idle_seq` is the position in the company's stream up to which tickets
+    were checked. `disabled_reason` is set where the system has disabled the rule; null where an admin did.
     """
 
     __tablename__ = "workflow_rules"
@@ -56,10 +56,11 @@ class WorkflowRule(Base):
 
 
 class WorkflowRun(Base):
-    """That a rule has run at an event: once, whatever was killed. It outlives its rule for a while.
+    """A run of a rule for an event; unique, so that a rule runs once for an event. It outlives its rule for a while.
 
-    `seq` names the event in the company's stream; of an idle ticket, its last one. `acts` counts what was changed;
-    `results` tells it action by action. `happened_at` is when the event was: acts are counted by it.
+    `seq` is the event's number in the company's stream; for an idle ticket, that of its last event. `acts` counts the
+    actions that changed something; `results` has each action. `happened_at` is the time of the event, by which acts are
+    rate-limited.
     """
 
     __tablename__ = "workflow_runs"

@@ -1,4 +1,4 @@
-"""Hands the domain over to the application."""
+"""Registers the domain with the application."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bugrelay.infra.plugin import DomainPlugin
 
 
 def subscribe(platform: Platform) -> None:
-    async def forget_rules_of_former_teams(
+    async def remove_rules_of_previous_teams(
         session: AsyncSession, claimed: Sequence[CompanyClaimed]
     ) -> Sequence[WorkflowRemoved]:
-        """What the former team wanted to be done is not done for another one."""
+        """A new team does not inherit the rules of the previous one."""
         new = {claim.company_id: claim.actor_id for claim in claimed if claim.starts_new_team}
         return await remove_rules_of(session, new) if new else ()
 
-    platform.bus.subscribe_durable(forget_rules_of_former_teams, CompanyClaimed)
+    platform.bus.subscribe_durable(remove_rules_of_previous_teams, CompanyClaimed)
     platform.bus.subscribe_durable(audit_acts, *AUDITED)
 
 

@@ -25,7 +25,7 @@ from bugrelay.domain.tickets.repository.columns import NAME, values_of
 from bugrelay.infra.db.query import Query, Reader, Row
 from bugrelay.infra.pagination import PageQuery
 
-ACTS_WITHIN = timedelta(minutes=1)  # that too many of are wild
+RATE_WINDOW = timedelta(minutes=1)  # in which the acts of a rule on one ticket are limited
 
 _COMPANY_ID = bindparam("company_id", type_=Uuid)
 _RULE_ID = bindparam("rule_id", type_=Uuid)
@@ -65,7 +65,7 @@ async def find_rule(reader: Reader, tenant: Tenant, rule_id: UUID) -> RuleDetail
 
 
 async def lock_rule(reader: Reader, tenant: Tenant, rule_id: UUID) -> RuleDetail | None:
-    """The same, and its row kept to this transaction."""
+    """The same, locked."""
     return await reader.row(_LOCKED, values_of(tenant, rule_id=rule_id))
 
 
@@ -73,19 +73,19 @@ _RULE = [getattr(WorkflowRule, name) for name in Rule.__struct_fields__]
 _TO_RUN = Query(
     select(*_RULE).where(_OURS, WorkflowRule.enabled, WorkflowRule.trigger != IDLE).order_by(*_IN_ORDER), Rule
 )
-_TO_TRY = Query(select(*_RULE).where(_OURS, WorkflowRule.enabled).order_by(*_IN_ORDER), Rule)
+_FOR_DRY_RUN = Query(select(*_RULE).where(_OURS, WorkflowRule.enabled).order_by(*_IN_ORDER), Rule)
 _NAMED = Query(select(*_RULE).where(_OURS, WorkflowRule.id == _RULE_ID), Rule)
 
 
 async def rules_to_run(reader: Reader, company_id: UUID) -> Sequence[Rule]:
-    """Those that events set off, in their order."""
+    """Enabled rules with event triggers, in their order."""
     return await reader.rows(_TO_RUN, {"company_id": company_id})
 
 
-async def rules_to_try(reader: Reader, tenant: Tenant, *, rule_id: UUID | None) -> Sequence[Rule]:
-    """All that are enabled in their order, or the one that is named."""
+async def rules_for_dry_run(reader: Reader, tenant: Tenant, *, rule_id: UUID | None) -> Sequence[Rule]:
+    """All enabled rules in their order, or one rule, enabled or not."""
     if rule_id is None:
-        return await reader.rows(_TO_TRY, values_of(tenant))
+        return await reader.rows(_FOR_DRY_RUN, values_of(tenant))
     return await reader.rows(_NAMED, values_of(tenant, rule_id=rule_id))
 
 
@@ -99,11 +99,11 @@ async def is_project(reader: Reader, tenant: Tenant, project_id: UUID) -> bool:
     return await reader.row(_PROJECT, values_of(tenant, project_id=project_id)) is not None
 
 
-# --- what a run looks at ----------------------------------------------------------------------------------------------
+# --- what a run reads -------------------------------------------------------------------------------------------------
 
 
-class Surroundings(Row):
-    """What conditions look at beside the ticket's own fields."""
+class TicketContext(Row):
+    """What conditions compare besides the columns of the ticket."""
 
     assignee_ids: list[UUID]
     comment_count: int
@@ -123,7 +123,7 @@ _ASSIGNEES = (
     .scalar_subquery()
 )
 _ACTOR = select(NAME).where(User.id == bindparam("actor_id", type_=Uuid)).scalar_subquery()
-_SURROUNDINGS = Query(
+_TICKET_CONTEXT = Query(
     select(
         _ASSIGNEES.label("assignee_ids"),
         (Ticket.comment_count + Ticket.internal_comment_count).label("comment_count"),
@@ -132,15 +132,15 @@ _SURROUNDINGS = Query(
         func.now().label("now"),
         _ACTOR.label("actor"),
     ).where(Ticket.company_id == _COMPANY_ID, Ticket.id == _TICKET_ID),
-    Surroundings,
+    TicketContext,
 )
 
 
-async def surroundings_of(
+async def ticket_context(
     reader: Reader, tenant: Tenant, ticket_id: UUID, *, actor_id: UUID | None
-) -> Surroundings | None:
-    """Of an open ticket, read behind its lock."""
-    return await reader.row(_SURROUNDINGS, values_of(tenant, ticket_id=ticket_id, actor_id=actor_id))
+) -> TicketContext | None:
+    """Of a ticket that is locked."""
+    return await reader.row(_TICKET_CONTEXT, values_of(tenant, ticket_id=ticket_id, actor_id=actor_id))
 
 
 _RAN = Query(
@@ -152,7 +152,7 @@ _RAN = Query(
 
 
 async def rules_that_ran(reader: Reader, tenant: Tenant, seq: int) -> Sequence[UUID]:
-    """Those that have run at this event."""
+    """The rules that have run for this event."""
     return await reader.rows(_RAN, values_of(tenant, seq=seq))
 
 
@@ -168,8 +168,8 @@ _ACTS = Query(
 
 
 async def recent_acts(reader: Reader, tenant: Tenant, ticket_id: UUID, *, rule_id: UUID, at: datetime) -> int:
-    """How much a rule has done to a ticket at events of the last minute before this moment."""
-    since = at - ACTS_WITHIN
+    """The number of acts of a rule on a ticket for events within `RATE_WINDOW` before `at`."""
+    since = at - RATE_WINDOW
     values = values_of(tenant, ticket_id=ticket_id, rule_id=rule_id, since=since)
     return await reader.row(_ACTS, values) or 0
 
@@ -193,7 +193,7 @@ _NAMED_MEMBERS = Query(
 
 
 async def members_among(reader: Reader, tenant: Tenant, user_ids: Sequence[UUID]) -> Sequence[MemberRole]:
-    """Those of these users who are active members of the company, in whatever role."""
+    """Those of these users who are active members of the company, in any role."""
     return await reader.rows(_NAMED_MEMBERS, values_of(tenant, user_ids=list(user_ids)))
 
 
@@ -201,7 +201,7 @@ async def members_among(reader: Reader, tenant: Tenant, user_ids: Sequence[UUID]
 
 
 class IdleRule(Row):
-    """A rule for idle tickets, and up to which event of its company's stream it has looked at them."""
+    """A rule for idle tickets, and its position in the company's stream."""
 
     rule_id: UUID
     company_id: UUID
@@ -229,24 +229,24 @@ _LOCK_IDLE = Query(
 
 
 async def idle_rules(reader: Reader) -> Sequence[IdleRule]:
-    """Those of all companies."""
+    """The enabled rules for idle tickets of all companies."""
     return await reader.rows(_IDLE)
 
 
 async def lock_idle_rule(reader: Reader, company_id: UUID, rule_id: UUID) -> IdleRule | None:
-    """None where it is not to run any more, or somebody else has it."""
+    """None where the rule must not run any more, or is locked by another worker."""
     return await reader.row(_LOCK_IDLE, {"company_id": company_id, "rule_id": rule_id})
 
 
-class Past(Row):
-    """An event that is as old as a rule asks for, and whether nothing happened to its ticket since."""
+class AgedEvent(Row):
+    """An event that is as old as the rule's `idle_hours`; `is_last`: whether its ticket has had no event since."""
 
     seq: int
     is_last: bool
 
 
-# What rules did ends no idle time: else a rule that acts on idle tickets would set itself off for ever.
-_PAST = Query(
+# Changes by rules do not end an idle period: else a rule for idle tickets would trigger itself for ever.
+_AGED = Query(
     text("""
     SELECT e.seq, e.ticket_id IS NOT NULL AND e.type <> 'ticket.removed' AND e.cause ->> 'kind' <> 'rule'
         AND NOT EXISTS (
@@ -258,9 +258,9 @@ _PAST = Query(
     ) e
     WHERE e.at <= now() - make_interval(hours => :hours)
     ORDER BY e.seq"""),
-    Past,
+    AgedEvent,
 )
-_LAST_PAST = Query(
+_LAST_AGED = Query(
     text(
         "SELECT e.seq FROM events e WHERE e.stream = :company_id AND e.at <= now() - make_interval(hours => :hours)"
         " ORDER BY e.seq DESC LIMIT 1"
@@ -269,20 +269,20 @@ _LAST_PAST = Query(
 )
 
 
-async def next_past(
+async def next_aged_events(
     reader: Reader, company_id: UUID, *, after: int, hours: int, limit: int
-) -> Sequence[Past]:
-    """The next events that are so many hours old, in order; fewer than `limit` at the end of them."""
+) -> Sequence[AgedEvent]:
+    """The next events that are at least `hours` old, in order; fewer than `limit` at the end."""
     values = {"company_id": company_id, "seq": after, "hours": hours, "limit": limit}
-    return await reader.rows(_PAST, values)
+    return await reader.rows(_AGED, values)
 
 
-async def last_past(reader: Reader, company_id: UUID, *, hours: int) -> int:
-    """The last event that is so many hours old; 0 where none is."""
-    return await reader.row(_LAST_PAST, {"company_id": company_id, "hours": hours}) or 0
+async def last_aged_seq(reader: Reader, company_id: UUID, *, hours: int) -> int:
+    """The number of the last event that is at least `hours` old; 0 where there is none."""
+    return await reader.row(_LAST_AGED, {"company_id": company_id, "hours": hours}) or 0
 
 
-# --- tries ------------------------------------------------------------------------------------------------------------
+# --- dry runs ---------------------------------------------------------------------------------------------------------
 
 _LATEST = Query(
     select(*(getattr(EventRow, name) for name in Event.__struct_fields__))
@@ -301,7 +301,7 @@ _ANY = ["ticket.created", "ticket.changed", "ticket.status_changed", "ticket.com
 
 
 async def latest_event(reader: Reader, tenant: Tenant, ticket_id: UUID, *, trigger: str) -> Event | None:
-    """The last event of a ticket that sets this trigger off; for idle tickets the last that ended an idle time."""
+    """The last event of a ticket with this trigger; for idle tickets the last one that ended an idle period."""
     types, but_of = (_ANY, ["rule"]) if trigger == IDLE else ([trigger], [])
     return await reader.row(_LATEST, values_of(tenant, ticket_id=ticket_id, types=types, but_of=but_of))
 
@@ -351,8 +351,8 @@ async def list_runs(
     return rows, await reader.row(count, values) or 0
 
 
-class ToldRun(Row):
-    """A run that tells somebody something, who that is, and what it may say."""
+class RunNotice(Row):
+    """A run with a `notify`, and one of its recipients."""
 
     company_id: UUID
     ticket_id: UUID
@@ -365,8 +365,8 @@ class ToldRun(Row):
     username: str
 
 
-# Everything is asked again: since the run, the member may have left, the address may have changed.
-_TOLD = Query(
+# Checked again when the mail is sent: the member may have left, or changed their address or settings.
+_RUN_NOTICE = Query(
     select(
         WorkflowRun.company_id,
         WorkflowRun.ticket_id,
@@ -394,17 +394,17 @@ _TOLD = Query(
         User.is_email_verified,
         func.coalesce(NoticeSettings.mail, "each") != "none",
     ),
-    ToldRun,
+    RunNotice,
 )
 
 
-async def told_run(reader: Reader, *, company_id: UUID, run_id: UUID, user_id: UUID) -> ToldRun | None:
-    """None where the rule is gone, or the user is no active member now or wants no mail."""
-    return await reader.row(_TOLD, {"company_id": company_id, "run_id": run_id, "user_id": user_id})
+async def run_notice(reader: Reader, *, company_id: UUID, run_id: UUID, user_id: UUID) -> RunNotice | None:
+    """None where the rule was removed, or the user is no active member now or wants no mail."""
+    return await reader.row(_RUN_NOTICE, {"company_id": company_id, "run_id": run_id, "user_id": user_id})
 
 
 class DisabledRule(Row):
-    """A rule that we have disabled, and an admin of its company who is told so."""
+    """A rule that the system has disabled, and an admin of its company."""
 
     name: str
     domain: str
@@ -435,5 +435,5 @@ _DISABLED = Query(
 async def disabled_rule(
     reader: Reader, *, company_id: UUID, rule_id: UUID, user_id: UUID
 ) -> DisabledRule | None:
-    """None where it is enabled again, or the user is no admin of the company now."""
+    """None where the rule is enabled again, or the user is no admin of the company now."""
     return await reader.row(_DISABLED, {"company_id": company_id, "rule_id": rule_id, "user_id": user_id})

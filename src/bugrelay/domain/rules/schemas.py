@@ -1,4 +1,4 @@
-"""What is read of workflow rules and their runs, and what their use cases take.
+"""Structs of workflow rules and runs: rows, arguments and results of use cases.
 
 Conditions and actions have the same form on the wire and in the database.
 """
@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from bugrelay.infra.db.query import Row
 from bugrelay.infra.validation import OneLine
 
-MAX_RULES = 50  # a company
+MAX_RULES = 50  # of a company
 MAX_POSITION = 10_000
 MAX_CONDITIONS = 20
 MAX_ACTIONS = 10
@@ -67,12 +67,12 @@ IdleHours = Annotated[int, Meta(ge=1, le=MAX_IDLE_HOURS)]
 
 
 class Condition(Struct):
-    """What must hold of the ticket, or of what happened to it.
+    """A condition on the ticket or on the event.
 
     Attributes:
-        field: What is looked at.
-        op: How it is compared.
-        value: With what; a list for `in` and `not_in`, true or false for `empty`.
+        field: The field to compare.
+        op: The operator.
+        value: The value to compare with; a list for `in` and `not_in`, true or false for `empty`.
     """
 
     field: FieldName
@@ -84,12 +84,13 @@ _Conditions = Annotated[list[Condition], Meta(max_length=MAX_CONDITIONS)]
 
 
 class Conditions(Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """`all` or `any` of these, never both; none hold always. Another key is refused: with a misspelt one the rule would
-    run at everything.
+    """Either `all` or `any`, not both; without conditions a rule always matches.
+
+    Unknown keys are refused: with a misspelt one the rule would match everything.
 
     Attributes:
-        all: Every one must hold.
-        any: One must hold.
+        all: All of these must hold.
+        any: At least one of these must hold.
     """
 
     all: _Conditions | None = None
@@ -98,21 +99,21 @@ class Conditions(Struct, omit_defaults=True, forbid_unknown_fields=True):
     def each(self) -> Iterator[tuple[str, Condition]]:
         """Each with its path."""
         for name, group in (("all", self.all), ("any", self.any)):
-            for place, condition in enumerate(group or ()):
-                yield f"{name}[{place}]", condition
+            for index, condition in enumerate(group or ()):
+                yield f"{name}[{index}]", condition
 
 
 class Action(Struct, rename="camel", omit_defaults=True):
-    """What is done.
+    """An action.
 
     Attributes:
-        type: What it is.
+        type: The kind of action.
         value: The status, priority, department or tag; null takes a department away.
-        user_ids: Whom to assign, unassign or notify; left out, `unassign` takes all.
-        to: Who is notified besides.
-        text: What is commented or mailed, with `{key}`, `{title}`, `{status}` and `{actor}` filled in.
+        user_ids: Whom to assign, unassign or notify; `unassign` without them removes all.
+        to: Groups to notify besides.
+        text: The comment or mail, with the placeholders `{key}`, `{title}`, `{status}` and `{actor}`.
         is_internal: Whether only the company's members and admins may read the comment.
-        webhook_id: The webhook that is told.
+        webhook_id: The webhook to post to.
     """
 
     type: ActionType
@@ -128,7 +129,7 @@ Actions = Annotated[list[Action], Meta(min_length=1, max_length=MAX_ACTIONS)]
 
 
 class NewRule(Struct, kw_only=True):
-    """A rule to make; without a position it is the last."""
+    """A rule to create; without a position it becomes the last."""
 
     name: str
     enabled: bool = True
@@ -141,7 +142,7 @@ class NewRule(Struct, kw_only=True):
 
 
 class RuleChanges(Struct, kw_only=True):
-    """What is to be changed of a rule; what is unset stays."""
+    """Changes of a rule; unset fields keep their values."""
 
     name: str | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
@@ -154,7 +155,7 @@ class RuleChanges(Struct, kw_only=True):
 
 
 class RuleDetail(Row):
-    """A rule as its company's admins see it. Conditions and actions may have been written by an older release."""
+    """A rule as its company's admins see it. Conditions and actions may have been stored by another release."""
 
     id: UUID
     name: str
@@ -187,14 +188,14 @@ class Rule(Row):
 
 
 class ActionResult(Struct, omit_defaults=True, rename="camel"):
-    """What became of one action.
+    """The result of one action.
 
     Attributes:
-        type: What it is.
-        outcome: `done`; `unchanged` where it was so already; `skipped` where it may not be.
+        type: The kind of action.
+        outcome: `done`; `unchanged` where there was nothing to change; `skipped` where it was impossible or forbidden.
         reason: Why it was skipped.
-        told: Whom a `notify` tells.
-        text: What it tells them, before it is filled in.
+        told: The recipients of a `notify`.
+        text: Its text, with placeholders.
     """
 
     type: str
@@ -205,14 +206,14 @@ class ActionResult(Struct, omit_defaults=True, rename="camel"):
 
 
 class Outcome(Struct, kw_only=True):
-    """What a rule has done at an event, or would do.
+    """What a rule has done for an event, or would do.
 
     Attributes:
         rule: The rule.
-        seq: The event in the company's stream; None where the ticket has none that fits the trigger.
-        state: `unmatched` where it does nothing there.
-        reason: Why it does nothing or not all.
-        results: Action by action.
+        seq: The event's number in the company's stream; None where the ticket has no event for the trigger.
+        state: `unmatched` where the rule does not apply.
+        reason: Why it does nothing, or not everything.
+        results: The results of its actions.
     """
 
     rule: Rule

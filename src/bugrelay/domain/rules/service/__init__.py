@@ -1,1 +1,1 @@
-"""Use cases of workflow rules: admins change and try them, the event log and the clock run them."""
+"""Use cases of workflow rules: editing, dry runs, and running them for events and idle tickets."""

@@ -1,5 +1,4 @@
-"""What is done to rules is in the audit log, in the transaction that does it: they act on all tickets of a company, and
-can tell webhooks of them."""
+"""Audits changes of rules in the same transaction: rules act on all tickets of a company, and can call webhooks."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ _AS_THEY_ARE = ("enabled", "position", "project_id", "trigger", "idle_hours")
 
 
 async def audit_acts(session: AsyncSession, acts: Sequence[Act]) -> None:
-    """A row for each; `after` names the company, or `before` where the rule is gone."""
+    """Write an audit row for each act."""
     for act in acts:
         before, after = _change(act)
         await write_company_audit(
@@ -51,14 +50,14 @@ def _change(act: Act) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
             return {"enabled": True}, {"enabled": False, "disabled_reason": reason}
 
 
-def told_of(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What facts hold of the fields of a rule, in whatever form an older release stored them."""
+def audit_values(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The auditable values of stored fields of a rule, in whatever form a release has stored them."""
     return {name: value for name, value in fields.items() if name in _AS_THEY_ARE}
 
 
-def told_of_new(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The same of fields that have just been checked, with the types of actions."""
-    told = told_of(fields)
+def audit_values_of_new(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The auditable values of validated fields, with the types of actions."""
+    values = audit_values(fields)
     if "actions" in fields:
-        told["actions"] = [action["type"] for action in fields["actions"]]
-    return told
+        values["actions"] = [action["type"] for action in fields["actions"]]
+    return values

@@ -1,7 +1,8 @@
-"""Tickets to which nothing has happened for so long: found in the log, by the clock.
+"""Idle tickets: found in the event log by a periodic job.
 
-Each event is looked at once, when it is as old as a rule asks for. If nothing happened to its ticket since, the ticket
-is idle, and the rule runs at this event: once an idle time. What rules did ends none.
+Each event is checked once, when it is as old as the rule's `idle_hours`. If its ticket has had no event since, the
+ticket is idle, and the rule runs for this event: once for each idle period. Changes made by rules do not end an idle
+period.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from bugrelay.domain.tickets.service.acting import lock_member
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.jobs.queue import JobQueue
 
-LOOKED_AT = 500  # events a transaction
+EVENTS_AT_ONCE = 500  # in one transaction
 
 
-async def run_at_next_idle(work: UnitOfWork, company_id: UUID, *, rule_id: UUID, jobs: JobQueue) -> bool:
-    """Look at the next events, and run the rule at the first idle ticket; whether there may be more."""
+async def run_at_next_idle_ticket(
+    work: UnitOfWork, company_id: UUID, *, rule_id: UUID, jobs: JobQueue
+) -> bool:
+    """Check the next events, and run the rule for the first idle ticket; returns whether there may be more."""
     automation = Automation(company_id)
     try:
         await lock_member(work, automation)
@@ -33,22 +36,22 @@ async def run_at_next_idle(work: UnitOfWork, company_id: UUID, *, rule_id: UUID,
     found = await repository.lock_idle_rule(work, company_id, rule_id)
     if found is None:
         return False
-    past = await repository.next_past(
-        work, company_id, after=found.idle_seq, hours=found.idle_hours, limit=LOOKED_AT
+    aged = await repository.next_aged_events(
+        work, company_id, after=found.idle_seq, hours=found.idle_hours, limit=EVENTS_AT_ONCE
     )
-    if not past:
+    if not aged:
         return False
-    seq = next((one.seq for one in past if one.is_last), None)
-    await _move(work, company_id, rule_id=rule_id, seq=seq or past[-1].seq)
+    seq = next((one.seq for one in aged if one.is_last), None)
+    await _store_position(work, company_id, rule_id=rule_id, seq=seq or aged[-1].seq)
     if seq is None:
-        return len(past) == LOOKED_AT
+        return len(aged) == EVENTS_AT_ONCE
     (event,) = await events_after(work, company_id, seq - 1, limit=1)
-    rules = await repository.rules_to_try(work, automation, rule_id=rule_id)
+    rules = await repository.rules_for_dry_run(work, automation, rule_id=rule_id)
     await run_rules(work, rules, event, jobs=jobs)
     return True
 
 
-async def _move(work: UnitOfWork, company_id: UUID, *, rule_id: UUID, seq: int) -> None:
+async def _store_position(work: UnitOfWork, company_id: UUID, *, rule_id: UUID, seq: int) -> None:
     await work.session.execute(
         update(WorkflowRule)
         .where(WorkflowRule.company_id == company_id, WorkflowRule.id == rule_id)

@@ -1,4 +1,4 @@
-"""Rules that are removed, by an admin or with the team that they belonged to, and runs that are old."""
+"""Removal of rules, by an admin or with their team, and of old runs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bugrelay.domain.companies.service.tenants import lock_as_tenant_admin
 from bugrelay.domain.rules.errors import WorkflowNotFound
 from bugrelay.domain.rules.events import WorkflowRemoved
 from bugrelay.domain.rules.models import WorkflowRule, WorkflowRun
-from bugrelay.domain.rules.service.audit import told_of
+from bugrelay.domain.rules.service.audit import audit_values
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 KEPT_FOR = timedelta(days=30)
-_TOLD = (
+_AUDITED = (
     WorkflowRule.id,
     WorkflowRule.company_id,
     WorkflowRule.enabled,
@@ -30,7 +30,7 @@ _TOLD = (
 
 
 async def remove_rule(work: UnitOfWork, tenant: Tenant, rule_id: UUID) -> None:
-    """It runs no more; what it has done stays.
+    """Remove a rule; its past changes stay.
 
     Raises:
         AccountBanned, CompanyNotFound, InsufficientPermissions, WorkflowNotFound
@@ -48,11 +48,11 @@ async def remove_rule(work: UnitOfWork, tenant: Tenant, rule_id: UUID) -> None:
 
 
 async def remove_rules_of(session: AsyncSession, actors: Mapping[UUID, UUID]) -> Sequence[WorkflowRemoved]:
-    """All rules of these companies: a team that starts anew has none of the former one's.
+    """Remove all rules of these companies: a new team does not inherit those of the previous one.
 
     Args:
         session: The transaction.
-        actors: Who removes them, by company.
+        actors: The acting user, by company.
     """
     return await _remove(session, actors, WorkflowRule.company_id.in_(actors))
 
@@ -60,13 +60,13 @@ async def remove_rules_of(session: AsyncSession, actors: Mapping[UUID, UUID]) ->
 async def _remove(
     session: AsyncSession, actors: Mapping[UUID, UUID], *conditions: ColumnElement[bool]
 ) -> Sequence[WorkflowRemoved]:
-    removing = delete(WorkflowRule).where(*conditions).returning(*_TOLD)
+    removing = delete(WorkflowRule).where(*conditions).returning(*_AUDITED)
     rows = await session.execute(removing, execution_options={"synchronize_session": False})
     return [
         WorkflowRemoved(
             rule_id=row["id"],
             company_id=row["company_id"],
-            former=told_of(row),
+            former=audit_values(row),
             actor_id=actors[row["company_id"]],
         )
         for row in map(dict, rows.mappings())
@@ -74,7 +74,7 @@ async def _remove(
 
 
 async def remove_old_runs(work: UnitOfWork, *, limit: int) -> int:
-    """Delete some of the runs that are older than 30 days; gives how many. An event as old sets no rule off."""
+    """Delete a batch of runs older than 30 days; returns how many. Events of that age trigger no rules any more."""
     old = select(WorkflowRun.id).where(WorkflowRun.at < func.now() - KEPT_FOR).limit(limit)
     removing = delete(WorkflowRun).where(WorkflowRun.id.in_(old)).returning(WorkflowRun.id)
     return len((await work.session.execute(removing, execution_options={"synchronize_session": False})).all())

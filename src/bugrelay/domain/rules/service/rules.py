@@ -1,4 +1,4 @@
-"""What a company's admins do with its workflow rules. Each locks the company, so that rules are counted truly."""
+"""Use cases of admins for workflow rules. Each locks the company, so that the limit of rules holds."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from bugrelay.domain.rules.errors import TooManyWorkflows, WorkflowNotFound
 from bugrelay.domain.rules.events import WorkflowAdded, WorkflowChanged
 from bugrelay.domain.rules.models import WorkflowRule
 from bugrelay.domain.rules.schemas import IDLE, MAX_POSITION, MAX_RULES, NewRule, RuleChanges, RuleDetail
-from bugrelay.domain.rules.service.audit import told_of, told_of_new
-from bugrelay.domain.rules.service.checking import (
-    check_bound,
+from bugrelay.domain.rules.service.audit import audit_values, audit_values_of_new
+from bugrelay.domain.rules.service.validation import (
+    check_idle_hours,
     check_project,
-    checked_actions,
-    checked_conditions,
-    collecting,
+    collecting_problems,
+    validated_actions,
+    validated_conditions,
 )
 from bugrelay.domain.tickets.errors import VersionConflict
 from bugrelay.domain.tickets.service.opening import Expected
@@ -35,11 +35,11 @@ _RESTARTING = frozenset({"enabled", "trigger", "idle_hours"})
 
 
 async def create_rule(work: UnitOfWork, tenant: Tenant, wanted: NewRule) -> UUID:
-    """Make a rule; gives its id. It runs at what happens from now on.
+    """Create a rule; returns its id. It runs for events from now on.
 
     Raises:
         AccountBanned, CompanyNotFound, InsufficientPermissions, TooManyWorkflows
-        ValidationFailed: Names every field that does not fit.
+        ValidationFailed: Names all invalid fields.
     """
     await lock_as_tenant_admin(work, tenant)
     values = await _checked(work, tenant, asdict(wanted))
@@ -61,7 +61,7 @@ async def create_rule(work: UnitOfWork, tenant: Tenant, wanted: NewRule) -> UUID
         WorkflowAdded(
             rule_id=rule_id,
             company_id=tenant.company_id,
-            values=told_of_new(values),
+            values=audit_values_of_new(values),
             actor_id=tenant.user_id,
         )
     )
@@ -71,11 +71,11 @@ async def create_rule(work: UnitOfWork, tenant: Tenant, wanted: NewRule) -> UUID
 async def change_rule(
     work: UnitOfWork, tenant: Tenant, rule_id: UUID, wanted: RuleChanges, *, expected: Expected = None
 ) -> None:
-    """Change what is set and differs. One that is enabled begins anew with what happens from now on.
+    """Apply changes. A rule that is enabled again runs for events from now on.
 
     Raises:
         AccountBanned, CompanyNotFound, InsufficientPermissions, WorkflowNotFound, VersionConflict
-        ValidationFailed: Names every field that does not fit.
+        ValidationFailed: Names all invalid fields.
     """
     await lock_as_tenant_admin(work, tenant)
     rule = await repository.lock_rule(work, tenant, rule_id)
@@ -84,7 +84,7 @@ async def change_rule(
     if expected is not None and rule.version not in expected:
         raise VersionConflict(version=rule.version, changed_fields=())
     sent = {name: value for name, value in asdict(wanted).items() if value is not UNSET}
-    values = await _checked(work, tenant, sent, former=rule)
+    values = await _checked(work, tenant, sent, previous=rule)
     changes = {name: value for name, value in values.items() if value != getattr(rule, name)}
     if not changes:
         return
@@ -93,14 +93,14 @@ async def change_rule(
             rule_id=rule_id,
             company_id=tenant.company_id,
             fields=sorted(changes),
-            former=told_of({name: getattr(rule, name) for name in changes}),
-            values=told_of_new(changes),
+            former=audit_values({name: getattr(rule, name) for name in changes}),
+            values=audit_values_of_new(changes),
             actor_id=tenant.user_id,
         )
     )
     if _RESTARTING.intersection(changes):
         changes["active_since"] = func.now()
-        changes["idle_seq"] = await _idle_start(work, tenant, {**_bound(rule), **changes})
+        changes["idle_seq"] = await _idle_start(work, tenant, {**_idle_fields(rule), **changes})
     if "enabled" in changes:
         changes |= {"disabled_reason": null(), "disabled_at": null()}
     await work.session.execute(
@@ -111,40 +111,36 @@ async def change_rule(
     )
 
 
-def _bound(rule: RuleDetail) -> dict[str, Any]:
+def _idle_fields(rule: RuleDetail) -> dict[str, Any]:
     return {"trigger": rule.trigger, "idle_hours": rule.idle_hours}
 
 
 async def _checked(
-    work: UnitOfWork, tenant: Tenant, sent: dict[str, Any], *, former: RuleDetail | None = None
+    work: UnitOfWork, tenant: Tenant, sent: dict[str, Any], *, previous: RuleDetail | None = None
 ) -> dict[str, Any]:
-    """What is sent, as it is kept; what is not sent is `former`'s.
-
-    Raises:
-        ValidationFailed: Names every field that does not fit.
-    """
+    """The validated values in the form that is stored; `previous` completes what was not sent."""
     values = dict(sent)
-    bound = {**({} if former is None else _bound(former)), **sent}
+    bound = {**({} if previous is None else _idle_fields(previous)), **sent}
     if bound["trigger"] != IDLE and "idle_hours" not in sent:
         values["idle_hours"] = bound["idle_hours"] = None
     problems: list[FieldProblem] = []
-    with collecting(problems):
-        check_bound(bound["trigger"], bound["idle_hours"])
-    with collecting(problems):
+    with collecting_problems(problems):
+        check_idle_hours(bound["trigger"], bound["idle_hours"])
+    with collecting_problems(problems):
         await check_project(work, tenant, sent.get("project_id"))
-    with collecting(problems):
+    with collecting_problems(problems):
         if "conditions" in sent:
-            values["conditions"] = msgspec.to_builtins(checked_conditions(sent["conditions"]))
-    with collecting(problems):
+            values["conditions"] = msgspec.to_builtins(validated_conditions(sent["conditions"]))
+    with collecting_problems(problems):
         if "actions" in sent:
-            values["actions"] = msgspec.to_builtins(await checked_actions(work, tenant, sent["actions"]))
+            values["actions"] = msgspec.to_builtins(await validated_actions(work, tenant, sent["actions"]))
     if problems:
         raise ValidationFailed(problems)
     return values
 
 
 async def _idle_start(work: UnitOfWork, tenant: Tenant, values: dict[str, Any]) -> int | None:
-    """Behind which event tickets are looked at: those that have been idle for long already are left alone."""
+    """The position after which events are checked: tickets that are idle already are not affected."""
     if values["trigger"] != IDLE:
         return None
-    return await repository.last_past(work, tenant.company_id, hours=values["idle_hours"])
+    return await repository.last_aged_seq(work, tenant.company_id, hours=values["idle_hours"])

@@ -1,8 +1,8 @@
-"""Rules run at events of the log: in their order, under the ticket's lock, each once at an event.
+"""Runs rules for events of the log: in their order, under the ticket's lock, each once for an event.
 
-Where they do much at one event, they do it in several transactions, so that nobody waits long for the ticket. What
-fails in a rule is undone and written down, and the stream goes on; what the database cannot do at the moment is tried
-again with the event.
+Where they perform many actions for one event, they are spread over several transactions, so that nobody waits long for
+the ticket. A rule that fails is rolled back to its savepoint and recorded as failed, and the stream continues. Where
+the database is unavailable, the event is retried.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from bugrelay.domain.companies.schemas import Automation
 from bugrelay.domain.events.schemas import Event, chain_after
 from bugrelay.domain.rules import policies, repository
 from bugrelay.domain.rules.events import WorkflowDisabled
-from bugrelay.domain.rules.fields import Situation
+from bugrelay.domain.rules.fields import EvaluationContext
 from bugrelay.domain.rules.models import RUNS_WILD, WorkflowRule, WorkflowRun
 from bugrelay.domain.rules.schemas import ActionResult, Outcome, Rule
-from bugrelay.domain.rules.service.acting import UNAVAILABLE_FROM, Acting, do
+from bugrelay.domain.rules.service.actions import UNAVAILABLE_FROM, RuleExecution, perform
 from bugrelay.domain.tickets.errors import TicketNotFound
 from bugrelay.domain.tickets.service.opening import open_ticket
 from bugrelay.errors import BugRelayError
@@ -34,8 +34,8 @@ from bugrelay.infra.ids import new_id
 from bugrelay.infra.jobs.queue import MAIL_QUEUE, JobQueue
 
 CONSUMER = "rules"
-BATCH = 100  # events; one that sets rules off ends the turn
-ENOUGH_ACTIONS = 10  # for a transaction; so it does 19 at most
+BATCH = 100  # events; the first one that triggers rules ends it
+ENOUGH_ACTIONS = 10  # after which a transaction ends; so it has at most 19
 DISABLED_JOB = "rules.mail_disabled"
 SOMEBODY = "Somebody"
 FAILED, NOT_UNDERSTOOD, CHAIN_TOO_LONG = "INTERNAL_ERROR", "NOT_UNDERSTOOD", "CHAIN_TOO_LONG"
@@ -43,13 +43,13 @@ FAILED, NOT_UNDERSTOOD, CHAIN_TOO_LONG = "INTERNAL_ERROR", "NOT_UNDERSTOOD", "CH
 log = structlog.get_logger()
 
 
-class _RunsWild(Exception):
-    """A rule that does too much to one ticket."""
+class _TooManyActs(Exception):
+    """A rule has reached `MAX_ACTS` on one ticket."""
 
 
 def run_rules_with(jobs: JobQueue) -> Callable[[UnitOfWork, Sequence[Event]], Awaitable[int | None]]:
-    """The consumer of the event log. It locks one ticket a transaction, so it handles no event behind the first that
-    sets rules off."""
+    """The consumer of the event log. It locks one ticket in a transaction, so it stops after the first event that
+    triggers rules."""
 
     async def run(work: UnitOfWork, events: Sequence[Event]) -> int | None:
         rules = await repository.rules_to_run(work, events[0].stream)
@@ -65,34 +65,38 @@ def run_rules_with(jobs: JobQueue) -> Callable[[UnitOfWork, Sequence[Event]], Aw
 
 
 async def run_rules(work: UnitOfWork, rules: Sequence[Rule], event: Event, *, jobs: JobQueue) -> bool:
-    """Run those of these rules that are behind the last that ran at this event, in their order, until it is enough for
-    a transaction; whether all had their turn. Nothing where nobody sees the ticket any more, or the company is not
-    verified."""
+    """Run the rules that remain for an event, in their order, until they have tried `ENOUGH_ACTIONS`.
+
+    Nothing is done where the ticket was removed, or the company is not verified.
+
+    Returns:
+        Whether all rules were run.
+    """
     automation = Automation(event.stream)
     try:
-        running = await Running.open(work, automation, event, jobs=jobs)
+        runner = await RuleRunner.open(work, automation, event, jobs=jobs)
     except (TicketNotFound, CompanyNotFound):
         return True
     ran = await repository.rules_that_ran(work, automation, event.seq)
-    for rule in policies.behind(rules, ran):
-        if running.tried >= ENOUGH_ACTIONS:
+    for rule in policies.remaining_after(rules, ran):
+        if runner.tried >= ENOUGH_ACTIONS:
             return False
-        if not policies.follows_from(event, rule):
-            await running.run(rule)
+        if not policies.is_caused_by(event, rule):
+            await runner.run(rule)
     return True
 
 
-class Running:
-    """Rules at one event, one after the other; each sees what those before it have done.
+class RuleRunner:
+    """Runs rules for one event, one after the other; each sees the changes of those before it.
 
     Args:
-        work: The change, in which the ticket is locked.
-        automation: In whose name they act.
-        event: What they run at.
-        jobs: Where mails are asked for.
+        work: The unit of work, which locks the ticket.
+        automation: The company, without a user.
+        event: The event.
+        jobs: The queue, for mails.
 
     Attributes:
-        tried: How many actions it has begun with, whatever became of them.
+        tried: The number of actions that were tried, whatever their outcome.
     """
 
     def __init__(self, work: UnitOfWork, automation: Automation, event: Event, *, jobs: JobQueue) -> None:
@@ -100,22 +104,24 @@ class Running:
         self._automation = automation
         self._event = event
         self._jobs = jobs
-        self._seen: tuple[Situation, str] | None = None
+        self._loaded: tuple[EvaluationContext, str] | None = None
         self.tried = 0
 
     @classmethod
-    async def open(cls, work: UnitOfWork, automation: Automation, event: Event, *, jobs: JobQueue) -> Running:
-        """With the ticket locked.
+    async def open(
+        cls, work: UnitOfWork, automation: Automation, event: Event, *, jobs: JobQueue
+    ) -> RuleRunner:
+        """Create a runner, and lock the ticket.
 
         Raises:
             TicketNotFound, CompanyNotFound
         """
-        running = cls(work, automation, event, jobs=jobs)
-        await running._look()
-        return running
+        runner = cls(work, automation, event, jobs=jobs)
+        await runner._load()
+        return runner
 
     async def run(self, rule: Rule) -> Outcome:
-        """Run a rule, and write down what it did, unless it does nothing here."""
+        """Run a rule, and record the run, unless it does not match."""
         run_id = new_id()
         outcome = await self.outcome_of(rule, run_id=run_id)
         if outcome.state == "unmatched":
@@ -137,83 +143,87 @@ class Running:
         return outcome
 
     async def outcome_of(self, rule: Rule, *, run_id: UUID) -> Outcome:
-        """Do what the rule says, all of it or nothing."""
+        """Perform the actions of a rule, all or none."""
         try:
-            situation, actor = await self._look()
-            if not policies.matches(rule, situation):
+            context, actor = await self._load()
+            if not policies.matches(rule, context):
                 return self._outcome(rule, "unmatched", reason="CONDITIONS")
-            if policies.is_too_far(self._event):
+            if policies.is_chain_too_long(self._event):
                 return self._outcome(rule, "skipped", reason=CHAIN_TOO_LONG)
-            acting = self._acting(rule, run_id=run_id, situation=situation, actor=actor)
-            results = await self._act(acting)
-        except _RunsWild:
+            execution = self._execution(rule, run_id=run_id, context=context, actor=actor)
+            results = await self._act(execution)
+        except _TooManyActs:
             await self._disable(rule, run_id=run_id)
             return self._outcome(rule, "disabled", reason=RUNS_WILD.upper())
-        except Exception as error:  # noqa: BLE001 - a rule that fails stops no other
+        except Exception as error:  # noqa: BLE001 - a failing rule must not stop the others
             return self._failed(rule, error)
         is_done = any(one.outcome != "skipped" for one in results)
         return self._outcome(rule, "done" if is_done else "skipped", results=results)
 
-    async def _look(self) -> tuple[Situation, str]:
-        """The ticket as it stands, and who set the rules off; read again when something was done to it."""
-        if self._seen is None:
+    async def _load(self) -> tuple[EvaluationContext, str]:
+        """The current ticket, locked, and the name of the event's actor; read again after changes."""
+        if self._loaded is None:
             ticket_id = self._event.ticket_id
             if ticket_id is None:
                 raise TicketNotFound
             ticket = await open_ticket(self._work, self._automation, ticket_id)
-            around = await repository.surroundings_of(
+            found = await repository.ticket_context(
                 self._work, self._automation, ticket_id, actor_id=self._event.actor_id
             )
-            if around is None:
+            if found is None:
                 raise TicketNotFound
-            situation = Situation(
+            context = EvaluationContext(
                 event=self._event,
                 ticket=ticket,
-                assignee_ids=around.assignee_ids,
-                comment_count=around.comment_count,
-                attachment_count=around.attachment_count,
-                created_at=around.created_at,
-                now=around.now,
+                assignee_ids=found.assignee_ids,
+                comment_count=found.comment_count,
+                attachment_count=found.attachment_count,
+                created_at=found.created_at,
+                now=found.now,
             )
-            self._seen = situation, around.actor or SOMEBODY
-        return self._seen
+            self._loaded = context, found.actor or SOMEBODY
+        return self._loaded
 
-    def _acting(self, rule: Rule, *, run_id: UUID, situation: Situation, actor: str) -> Acting:
-        return Acting(
+    def _execution(
+        self, rule: Rule, *, run_id: UUID, context: EvaluationContext, actor: str
+    ) -> RuleExecution:
+        return RuleExecution(
             work=self._work,
             automation=self._automation,
             rule=rule,
             run_id=run_id,
-            situation=situation,
+            context=context,
             actor=actor,
             jobs=self._jobs,
-            present=situation.ticket,
+            current=context.ticket,
         )
 
-    async def _act(self, acting: Acting) -> list[ActionResult]:
+    async def _act(self, execution: RuleExecution) -> list[ActionResult]:
         """
         Raises:
-            _RunsWild: Nothing of it was done, for it would be too much.
+            _TooManyActs: The actions were rolled back.
         """
-        actions = policies.actions_of(acting.rule)
+        actions = policies.actions_of(execution.rule)
         self.tried += len(actions)
-        chain = chain_after(self._event, policies.name_in_chains(acting.rule.id))
-        self._seen = None
+        chain = chain_after(self._event, policies.chain_entry(execution.rule.id))
+        self._loaded = None
         with caused_by("rule", chain=chain):
             async with self._work.savepoint():
-                results = [await do(acting, action, place=place) for place, action in enumerate(actions)]
-                await self._refuse_too_much(acting, sum(one.outcome == "done" for one in results))
+                results = [
+                    await perform(execution, action, index=index) for index, action in enumerate(actions)
+                ]
+                await self._check_rate(execution, sum(one.outcome == "done" for one in results))
         return results
 
-    async def _refuse_too_much(self, acting: Acting, acts: int) -> None:
+    async def _check_rate(self, execution: RuleExecution, acts: int) -> None:
         before = await repository.recent_acts(
-            self._work, self._automation, acting.ticket_id, rule_id=acting.rule.id, at=self._event.at
+            self._work, self._automation, execution.ticket_id, rule_id=execution.rule.id, at=self._event.at
         )
         if before + acts > policies.MAX_ACTS:
-            raise _RunsWild
+            raise _TooManyActs
 
     async def _disable(self, rule: Rule, *, run_id: UUID) -> None:
-        """It runs no more until an admin enables it; the admins are mailed, once."""
+        """Disable a rule until an admin enables it again; the admins are mailed, once."""
         company_id = self._automation.company_id
         disabling = (
             update(WorkflowRule)
@@ -244,14 +254,14 @@ class Running:
             )
 
     def _failed(self, rule: Rule, error: Exception) -> Outcome:
-        """What a rule's own form or values caused.
+        """The outcome of a rule that failed by itself.
 
         Raises:
-            Exception: What the database cannot do at the moment, and is tried again.
+            BugRelayError: The database is unavailable; the event is retried.
         """
-        said = translated(error)
-        if isinstance(said, BugRelayError) and said.status >= UNAVAILABLE_FROM:
-            raise said
+        cause = translated(error)
+        if isinstance(cause, BugRelayError) and cause.status >= UNAVAILABLE_FROM:
+            raise cause
         log.warning("workflow_rule_failed", rule_id=str(rule.id), cause=repr(error)[:300])
         is_ours = not isinstance(error, msgspec.ValidationError | KeyError | TypeError)
         return self._outcome(rule, "failed", reason=FAILED if is_ours else NOT_UNDERSTOOD)

@@ -1,4 +1,4 @@
-"""What rules would do to a ticket: they do it, and it is undone."""
+"""Dry runs: rules run for a ticket, and the transaction is rolled back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bugrelay.domain.companies.schemas import Automation, Tenant
 from bugrelay.domain.events.schemas import Event
 from bugrelay.domain.rules import policies, repository
 from bugrelay.domain.rules.schemas import IDLE, Outcome, Rule
-from bugrelay.domain.rules.service.running import Running
+from bugrelay.domain.rules.service.running import RuleRunner
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.jobs.queue import JobQueue
@@ -18,7 +18,7 @@ OTHER_TRIGGER, NO_EVENT, OWN, NOT_TRIED = "TRIGGER", "NO_EVENT", "CAUSED_BY_ITSE
 ENOUGH_ACTIONS = 100  # of a test: it is one transaction, in which the ticket is locked
 
 
-async def try_rules(
+async def dry_run(
     work: UnitOfWork,
     tenant: Tenant,
     rules: Sequence[Rule],
@@ -27,16 +27,17 @@ async def try_rules(
     event: Event | None,
     jobs: JobQueue,
 ) -> list[Outcome]:
-    """What each of these rules would do, in their order; each sees what those before it would have done. Rules behind
-    the first hundred actions are not tried.
+    """What each of these rules would do, in their order; each sees the changes of those before it.
+
+    Rules after the first `ENOUGH_ACTIONS` actions are not run.
 
     Args:
-        work: Of which nothing is kept.
-        tenant: Whose rules they are.
-        rules: What to try.
-        ticket_id: Of a ticket of the company.
-        event: What they are tried at; None for the last event of the ticket that sets each of them off.
-        jobs: Where they would ask for mails.
+        work: The unit of work; it is rolled back.
+        tenant: The company.
+        rules: The rules.
+        ticket_id: A ticket of the company.
+        event: The event to run them for; None: for each the last event of the ticket that triggers it.
+        jobs: The queue; its rows are rolled back, too.
 
     Raises:
         TicketNotFound, CompanyNotFound
@@ -49,7 +50,7 @@ async def try_rules(
             outcomes.append(Outcome(rule=rule, seq=None, state="unmatched", reason=NOT_TRIED))
             continue
         at = await _event_for(work, tenant, rule, ticket_id, event)
-        outcome, actions = await _try(work, tenant, rule, event=at, jobs=jobs)
+        outcome, actions = await _dry_run_one(work, tenant, rule, event=at, jobs=jobs)
         outcomes.append(outcome)
         tried += actions
     return outcomes
@@ -61,7 +62,7 @@ async def _event_for(
     return event or await repository.latest_event(work, tenant, ticket_id, trigger=rule.trigger)
 
 
-async def _try(
+async def _dry_run_one(
     work: UnitOfWork, tenant: Tenant, rule: Rule, *, event: Event | None, jobs: JobQueue
 ) -> tuple[Outcome, int]:
     """The outcome, and how many actions were tried."""
@@ -69,8 +70,8 @@ async def _try(
         return Outcome(rule=rule, seq=None, state="unmatched", reason=NO_EVENT), 0
     if rule.trigger not in (IDLE, policies.trigger_of(event)):
         return Outcome(rule=rule, seq=event.seq, state="unmatched", reason=OTHER_TRIGGER), 0
-    if policies.follows_from(event, rule):
+    if policies.is_caused_by(event, rule):
         return Outcome(rule=rule, seq=event.seq, state="unmatched", reason=OWN), 0
-    running = await Running.open(work, Automation(tenant.company_id), event, jobs=jobs)
-    outcome = await running.outcome_of(rule, run_id=new_id())
-    return outcome, running.tried
+    runner = await RuleRunner.open(work, Automation(tenant.company_id), event, jobs=jobs)
+    outcome = await runner.outcome_of(rule, run_id=new_id())
+    return outcome, runner.tried

@@ -1,4 +1,4 @@
-"""What admins write into rules, checked when it is saved: each problem is named with its place."""
+"""Validation of rules when they are saved: each problem is reported with its path."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bugrelay.infra.db.query import Reader
 from bugrelay.infra.text.normalising import UnusableText, normalise
 
 MAX_DEPARTMENT_LENGTH = 100
-MAX_BYTES = 16 * 1024  # of conditions: all rules of a company are read at each event that may set one off
+MAX_BYTES = 16 * 1024  # of conditions: all rules of a company are read for each event that may trigger one
 _Check = Callable[[Action], Action]
 
 
 class _Problem(Exception):
-    """A field of an action, and what is wrong with it."""
+    """An invalid field of an action."""
 
     def __init__(self, field: str, sentence: str) -> None:
         super().__init__(field, sentence)
@@ -33,40 +33,40 @@ class _Problem(Exception):
 
 
 @contextmanager
-def collecting(problems: list[FieldProblem]) -> Iterator[None]:
-    """What does not fit is added to these, so that all of it is named at once."""
+def collecting_problems(problems: list[FieldProblem]) -> Iterator[None]:
+    """Add the problems of the block to the list, so that all are reported at once."""
     try:
         yield
     except ValidationFailed as failed:
         problems += failed.fields or ()
 
 
-def check_bound(trigger: str, idle_hours: int | None) -> None:
+def check_idle_hours(trigger: str, idle_hours: int | None) -> None:
     """
     Raises:
-        ValidationFailed: A rule for idle tickets does not say from when on they are, or another one does.
+        ValidationFailed: `idle_hours` is missing for the trigger `ticket.idle`, or given for another one.
     """
     if trigger == IDLE and idle_hours is None:
         raise ValidationFailed.of("idle_hours", f"is required with {IDLE}")
     if trigger != IDLE and idle_hours is not None:
-        raise ValidationFailed.of("idle_hours", f"is for {IDLE} alone")
+        raise ValidationFailed.of("idle_hours", f"is only for {IDLE}")
 
 
-def checked_conditions(conditions: Conditions) -> Conditions:
-    """The conditions as they are kept.
+def validated_conditions(conditions: Conditions) -> Conditions:
+    """The conditions in the form that is stored.
 
     Raises:
-        ValidationFailed: Names every field that does not fit.
+        ValidationFailed: Names all invalid fields.
     """
     if conditions.all and conditions.any:
-        raise ValidationFailed.of("conditions", "must have all or any, not both")
+        raise ValidationFailed.of("conditions", "must have either all or any, not both")
     kept: list[Condition] = []
     problems: list[FieldProblem] = []
     for path, condition in conditions.each():
         try:
             kept.append(fields.checked(condition))
         except fields.ConditionProblem as found:
-            problems += [FieldProblem(f"conditions.{path}.{place}", said) for place, said in found.problems]
+            problems += [FieldProblem(f"conditions.{path}.{index}", said) for index, said in found.problems]
     if problems:
         raise ValidationFailed(problems)
     if len(msgspec.json.encode(kept)) > MAX_BYTES:
@@ -75,7 +75,7 @@ def checked_conditions(conditions: Conditions) -> Conditions:
 
 
 def _value(check: Callable[[Any], str]) -> _Check:
-    """What has a value that ends with this check."""
+    """A check of an action that has one value."""
 
     def checked(action: Action) -> Action:
         try:
@@ -97,7 +97,7 @@ def _usable(text: str | None, field: str, *, single_line: bool, max_length: int)
 
 
 def _department(action: Action) -> Action:
-    """Null takes it away."""
+    """Null clears the department."""
     if action.value is UNSET:
         raise _Problem("value", "is required; null takes the department away")
     if not action.value:
@@ -120,19 +120,19 @@ def _unassign(action: Action) -> Action:
     return Action(action.type, user_ids=_users(action) or None)
 
 
-def _said(action: Action) -> str:
+def _text_of(action: Action) -> str:
     return _usable(action.text, "text", single_line=False, max_length=MAX_TEXT_LENGTH)
 
 
 def _comment(action: Action) -> Action:
-    return Action(action.type, text=_said(action), is_internal=action.is_internal)
+    return Action(action.type, text=_text_of(action), is_internal=action.is_internal)
 
 
 def _notify(action: Action) -> Action:
     to = list(dict.fromkeys(action.to or ()))
     if not to and not action.user_ids:
         raise _Problem("to", "or userIds is required")
-    return Action(action.type, to=to or None, user_ids=_users(action) or None, text=_said(action))
+    return Action(action.type, to=to or None, user_ids=_users(action) or None, text=_text_of(action))
 
 
 def _webhook(action: Action) -> Action:
@@ -155,31 +155,34 @@ _CHECKS: Mapping[str, _Check] = {
 }
 
 
-async def checked_actions(reader: Reader, tenant: Tenant, actions: list[Action]) -> list[Action]:
-    """The actions as they are kept: of each what its type needs, and what they name is the company's.
+async def validated_actions(reader: Reader, tenant: Tenant, actions: list[Action]) -> list[Action]:
+    """The actions in the form that is stored. Users and webhooks must belong to the company.
 
     Raises:
-        ValidationFailed: Names every field that does not fit.
+        ValidationFailed: Names all invalid fields.
     """
     kept: list[Action] = []
     problems: list[FieldProblem] = []
-    for place, action in enumerate(actions):
+    for index, action in enumerate(actions):
         try:
             kept.append(_CHECKS[action.type](action))
         except _Problem as found:
-            problems.append(FieldProblem(f"actions[{place}].{found.field}", found.sentence))
+            problems.append(FieldProblem(f"actions[{index}].{found.field}", found.sentence))
     if not problems:
-        problems = [*await _strangers(reader, tenant, kept), *await _unknown_webhooks(reader, tenant, kept)]
+        problems = [
+            *await _inactive_members(reader, tenant, kept),
+            *await _unknown_webhooks(reader, tenant, kept),
+        ]
     if problems:
         raise ValidationFailed(problems)
     return kept
 
 
-async def _strangers(reader: Reader, tenant: Tenant, actions: list[Action]) -> list[FieldProblem]:
-    """Those who are to be assigned or notified and are no active members; who is unassigned may have left."""
+async def _inactive_members(reader: Reader, tenant: Tenant, actions: list[Action]) -> list[FieldProblem]:
+    """Problems for users to assign or notify who are no active members; users to unassign may have left."""
     named = {
-        (place, number): user_id
-        for place, action in enumerate(actions)
+        (index, number): user_id
+        for index, action in enumerate(actions)
         for number, user_id in enumerate(action.user_ids or ())
         if action.type != "unassign"
     }
@@ -187,20 +190,20 @@ async def _strangers(reader: Reader, tenant: Tenant, actions: list[Action]) -> l
         return []
     members = {one.user_id for one in await repository.members_among(reader, tenant, [*named.values()])}
     return [
-        FieldProblem(f"actions[{place}].user_ids[{number}]", "must be an active member of the company")
-        for (place, number), user_id in named.items()
+        FieldProblem(f"actions[{index}].user_ids[{number}]", "must be an active member of the company")
+        for (index, number), user_id in named.items()
         if user_id not in members
     ]
 
 
 async def _unknown_webhooks(reader: Reader, tenant: Tenant, actions: list[Action]) -> list[FieldProblem]:
     problems: list[FieldProblem] = []
-    for place, action in enumerate(actions):
+    for index, action in enumerate(actions):
         webhook_id = action.webhook_id
         if webhook_id is None:
             continue
         if await find_webhook(reader, company_id=tenant.company_id, webhook_id=webhook_id) is None:
-            problems.append(FieldProblem(f"actions[{place}].webhook_id", "must be a webhook of the company"))
+            problems.append(FieldProblem(f"actions[{index}].webhook_id", "must be a webhook of the company"))
     return problems
 
 
