@@ -1,16 +1,17 @@
-"""Facts that have happened, and who hears of them.
+"""The event bus: facts (domain events) and their subscribers.
 
-A service records a fact in its unit of work. *Durable* subscribers hear it inside the transaction, on its connection:
-what they write (a job's row) is kept or lost with the change itself, and an error of theirs refuses it. *Afterwards*
-subscribers hear it once the COMMIT is through: the change stands, so an error of one is logged and the next is served.
-One subscriber is the *last* of the durable ones: what it locks, everybody else waits for until the COMMIT.
+A service records a fact in its unit of work. *Durable* subscribers are called inside the transaction, on its
+connection: what they write (a job's row) is committed or rolled back with the change, and an error of theirs makes it
+    fail.
+*Afterwards* subscribers are called after the COMMIT: the change is final, so their errors are logged, and the next one
+is called. One durable subscriber is the *last*: what it locks stays locked for the shortest time before the COMMIT.
 
-Subscribers are served one after the other, in the order in which they subscribed. Each is called once for a unit of
-work, with the facts that it subscribed to in the order in which they were recorded. A durable subscriber may give facts
-that follow from what it heard; they are published as if the service had recorded them.
+Subscribers are called one after the other, in the order of their subscriptions: each once for a unit of work, with the
+facts that it subscribed to, in the order in which they were recorded. A durable subscriber may return facts that
+follow; they are published as if the service had recorded them.
 
-Each fact has the cause of the moment in which it was recorded, and what follows from facts has that of the last of
-them. The event log writes it down.
+Each fact has the cause that was set when it was recorded; facts that follow from others have the cause of the last of
+those. The event log stores it.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bugrelay.infra.db.connections import PreparedStatement
 
 Durable = Callable[[AsyncSession, Sequence[Any]], Awaitable[Sequence[Any] | None]]
-"""Gives facts that follow from these, or None."""
+"""Returns facts that follow from these, or None."""
 
 
 @dataclass(frozen=True)
 class LastStatement:
-    """A statement and its argument, and what is told behind the COMMIT of the rows that it gave, as text."""
+    """A statement and its argument, and a callback for the rows that it returns, as text, after the COMMIT."""
 
     statement: PreparedStatement
     argument: bytes
@@ -44,12 +45,12 @@ CauseKind: TypeAlias = Literal["user", "rule", "github", "link", "system"]
 
 @dataclass(frozen=True)
 class Cause:
-    """What facts come from.
+    """The cause of facts.
 
     Attributes:
-        kind: `user`: somebody who asked for it; `system`: the clock, and what nobody in particular asked for; the
-            others act on events by themselves.
-        chain: What it follows from, oldest first: ids of events, each followed by what acted on it where that says so.
+        kind: `user`: a request; `system`: jobs; the others are automations that act on events.
+        chain: The causal chain, oldest first: ids of events, each followed by the automation that acted on it, if it is
+            named.
     """
 
     kind: CauseKind
@@ -57,12 +58,12 @@ class Cause:
 
 
 cause: ContextVar[Cause] = ContextVar("cause", default=Cause("user"))  # noqa: B039 - it is frozen
-"""The cause of what is recorded now."""
+"""The cause of facts that are recorded in this context."""
 
 
 @contextmanager
 def caused_by(kind: CauseKind, *, chain: tuple[str, ...] = ()) -> Iterator[None]:
-    """What is recorded inside the block has this cause."""
+    """Facts recorded inside the block have this cause."""
     token = cause.set(Cause(kind, chain))
     try:
         yield
@@ -71,7 +72,7 @@ def caused_by(kind: CauseKind, *, chain: tuple[str, ...] = ()) -> Iterator[None]
 
 
 class Recorded(NamedTuple):
-    """A fact, and what it comes from."""
+    """A fact and its cause."""
 
     fact: Any
     cause: Cause
@@ -95,7 +96,7 @@ class _Subscription(Generic[H]):
 
 
 class EventBus:
-    """Who subscribed to which types of facts."""
+    """Subscriptions to types of facts."""
 
     def __init__(self) -> None:
         self._durable: list[_Subscription[Durable]] = []
@@ -106,20 +107,21 @@ class EventBus:
         self._durable.append(_Subscription(handler, frozenset(events)))
 
     def subscribe_last(self, handler: Last, *events: type) -> None:
-        """Make it the last durable subscriber; there is one."""
+        """Set the last durable subscriber; there is one at most."""
         self._last = _Subscription(handler, frozenset(events))
 
     def subscribe_afterwards(self, handler: Afterwards, *events: type) -> None:
         self._afterwards.append(_Subscription(handler, frozenset(events)))
 
     def has_durable(self, *events: type) -> bool:
-        """Whether somebody hears one of these inside the transaction."""
+        """Whether any of these has a durable subscriber."""
         return any(not one.events.isdisjoint(events) for one in self._durable)
 
     async def publish_durable(self, session: Callable[[], AsyncSession], recorded: list[Recorded]) -> None:
-        """Belongs inside the transaction: an error here refuses the whole change. Adds the facts that follow.
+        """Call the durable subscribers, inside the transaction; their errors make it fail. Adds facts that follow to
+        `recorded`.
 
-        The session is asked for only where somebody hears.
+        `session` is called only where there is a subscriber.
         """
         published = 0
         while published < len(recorded):
@@ -130,13 +132,13 @@ class EventBus:
                     recorded.extend(Recorded(fact, heard[-1].cause) for fact in follow or ())
 
     def last_statement(self, recorded: Sequence[Recorded]) -> LastStatement | None:
-        """What belongs before the COMMIT, in one message with it."""
+        """The statement to send in one message with the COMMIT, before it."""
         if self._last is None or not (heard := self._last.of(recorded)):
             return None
         return self._last.handler(heard)
 
     async def publish_afterwards(self, facts: Sequence[Any]) -> None:
-        """Belongs behind the COMMIT; never raises for a subscriber."""
+        """Call the afterwards subscribers, after the COMMIT; their errors are logged."""
         for subscription in self._afterwards:
             if heard := [fact for fact in facts if type(fact) in subscription.events]:
                 try:

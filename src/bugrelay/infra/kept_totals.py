@@ -1,4 +1,4 @@
-"""Totals that a job counts and carries forward, in a table where every process finds them (docs/adr/0016)."""
+"""Kept totals: materialised counts in a table, which a job updates from the log of changes (docs/adr/0016)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from bugrelay.infra.db.query import Query, Values
 from bugrelay.infra.db.slow_connection import slow_connection
 from bugrelay.infra.incremental_counts import Counted, IncrementalCounts, Statement
 
-ROUND_SECONDS = 60.0  # what is not counted by then is counted in the next round
+ROUND_SECONDS = 60.0  # after which the rest is left to the next round
 _SERVER: ColumnElement[int] = literal_column(
     "(SELECT system_identifier FROM pg_control_system())", BigInteger
 )
@@ -41,7 +41,7 @@ _SERVER: ColumnElement[int] = literal_column(
 def kept_totals_table(name: str, *, primary_key: str) -> Table:
     """A table of kept totals.
 
-    `cluster` is the server's own number: those of its transactions mean nothing on another.
+    `cluster` is the server's system identifier: snapshots have transaction ids, which are void on another server.
     """
     return Table(
         name,
@@ -61,9 +61,9 @@ class KeptTotals:
     """The kept totals of one table.
 
     Args:
-        table: Of `kept_totals_table`.
-        era: Of the table that is counted, now.
-        statement_of: The statement that counts the total of a key, and its values.
+        table: A table made by `kept_totals_table`.
+        era: The current era of the counted table.
+        statement_of: Returns the statement that counts a key, and its parameters.
     """
 
     def __init__(
@@ -81,10 +81,10 @@ class KeptTotals:
 
     @cached_property
     def by_key(self) -> Query[Counted]:
-        """The total of `:key`, if it can be believed.
+        """The total of `:key`, if it is valid.
 
-        Of this era, which a TRUNCATE and a restore end; of this server, for the numbers of transactions in a snapshot
-        mean others where a dump is restored; and younger than the log of changes by far.
+        It must be of the current era, which a TRUNCATE or a restore ends; of this server, since the transaction ids of
+        its snapshot are void elsewhere; and much younger than the oldest entry of the log of changes.
         """
         kept = self._kept
         return Query(
@@ -99,7 +99,7 @@ class KeptTotals:
 
     @asynccontextmanager
     async def round(self, *, database_url: str) -> AsyncIterator[Connection | None]:
-        """A connection to count on for a round, or None while another round still runs."""
+        """A connection for a round of counting, or None while another round is running."""
         trying = Query(text("SELECT pg_try_advisory_lock(hashtext(:name))"), bool)
         async with slow_connection(database_url, name=f"bugrelay-{self.name}") as reader:
             yield reader if await reader.row(trying, {"name": self.name}) else None
@@ -108,7 +108,7 @@ class KeptTotals:
         return await reader.rows(Query(select(self._kept.key), str))
 
     async def count_once(self, key: str, *, database_url: str, counts: IncrementalCounts) -> None:
-        """Count what somebody asks for, unless that is done; again without harm."""
+        """Count a total that a reader needs, unless it is valid already; idempotent."""
         asked = update(self._table).where(self._kept.key == bindparam("asked")).values(asked_at=func.now())
         async with slow_connection(database_url, name=f"bugrelay-{self.name}") as reader:
             if await reader.row(self.by_key, {"key": key}) is None:
@@ -116,14 +116,14 @@ class KeptTotals:
             await reader.execute(Query(asked).sql, {"asked": key})
 
     async def forget(self, reader: Connection, *, but: Sequence[str] = ()) -> None:
-        """Those that nobody has asked for in a day go, but for these."""
+        """Delete totals that were not used for a day, except these."""
         old = self._kept.asked_at < func.now() - timedelta(days=1)
         wanted = self._kept.key == func.any(bindparam("wanted", type_=ARRAY(Text)))
         forgetting = Query(delete(self._table).where(old, ~wanted))
         await reader.execute(forgetting.sql, {**forgetting.constants, "wanted": list(but)})
 
     async def carry(self, reader: Connection, key: str, *, counts: IncrementalCounts) -> bool:
-        """Carry a kept total forward; whether that could be done."""
+        """Add the changes since its snapshot to a kept total; returns False where it is not valid any more."""
         kept = await reader.row(self.by_key, {"key": key})
         if kept is None:
             return False

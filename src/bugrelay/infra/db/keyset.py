@@ -1,6 +1,6 @@
-"""Keyset pagination: the keys of a page's rows in the order of an index, which goes to the first of them at once.
+"""Keyset pagination: a page begins after the keys of a row, which an index finds at once, however deep the page is.
 
-All keys of a list run in one direction, so that a page can begin behind any row (`:after_<key>`).
+All keys of a list have the same direction, so that a page can begin after any row (`:after_<key>`).
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ def page_of_keys(
     keys: Keys,
     conditions: Iterable[ColumnElement[bool]],
     ascending: bool,
-    is_behind: bool,
+    is_after: bool,
 ) -> Subquery:
-    """SELECT of the keys of a page, in its order: `:limit` rows from `:offset`, if so asked behind a row."""
+    """SELECT of the keys of a page, in its order: `:limit` rows from `:offset`, with `is_after` after the keys of a
+    row."""
     columns = tuple_(*keys.values())
     row = tuple_(*(bindparam(f"after_{name}", type_=key.type) for name, key in keys.items()))
-    behind = [columns > row if ascending else columns < row] if is_behind else []
+    after = [columns > row if ascending else columns < row] if is_after else []
     return (
         select(*(key.label(name) for name, key in keys.items()))
         .select_from(source)
-        .where(*conditions, *behind)
+        .where(*conditions, *after)
         .order_by(*_order(keys.values(), ascending=ascending))
         .limit(bindparam("limit", type_=Integer))
         .offset(bindparam("offset", type_=Integer))
@@ -57,14 +58,14 @@ def rows_of_page(
     beside: Subquery | None = None,
     as_text: Sequence[str] = (),
 ) -> Select[Any]:
-    """SELECT of these columns of a page in its order, NULL for those that it has not.
+    """SELECT of these columns of a page in its order; NULL for columns that the page does not have.
 
     Args:
-        page: Of `page_of_keys`.
-        columns: Of all orders that the list knows.
-        ascending: As the page has it.
-        beside: One row that stands beside each row of the page, and alone where the page is empty.
-        as_text: Columns that are given as text.
+        page: The result of `page_of_keys`.
+        columns: The keys of all orders of the list.
+        ascending: The direction of the page.
+        beside: One row to join to each row of the page; returned alone where the page is empty.
+        as_text: Columns to cast to text.
     """
     shown = [page.c[name] if name in page.c else null().label(name) for name in columns]
     shown = [cast(one, Text).label(one.name) if one.name in as_text else one for one in shown]

@@ -1,7 +1,7 @@
-"""Secrets taken out of what people and programs send: by the names of values, and by how secrets look.
+"""Redaction of secrets, by the names of values and by the shapes of secrets (docs/support.md#what-is-redacted).
 
-In place of each stands `[redacted:kind]`, which a second pass leaves alone. Time is linear in the size. What cannot
-be known is left: a password in a sentence, a secret of a shape that nobody has described.
+Each is replaced by `[redacted:kind]`, which a second pass leaves unchanged. The time is linear in the size. What cannot
+be recognised stays: a password in a sentence, a secret of an unknown shape.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from bugrelay.infra.text.secret_values import is_card_number, may_have_shapes, r
 
 
 class Redaction(Struct, frozen=True):
-    """What was taken out at a place.
+    """What was redacted at one path.
 
     Attributes:
-        path: Where: names joined by dots, `[]` for every element of a list. Empty for a text of its own.
-        kind: What: `password`, `token`, `email` …, as in `[redacted:kind]`.
-        count: How often.
+        path: Names joined by dots, `[]` for every element of a list. Empty for a plain text.
+        kind: The kind of secret: `password`, `token`, `email` …, as in `[redacted:kind]`.
+        count: The number of occurrences.
     """
 
     path: str
@@ -34,25 +34,25 @@ class Redaction(Struct, frozen=True):
 
 
 _MAX_DEPTH: Final = 64
-# JSON in a string in JSON in a string: further inside it is read as text. Each level reads what it holds once more.
+# JSON in a string in JSON in a string: deeper levels are read as text, since each level reads its content once more.
 _MAX_EMBEDDED: Final = 3
 _MAX_NAME_LENGTH: Final = 60
 _MAX_PATH_LENGTH: Final = 300
-_MAX_PLACES: Final = 1000
+_MAX_PATHS: Final = 1000
 
 
 def redact_text(text: str) -> tuple[str, list[Redaction]]:
-    """Return the text without the secrets in it, and what they were."""
+    """Return the text without secrets, and its redactions."""
     redactor = _Redactor()
     redacted = redactor.text(text, path="", embedded=0)
     return redacted, redactor.redactions()
 
 
 def redact_value(value: Any, *, path: str = "") -> tuple[Any, list[Redaction]]:
-    """Return a value as JSON has it (mappings, lists, strings, numbers) without secrets, and what they were.
+    """Return a value of JSON (mappings, lists, strings, numbers) without secrets, and its redactions.
 
-    `path` is where it stands: it begins the paths that are returned, and is not judged as a name itself. What is nested
-    deeper than 64 levels is `[redacted:depth]`.
+    `path` is the prefix of the returned paths, and is not judged as a name itself. What is nested deeper than 64 levels
+    becomes `[redacted:depth]`.
     """
     redactor = _Redactor()
     redacted = redactor.value(value, path=path, depth=0, embedded=0)
@@ -60,7 +60,7 @@ def redact_value(value: Any, *, path: str = "") -> tuple[Any, list[Redaction]]:
 
 
 class _Redactor:
-    """One pass, which counts what it takes out."""
+    """One pass, which counts redactions."""
 
     def __init__(self) -> None:
         self.found: Counter[tuple[str, str]] = Counter()
@@ -72,13 +72,13 @@ class _Redactor:
         if isinstance(value, str):
             return self.text(value, path=path, embedded=embedded)
         if isinstance(value, Mapping | list | tuple) and depth == _MAX_DEPTH:
-            return self._take_out("depth", path)
+            return self._redact("depth", path)
         if isinstance(value, Mapping):
             return self._mapping(value, path=path, depth=depth + 1, embedded=embedded)
         if isinstance(value, list | tuple):
             return self._elements(value, path=path, depth=depth + 1, embedded=embedded)
         if isinstance(value, int | float) and is_card_number(value):
-            return self._take_out("card", path)
+            return self._redact("card", path)
         return value
 
     def _mapping(self, mapping: Mapping[Any, Any], *, path: str, depth: int, embedded: int) -> dict[str, Any]:
@@ -86,39 +86,39 @@ class _Redactor:
         redacted: dict[str, Any] = {}
         for key, value in mapping.items():
             name = self.text(str(key), path=path, embedded=_MAX_EMBEDDED)
-            place = _joined(path, name)
+            inner_path = _joined(path, name)
             kind = secret_kind(str(key)) or (labelled if key == "text" or key in _LABELLED else None)
             redacted[_unused(name, redacted)] = (
-                self._take_out(kind, place, value)
+                self._redact(kind, inner_path, value)
                 if kind and _can_be_secret(value)
-                else self.value(value, path=place, depth=depth, embedded=embedded)
+                else self.value(value, path=inner_path, depth=depth, embedded=embedded)
             )
         return redacted
 
     def _elements(self, elements: Sequence[Any], *, path: str, depth: int, embedded: int) -> list[Any]:
-        place = f"{path}[]"[:_MAX_PATH_LENGTH]
+        inner_path = f"{path}[]"[:_MAX_PATH_LENGTH]
         return [
-            self._pair(element, kind, path=place)
+            self._pair(element, kind, path=inner_path)
             if (kind := _kind_of_pair(element))
-            else self.value(element, path=place, depth=depth, embedded=embedded)
+            else self.value(element, path=inner_path, depth=depth, embedded=embedded)
             for element in elements
         ]
 
     def _pair(self, pair: Sequence[Any], kind: str, *, path: str) -> list[str]:
         name = self.text(pair[0], path=path, embedded=_MAX_EMBEDDED)
-        return [name, self._take_out(kind, _joined(path, name), pair[1])]
+        return [name, self._redact(kind, _joined(path, name), pair[1])]
 
     def text(self, text: str, *, path: str, embedded: int) -> str:
         if embedded == _MAX_EMBEDDED:
             return self._plain_text(text, path=path)
         if _JSON.match(text):
             return self._plain_text(self._json(text, path=path, embedded=embedded + 1), path=path)
-        if _ENCODED_SIGN.search(text):
+        if _ENCODED_DELIMITER.search(text):
             return self._decoded(text, path=path, embedded=embedded + 1)
         return self._plain_text(text, path=path)
 
     def _json(self, text: str, *, path: str, embedded: int) -> str:
-        """Redact JSON in a string as what it says. It is written anew only if there was a secret in it."""
+        """Redact JSON in a string by its decoded value. It is encoded again only if it contained a secret."""
         try:
             value = msgspec.json.decode(text)
         except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
@@ -129,15 +129,16 @@ class _Redactor:
         return msgspec.json.encode(redacted).decode() if inside.found else text
 
     def _decoded(self, text: str, *, path: str, embedded: int) -> str:
-        """Redact a text with percent-encoded signs as what it says: it stays decoded if more secrets are found so."""
+        """Redact a text with percent-encoding by its decoded form, too: it stays decoded if that reveals more
+        secrets."""
         as_sent, decoded = _Redactor(), _Redactor()
         texts = (
             as_sent._plain_text(text, path=path),
-            decoded.text(_with_signs(text), path=path, embedded=embedded),
+            decoded.text(_with_delimiters(text), path=path, embedded=embedded),
         )
-        says_more = decoded.found.total() > as_sent.found.total()
-        self._add((as_sent, decoded)[says_more].found)
-        return texts[says_more]
+        reveals_more = decoded.found.total() > as_sent.found.total()
+        self._add((as_sent, decoded)[reveals_more].found)
+        return texts[reveals_more]
 
     def _plain_text(self, text: str, *, path: str) -> str:
         may_be_assigned = ":" in text or "=" in text
@@ -158,29 +159,27 @@ class _Redactor:
             self._add({(path, kind): count for kind, count in Counter(kinds).items()})
         return text
 
-    def _take_out(self, kind: str, path: str, value: Any = None) -> str:
-        """Return what stands in the place of a value, which is counted unless it is a placeholder already."""
+    def _redact(self, kind: str, path: str, value: Any = None) -> str:
+        """Return the placeholder of a value, and count it unless it is a placeholder already."""
         if isinstance(value, str) and value.startswith("[redacted:"):
             return value
         self._add({(path, kind): 1})
         return f"[redacted:{kind}]"
 
     def _add(self, found: Mapping[tuple[str, str], int]) -> None:
-        """Count secrets; those beyond a thousand places as of one place: paths are sent by somebody."""
+        """Count redactions; beyond `_MAX_PATHS` under the path `…`, since paths are user input."""
         for (path, kind), count in found.items():
-            place = path, kind
-            self.found[place if place in self.found or len(self.found) < _MAX_PLACES else ("…", kind)] += (
-                count
-            )
+            key = path, kind
+            self.found[key if key in self.found or len(self.found) < _MAX_PATHS else ("…", kind)] += count
 
 
 def _can_be_secret(value: Any) -> bool:
-    """Say whether there is anything in it: yes, no, nothing and emptiness tell no secret."""
+    """Whether a value can be a secret: booleans, null and empty values cannot."""
     return not isinstance(value, bool) and value not in (None, "", [], {}, ())
 
 
 def _kind_of_label(mapping: Mapping[Any, Any]) -> str | None:
-    """Return what `value` is by what stands beside it, as HAR has headers: `{"name": "Cookie", "value": …}`."""
+    """Return the kind of `value` by its label, as in headers of HAR: `{"name": "Cookie", "value": …}`."""
     if _LABELLED.isdisjoint(mapping) and not _is_typing(mapping):
         return None
     labels = (mapping.get(field) for field in _LABELS)
@@ -193,7 +192,7 @@ def _is_typing(mapping: Mapping[Any, Any]) -> bool:
 
 
 def _kind_of_pair(element: Any) -> str | None:
-    """Return what the second of two is, by the first: headers are often a list of such pairs."""
+    """Return the kind of the second of two texts by the first: headers are often a list of such pairs."""
     match element:
         case [str(name), str() | int() | float() as value] if _can_be_secret(value):
             return _kind_of_name(name)
@@ -204,29 +203,29 @@ def _kind_of_name(text: str) -> str | None:
     return secret_kind(text) if len(text) <= _MAX_NAME_LENGTH and " " not in text else None
 
 
-def _with_signs(text: str) -> str:
-    """Return the text with the signs decoded that are percent-encoded in it, once."""
-    for sign in _SIGNS + "%":
+def _with_delimiters(text: str) -> str:
+    """Return the text with percent-encoded delimiters decoded, once."""
+    for sign in _DELIMITERS + "%":
         text = text.replace(f"%{ord(sign):02X}", sign).replace(f"%{ord(sign):02x}", sign)
     return text
 
 
 def _joined(path: str, name: str) -> str:
-    """Return the path of what has this name, cut: both are sent by somebody."""
+    """Return the path of a name, cut to a maximum length: both are user input."""
     short = name[:_MAX_NAME_LENGTH]
     return (f"{path}.{short}" if path else short)[:_MAX_PATH_LENGTH]
 
 
 def _unused(name: str, names: Mapping[str, Any]) -> str:
-    """Return a name for one more: two may be the same without their secrets."""
+    """Return a unique name: two names may be the same after redaction."""
     return name if name not in names else f"{name} {len(names)}"
 
 
 _JSON: Final = re.compile(r"\s*+[\[{\"]")
-# Signs that end names and values. Others stay as they are in values, which are taken out whole.
-_SIGNS: Final = ":=&?#;,/@\"'{}[]\\ \n"
-_ENCODED_SIGN: Final = re.compile(
-    "%(?:25|" + "|".join(f"{ord(sign):02x}" for sign in _SIGNS) + ")", re.IGNORECASE
+# Delimiters of names and values. Other characters stay encoded inside values, which are redacted as a whole.
+_DELIMITERS: Final = ":=&?#;,/@\"'{}[]\\ \n"
+_ENCODED_DELIMITER: Final = re.compile(
+    "%(?:25|" + "|".join(f"{ord(sign):02x}" for sign in _DELIMITERS) + ")", re.IGNORECASE
 )
 _LABELS: Final = (
     *("name", "key", "header", "field", "id", "type", "label", "selector", "target", "attribute", "element"),

@@ -101,7 +101,7 @@ def _page(spec: QuerySpec, plan: Plan) -> Subquery:
         keys={name: found.columns[name] for name in spec.keys},
         conditions=found.conditions,
         ascending=spec.order == "oldest",
-        is_behind=plan.keyset,
+        is_after=plan.keyset,
     )
 
 
