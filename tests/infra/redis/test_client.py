@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from typing import Any
 
 import pytest
+import uvloop
 from structlog.testing import capture_logs
 
 from bugrelay.infra.redis.client import RedisClient, RedisUnavailable, Script
@@ -125,6 +127,28 @@ async def test_a_lost_connection_is_noticed_without_a_call(own_gate: RedisClient
     await eventually(lambda: own_gate.state == "down", seconds=1)
     own_valkey.start()
     await eventually(lambda: own_gate.state == "ok")
+
+
+def test_commands_that_a_lost_connection_did_not_send_are_dropped(own_valkey: Valkey) -> None:
+    """In the loop of the server, which refuses to write to a closed transport."""
+    complaints: list[dict[str, Any]] = []
+
+    async def lose_connections() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        client = RedisClient(own_valkey.url)
+        await client.start()
+        async with asyncio.timeout(30):
+            for _ in range(5):
+                await eventually(lambda: client.state == "ok")
+                own_valkey.kill()
+                while client.state == "ok":  # in each turn of the loop one is on its way
+                    client.notify("PING")
+                    await asyncio.sleep(0)
+                own_valkey.start()
+        await client.close()
+
+    uvloop.run(lose_connections())
+    assert complaints == []
 
 
 async def test_a_slow_server_is_used_and_a_too_slow_one_is_not(

@@ -187,6 +187,7 @@ class _PipelinedConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """What was sent still leaves."""
+        self._flush()
         self._transport.close()
 
     def send(self, command: tuple[Argument, ...]) -> asyncio.Future[Any]:
@@ -231,7 +232,9 @@ class _PipelinedConnection(asyncio.Protocol):
         self._fail(exc or ConnectionResetError("connection lost"))
 
     def _flush(self) -> None:
-        self._transport.write(b"".join(self._outgoing))
+        """Write the batch; one whose connection was lost meanwhile is dropped, since uvloop raises for it."""
+        if self._outgoing and not self._transport.is_closing():
+            self._transport.write(b"".join(self._outgoing))
         self._outgoing.clear()
 
     def _fail(self, reason: BaseException) -> None:
