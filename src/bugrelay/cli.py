@@ -311,6 +311,10 @@ def events(follow: bool, company: str | None, last: int) -> None:
     from bugrelay.infra.redis.subscription import Subscription
 
     async def task(platform: Platform) -> None:
+        following = asyncio.current_task()
+        assert following is not None  # noqa: S101 - a coroutine runs in one
+        for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has told us to ignore SIGINT
+            asyncio.get_running_loop().add_signal_handler(number, following.cancel)
         stream = await stream_named(platform.database, company) if company else None
         woken = asyncio.Event()
         notifications = Subscription(platform.settings.redis_url, f"{CHANNEL}*", lambda *_: woken.set())
@@ -323,7 +327,7 @@ def events(follow: bool, company: str | None, last: int) -> None:
         finally:
             listening.cancel()
 
-    with databases() as settings, suppress(KeyboardInterrupt):
+    with databases() as settings, suppress(KeyboardInterrupt, asyncio.CancelledError):
         with_platform(settings, task)
 
 
