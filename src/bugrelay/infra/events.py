@@ -1,8 +1,7 @@
 """The event bus: facts (domain events) and their subscribers.
 
 A service records a fact in its unit of work. *Durable* subscribers are called inside the transaction, on its
-connection: what they write (a job's row) is committed or rolled back with the change, and an error of theirs makes it
-    fail.
+connection: what they write (a job's row) is committed or rolled back with the change, and their errors make it fail.
 *Afterwards* subscribers are called after the COMMIT: the change is final, so their errors are logged, and the next one
 is called. One durable subscriber is the *last*: what it locks stays locked for the shortest time before the COMMIT.
 

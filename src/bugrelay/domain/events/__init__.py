@@ -1,1 +1,1 @@
-"""The event log: what has changed, in the order in which it was committed, and who follows it."""
+"""The event log: changes in the order of their COMMITs, and its consumers."""

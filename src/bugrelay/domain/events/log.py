@@ -1,4 +1,4 @@
-"""Writes the log: the facts of a unit of work, in the statement before its COMMIT."""
+"""Writes the log: the facts of a unit of work, in the statement before its COMMIT (docs/adr/0034)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bugrelay.infra.db.connections import PreparedStatement
 from bugrelay.infra.events import EventBus, LastStatement, Recorded
 from bugrelay.infra.redis.client import RedisClient
 
-CHANNEL = "bugrelay:events:"  # and the stream; the message is the number of its newest event
+CHANNEL = "bugrelay:events:"  # followed by the stream; the message is the `seq` of its newest event
 
 _LOG_SOME = PreparedStatement("log_events", "jsonb", "SELECT stream, last_seq FROM log_events($1)")
-# What that function does for several, for one, as they nearly all are: without the function it costs PostgreSQL less.
+# The same for a single event, as nearly all are: a plain statement costs PostgreSQL less than the function.
 _LOG_ONE = PreparedStatement(
     "log_event",
     "jsonb",
@@ -41,8 +41,8 @@ class EventLog:
     """The log of a process.
 
     Args:
-        tables: What facts become, of all domains.
-        redis: Wakes whoever waits for events.
+        tables: The event logs' entries for facts, of all domains.
+        redis: Notifies the readers of streams.
     """
 
     def __init__(self, tables: Sequence[LogTable], *, redis: RedisClient) -> None:
@@ -50,14 +50,14 @@ class EventLog:
         self._redis = redis
 
     def follow(self, bus: EventBus) -> None:
-        """Write down from now on what the tables name."""
+        """Subscribe to all facts of the tables."""
         bus.subscribe_last(self.write, *self._table)
 
     def write(self, recorded: Sequence[Recorded]) -> LastStatement:
-        """The statement that writes the facts at the ends of their streams; behind the COMMIT, their readers are woken.
+        """The statement that appends the facts to their streams; after the COMMIT, the readers of these are notified.
 
-        Like the function `log_events` (migrations/sql/log_events.sql) it locks the streams until then, which orders
-        numbers as COMMITs are: nothing that locks may come after it.
+        Like the function `log_events` (migrations/sql/log_events.sql) it locks the streams until the COMMIT, so that
+        numbers have the order of COMMITs: no other lock may be taken after it.
         """
         entries = [
             {**vars(entry), "cause": cause}

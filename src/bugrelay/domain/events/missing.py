@@ -1,7 +1,7 @@
-"""What has happened and has no event, listed and then written into the log, marked as `recorded_later`.
+"""Changes without an event: they are listed, and then written into the log, marked as `recorded_later`.
 
-Functions of the database do it, for there is one list for whoever finds what is missing: the migration that begins the
-log, the job that looks for what a former release writes beside this one, and the demo.
+Functions of the database do it, since three callers share the list: the migration that creates the log, the job that
+collects what an older release writes while it runs beside this one, and the demo.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _RECORD = text("SELECT record_missing_events(:most)")
 
 
 async def list_since(work: UnitOfWork, moment: datetime) -> None:
-    """List what was written since then without an event; nothing while something is listed."""
+    """List what was written since then without an event; does nothing while the list is not empty."""
     await work.session.execute(_LIST, {"since": lowest_id_of(moment)})
 
 
 async def record(work: UnitOfWork, *, most: int) -> int:
-    """Write the oldest of what is listed into the log, just before the COMMIT; gives how many there were."""
+    """Write the oldest `most` changes of the list into the log, just before the COMMIT; returns their number."""
     return await work.session.scalar(_RECORD, {"most": most}) or 0

@@ -1,7 +1,7 @@
-"""The log: streams, their events, and how far each consumer has read.
+"""The log: streams, their events, and the cursors of consumers.
 
-Rows of `events` are never changed and never deleted; triggers refuse both. They name bugs, people and companies without
-foreign keys: the log outlives what it tells of, and writing it locks nothing but its stream.
+Rows of `events` are never changed and never deleted; triggers refuse both. They name bugs, users and companies without
+foreign keys: the log outlives the rows that it names, and writing it locks only its stream.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bugrelay.infra.db.models import Base, CreatedAt, Moment
 
 
 class EventStream(Base):
-    """A company, or a share of the bugs that have none; `last_seq` is the number of its newest event."""
+    """A company, or a shard of the bugs without a company; `last_seq` is the number of its newest event."""
 
     __tablename__ = "event_streams"
 
@@ -32,7 +32,7 @@ class EventRow(Base):
     __tablename__ = "events"
     __table_args__ = (
         CheckConstraint("visibility IN ('public', 'tenant', 'internal')", name="visibility_is_known"),
-        # Apart from each other: a bug may have a hundred times as many events of its votes as others.
+        # Separate indexes: a bug may have a hundred times as many events of votes as others.
         Index(
             "ix_events_bug_id_told",
             "bug_id",
@@ -65,7 +65,7 @@ class EventRow(Base):
 
 
 class EventConsumer(Base):
-    """Somebody who follows the log, and since when: of the streams that were there already, from their end."""
+    """A consumer of the log, and since when: it follows streams that existed then from their end."""
 
     __tablename__ = "event_consumers"
 
@@ -74,9 +74,9 @@ class EventConsumer(Base):
 
 
 class EventCursor(Base):
-    """How far a consumer has read a stream. A stream without a row has not been read at all.
+    """The last `seq` of a stream that a consumer has read. Without a row it has not read the stream at all.
 
-    `attempts` counts failures at the event after `seq`; it is tried again at `retry_at`. `error` is for operators.
+    `attempts` counts failures of the event after `seq`, which is retried at `retry_at`. `error` is for operators.
     """
 
     __tablename__ = "event_cursors"
@@ -90,7 +90,7 @@ class EventCursor(Base):
 
 
 class MissingEvent(Base):
-    """What has happened without an event, in order of time, until a job has written it into the log."""
+    """A change without an event, in order of time, until a job has written it into the log."""
 
     __tablename__ = "missing_events"
 

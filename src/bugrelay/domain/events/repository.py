@@ -1,4 +1,4 @@
-"""What is read of the log."""
+"""Every SELECT of the event log and its cursors."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _AFTER = Query(
 
 
 async def events_after(reader: Reader, stream: UUID, seq: int, *, limit: int) -> Sequence[Event]:
-    """The next events of a stream, in order."""
+    """The next events of a stream after `seq`, in order."""
     return await reader.rows(_AFTER, {"stream": stream, "seq": seq, "limit": limit})
 
 
-class Behind(Row):
-    """A stream that a consumer has not read to its end, or not at all."""
+class LaggingStream(Row):
+    """A stream that a consumer has not read to its end; `is_unread` if it has no cursor there yet."""
 
     consumer: str
     stream: UUID
@@ -36,7 +36,7 @@ class Behind(Row):
 
 
 _OF_BOTH = (EventCursor.consumer == EventConsumer.name) & (EventCursor.stream == EventStream.stream)
-_BEHIND = Query(
+_LAGGING = Query(
     select(
         EventConsumer.name.label("consumer"), EventStream.stream, EventCursor.seq.is_(None).label("is_unread")
     )
@@ -49,16 +49,16 @@ _BEHIND = Query(
         or_(EventCursor.retry_at.is_(None), EventCursor.retry_at <= func.now()),
     )
     .limit(bindparam("limit", type_=Integer)),
-    Behind,
+    LaggingStream,
 )
 
 
-async def streams_behind(reader: Reader, consumers: Sequence[str], *, limit: int) -> Sequence[Behind]:
-    """What these consumers have to read, but for streams that are to be tried again later."""
-    return await reader.rows(_BEHIND, {"consumers": list(consumers), "limit": limit})
+async def lagging_streams(reader: Reader, consumers: Sequence[str], *, limit: int) -> Sequence[LaggingStream]:
+    """The streams that these consumers have to read, except those that wait for a retry."""
+    return await reader.rows(_LAGGING, {"consumers": list(consumers), "limit": limit})
 
 
-# An event that was written later than it happened waits since then. Of those of before that was noted, nobody knows.
+# An event that was recorded later waits since it was written. The oldest of them do not say when that was.
 _recorded_later = EventRow.cause["recorded_later"].astext
 _written_at = case(
     (_recorded_later.is_(None), EventRow.at),
@@ -73,19 +73,19 @@ _LAG = Query(
         EventRow,
         (EventRow.stream == EventStream.stream) & (EventRow.seq == func.coalesce(EventCursor.seq, 0) + 1),
     )
-    # Read streams are left out before their events are looked for, as they are nearly all.
+    # Nearly all streams are read to their end; they are excluded before their events are looked up.
     .where(EventStream.last_seq > func.coalesce(EventCursor.seq, 0)),
     float,
 )
 
 
 async def lag_seconds(reader: Reader) -> float:
-    """For how long the oldest event has been waiting for one of its consumers; 0 when none does."""
+    """Seconds for which the oldest unread event has been waiting for a consumer; 0 if there is none."""
     return max(0.0, await reader.row(_LAG) or 0.0)
 
 
 class Cursor(Row):
-    """How far a stream is read, and how often the event after that has failed."""
+    """The last `seq` that was read, and the failures of the event after it."""
 
     seq: int
     attempts: int
@@ -104,5 +104,5 @@ _CURSOR = Query(
 
 
 async def lock_cursor(work: UnitOfWork, *, consumer: str, stream: UUID) -> Cursor | None:
-    """None where another worker reads the stream for this consumer, or where it is to be tried again later."""
+    """None if another worker reads the stream for this consumer, or it waits for a retry."""
     return await work.row(_CURSOR, {"consumer": consumer, "stream": stream})

@@ -1,4 +1,4 @@
-"""Events as they are written and read, and the names of streams and events."""
+"""Events as they are written and read, and the ids of streams and events."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ Visibility = Literal["public", "tenant", "internal"]
 MAX_CHAIN = 32  # entries of a cause's chain
 
 SHARED_STREAMS = tuple(UUID(f"00000000-0000-8000-8000-00000000000{share:x}") for share in range(16))
-"""Those of bugs without a company, by the last digit of a bug's id: 16, so that their writers seldom wait."""
+"""The streams of bugs without a company, by the last digit of a bug's id: 16, so that writers seldom wait."""
 
 
 def stream_of(*, company_id: UUID | None, bug_id: UUID) -> UUID:
-    """The stream that a bug's events go to while it is assigned to this company."""
+    """The stream of a bug's events while it is assigned to this company, or to none."""
     return company_id or SHARED_STREAMS[bug_id.int % len(SHARED_STREAMS)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogEntry:
-    """What becomes an event when its transaction is committed.
+    """An event to write; the database adds its number and time.
 
     Attributes:
         stream: See `stream_of`.
-        type: Of docs/events.md.
-        version: The ticket's, with the change.
+        type: A type of docs/events.md.
+        version: The ticket's version after the change; None for bugs.
         data: Ids, names of fields, and values of up to 255 characters; no longer text, no address, no secret.
     """
 
@@ -46,7 +46,7 @@ class LogEntry:
 
 
 LogTable: TypeAlias = Mapping[type, Callable[[Any], Iterable[LogEntry]]]
-"""For each type of fact that the log tells of, what one of it becomes: a table in the `event_log.py` of a domain."""
+"""For each logged type of fact, a function that returns its entries: a table in the `event_log.py` of a domain."""
 
 
 class Event(Row):
@@ -55,12 +55,12 @@ class Event(Row):
     Attributes:
         stream: A company's id, or one of `SHARED_STREAMS`.
         seq: Dense in its stream, in the order of the COMMITs.
-        at: Never runs back in a stream, but for what was recorded later than it happened.
-        version: The ticket's, with the change; None for bugs, which have none.
-        visibility: Who may see it: everybody, the company's members, or those of them who see internal texts.
+        at: Never runs back in a stream, except for events that were recorded later.
+        version: The ticket's version after the change; None for bugs.
+        visibility: Who may see it: everybody, users of the company, or only its members and admins.
         data: Ids, names of fields, and values of up to 255 characters.
         cause: `kind` ("user", "rule", "github", "link" or "system"), and `chain`, the ids of the events it follows
-            from. `recorded_later` stands there for what happened before there was a log: when it was written.
+            from. `recorded_later`, if it happened before the log existed: when it was written.
     """
 
     stream: UUID
@@ -78,18 +78,18 @@ class Event(Row):
 
     @property
     def is_recorded_later(self) -> bool:
-        """It happened before there was a log: nobody is told of it any more."""
+        """Whether it happened before it could be logged; consumers do not receive it."""
         return "recorded_later" in self.cause
 
 
 def event_id(event: Event) -> str:
-    """The event's name in the world outside, the same for ever."""
+    """The event's id in APIs and webhooks, which never changes."""
     return f"evt_{event.stream}_{event.seq}"
 
 
 def chain_after(event: Event, *more: str) -> tuple[str, ...]:
-    """The chain of what follows from an event: its own, the event itself, and what acted on it, `MAX_CHAIN` at most.
+    """The chain of events that follow from an event: its own chain, its id, and the automation that acted on it.
 
-    Whoever acts on events ends a chain long before that; of a longer one the oldest are left out.
+    It has at most `MAX_CHAIN` entries, the newest. Automations stop long before that.
     """
     return (*event.cause["chain"], event_id(event), *more)[-MAX_CHAIN:]

@@ -1,4 +1,4 @@
-"""What has happened without an event gets one: what there was before the log, and what a former release writes."""
+"""Jobs that write missing events: of the time before the log, and of an older release beside this one."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from bugrelay.domain.events import missing
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
 from bugrelay.infra.platform import Platform
 
-BATCH = 200  # events a transaction, whose streams are locked
-RUN_SECONDS = 60  # then the next run goes on: a job is given up after twice that
-FORMER_RELEASE = timedelta(days=1)  # that it serves beside this one, at most
+BATCH = 200  # events in one transaction, which locks their streams
+RUN_SECONDS = 60  # then the next run continues; a job is cancelled after twice that
+FORMER_RELEASE = timedelta(days=1)  # for which it runs beside this one, at most
 
 
 async def list_missing_events(platform: Platform) -> None:
-    """List what a release without a log has written beside this one."""
+    """List what a release without a log has written while it runs beside this one."""
     async with platform.work() as work:
         await work.set_timeouts(statement_seconds=60, lock_seconds=10)
         await missing.list_since(work, datetime.now(UTC) - FORMER_RELEASE)
 
 
 async def record_missing_events(platform: Platform) -> None:
-    """Write what is listed into the log, a batch a transaction. No consumer is given it: it is no news."""
+    """Write the list into the log, a batch in each transaction. Consumers do not receive these events."""
     began = time.monotonic()
     while time.monotonic() - began < RUN_SECONDS:
         async with platform.work() as work:
