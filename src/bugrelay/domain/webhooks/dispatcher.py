@@ -1,8 +1,8 @@
-"""Sends what is due: each worker runs one, for as long as it lives.
+"""Sends due deliveries: each worker runs one dispatcher.
 
-At most 20 attempts are under way in a worker, 15 of them of one company, and 4 a webhook over all workers, for those
-are counted in the database. A webhook whose last attempt failed or was slow has one at a time, and all of those
-together half of the places: receivers that hang cost the others nothing but the first 15 seconds.
+A worker has slots for 20 attempts, 15 of them for one company; a webhook has 4 over all workers, which are counted in
+the database. A webhook whose last attempt failed or was slow has one at a time, and all such webhooks together half of
+the slots (a bulkhead): receivers that hang delay the others only by the 15 seconds of their first attempts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import structlog
 from bugrelay.domain.webhooks import signing
 from bugrelay.domain.webhooks.errors import NotToBeSent
 from bugrelay.domain.webhooks.schemas import ClaimedDelivery, event_id_of
-from bugrelay.domain.webhooks.service.delivering import Outcome, Places, claim_due, record_outcome
+from bugrelay.domain.webhooks.service.delivering import Outcome, Slots, claim_due, record_outcome
 from bugrelay.domain.webhooks.service.webhooks import FORMER_PURPOSE, PURPOSE
 from bugrelay.infra.db.database import bulkhead
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -30,11 +30,11 @@ from bugrelay.infra.security.encryption import Encryption, SecretUnreadable
 log = structlog.get_logger()
 
 AT_ONCE = 20
-AT_ONCE_LIMITED = AT_ONCE // 2  # of webhooks that fail or are slow
+AT_ONCE_LIMITED = AT_ONCE // 2  # for webhooks that fail or are slow
 AT_ONCE_PER_COMPANY = 15
 SLOW_MS = 3000
-SLOW_REMEMBERED = 10_000  # webhooks
-RECORDED_AT_ONCE = 3  # connections that writing down outcomes may hold
+MAX_SLOW = 10_000  # webhooks that are remembered
+RECORDED_AT_ONCE = 3  # database connections for recording outcomes
 POLL_SECONDS = 1.0
 STOP_SECONDS = 10.0
 
@@ -46,11 +46,11 @@ class Dispatcher:
     """The attempts of one worker.
 
     Args:
-        work: Begins a change of the database.
-        load_body: What is posted for a delivery; raises `NotToBeSent`.
-        egress: What posts it.
-        encryption: What reads the secrets of webhooks.
-        jobs: Has mails sent.
+        work: Begins a unit of work.
+        load_body: Returns the body of a delivery; raises `NotToBeSent`.
+        egress: Posts it.
+        encryption: Decrypts the secrets of webhooks.
+        jobs: The queue of mails to admins.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class Dispatcher:
         self._egress = egress
         self._encryption = encryption
         self._jobs = jobs
-        self._under_way: dict[asyncio.Task[None], ClaimedDelivery] = {}
+        self._running: dict[asyncio.Task[None], ClaimedDelivery] = {}
         self._slow: OrderedDict[UUID, None] = OrderedDict()  # webhooks whose last attempt here was slow
         self._recording = asyncio.Semaphore(RECORDED_AT_ONCE)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Send until `stopping` is set; what is under way then is given time to end."""
+        """Send until `stopping` is set; attempts that are running then have `STOP_SECONDS` to finish."""
         bulkhead.set("webhooks")
         stopped = asyncio.create_task(stopping.wait())
         try:
@@ -74,8 +74,8 @@ class Dispatcher:
                 claimed = await self._claim()
                 for delivery in claimed:
                     task = asyncio.create_task(self._attempt(delivery))
-                    self._under_way[task] = delivery
-                    task.add_done_callback(self._under_way.pop)
+                    self._running[task] = delivery
+                    task.add_done_callback(self._running.pop)
                 if not claimed:
                     await self._pause(stopped)
         finally:
@@ -83,49 +83,49 @@ class Dispatcher:
             await self._end()
 
     async def _pause(self, stopped: asyncio.Task[bool]) -> None:
-        """Until something may be due, or a place is free."""
-        full = len(self._under_way) >= AT_ONCE
+        """Wait until deliveries may be due, or a slot is free."""
+        full = len(self._running) >= AT_ONCE
         await asyncio.wait(
-            {stopped, *self._under_way},
+            {stopped, *self._running},
             timeout=None if full else POLL_SECONDS,
             return_when=asyncio.FIRST_COMPLETED,
         )
 
     async def _end(self) -> None:
-        if self._under_way:
-            _, late = await asyncio.wait(set(self._under_way), timeout=STOP_SECONDS)
-            for task in late:  # due again when its lease has run out
+        if self._running:
+            _, late = await asyncio.wait(set(self._running), timeout=STOP_SECONDS)
+            for task in late:  # its delivery is due again when the lease expires
                 task.cancel()
 
     async def _claim(self) -> Sequence[ClaimedDelivery]:
-        free = AT_ONCE - len(self._under_way)
+        free = AT_ONCE - len(self._running)
         if free <= 0:
             return ()
         async with self._work() as work:
-            claimed = list(await claim_due(work, self._places(()), limited=False, limit=free))
-            limited = sum(d.failing or d.webhook_id in self._slow for d in self._under_way.values())
+            claimed = list(await claim_due(work, self._slots(()), limited=False, limit=free))
+            limited = sum(d.failing or d.webhook_id in self._slow for d in self._running.values())
             left = min(free - len(claimed), AT_ONCE_LIMITED - limited)
             if left > 0:
-                claimed += await claim_due(work, self._places(claimed), limited=True, limit=left)
+                claimed += await claim_due(work, self._slots(claimed), limited=True, limit=left)
         return claimed
 
-    def _places(self, claimed: Sequence[ClaimedDelivery]) -> Places:
-        """What is taken of this worker's places, with what was claimed just now."""
-        held = Counter(delivery.company_id for delivery in (*self._under_way.values(), *claimed))
-        return Places(slow=tuple(self._slow), held=held, per_company=AT_ONCE_PER_COMPANY)
+    def _slots(self, claimed: Sequence[ClaimedDelivery]) -> Slots:
+        """The used slots of this worker, including the deliveries that were claimed just now."""
+        held = Counter(delivery.company_id for delivery in (*self._running.values(), *claimed))
+        return Slots(slow=tuple(self._slow), held=held, per_company=AT_ONCE_PER_COMPANY)
 
-    def _note_pace(self, webhook_id: UUID, *, ms: int) -> None:
+    def _note_duration(self, webhook_id: UUID, *, ms: int) -> None:
         self._slow.pop(webhook_id, None)
         if ms >= SLOW_MS:
             self._slow[webhook_id] = None
-        if len(self._slow) > SLOW_REMEMBERED:
+        if len(self._slow) > MAX_SLOW:
             self._slow.popitem(last=False)
 
     async def _attempt(self, delivery: ClaimedDelivery) -> None:
-        """One attempt, written down; where that cannot be, the delivery is due again when its lease has run out."""
+        """Do one attempt and record its outcome; if that fails, the delivery is due again when its lease expires."""
         try:
             outcome = await self._post(delivery)
-            self._note_pace(delivery.webhook_id, ms=outcome.ms)
+            self._note_duration(delivery.webhook_id, ms=outcome.ms)
             async with self._recording, self._work() as work:
                 await record_outcome(work, delivery, outcome, jobs=self._jobs)
         except Exception:
@@ -163,7 +163,7 @@ class Dispatcher:
         return Outcome(at=at, ms=elapsed_ms(), status=response.status, response=_storable(response.text))
 
     def _secrets(self, delivery: ClaimedDelivery) -> list[bytes]:
-        """The newest first."""
+        """The decrypted secrets of a webhook, newest first."""
         row_id = delivery.webhook_id
         found = [self._encryption.decrypt(delivery.secret, purpose=PURPOSE, row_id=row_id)]
         if delivery.former_secret is not None:
@@ -174,5 +174,5 @@ class Dispatcher:
 
 
 def _storable(text: str) -> str:
-    """Without NUL, which PostgreSQL does not keep."""
+    """Replace NUL, which PostgreSQL cannot store."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

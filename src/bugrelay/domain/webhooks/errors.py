@@ -1,4 +1,4 @@
-"""What can go wrong with webhooks."""
+"""Errors of webhooks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bugrelay.errors import BugRelayError
 
 
 class NotToBeSent(Exception):
-    """A delivery that was queued is not to be sent any more; says why."""
+    """A queued delivery must no longer be sent; the message is the reason."""
 
 
 class WebhookNotFound(BugRelayError):

@@ -1,7 +1,7 @@
-"""What has happened to webhooks: facts in the past tense, with ids and values.
+"""Facts about webhooks, in the past tense, with ids and values.
 
-`actor_id` is who did it, None for the clock. Of a URL they hold the origin alone: paths and queries of webhooks
-are often secrets. All happened at the time of their transaction.
+`actor_id` is the user who did it, None for BugRelay itself. Of a URL they hold only the origin, since paths and queries
+of webhooks are often secrets. All happened at the time of their transaction.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, kw_only=True)
 class WebhookAdded:
-    """A company's admin said where its events are posted to."""
+    """A company's admin added a webhook."""
 
     webhook_id: UUID
     company_id: UUID
@@ -35,7 +35,7 @@ class WebhookChanged:
 
 @dataclass(frozen=True, kw_only=True)
 class WebhookSecretRotated:
-    """A webhook has got a new secret."""
+    """A webhook got a new secret."""
 
     webhook_id: UUID
     company_id: UUID
@@ -44,7 +44,7 @@ class WebhookSecretRotated:
 
 @dataclass(frozen=True, kw_only=True)
 class WebhookRemoved:
-    """A webhook is gone: by a company's admin, or because a new claim began a new team."""
+    """A webhook was removed by a company's admin, or because a new claim began a new team."""
 
     webhook_id: UUID
     company_id: UUID
@@ -54,7 +54,7 @@ class WebhookRemoved:
 
 @dataclass(frozen=True, kw_only=True)
 class WebhookDisabled:
-    """What a webhook answered, or that it did not, has disabled it: "gone" or "failing"."""
+    """BugRelay disabled a webhook; `reason` is "gone" (a response of 410) or "failing" (seven days of failures)."""
 
     webhook_id: UUID
     company_id: UUID
@@ -69,7 +69,7 @@ CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (
     WebhookRemoved,
     WebhookDisabled,
 )
-"""Facts that no cached response shows."""
+"""Facts that change no cached response."""
 
 WRITES_NO_EVENT = CHANGES_NOTHING_PUBLIC
-"""Facts that the event log does not tell of; the audit log does."""
+"""Facts that are not in the event log; they are in the audit log."""

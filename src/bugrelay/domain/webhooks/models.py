@@ -1,4 +1,4 @@
-"""Webhooks, what is to be delivered to them, and what became of each attempt."""
+"""Webhooks, their deliveries, and the attempts of these."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ GONE, FAILING = DISABLED_REASONS = ("gone", "failing")
 
 
 class Webhook(Base):
-    """Where a company wants to be told of events.
+    """A URL to which events of a company are posted.
 
-    Secrets are encrypted (infra/security/encryption.py), the former one with the end of its time. `failing_since` is
-    the first failure after the last success. `disabled_reason` is ours; null where an admin has disabled it.
-    `replay_next_seq` and `replay_last_seq` are the events of the company's stream that a replay has still to queue.
+    Secrets are encrypted (infra/security/encryption.py); the former one has an expiry. `failing_since` is the time of
+    the first failure after the last success. `disabled_reason` is set when BugRelay has disabled it; null if an admin
+    did. `replay_next_seq` and `replay_last_seq` are the range of the company's stream that a replay has yet to queue.
     """
 
     __tablename__ = "webhooks"
@@ -50,13 +50,14 @@ class Webhook(Base):
 
 
 class WebhookDelivery(Base):
-    """One event for one webhook. A test has no event, nor has the run of a workflow rule: `data` tells of that.
+    """One event for one webhook. Tests and runs of workflow rules have no event; `data` describes a run.
 
-    No foreign key holds it to the webhook: that one is removed at once, its deliveries in steps (service/removal.py).
+    It has no foreign key to the webhook, which is removed at once, while deliveries are deleted in batches
+    (service/removal.py).
 
-    `attempts` counts those since it was queued, the one under way included. While one is under way, `lease_id` names
-    it and `leased_until` is when it counts as lost: `next_at` is the same, so that a worker that was killed is followed
-    by another.
+    `attempts` counts those since it was queued, including a running one. `lease_id` identifies the running attempt, and
+    `leased_until` is when its lease expires. `next_at` is the same time, so that another worker takes over after a
+    kill.
     """
 
     __tablename__ = "webhook_deliveries"
@@ -88,7 +89,7 @@ class WebhookDelivery(Base):
 
 
 class WebhookAttempt(Base):
-    """What came of one attempt: a status and the first KiB of the answer, or the reason why there was none."""
+    """The outcome of one attempt: a status and the first KiB of the response, or the error why there was none."""
 
     __tablename__ = "webhook_attempts"
     __table_args__ = (

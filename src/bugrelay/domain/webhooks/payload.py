@@ -1,4 +1,4 @@
-"""What is posted: an event as JSON, at most 64 KiB."""
+"""The bodies of posts: events as JSON, at most 64 KiB."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_BYTES = 64 * 1024
 
 
 def event_body(event: Event) -> bytes:
-    """The body for an event, the same at each attempt. One that would be too long comes without what has changed."""
+    """The body for an event, the same for each attempt. If it would be too long, its `data` is null."""
     data = {
         "id": event_id(event),
         "seq": event.seq,
@@ -31,7 +31,7 @@ def event_body(event: Event) -> bytes:
 
 
 def test_body(delivery: ClaimedDelivery) -> bytes:
-    """The body of a `webhook.test`: no event, so it has no number."""
+    """The body of a `webhook.test`; `seq` is null, since it has no event."""
     id_of_test = event_id_of(delivery.id, type=delivery.type, stream=None, seq=None)
     data = {
         "id": id_of_test,
@@ -43,10 +43,10 @@ def test_body(delivery: ClaimedDelivery) -> bytes:
 
 
 def run_body(delivery: ClaimedDelivery, data: Mapping[str, Any]) -> bytes:
-    """The body of a `workflow.run`: what a rule ran at, in ids."""
+    """The body of a `workflow.run`: the ids of the rule, its run, the event and the ticket."""
     id_of_run = event_id_of(delivery.id, type=delivery.type, stream=None, seq=None)
-    told = {name: value for name, value in data.items() if name != "is_internal"}
-    return _encoded(delivery.type, delivery.created_at, {"id": id_of_run, "seq": None, **told})
+    public = {name: value for name, value in data.items() if name != "is_internal"}
+    return _encoded(delivery.type, delivery.created_at, {"id": id_of_run, "seq": None, **public})
 
 
 def _encoded(kind: str, at: datetime, data: dict[str, Any]) -> bytes:

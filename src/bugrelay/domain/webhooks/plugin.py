@@ -1,4 +1,4 @@
-"""Hands the domain over to the application."""
+"""Registers the domain with the application."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from bugrelay.infra.plugin import DomainPlugin
 
 
 def subscribe(platform: Platform) -> None:
-    async def forget_webhooks_of_former_teams(
+    async def remove_webhooks_of_former_teams(
         session: AsyncSession, claimed: Sequence[CompanyClaimed]
     ) -> Sequence[WebhookRemoved]:
-        """A team that starts anew is told nothing of where the former one was told of events, nor tells them any
-        more."""
+        """A new team neither sees the former team's webhooks nor sends events to them."""
         new = {claim.company_id: claim.actor_id for claim in claimed if claim.starts_new_team}
         return await remove_webhooks_of(session, new, jobs=platform.jobs) if new else ()
 
-    platform.bus.subscribe_durable(forget_webhooks_of_former_teams, CompanyClaimed)
+    platform.bus.subscribe_durable(remove_webhooks_of_former_teams, CompanyClaimed)
     platform.bus.subscribe_durable(audit_acts, *AUDITED)
 
 

@@ -56,7 +56,7 @@ _SECRET = Query(
 async def list_webhooks(
     reader: Reader, company_id: UUID, query: PageQuery
 ) -> tuple[Sequence[WebhookOut], int]:
-    """A page of a company's webhooks, the oldest first, and how many there are."""
+    """A page of a company's webhooks, oldest first, and their total number."""
     values = {"company_id": company_id, "limit": query.limit, "offset": query.offset}
     return await reader.rows(_PAGE, values), await count_webhooks(reader, company_id)
 
@@ -66,12 +66,12 @@ async def count_webhooks(reader: Reader, company_id: UUID) -> int:
 
 
 async def find_webhook(reader: Reader, *, company_id: UUID, webhook_id: UUID) -> WebhookOut | None:
-    """The webhook, where it is this company's."""
+    """The webhook, or None if this company has none with that id."""
     return await reader.row(_WEBHOOK, {"company_id": company_id, "webhook_id": webhook_id})
 
 
 async def lock_webhook(reader: Reader, *, company_id: UUID, webhook_id: UUID) -> WebhookOut | None:
-    """The same, and its row kept to this transaction."""
+    """The same, with its row locked."""
     return await reader.row(_LOCKED, {"company_id": company_id, "webhook_id": webhook_id})
 
 
@@ -79,18 +79,18 @@ _LOCK_URL = Query(select(Webhook.url).where(_OF_ID).with_for_update(key_share=Tr
 
 
 async def lock_url(reader: Reader, webhook_id: UUID) -> str | None:
-    """Where it posts to, and the webhook's row kept to this transaction; None where it is gone."""
+    """The webhook's URL, with its row locked; None if it was removed."""
     return await reader.row(_LOCK_URL, {"webhook_id": webhook_id})
 
 
 async def lock_webhooks_of(session: AsyncSession, company_ids: Sequence[UUID]) -> Sequence[Webhook]:
-    """All webhooks of these companies, kept to this transaction in the order of their ids."""
+    """All webhooks of these companies, locked in the order of their ids."""
     of_companies = select(Webhook).where(Webhook.company_id.in_(company_ids))
     return (await session.scalars(of_companies.order_by(Webhook.id).with_for_update())).all()
 
 
 async def lock_secret(reader: Reader, *, company_id: UUID, webhook_id: UUID) -> bytes | None:
-    """The encrypted secret, and the webhook's row kept to this transaction."""
+    """The encrypted secret, with the webhook's row locked; None if the company has no such webhook."""
     return await reader.row(_SECRET, {"company_id": company_id, "webhook_id": webhook_id})
 
 
@@ -117,9 +117,7 @@ _NEWEST = (
     _DELIVERIES.where(_IN_STATE).order_by(WebhookDelivery.id.desc()).limit(bindparam("limit", type_=Integer))
 )
 _DELIVERY_PAGE = Query(_NEWEST.offset(bindparam("offset", type_=Integer)), _DeliveryRow)
-_DELIVERY_PAGE_BEHIND = Query(
-    _NEWEST.where(WebhookDelivery.id < bindparam("behind", type_=Uuid)), _DeliveryRow
-)
+_DELIVERY_PAGE_AFTER = Query(_NEWEST.where(WebhookDelivery.id < bindparam("after", type_=Uuid)), _DeliveryRow)
 _DELIVERY_COUNT = Query(
     select(func.count()).where(WebhookDelivery.webhook_id == bindparam("webhook_id"), _IN_STATE), int
 )
@@ -138,15 +136,15 @@ DELIVERY_ORDER = "webhook deliveries"
 async def list_deliveries(
     reader: Reader, webhook_id: UUID, query: DeliveryQuery
 ) -> tuple[list[DeliveryOut], int]:
-    """A page of a webhook's deliveries, the newest first, and how many there are."""
+    """A page of a webhook's deliveries, newest first, and their total number."""
     values = {"webhook_id": webhook_id, "state": query.state}
     total = await reader.row(_DELIVERY_COUNT, values) or 0
     if query.cursor is None:
         more = {"limit": query.limit, "offset": query.offset}
         rows = await reader.rows(_DELIVERY_PAGE, values | more)
     else:
-        (behind,) = decoded_cursor(query.cursor).keys_of(DELIVERY_ORDER, (UUID,))
-        rows = await reader.rows(_DELIVERY_PAGE_BEHIND, values | {"limit": query.limit, "behind": behind})
+        (after,) = decoded_cursor(query.cursor).keys_of(DELIVERY_ORDER, (UUID,))
+        rows = await reader.rows(_DELIVERY_PAGE_AFTER, values | {"limit": query.limit, "after": after})
     return await _with_attempts(reader, rows), total
 
 
@@ -156,7 +154,7 @@ async def find_delivery(reader: Reader, *, webhook_id: UUID, delivery_id: UUID) 
 
 
 async def waiting_test(reader: Reader, webhook_id: UUID) -> UUID | None:
-    """The delivery of a test that has not been answered yet."""
+    """The id of the pending test, if there is one."""
     return await reader.row(_WAITING_TEST, {"webhook_id": webhook_id})
 
 
@@ -206,7 +204,7 @@ async def _with_attempts(reader: Reader, rows: Sequence[_DeliveryRow]) -> list[D
     ]
 
 
-# --- what is due ----------------------------------------------------------------------------------------------------
+# --- due deliveries -------------------------------------------------------------------------------------------------
 
 _DUE = (WebhookDelivery.state == PENDING) & (WebhookDelivery.next_at <= func.now())
 _has_room = (
@@ -240,15 +238,15 @@ _WITH_DUE = Query(
 async def lock_webhooks_with_due(
     reader: Reader, *, limited: bool, slow: Sequence[UUID], full: Sequence[UUID], each: int, limit: int
 ) -> Sequence[UUID]:
-    """Webhooks for which something is due, kept from other workers until the transaction ends.
+    """Webhooks with due deliveries and free slots, locked against other workers until the transaction ends.
 
     Args:
-        reader: The change.
-        limited: Whether those whose last attempt failed or that are among `slow`, or all others.
+        reader: The unit of work.
+        limited: True for webhooks whose last attempt failed or that are among `slow`, False for all others.
         slow: Webhooks whose last attempt was slow.
-        full: Companies that have enough under way.
-        each: How many attempts of a webhook may be under way.
-        limit: How many webhooks at most.
+        full: Companies without free slots.
+        each: The number of slots of each webhook.
+        limit: The maximum number of webhooks.
     """
     values = {"limited": limited, "slow": list(slow), "full": list(full), "each": each, "limit": limit}
     return await reader.rows(_WITH_DUE, values)
@@ -258,7 +256,7 @@ async def lock_webhooks_with_due(
 
 
 class Recipient(Row):
-    """A webhook that is told of events, and since when its company is verified."""
+    """An enabled webhook of a verified company, and since when that is verified."""
 
     id: UUID
     events: list[str]
@@ -285,15 +283,15 @@ _RECIPIENT = Query(_recipients.where(_OF_ID), Recipient)
 
 
 async def lock_recipients(reader: Reader, company_id: UUID) -> Sequence[Recipient]:
-    """A company's webhooks that are told of events now, kept from being removed until the transaction ends.
+    """A company's webhooks that receive events now, locked against removal until the transaction ends.
 
-    They are locked in the order of their ids, as whoever removes all of a company's does.
+    They are locked in the order of their ids, like the removal of all webhooks of a company.
     """
     return await reader.rows(_RECIPIENTS, {"company_id": company_id})
 
 
 async def lock_recipient(reader: Reader, webhook_id: UUID) -> Recipient | None:
-    """The same of one webhook; None where it is told of nothing now."""
+    """The same for one webhook; None if it receives no events now."""
     return await reader.row(_RECIPIENT, {"webhook_id": webhook_id})
 
 
@@ -309,7 +307,7 @@ _LAST_SEQ = Query(select(EventStream.last_seq).where(EventStream.stream == bindp
 
 
 async def last_seq_before(reader: Reader, stream: UUID, since: datetime) -> int:
-    """The number of the last event before that time; 0 where there is none."""
+    """The number of the last event before that time; 0 if there is none."""
     return await reader.row(_SEQ_BEFORE, {"stream": stream, "since": since}) or 0
 
 
@@ -318,7 +316,7 @@ async def last_seq(reader: Reader, stream: UUID) -> int:
 
 
 class Replay(Row):
-    """The events of a replay that are still to be queued."""
+    """The range of events that a replay has yet to queue, both ends included."""
 
     company_id: UUID
     next_seq: int
@@ -338,7 +336,7 @@ _REPLAY = Query(
 
 
 async def lock_replay(reader: Reader, webhook_id: UUID) -> Replay | None:
-    """None where no replay is under way."""
+    """The replay of a webhook, with its row locked; None if there is none."""
     return await reader.row(_REPLAY, {"webhook_id": webhook_id})
 
 
@@ -346,16 +344,16 @@ async def lock_replay(reader: Reader, webhook_id: UUID) -> Replay | None:
 
 
 class Secrets(Row):
-    """What is encrypted in a webhook's row."""
+    """The encrypted columns of a webhook."""
 
     id: UUID
     secret: bytes
     former_secret: bytes | None
 
 
-_SECRETS_BEHIND = Query(
+_SECRETS_AFTER = Query(
     select(Webhook.id, Webhook.secret, Webhook.former_secret)
-    .where(Webhook.id > bindparam("behind", type_=Uuid))
+    .where(Webhook.id > bindparam("after", type_=Uuid))
     .order_by(Webhook.id)
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(key_share=True),
@@ -363,16 +361,16 @@ _SECRETS_BEHIND = Query(
 )
 
 
-async def lock_secrets_behind(reader: Reader, behind: UUID, *, limit: int) -> Sequence[Secrets]:
-    """The next webhooks by id, kept to this transaction."""
-    return await reader.rows(_SECRETS_BEHIND, {"behind": behind, "limit": limit})
+async def lock_secrets_after(reader: Reader, after: UUID, *, limit: int) -> Sequence[Secrets]:
+    """The secrets of the next webhooks after that id, with their rows locked."""
+    return await reader.rows(_SECRETS_AFTER, {"after": after, "limit": limit})
 
 
 # --- mails ----------------------------------------------------------------------------------------------------------
 
 
 class DisabledWebhook(Row):
-    """A webhook that we have disabled, and an admin of its company who is told so."""
+    """A webhook that BugRelay has disabled, and an admin of its company who is to be notified."""
 
     url: str
     disabled_reason: str
@@ -401,5 +399,5 @@ _DISABLED = Query(
 
 
 async def disabled_webhook(reader: Reader, *, webhook_id: UUID, user_id: UUID) -> DisabledWebhook | None:
-    """None where it is enabled again, or the user is no admin of the company now."""
+    """None if it is enabled again, or the user is no longer an admin of the company."""
     return await reader.row(_DISABLED, {"webhook_id": webhook_id, "user_id": user_id})

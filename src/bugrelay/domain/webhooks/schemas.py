@@ -1,4 +1,4 @@
-"""What is read of webhooks and their deliveries, and what their use cases take."""
+"""Webhooks and their deliveries as they are read, and the input of their use cases."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ EVENT_TYPES = (
     "ticket.unlinked",
     "ticket.synced",
 )
-"""Those that a webhook may ask for; `*` asks for all, also for those that come later."""
+"""The types that a webhook can receive; `*` is all of them, including future ones."""
 
 State = Literal["pending", "delivered", "failed"]
 DisabledReason = Literal["gone", "failing"]
@@ -59,7 +59,7 @@ def _callable_url(value: str) -> str:
 
 
 def _event_types(values: list[str]) -> list[str]:
-    """Each once, in the order of the list above; `*` stands for all."""
+    """Without duplicates, in the order of `EVENT_TYPES`; `*` alone if it is among them."""
     sentence = f"must be one of {', '.join((ALL, *EVENT_TYPES))}"
     unknown = [(i, sentence) for i, value in enumerate(values) if value not in (ALL, *EVENT_TYPES)]
     if unknown:
@@ -75,9 +75,9 @@ class AddWebhook(Struct, kw_only=True):
     """`POST /companies/{id}/webhooks`.
 
     Attributes:
-        url: Where events are posted: https, a host name whose addresses are public.
+        url: The URL to which events are posted: https, with a host name whose addresses are public.
         events: The types of events that are sent, or `*` for all.
-        include_internal: Whether what only the company's members may see is sent as well.
+        include_internal: Whether events that only the company's members and admins may see are sent, too.
         enabled: Whether anything is sent.
     """
 
@@ -88,12 +88,12 @@ class AddWebhook(Struct, kw_only=True):
 
 
 class ChangeWebhook(Struct, kw_only=True):
-    """`PATCH /companies/{id}/webhooks/{webhook_id}`: what is absent stays as it is.
+    """`PATCH /companies/{id}/webhooks/{webhook_id}`: absent fields are not changed.
 
     Attributes:
-        url: Where events are posted: https, a host name whose addresses are public.
+        url: The URL to which events are posted: https, with a host name whose addresses are public.
         events: The types of events that are sent, or `*` for all.
-        include_internal: Whether what only the company's members may see is sent as well.
+        include_internal: Whether events that only the company's members and admins may see are sent, too.
         enabled: Whether anything is sent.
     """
 
@@ -107,7 +107,7 @@ class ReplayEvents(Struct):
     """`POST /companies/{id}/webhooks/{webhook_id}/replay`.
 
     Attributes:
-        since: Events from this time on are sent, at most 30 days back.
+        since: Events since this time are sent again; at most 30 days back.
     """
 
     since: Annotated[datetime, Meta(tz=True), Check(utc_time)]
@@ -129,13 +129,13 @@ class WebhookOut(Row):
     Attributes:
         id: The webhook's id.
         company_id: The company.
-        url: Where events are posted.
+        url: The URL to which events are posted.
         events: The types of events that are sent, or `*` for all.
-        include_internal: Whether what only the company's members may see is sent as well.
+        include_internal: Whether events that only the company's members and admins may see are sent, too.
         enabled: Whether anything is sent.
-        disabled_reason: `gone` after an answer of 410, `failing` after seven days without a success; else null.
-        failing_since: The first failure after the last success.
-        former_secret_until: Until when the secret before the last rotation signs as well.
+        disabled_reason: `gone` after a response of 410, `failing` after seven days without a success; else null.
+        failing_since: When it failed first after the last success.
+        former_secret_until: Until when posts are signed with the previous secret, too.
         created_at: When it was added.
         updated_at: When it was last changed.
     """
@@ -158,10 +158,10 @@ class AttemptOut(Struct):
 
     Attributes:
         at: When it began.
-        status: The receiver's status; null where there was none.
-        ms: How long it took, in milliseconds.
-        response: The first KiB of the receiver's answer.
-        error: Why there was no status.
+        status: The status of the receiver's response; null if there was none.
+        ms: Its duration in milliseconds.
+        response: The first KiB of the receiver's response.
+        error: Why there was no response; else null.
     """
 
     at: datetime
@@ -176,12 +176,12 @@ class DeliveryOut(Struct):
 
     Attributes:
         id: The delivery's id.
-        event_id: The event's id, which is the `webhook-id` of each attempt.
+        event_id: The event's id: the `webhook-id` of each attempt.
         type: The event's type.
         state: `pending` until an attempt succeeds, or the last one has failed.
-        attempts: The latest 20 attempts, the newest last.
+        attempts: The latest 20 attempts, newest last.
         next_at: When the next attempt is due.
-        created_at: When it was queued first.
+        created_at: When it was first queued.
     """
 
     id: UUID
@@ -194,8 +194,10 @@ class DeliveryOut(Struct):
 
 
 class ClaimedDelivery(Row):
-    """A delivery that is kept to one attempt, and where it goes, as the webhook says now; `former_secret` is null once
-    its time is over."""
+    """A delivery that is leased for one attempt, with the current URL and secrets of its webhook.
+
+    `former_secret` is None once it has expired. `failing` says whether the webhook's last attempt failed.
+    """
 
     id: UUID
     webhook_id: UUID
@@ -215,7 +217,7 @@ class ClaimedDelivery(Row):
 
 
 def event_id_of(delivery_id: UUID, *, type: str, stream: UUID | None, seq: int | None) -> str:  # noqa: A002
-    """The `webhook-id`: the event's, or of what is none one of its own."""
+    """The `webhook-id`: the event's id; tests and runs of rules, which have no event, have their own."""
     if stream is None:
         return f"evt_{'run' if type == RULE_RUN else 'test'}_{delivery_id}"
     return f"evt_{stream}_{seq}"

@@ -12,10 +12,10 @@ def signed_headers(event_id: str, body: bytes, *, timestamp: int, secrets: Seque
     """The headers of one attempt.
 
     Args:
-        event_id: The same at each attempt, so that receivers know what they have had.
-        body: As it is sent.
-        timestamp: Of the attempt, in Unix seconds.
-        secrets: One signature is made with each.
+        event_id: The same for each attempt, so that receivers recognise repeats.
+        body: The body, exactly as it is sent.
+        timestamp: The time of the attempt, in Unix seconds.
+        secrets: Each makes one signature.
     """
     return {
         "content-type": "application/json",

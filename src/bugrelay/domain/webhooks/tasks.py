@@ -1,5 +1,4 @@
-"""Jobs of webhooks: deliver, tell admins of one that was disabled, forget old deliveries, keep secrets under the newest
-key."""
+"""Jobs of webhooks: deliver, mail admins about a disabled webhook, delete old deliveries, re-encrypt secrets."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from bugrelay.domain.webhooks.repository import Secrets
 from bugrelay.domain.webhooks.schemas import ClaimedDelivery
 from bugrelay.domain.webhooks.service.delivering import MAIL_JOB
 from bugrelay.domain.webhooks.service.events import REPLAY_JOB, replay_some
-from bugrelay.domain.webhooks.service.removal import FORGET_JOB, forget_some_deliveries
+from bugrelay.domain.webhooks.service.removal import FORGET_JOB, delete_some_deliveries
 from bugrelay.domain.webhooks.service.webhooks import FORMER_PURPOSE, PURPOSE
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
@@ -32,7 +31,7 @@ log = structlog.get_logger()
 KEPT_FOR = timedelta(days=30)
 WAITING_KEPT_FOR = timedelta(
     days=34
-)  # one that was asked for again on its last day is tried for more than three
+)  # a delivery that is queued again on its last day is retried for more than three
 AT_ONCE = 5000  # rows, so that each statement ends within its deadline
 WEBHOOKS_AT_ONCE = 200
 FIRST_ID = UUID(int=0)
@@ -40,7 +39,7 @@ NOT_INTERNAL = "internal events are not sent to this webhook any more"
 
 
 async def deliver(platform: Platform, stopping: asyncio.Event) -> None:
-    """Send what is due, until the worker stops."""
+    """Send due deliveries until the worker stops."""
 
     async def load_body(delivery: ClaimedDelivery) -> bytes:
         if delivery.data is not None:
@@ -67,8 +66,10 @@ async def deliver(platform: Platform, stopping: asyncio.Event) -> None:
 
 
 async def mail_disabled(platform: Platform, *, webhook_id: str, user_id: str, occasion: str) -> None:
-    """Tell an admin that a webhook was disabled; again without harm. Nothing where it is enabled again, or where the
-    address has got enough mail."""
+    """Mail an admin that a webhook was disabled; idempotent.
+
+    Does nothing if it is enabled again, or if the address has reached its limit of mails.
+    """
     ids = {"webhook_id": UUID(webhook_id), "user_id": UUID(user_id)}
     disabled = await repository.disabled_webhook(platform.database, **ids)
     if disabled is None or await platform.mail_limits.take(disabled.email):
@@ -86,13 +87,13 @@ async def mail_disabled(platform: Platform, *, webhook_id: str, user_id: str, oc
 
 
 async def forget_old_deliveries(platform: Platform) -> None:
-    """Delete deliveries that were queued 30 days ago, with their attempts; what waits is given its time."""
+    """Delete deliveries that were queued 30 days ago, with their attempts; pending ones after 34 days."""
     queued = WebhookDelivery.created_at
     is_old = or_(
         and_(queued < func.now() - KEPT_FOR, WebhookDelivery.state != PENDING),
         queued < func.now() - WAITING_KEPT_FOR,
     )
-    # What is being asked for again at this moment is left alone.
+    # Locked rows are skipped: they are being queued again at this moment.
     old = select(WebhookDelivery.id).where(is_old).limit(AT_ONCE).with_for_update(skip_locked=True)
     deleted = AT_ONCE
     while deleted == AT_ONCE:
@@ -102,23 +103,23 @@ async def forget_old_deliveries(platform: Platform) -> None:
 
 
 async def reencrypt_secrets(platform: Platform) -> None:
-    """Encrypt secrets that stand under a former key under the newest; tell how many stay because no key reads them."""
+    """Encrypt secrets of older keys with the newest one; log how many no key decrypts."""
     changed = remaining = 0
-    behind, rows = FIRST_ID, WEBHOOKS_AT_ONCE
+    after, rows = FIRST_ID, WEBHOOKS_AT_ONCE
     while rows == WEBHOOKS_AT_ONCE:
         async with platform.work() as work:
-            found = await repository.lock_secrets_behind(work, behind, limit=WEBHOOKS_AT_ONCE)
+            found = await repository.lock_secrets_after(work, after, limit=WEBHOOKS_AT_ONCE)
             for webhook in found:
                 try:
-                    changed += await _encrypt_webhook_anew(work, webhook, platform.encryption)
+                    changed += await _reencrypt_webhook(work, webhook, platform.encryption)
                 except SecretUnreadable:
                     remaining += 1
-        rows, behind = len(found), found[-1].id if found else behind
+        rows, after = len(found), found[-1].id if found else after
     if changed or remaining:
         log.warning("secrets_reencrypted", changed=changed, remain=remaining)
 
 
-async def _encrypt_webhook_anew(work: UnitOfWork, webhook: Secrets, encryption: Encryption) -> bool:
+async def _reencrypt_webhook(work: UnitOfWork, webhook: Secrets, encryption: Encryption) -> bool:
     sealed = {
         "secret": (webhook.secret, PURPOSE),
         "former_secret": (webhook.former_secret, FORMER_PURPOSE),
@@ -131,15 +132,15 @@ async def _encrypt_webhook_anew(work: UnitOfWork, webhook: Secrets, encryption: 
 
 
 async def replay(platform: Platform, *, webhook_id: str) -> None:
-    """Queue some of the events that an admin wants once more."""
+    """Queue the next batch of a replay."""
     async with platform.work() as work:
         await replay_some(work, UUID(webhook_id), jobs=platform.jobs)
 
 
 async def forget_deliveries(platform: Platform, *, webhook_id: str) -> None:
-    """Delete some of the deliveries of a webhook that was removed."""
+    """Delete a batch of the deliveries of a removed webhook."""
     async with platform.work() as work:
-        await forget_some_deliveries(work.session, UUID(webhook_id), jobs=platform.jobs)
+        await delete_some_deliveries(work.session, UUID(webhook_id), jobs=platform.jobs)
 
 
 TASKS = Tasks(

@@ -1,4 +1,4 @@
-"""`/api/v1/companies/{id}/webhooks`: where a company is told of events, for its admins."""
+"""`/api/v1/companies/{id}/webhooks`: webhooks of a company, for its admins."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class WebhookController(Controller):
     async def list_webhooks(
         self, request: ApiRequest, company: CompanyState, query: PageQuery
     ) -> Response[WebhookList]:
-        """List the company's webhooks, the oldest first."""
+        """List the company's webhooks, oldest first."""
         found, total = await repository.list_webhooks(request.platform.database, company.id, query)
         return json_response(WebhookList(list(found), Pagination.of(query, total)))
 
@@ -59,7 +59,7 @@ class WebhookController(Controller):
     async def add_webhook(
         self, request: ApiRequest, viewer: SignedInViewer, company: CompanyState, data: JSONBody[AddWebhook]
     ) -> Response[WebhookSecretResponse]:
-        """Add a webhook; the answer has the secret that its posts are signed with, this once."""
+        """Add a webhook. Only this response has the secret that its posts are signed with."""
         platform = request.platform
         async with platform.work() as work:
             webhook_id, secret = await webhooks.add_webhook(
@@ -79,7 +79,7 @@ class WebhookController(Controller):
     async def update_webhook(
         self, request: ApiRequest, viewer: SignedInViewer, webhook: WebhookOut, data: JSONBody[ChangeWebhook]
     ) -> Response[WebhookChangedResponse]:
-        """Change a webhook; what is absent stays as it is. Enabling one goes on with what waits."""
+        """Change a webhook; absent fields are not changed. Enabling it sends its pending deliveries."""
         async with request.platform.work() as work:
             await webhooks.change_webhook(
                 work, webhook.company_id, actor_id=viewer.user_id, webhook_id=webhook.id, change=data
@@ -109,7 +109,7 @@ class WebhookController(Controller):
     async def rotate_webhook_secret(
         self, request: ApiRequest, viewer: SignedInViewer, webhook: WebhookOut
     ) -> Response[WebhookSecretResponse]:
-        """Make a new secret, which the answer has this once; the former one signs as well for 24 hours."""
+        """Generate a new secret, which only this response has. The previous one signs posts, too, for 24 hours."""
         platform = request.platform
         async with platform.work() as work:
             secret = await webhooks.rotate_secret(
@@ -127,7 +127,7 @@ class WebhookController(Controller):
     async def test_webhook(
         self, request: ApiRequest, viewer: SignedInViewer, webhook: WebhookOut
     ) -> Response[DeliveryResponse]:
-        """Send a `webhook.test`, tried once; while one waits, that is the one."""
+        """Send a `webhook.test`, without retries. If one is pending, it is returned instead."""
         async with request.platform.work() as work:
             delivery_id = await queueing.send_test(
                 work, webhook.company_id, actor_id=viewer.user_id, webhook_id=webhook.id
@@ -140,7 +140,7 @@ class WebhookController(Controller):
     async def replay_events(
         self, request: ApiRequest, viewer: SignedInViewer, webhook: WebhookOut, data: JSONBody[ReplayEvents]
     ) -> Response[Message]:
-        """Deliver all events since a time once more, under their former ids."""
+        """Deliver all events since a time again, under the same ids."""
         platform = request.platform
         async with platform.work() as work:
             await request_replay(
@@ -158,7 +158,7 @@ class WebhookController(Controller):
     async def list_webhook_deliveries(
         self, request: ApiRequest, webhook: WebhookOut, query: DeliveryQuery
     ) -> Response[DeliveryList]:
-        """List the deliveries of the last 30 days with their attempts, the newest first."""
+        """List the deliveries of the last 30 days with their attempts, newest first."""
         found, total = await repository.list_deliveries(request.platform.database, webhook.id, query)
         return json_response(DeliveryList(found, _pagination(found, query, total)))
 
@@ -167,7 +167,7 @@ class WebhookController(Controller):
     async def redeliver_event(
         self, request: ApiRequest, viewer: SignedInViewer, webhook: WebhookOut, delivery_id: UUID
     ) -> Response[DeliveryResponse]:
-        """Deliver an event once more, under its former id, with all the attempts of a new one."""
+        """Deliver an event again, under the same id, with as many attempts as a new one."""
         async with request.platform.work() as work:
             await queueing.redeliver(
                 work,

@@ -1,4 +1,4 @@
-"""The webhook of a path, for the company's admins; who is none is not told whether it is there."""
+"""The webhook of a path, for the company's admins; others do not learn whether it exists."""
 
 from __future__ import annotations
 

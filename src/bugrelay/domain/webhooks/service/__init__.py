@@ -1,1 +1,1 @@
-"""Use cases of webhooks: what a company's admins do with them, and how deliveries are made."""
+"""Use cases of webhooks: their management by a company's admins, and deliveries."""

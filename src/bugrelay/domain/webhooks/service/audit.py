@@ -1,4 +1,4 @@
-"""What is done to webhooks is in the audit log, in the transaction that does it: they take data out of the house."""
+"""Changes of webhooks are written to the audit log in their transaction, since webhooks send data to others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AUDITED = tuple(_ACTIONS)
 
 
 async def audit_acts(session: AsyncSession, acts: Sequence[Act]) -> None:
-    """A row for each; `after` names the company, or `before` where the webhook is gone."""
+    """Write a row for each; `after` names the company, or `before` if the webhook was removed."""
     for act in acts:
         before, after = _change(act)
         await write_company_audit(
@@ -59,8 +59,8 @@ def _change(act: Act) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
             return None, {}
 
 
-def told_of(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What facts hold of the fields of a webhook: of its URL the origin."""
+def audited(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a webhook as facts hold them: of its URL only the origin."""
     return {name: _origin(value) if name == "url" else value for name, value in fields.items()}
 
 

@@ -1,7 +1,7 @@
-"""Deliveries: kept to one attempt at a time, and what follows from its outcome.
+"""Deliveries: leased for one attempt at a time, and the consequences of its outcome.
 
-An attempt under way is a lease of its row. It is committed before anything is sent, so a worker that is killed leaves
-a delivery that is due again when its lease has run out, and a worker that comes back too late changes nothing.
+A running attempt is a lease of its row, which is committed before anything is sent. After a worker is killed, the
+delivery is due again when the lease expires; a worker that returns too late changes nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 AT_ONCE_PER_WEBHOOK = 4
 AT_ONCE_WHILE_LIMITED = 1
-LEASE = timedelta(seconds=40)  # longer than an attempt with the writing down of its outcome
+LEASE = timedelta(seconds=40)  # longer than an attempt and the recording of its outcome
 DISABLED_AFTER = timedelta(days=7)
 PAUSES = tuple(
     timedelta(seconds=seconds)
@@ -47,7 +47,7 @@ PAUSES = tuple(
 MAIL_JOB = "webhooks.mail_disabled"
 STATUS_GONE = 410
 
-# The webhooks are locked by the statement before, so this one sees every lease that somebody else has taken of them.
+# The previous statement has locked the webhooks, so this one sees all leases of other workers.
 _CLAIM = Query(
     text("""
 UPDATE webhook_deliveries AS d
@@ -85,16 +85,18 @@ RETURNING d.id, d.webhook_id, w.company_id, d.stream, d.seq, d.type, d.attempts,
 
 
 UNSENT_PAUSES = PAUSES[:3]
-"""Behind attempts that failed on our side; they go on with the last one, for as long as the delivery is kept."""
+"""The pauses after attempts that failed on our side; the last one repeats for as long as the delivery is kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of an attempt: a status with the head of the answer, or the reason why there was none.
+    """The outcome of an attempt: a status with the start of the response, or the error why there was none.
 
     Attributes:
-        unsent: `ours`: nothing could be sent, by no fault of the receiver, and is tried again; `never`: it is not to be
-            sent any more. Neither says anything of the receiver.
+        at: When it began.
+        ms: Its duration in milliseconds.
+        unsent: Why nothing was sent, through no fault of the receiver; None if it was. `ours`: an error on our side,
+            to be retried; `never`: the delivery must no longer be sent.
     """
 
     at: datetime
@@ -110,13 +112,13 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
-    """What a worker knows of its attempts.
+class Slots:
+    """The slots of a worker.
 
     Attributes:
         slow: Webhooks whose last attempt was slow.
-        held: How many are under way, by company.
-        per_company: How many may be.
+        held: The number of used slots, by company.
+        per_company: The maximum number for each company.
     """
 
     slow: Sequence[UUID]
@@ -125,28 +127,28 @@ class Places:
 
 
 async def claim_due(
-    work: UnitOfWork, places: Places, *, limited: bool, limit: int
+    work: UnitOfWork, slots: Slots, *, limited: bool, limit: int
 ) -> Sequence[ClaimedDelivery]:
-    """Take deliveries that are due, in turns over their webhooks, each for one attempt.
+    """Lease due deliveries, round-robin over their webhooks, each for one attempt.
 
     Args:
-        work: The change.
-        places: Of the worker.
-        limited: Whether of webhooks whose last attempt failed or was slow, or of all others.
-        limit: How many at most.
+        work: The unit of work.
+        slots: The slots of the worker.
+        limited: True for webhooks whose last attempt failed or was slow, False for all others.
+        limit: The maximum number of deliveries.
     """
     each = AT_ONCE_WHILE_LIMITED if limited else AT_ONCE_PER_WEBHOOK
-    full = [company_id for company_id, held in places.held.items() if held >= places.per_company]
+    full = [company_id for company_id, held in slots.held.items() if held >= slots.per_company]
     webhook_ids = await repository.lock_webhooks_with_due(
-        work, limited=limited, slow=places.slow, full=full, each=each, limit=limit
+        work, limited=limited, slow=slots.slow, full=full, each=each, limit=limit
     )
     if not webhook_ids:
         return ()
     values = {
         "webhook_ids": list(webhook_ids),
-        "holders": list(places.held),
-        "held": list(places.held.values()),
-        "per_company": places.per_company,
+        "holders": list(slots.held),
+        "held": list(slots.held.values()),
+        "per_company": slots.per_company,
         "each": each,
         "limit": limit,
         "lease": LEASE,
@@ -157,18 +159,18 @@ async def claim_due(
 async def record_outcome(
     work: UnitOfWork, delivery: ClaimedDelivery, outcome: Outcome, *, jobs: JobQueue
 ) -> None:
-    """Write down an attempt and what follows: delivered, tried again, given up, the webhook disabled.
+    """Record an attempt and its consequences: delivered, retried, given up, the webhook disabled.
 
-    What an address answered that the webhook had before says nothing of the one that it has now.
+    A failure of a URL that the webhook no longer has is not counted.
     """
     has_moved = False
     if delivery.failing or not outcome.is_success:
-        # Before its delivery, as whoever removes it does.
+        # The webhook is locked before its delivery, in the same order as by its removal: else they could deadlock.
         has_moved = await repository.lock_url(work, delivery.webhook_id) != delivery.url
     if not await _end_lease(work, delivery, _next_state(delivery, outcome, has_moved=has_moved)):
         log.info(
             "webhook_lease_lost", delivery_id=str(delivery.id)
-        )  # removed meanwhile, or another worker's by now
+        )  # removed meanwhile, or leased by another worker
         return
     work.session.add(
         WebhookAttempt(
@@ -184,7 +186,7 @@ async def record_outcome(
     if has_moved or outcome.unsent is not None:
         return
     if outcome.is_success:
-        await _forget_failures(work, delivery)
+        await _clear_failures(work, delivery)
     elif await _count_failure(work, delivery, outcome):
         for user_id in await admins_of(work, delivery.company_id):
             await jobs.add(
@@ -198,7 +200,7 @@ async def record_outcome(
 
 
 async def _end_lease(work: UnitOfWork, delivery: ClaimedDelivery, next_state: Mapping[str, Any]) -> bool:
-    """Whether the attempt was still ours to end."""
+    """End the lease; returns False if it was lost."""
     ending = (
         update(WebhookDelivery)
         .where(WebhookDelivery.id == delivery.id, WebhookDelivery.lease_id == delivery.lease_id)
@@ -210,7 +212,7 @@ async def _end_lease(work: UnitOfWork, delivery: ClaimedDelivery, next_state: Ma
 
 
 def _next_state(delivery: ClaimedDelivery, outcome: Outcome, *, has_moved: bool) -> dict[str, Any]:
-    """A test is tried once: somebody looks at what comes of it."""
+    """The columns of the delivery after an attempt. A test is tried once, since a user looks at its outcome."""
     if outcome.is_success:
         return {"state": DELIVERED, "next_at": null()}
     if delivery.type == TEST or outcome.unsent == "never":
@@ -225,13 +227,13 @@ def _next_state(delivery: ClaimedDelivery, outcome: Outcome, *, has_moved: bool)
     return {"state": PENDING, "next_at": func.now() + PAUSES[delivery.attempts - 1]}
 
 
-async def _forget_failures(work: UnitOfWork, delivery: ClaimedDelivery) -> None:
+async def _clear_failures(work: UnitOfWork, delivery: ClaimedDelivery) -> None:
     if delivery.failing:
         await _update_webhook(work, delivery, failing_since=null())
 
 
 async def _count_failure(work: UnitOfWork, delivery: ClaimedDelivery, outcome: Outcome) -> bool:
-    """Whether the webhook was disabled by this one. Failed tests alone disable nothing."""
+    """Record a failure; returns whether it has disabled the webhook. Failed tests disable it only by a 410."""
     if outcome.status == STATUS_GONE:
         return await _disable(work, delivery, GONE)
     if delivery.type == TEST:

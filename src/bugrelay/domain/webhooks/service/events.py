@@ -1,4 +1,4 @@
-"""Events become deliveries: as they are committed, or once more because an admin asks for a replay."""
+"""Deliveries of events: queued by the consumer of the event log, or again by a replay."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FROM unnest(CAST(:ids AS uuid[]), CAST(:webhook_ids AS uuid[]), CAST(:seqs AS bi
     AS new (id, webhook_id, seq, type)
 ON CONFLICT (webhook_id, stream, seq) """
 _QUEUE = text(_ROWS + "DO NOTHING")
-# What is under way arrives without being queued once more.
+# A delivery with a running attempt is not queued again.
 _QUEUE_AGAIN = text(
     _ROWS
     + """DO UPDATE
@@ -42,9 +42,9 @@ WHERE webhook_deliveries.leased_until IS NULL OR webhook_deliveries.leased_until
 
 
 async def queue_events(work: UnitOfWork, events: Sequence[Event]) -> None:
-    """What a company's webhooks are told of these events of one stream; nothing while the company is not verified.
+    """Queue events of one stream for the webhooks of its company; none while the company is not verified.
 
-    A webhook is told of what came after it.
+    A webhook receives only events since it was added.
     """
     recipients = await repository.lock_recipients(work, events[0].stream)
     wanted = [
@@ -57,7 +57,7 @@ async def queue_events(work: UnitOfWork, events: Sequence[Event]) -> None:
 
 
 def _is_for(recipient: Recipient, event: Event) -> bool:
-    """What only the company's members may see, and happened before it was verified, is another team's."""
+    """Whether a webhook receives an event. Non-public events from before the verification are another team's."""
     if event.is_recorded_later or not (ALL in recipient.events or event.type in recipient.events):
         return False
     if event.visibility == "internal" and not recipient.include_internal:
@@ -81,11 +81,11 @@ async def _queue(work: UnitOfWork, wanted: Sequence[tuple[UUID, Event]], *, agai
 async def request_replay(
     work: UnitOfWork, company_id: UUID, *, actor_id: UUID, webhook_id: UUID, since: datetime, jobs: JobQueue
 ) -> None:
-    """Have all events since then delivered, under their former ids. Two that overlap become one.
+    """Deliver all events since then again, under the same ids. A replay that is still running is extended.
 
     Raises:
         AccountBanned, NotMember, InsufficientPermissions, WebhookNotFound, WebhookDisabled
-        ValidationFailed: More than 30 days back.
+        ValidationFailed: `since` is more than 30 days back.
     """
     if since < datetime.now(UTC) - MAX_REPLAY:
         raise ValidationFailed.of("since", "must be within the last 30 days")
@@ -107,8 +107,10 @@ async def request_replay(
 
 
 async def replay_some(work: UnitOfWork, webhook_id: UUID, *, jobs: JobQueue) -> None:
-    """Queue the next thousand events of a replay, and the job for those behind them, in one transaction: a kill loses
-    nothing. A replay ends where the webhook is disabled or the company not verified."""
+    """Queue the next thousand events of a replay, and add the job for the rest, in one transaction.
+
+    A replay ends early when the webhook is disabled or the company is not verified.
+    """
     replay = await repository.lock_replay(work, webhook_id)
     if replay is None:
         return

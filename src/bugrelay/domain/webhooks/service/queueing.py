@@ -1,4 +1,4 @@
-"""What is queued because somebody asks for it: tests, runs of workflow rules, and deliveries once more."""
+"""Deliveries that are queued on request: tests, runs of workflow rules, and redeliveries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bugrelay.infra.ids import new_id
 
 
 async def send_test(work: UnitOfWork, company_id: UUID, *, actor_id: UUID, webhook_id: UUID) -> UUID:
-    """Queue a `webhook.test`; gives its delivery. While one waits, that is the one.
+    """Queue a `webhook.test`; returns the id of its delivery. A pending test is returned instead of a second one.
 
     Raises:
         AccountBanned, NotMember, InsufficientPermissions, WebhookNotFound, WebhookDisabled
@@ -47,25 +47,25 @@ _QUEUE_RUN = text("""
 async def queue_rule_run(
     work: UnitOfWork, company_id: UUID, *, webhook_id: UUID, is_internal: bool, data: Mapping[str, Any]
 ) -> bool:
-    """Queue a `workflow.run`; False where the company has no such webhook, or it is not to be told of it.
+    """Queue a `workflow.run`; returns False if the company has no such enabled webhook, or it must not receive the run.
 
     Args:
-        work: The change that the run belongs to.
-        company_id: Whose webhook it is.
+        work: The unit of work of the run.
+        company_id: The company of the webhook.
         webhook_id: The webhook.
-        is_internal: Whether what the rule ran at is for the company's members and admins alone.
-        data: What is told, in ids.
+        is_internal: Whether only the company's members and admins may see the event of the run.
+        data: The ids to send.
     """
-    told = msgspec.json.encode({**data, "is_internal": is_internal}).decode()
+    encoded = msgspec.json.encode({**data, "is_internal": is_internal}).decode()
     values = {"id": new_id(), "type": RULE_RUN, "company_id": company_id, "webhook_id": webhook_id}
-    queuing = {**values, "data": told, "is_internal": is_internal}
+    queuing = {**values, "data": encoded, "is_internal": is_internal}
     return (await work.session.execute(_QUEUE_RUN, queuing)).first() is not None
 
 
 async def redeliver(
     work: UnitOfWork, company_id: UUID, *, actor_id: UUID, webhook_id: UUID, delivery_id: UUID
 ) -> None:
-    """Queue a delivery anew, under its event's former id. One that is under way is left to it.
+    """Queue a delivery again, under the same event id. One with a running attempt is not changed.
 
     Raises:
         AccountBanned, NotMember, InsufficientPermissions, WebhookNotFound, WebhookDisabled, DeliveryNotFound
@@ -86,7 +86,7 @@ async def redeliver(
 
 
 async def lock_enabled(work: UnitOfWork, company_id: UUID, *, actor_id: UUID, webhook_id: UUID) -> WebhookOut:
-    """The webhook, for an admin of its company; the company's row is locked.
+    """The enabled webhook, for an admin of its company; locks the company's row.
 
     Raises:
         AccountBanned, NotMember, InsufficientPermissions, WebhookNotFound, WebhookDisabled

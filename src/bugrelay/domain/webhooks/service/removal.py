@@ -1,7 +1,7 @@
-"""Webhooks are removed at once, whatever has been delivered; their deliveries go in steps.
+"""Webhooks are removed at once, and their deliveries in batches.
 
-Those of a busy webhook are more than one statement deletes within its deadline: neither an admin who removes it nor
-whoever claims the company's domain anew waits for them.
+A busy webhook has more deliveries than one statement can delete within its deadline, so neither an admin who removes it
+nor a user who claims the company's domain waits for that.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from bugrelay.domain.webhooks import repository
 from bugrelay.domain.webhooks.errors import WebhookNotFound
 from bugrelay.domain.webhooks.events import WebhookRemoved
 from bugrelay.domain.webhooks.models import Webhook, WebhookDelivery
-from bugrelay.domain.webhooks.service.audit import told_of
+from bugrelay.domain.webhooks.service.audit import audited
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.jobs.queue import JobQueue
 
 FORGET_JOB = "webhooks.forget_deliveries"
-FORGOTTEN_AT_ONCE = 1000
+DELETED_AT_ONCE = 1000
 
 
 async def remove_webhook(
     work: UnitOfWork, company_id: UUID, *, actor_id: UUID, webhook_id: UUID, jobs: JobQueue
 ) -> None:
-    """Remove a webhook with its deliveries; what is on its way arrives.
+    """Remove a webhook with its deliveries; a running attempt is not stopped.
 
     Raises:
         AccountBanned, NotMember, InsufficientPermissions, WebhookNotFound
@@ -39,7 +39,7 @@ async def remove_webhook(
     if url is None:
         raise WebhookNotFound
     work.record(_removed(webhook_id, url, company_id=company_id, actor_id=actor_id))
-    await forget_some_deliveries(work.session, webhook_id, jobs=jobs)
+    await delete_some_deliveries(work.session, webhook_id, jobs=jobs)
 
 
 async def remove_webhooks_of(
@@ -48,9 +48,9 @@ async def remove_webhooks_of(
     """Remove all webhooks of these companies.
 
     Args:
-        session: The transaction.
-        actors: Who removes them, by company.
-        jobs: Where the removal of their deliveries is asked for.
+        session: The session of the transaction.
+        actors: The users who remove them, by company.
+        jobs: The queue for the deletion of their deliveries.
     """
     webhooks = await repository.lock_webhooks_of(session, list(actors))
     for webhook in webhooks:
@@ -63,13 +63,13 @@ async def remove_webhooks_of(
 
 
 def _removed(webhook_id: UUID, url: str, *, company_id: UUID, actor_id: UUID) -> WebhookRemoved:
-    former = told_of({"url": url})
+    former = audited({"url": url})
     return WebhookRemoved(webhook_id=webhook_id, company_id=company_id, former=former, actor_id=actor_id)
 
 
-async def forget_some_deliveries(session: AsyncSession, webhook_id: UUID, *, jobs: JobQueue) -> None:
-    """Delete a thousand deliveries of a webhook that is gone, and add the job for those behind them."""
-    some = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id == webhook_id).limit(FORGOTTEN_AT_ONCE)
+async def delete_some_deliveries(session: AsyncSession, webhook_id: UUID, *, jobs: JobQueue) -> None:
+    """Delete a thousand deliveries of a removed webhook, and add a job for the rest."""
+    some = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id == webhook_id).limit(DELETED_AT_ONCE)
     deleting = delete(WebhookDelivery).where(WebhookDelivery.id.in_(some)).returning(WebhookDelivery.id)
-    if len((await session.execute(deleting)).all()) == FORGOTTEN_AT_ONCE:
+    if len((await session.execute(deleting)).all()) == DELETED_AT_ONCE:
         await jobs.add(session, FORGET_JOB, webhook_id=str(webhook_id))

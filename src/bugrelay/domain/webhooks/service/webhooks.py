@@ -1,4 +1,4 @@
-"""What a company's admins do with their webhooks. Each locks the company, so that its webhooks are counted truly."""
+"""Use cases of a company's admins. Each locks the company's row, so that the count of its webhooks is exact."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from bugrelay.domain.webhooks.errors import TooManyWebhooks, WebhookNotFound
 from bugrelay.domain.webhooks.events import WebhookAdded, WebhookChanged, WebhookSecretRotated
 from bugrelay.domain.webhooks.models import Webhook
 from bugrelay.domain.webhooks.schemas import AddWebhook, ChangeWebhook
-from bugrelay.domain.webhooks.service.audit import told_of
+from bugrelay.domain.webhooks.service.audit import audited
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.security.encryption import Encryption, SecretUnreadable
 
 MAX_WEBHOOKS = 20
 SECRET_BYTES = 32  # Standard Webhooks: 24 to 64
-SECRET_PREFIX = "whsec_"  # noqa: S105 - what secrets begin with
+SECRET_PREFIX = "whsec_"  # noqa: S105 - only a prefix
 PURPOSE, FORMER_PURPOSE = "webhook", "former webhook"
 BOTH_SIGN_FOR = timedelta(hours=24)
 
@@ -32,7 +32,7 @@ BOTH_SIGN_FOR = timedelta(hours=24)
 async def add_webhook(
     work: UnitOfWork, company_id: UUID, *, actor_id: UUID, new: AddWebhook, encryption: Encryption
 ) -> tuple[UUID, str]:
-    """Add a webhook; gives its id and its secret, which is told now and never again.
+    """Add a webhook; returns its id and its secret, which cannot be read again.
 
     Raises:
         AccountBanned, NotMember, InsufficientPermissions, TooManyWebhooks
@@ -52,7 +52,7 @@ async def add_webhook(
             secret=encryption.encrypt(secret, purpose=PURPOSE, row_id=webhook_id),
         )
     )
-    values = told_of({name: getattr(new, name) for name in AddWebhook.__struct_fields__})
+    values = audited({name: getattr(new, name) for name in AddWebhook.__struct_fields__})
     work.record(WebhookAdded(webhook_id=webhook_id, company_id=company_id, values=values, actor_id=actor_id))
     return webhook_id, secret_text(secret)
 
@@ -60,7 +60,7 @@ async def add_webhook(
 async def change_webhook(
     work: UnitOfWork, company_id: UUID, *, actor_id: UUID, webhook_id: UUID, change: ChangeWebhook
 ) -> None:
-    """Change what is not UNSET. One that is enabled, or gets another URL, has not failed yet.
+    """Change the fields that are not UNSET. Enabling it, or another URL, resets `failing_since`.
 
     Raises:
         AccountBanned, NotMember, InsufficientPermissions, WebhookNotFound
@@ -77,8 +77,8 @@ async def change_webhook(
             WebhookChanged(
                 webhook_id=webhook_id,
                 company_id=company_id,
-                former=told_of({name: getattr(stored, name) for name in changed}),
-                values=told_of({name: wanted[name] for name in changed}),
+                former=audited({name: getattr(stored, name) for name in changed}),
+                values=audited({name: wanted[name] for name in changed}),
                 actor_id=actor_id,
             )
         )
@@ -92,8 +92,9 @@ async def change_webhook(
 async def rotate_secret(
     work: UnitOfWork, company_id: UUID, *, actor_id: UUID, webhook_id: UUID, encryption: Encryption
 ) -> str:
-    """Give the webhook a new secret, and tell it. The one before signs as well for 24 hours; older ones do no more, nor
-    does one that no key reads.
+    """Generate a new secret and return it. For 24 hours posts are signed with the previous one, too.
+
+    Older secrets end at once, and so does a previous one that no key decrypts.
 
     Raises:
         AccountBanned, NotMember, InsufficientPermissions, WebhookNotFound
@@ -111,7 +112,7 @@ async def rotate_secret(
 
 
 def _former(sealed: bytes, *, encryption: Encryption, webhook_id: UUID) -> dict[str, Any]:
-    """The columns of the former secret, as the one that it has been so far."""
+    """The columns of the former secret, after the current one was replaced."""
     try:
         former = encryption.decrypt(sealed, purpose=PURPOSE, row_id=webhook_id)
     except SecretUnreadable:
@@ -135,5 +136,5 @@ async def _update(work: UnitOfWork, company_id: UUID, *, webhook_id: UUID, value
 
 
 def secret_text(secret: bytes) -> str:
-    """A secret as receivers' libraries take it."""
+    """A secret in the form that libraries of Standard Webhooks read."""
     return SECRET_PREFIX + base64.b64encode(secret).decode()
