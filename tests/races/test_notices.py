@@ -67,7 +67,7 @@ async def test_each_is_told_once_whoever_tells(
             while not finished:
                 async with platform.work() as work:
                     await work.set_timeouts(statement_seconds=20, lock_seconds=20)
-                    finished = (await fan_out.tell_next(work, fan_out_id)).finished
+                    finished = (await fan_out.run_step(work, fan_out_id)).finished
 
     await asyncio.gather(*(work_on_all() for _ in range(WORKERS)))
     told = sql.execute("SELECT count(*), count(DISTINCT (fan_out_id, user_id)) FROM notices").fetchone()
@@ -95,7 +95,7 @@ async def test_a_digest_that_is_sealed_meanwhile_loses_no_notice(platform: Platf
         await announce(platform, an_event(bug_id, seq, kind="status.changed"))
         (fan_out_id,) = sql.execute("SELECT id FROM notice_fan_outs WHERE seq = %s", (seq,)).fetchone() or ()
         async with platform.work() as work:
-            await fan_out.tell_next(work, fan_out_id)
+            await fan_out.run_step(work, fan_out_id)
 
     async def seal() -> None:
         for _ in range(20):

@@ -1,4 +1,4 @@
-"""Atom (RFC 4287), written by the standard library: texts are escaped once, and cannot end what they stand in."""
+"""The Atom writer (RFC 4287), with the standard library, which escapes texts exactly once."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from bugrelay.http.encoding import weak_etag
 
 MEDIA_TYPE = "application/atom+xml; charset=utf-8"
 _NAMESPACE = "http://www.w3.org/2005/Atom"
-# What XML 1.0 cannot hold, not even as a reference (section 2.2); browsers refuse a whole feed for one of them.
+# Characters that XML 1.0 does not allow, not even as a reference (section 2.2); one of them makes a feed invalid.
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """Where something stands.
+    """A `link` element.
 
     Attributes:
-        media_type: Left out where it is not known; readers open what has another one than HTML's for nobody.
+        rel: The relation, such as `self` or `alternate`.
+        href: The URL.
+        media_type: None if the target may be HTML: readers do not open links of other declared types.
     """
 
     rel: str
@@ -36,7 +38,7 @@ class Entry:
     Attributes:
         id: A `tag:` URI.
         title: Plain text.
-        html: Clean HTML.
+        html: Sanitised HTML.
         author: A public name.
         tags: Its categories.
     """
@@ -58,8 +60,8 @@ class Feed:
     Attributes:
         id: A `tag:` URI.
         title: Plain text.
-        author: Of the whole feed: the site.
-        updated: Never goes back.
+        author: The name of the site.
+        updated: A time that never goes back.
     """
 
     id: str
@@ -71,7 +73,7 @@ class Feed:
 
 
 def atom(feed: Feed) -> bytes:
-    """The feed as a document. Its `updated` comes before all that readers compare."""
+    """The feed as a document. `updated` is its first element, so that `atom_etag` can exclude it."""
     root = ET.Element("feed", xmlns=_NAMESPACE)
     _text(root, "updated", _moment(feed.updated))
     _text(root, "id", feed.id)
@@ -84,7 +86,7 @@ def atom(feed: Feed) -> bytes:
 
 
 def atom_etag(document: bytes) -> bytes:
-    """Names what the feed says, whenever it was read."""
+    """A weak ETag of the document without the feed's `updated`."""
     return weak_etag(document.partition(b"</updated>")[2])
 
 

@@ -1,4 +1,4 @@
-"""`/feeds/bugs.atom`: what was reported last."""
+"""`/feeds/bugs.atom`: the newest bugs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class BugsFeedController(Controller):
         media_types=("application/atom+xml",),
     )
     async def get_bugs_feed(self, request: ApiRequest, viewer: Viewer, query: FeedQuery) -> Response[Any]:
-        """Follow the bugs that fit the filters: the fifty that were reported last."""
+        """Follow the fifty newest bugs that match the filters."""
         platform = request.platform
 
         async def read(reader: SnapshotReader, primary: Reader | None) -> Sequence[BugItem]:
@@ -59,7 +59,7 @@ class BugsFeedController(Controller):
 
 
 async def feed_tag(platform: Platform) -> FeedTag:
-    """What ids begin with; the first who asks decides it."""
+    """The tag of ids; the first request stores it."""
     tag = await repository.feed_tag(platform.database)
     if tag is None:
         async with platform.work() as work:
@@ -70,13 +70,14 @@ async def feed_tag(platform: Platform) -> FeedTag:
 def _feed_of(
     bugs: Sequence[BugItem], query: FeedQuery, *, tag: FeedTag, updated: datetime, settings: Settings
 ) -> Feed:
-    """
+    """The feed of a list.
+
     Args:
-        bugs: Newest first.
+        bugs: The bugs, newest first.
         query: The filters.
-        tag: Of the board.
-        updated: When the bugs were read. That of the newest would go back when it is removed.
-        settings: Name and address of the site.
+        tag: The board's tag.
+        updated: When the bugs were read. The time of the newest bug would go back when that is removed.
+        settings: The name and URL of the site.
     """
     site = settings.public_url
     filters = f"?{query.query_string}" if query.wanted else ""

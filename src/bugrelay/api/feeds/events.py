@@ -1,4 +1,4 @@
-"""`/feeds/bugs/{id}.atom`: what happens to one bug."""
+"""`/feeds/bugs/{id}.atom`: the events of one bug."""
 
 from __future__ import annotations
 
@@ -46,11 +46,12 @@ _STATUS = {"open": "open", "reviewing": "in review", "fixed": "fixed", "wont_fix
 
 @dataclass(frozen=True)
 class _BugAndEvents:
-    """What a feed tells.
+    """The contents of a feed.
 
     Attributes:
-        events: Newest first.
-        last_at: When the last event was, shown or not: that of the newest entry would go back with it.
+        bug: The bug.
+        events: The events to show, newest first.
+        last_at: The time of the last event, shown or not: that of the newest entry would go back when it is removed.
     """
 
     bug: BugItem
@@ -65,7 +66,7 @@ class BugFeedController(Controller):
     @get("/{file:str}")
     @Route(access=anyone(alike=True), limits=("feeds",), media_types=("application/atom+xml",))
     async def get_bug_feed(self, request: ApiRequest, viewer: Viewer, file: str) -> Response[Any]:
-        """Follow one bug: its fifty latest events, but for votes."""
+        """Follow one bug: its fifty latest events, without votes."""
         bug_id, platform = _bug_named(file), request.platform
         request.read_query(BugFeedQuery)
 
@@ -89,9 +90,10 @@ class BugFeedController(Controller):
 
 
 def _bug_named(file: str) -> UUID:
-    """
+    """The id in the name of a feed.
+
     Raises:
-        RouteNotFound: It is no name of a feed.
+        RouteNotFound: The name does not end in `.atom`.
         InvalidId
     """
     if not file.endswith(_SUFFIX):
@@ -118,11 +120,12 @@ async def _listed_bug(reader: Reader, bug_id: UUID) -> BugItem:
 
 
 def _feed_of(found: _BugAndEvents, *, tag: FeedTag, settings: Settings) -> Feed:
-    """
+    """The feed of a bug.
+
     Args:
         found: The bug and its events.
-        tag: Of the board.
-        settings: Name and address of the site.
+        tag: The board's tag.
+        settings: The name and URL of the site.
     """
     bug, site = found.bug, settings.public_url
     entries = [_entry_of(event, tag=tag, bug_url=f"{site}{BUGS}/{bug.id}") for event in found.events]
@@ -153,7 +156,7 @@ def _entry_of(event: BugEvent, *, tag: FeedTag, bug_url: str) -> Entry:
 
 
 def _sentence_of(event: BugEvent) -> str:
-    """What has happened, in a sentence."""
+    """The event in one sentence."""
     data = event.data
     return _SENTENCES[event.type].format(
         who=event.company or event.actor or "Somebody",

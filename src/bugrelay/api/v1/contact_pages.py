@@ -1,4 +1,4 @@
-"""The page behind the link that confirms the address of an anonymous report."""
+"""`/contact/confirm`: the page that confirms the address of an anonymous report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ContactPageController(Controller):
     @get("/confirm")
     @Route(access=anyone(alike=True), limits=("sign_in",))
     async def get_confirm_page(self, request: ApiRequest) -> Response[Any]:
-        """A button, so that programs which fetch every link in a mail confirm nothing."""
+        """Show a button, so that programs which fetch every link of a mail confirm nothing."""
         try:
             token = request.read_query(LinkQuery).token
         except BugRelayError as error:

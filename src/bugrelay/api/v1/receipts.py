@@ -1,4 +1,4 @@
-"""`/api/v1/receipts`: what the owner of an anonymous report may do, by the link that they were given."""
+"""`/api/v1/receipts`: the receipts of anonymous reports, for whoever has their link."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response
 from bugrelay.http.routes import Route, anyone
 
-# The address is the credential: no cache keeps what stands behind it, and no page sends it on.
+# The URL is the credential: responses must not be cached, nor the URL sent as a referrer.
 PRIVATE = {"Cache-Control": "private, no-store", "Referrer-Policy": "no-referrer"}
 CONTACT = {
     "confirmed": "Saved",
@@ -27,7 +27,7 @@ CONTACT = {
 
 @dataclass(frozen=True)
 class OwnReport:
-    """The bug that the secret of a path is the receipt of."""
+    """The bug of a receipt, and the secret of its path."""
 
     bug_id: UUID
     secret: str
@@ -49,7 +49,7 @@ class ReceiptController(Controller):
     @get("/")
     @Route(access=anyone(alike=True), loads=load_own_report, example=examples.RECEIPT)
     async def get_receipt(self, request: ApiRequest, report: OwnReport) -> Response[ReceiptResponse]:
-        """Show what has become of my report."""
+        """Show the current state of my report."""
         database = request.platform.database
         receipt = await receipts.read_receipt(database, report.bug_id)
         receipt.subscription = await contacts.subscription_of(database, report.bug_id)
@@ -60,7 +60,7 @@ class ReceiptController(Controller):
     async def follow_report(
         self, request: ApiRequest, report: OwnReport, data: JSONBody[FollowReport]
     ) -> Response[ReceiptSubscriptionResponse]:
-        """Choose what I am told of my report by mail, and where.
+        """Choose the level of mails about my report, and their address.
 
         A new address is mailed a link to confirm it.
         """
@@ -76,9 +76,10 @@ class ReceiptController(Controller):
     @post("/withdraw", status_code=200)
     @Route(access=anyone(alike=True), loads=load_own_report, example=examples.WITHDRAW)
     async def withdraw_report(self, request: ApiRequest, report: OwnReport) -> Response[WithdrawnResponse]:
-        """Take my report back.
+        """Withdraw my report.
 
-        The bug is removed while nobody else has voted, commented or merged. My address and this link go in any case.
+        The bug is removed if nobody has voted for it, commented on it or merged it. My address and this link are
+        deleted in any case.
         """
         async with request.platform.work() as work:
             removed = await contacts.withdraw_report(work, report.bug_id, secret=report.secret)

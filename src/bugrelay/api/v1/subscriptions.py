@@ -26,7 +26,7 @@ class SubscriptionController(Controller):
     async def subscribe_to_bug(
         self, request: ApiRequest, viewer: SignedInViewer, bug: BugState, data: JSONBody[Subscribe]
     ) -> Response[SubscriptionResponse]:
-        """Follow a bug at a level, whatever follows from what I did there."""
+        """Follow a bug at a level; this replaces the level that follows from my actions."""
         async with request.platform.work() as work:
             await subscriptions.subscribe(work, bug.id, user_id=viewer.user_id, level=data.level)
             now = await repository.subscription_of(work, bug_id=bug.id, user_id=viewer.user_id)
@@ -37,7 +37,7 @@ class SubscriptionController(Controller):
     async def unsubscribe_from_bug(
         self, request: ApiRequest, viewer: SignedInViewer, bug: BugState
     ) -> Response[SubscriptionResponse]:
-        """Follow a bug no more, whatever I did or will do there."""
+        """Stop following a bug, whatever I did or do there."""
         async with request.platform.work() as work:
             await subscriptions.unsubscribe(work, bug.id, user_id=viewer.user_id)
         return json_response(SubscriptionResponse("Unsubscribed", None))

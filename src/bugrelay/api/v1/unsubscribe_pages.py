@@ -1,7 +1,7 @@
-"""`/unsubscribe/{token}`: the end of a mail of notices, for people and for their mail clients (RFC 8058).
+"""`/unsubscribe/{token}`: the unsubscribe links of mails, for users and for their mail clients (RFC 8058).
 
-A GET only shows a button, since scanners of mail follow every link. A POST ends what the link is about, whatever its
-body says and whoever sends it: mail clients send no credential, and many of them from a few addresses.
+A GET only shows a button, since mail scanners follow every link. A POST unsubscribes, whatever its body and without a
+credential: mail clients send none. It has no rate limit of its own, since many of them send from a few addresses.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class UnsubscribePageController(Controller):
             link = unsubscribe_links.read_unsubscribe_token(request.platform.settings.signing_key, token)
         except BugRelayError as error:
             return page(request, "problem", error=error, message=error.message)
-        title = await unsubscribe_links.described(request.platform.database, link)
+        title = await unsubscribe_links.title_of_link(request.platform.database, link)
         return page(
             request,
             "unsubscribe",

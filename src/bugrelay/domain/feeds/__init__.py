@@ -1,1 +1,1 @@
-"""Read model: what feed readers are told of the board."""
+"""Read model: the feeds of the board."""

@@ -1,4 +1,4 @@
-"""Under which keys feeds are cached; they are dropped with what they show (domain/bugs/cache.py)."""
+"""Cache keys of feeds; entries are invalidated with the bugs that they show (domain/bugs/cache.py)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bugrelay.domain.feeds.schemas import FeedQuery
 
 
 def list_key(query: FeedQuery) -> str:
-    """One key for all spellings of a query."""
+    """The key of a list, from the canonical form of its query."""
     return f"atom?{query.query_string}"
 
 

@@ -1,4 +1,4 @@
-"""The name under which this board makes the ids of its feeds."""
+"""The tag of the ids in feeds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from bugrelay.infra.db.models import Base
 
 
 class FeedIdentity(Base):
-    """One row, made when the first feed is read and never changed: ids in feeds are for good (RFC 4287, 4.2.6).
+    """One row, written when the first feed is read and never changed: ids in feeds are permanent (RFC 4287, 4.2.6).
 
-    `authority` is the host that PUBLIC_URL had then, and `since` the day, as RFC 4151 asks of a tag.
+    `authority` is the host of PUBLIC_URL at that time, and `since` the date, which a tag needs (RFC 4151).
     """
 
     __tablename__ = "feed_identity"

@@ -1,8 +1,8 @@
-"""Hands the domain over to the application."""
+"""Registers the domain with the application."""
 
 from __future__ import annotations
 
-from bugrelay.domain.feeds import models  # noqa: F401 - the table is known to whoever asks for all tables
+from bugrelay.domain.feeds import models  # noqa: F401 - registers its table
 from bugrelay.infra.plugin import DomainPlugin
 
 PLUGIN = DomainPlugin()

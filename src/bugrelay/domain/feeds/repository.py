@@ -18,15 +18,15 @@ _TAG = Query(select(FeedIdentity.authority, FeedIdentity.since), FeedTag)
 
 
 async def feed_tag(reader: Reader) -> FeedTag | None:
-    """None until the first feed is read."""
+    """The stored tag; None until the first feed is read."""
     return await reader.row(_TAG)
 
 
 class BugEvent(Row):
     """One event of a bug, as everybody may see it.
 
-    `actor` is null for the anonymous, the clock and the command line. `edited_at`, `content_html` and `company` are of
-    the comment that an event is about, or of the report; `company` is in whose name a response was written.
+    `actor` is None for anonymous users, jobs and the command line. `edited_at` and `content_html` are those of the
+    event's comment, or of the report; `company` is the name of the company that wrote an official response.
     """
 
     stream: UUID
@@ -44,7 +44,7 @@ class BugEvent(Row):
         return f"evt_{self.stream}_{self.seq}"
 
 
-# Votes would leave no room for anything else. What was removed is shown no more, and neither is that it was.
+# Votes would crowd out all other events. Removed comments are left out, and so are the events of removals.
 BUG_EVENTS = Query(
     text("""
     SELECT e.stream, e.seq, e.type, e.at, e.data, a.username AS actor, c.edited_at,
@@ -77,5 +77,5 @@ async def bug_events(reader: Reader, bug_id: UUID, *, limit: int) -> Sequence[Bu
 
 
 async def last_event_at(reader: Reader, bug_id: UUID) -> datetime | None:
-    """Of all events of the bug but its votes, those that are not shown included."""
+    """The time of the bug's last event, including those that are not shown, but not its votes."""
     return await reader.row(_LAST_EVENT, {"bug_id": bug_id})

@@ -1,4 +1,4 @@
-"""What is asked of feeds, and what they hold."""
+"""Queries of feeds, and the tag of their ids."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bugrelay.infra.validation import OneLine
 
 
 class FeedQuery(Struct, kw_only=True, forbid_unknown_fields=True):
-    """`GET /feeds/bugs.atom`: the filters of the list. A misspelt one would subscribe to all bugs, so it is refused.
+    """`GET /feeds/bugs.atom`: the filters of the list. Unknown ones are refused: a typo would subscribe to all bugs.
 
     Attributes:
         search: Words that title, description or application must have, all of them.
@@ -42,29 +42,29 @@ class FeedQuery(Struct, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def wanted(self) -> dict[str, str]:
-        """The filters that are set, always in the same order."""
+        """The filters that are set, in the order of the fields."""
         return {name: str(value) for name, value in asdict(self).items() if value is not None}
 
     @property
     def query_string(self) -> str:
-        """One text for all spellings of a query."""
+        """The canonical form of the query."""
         return urlencode(self.wanted)
 
 
 class BugFeedQuery(Struct, forbid_unknown_fields=True):
-    """`GET /feeds/bugs/{id}.atom`: no parameter. One that is ignored would be taken for a filter."""
+    """`GET /feeds/bugs/{id}.atom`: no parameters. An ignored one could be taken for a filter."""
 
 
 class FeedTag(Row):
-    """What the ids of this board's feeds begin with."""
+    """The beginning of the ids in this board's feeds: an authority and a date (RFC 4151)."""
 
     authority: str
     since: date
 
     def __call__(self, specific: str) -> str:
-        """The id of something of ours (RFC 4151).
+        """The `tag:` URI of a feed or an entry.
 
         Args:
-            specific: What it is called within the board; characters of a URI.
+            specific: Its name within the board, in characters of a URI.
         """
         return f"tag:{self.authority},{self.since.isoformat()}:{specific}"

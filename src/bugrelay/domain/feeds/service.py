@@ -1,4 +1,4 @@
-"""Feeds of the board, as everybody may see it."""
+"""Feeds of what everybody may see on the board."""
 
 from __future__ import annotations
 
@@ -25,14 +25,13 @@ _DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z
 async def newest_bugs(
     reader: SnapshotReader, counts: IncrementalCounts, query: FeedQuery, *, primary: Reader | None = None
 ) -> list[BugItem]:
-    """The bugs that were reported last. With a search those that have all its words: who waits for a bug wants to hear
-    of no other.
+    """The newest bugs that match the filters, at most `MAX_ENTRIES`. With a search they have all its words.
 
     Args:
-        reader: Where bugs are read.
-        counts: Of this process.
+        reader: Reads the bugs.
+        counts: The counts of this process.
         query: The filters.
-        primary: Where totals are read when `reader` is a replica.
+        primary: Reads totals if `reader` is a replica.
     """
     wanted = BugQuery(**asdict(query), sort="recent", limit=MAX_ENTRIES)
     page = await list_bugs(reader, counts, wanted, primary=primary)
@@ -40,10 +39,10 @@ async def newest_bugs(
 
 
 async def choose_feed_tag(work: UnitOfWork, *, public_url: str) -> FeedTag:
-    """The board's tag; made now, unless somebody was faster. PUBLIC_URL may change after that, ids do not."""
+    """The board's tag, which the first call stores: later changes of PUBLIC_URL do not change ids."""
     host = http_host(public_url) or ""
     authority = host if _DNS_NAME.fullmatch(host) else "localhost"
     await work.session.execute(insert(FeedIdentity).values(authority=authority).on_conflict_do_nothing())
     tag = await repository.feed_tag(work)
-    assert tag is not None  # noqa: S101 - whoever was faster has committed it
+    assert tag is not None  # noqa: S101 - inserted here, or committed by another process
     return tag

@@ -1,1 +1,1 @@
-"""Who follows a bug, what they are told of, and the mails that tell it."""
+"""Subscriptions to bugs and tickets, notices of their events, and mails of these."""

@@ -1,4 +1,4 @@
-"""Subscriptions, and what is told to those who have them: one fan-out an event, one notice an event and recipient."""
+"""Subscriptions and notices: one fan-out for each event, one notice for each event and recipient."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from bugrelay.infra.db.models import Base, Counter, CreatedAt, Id, Moment
 
-MUTED = "none"  # of a subscription: its owner does not want to be told, whatever they did
+MUTED = "none"  # the level of users who want no notices, whatever they did
 FOLLOWING_LEVELS = ("all", "official", "resolved")
 MAIL_MODES = ("each", "digest", "none")
 NOTICE_MAIL, DIGEST_MAIL = "notice", "digest"
@@ -33,7 +33,7 @@ UNSENT = text("closed_at IS NULL")
 
 
 class Subscription(Base):
-    """What a user chose for a bug. What follows from reporting, voting and commenting has no row (docs/notices.md)."""
+    """A user's choice for a bug. Subscriptions by reporting, voting and commenting have no row (docs/notices.md)."""
 
     __tablename__ = "bug_subscriptions"
     __table_args__ = (
@@ -48,7 +48,7 @@ class Subscription(Base):
 
 
 class TicketSubscription(Base):
-    """What a user chose for a ticket. What follows from reporting, being assigned and commenting has no row."""
+    """A user's choice for a ticket. Subscriptions by reporting, being assigned and commenting have no row."""
 
     __tablename__ = "ticket_subscriptions"
     __table_args__ = (
@@ -67,10 +67,10 @@ class TicketSubscription(Base):
 
 
 class ReportContact(Base):
-    """An address that the owner of an anonymous report gave to be told of it. Nothing is, before `confirmed_at` is set.
+    """An address for notifications of an anonymous report. It gets none before `confirmed_at` is set.
 
-    A report has at most one that is confirmed, and one that waits to take its place. `address_key` is the same for all
-    spellings of a mailbox, whatever reports it was given for: mails are counted by it.
+    A report has at most one that is confirmed, and one that is waiting to replace it. `address_key` is the same for all
+    spellings of a mailbox and for all reports; mails are counted by it.
     """
 
     __tablename__ = "report_contacts"
@@ -106,7 +106,7 @@ class ReportContact(Base):
 
 
 class ContactMail(Base):
-    """When an address was last mailed a link to confirm it, and which; by a hash, for a day."""
+    """When an address was last mailed a link to confirm it, and for which contact; stored for a day, under a hash."""
 
     __tablename__ = "contact_mails"
 
@@ -116,9 +116,9 @@ class ContactMail(Base):
 
 
 class NoticeSettings(Base):
-    """How a user is told; only of those who have changed something.
+    """The settings of a user; a user without a row has the defaults.
 
-    `default_level` is the most that reporting and commenting subscribe to.
+    `default_level` is the maximum level of subscriptions by reporting and commenting.
     """
 
     __tablename__ = "notice_settings"
@@ -134,10 +134,10 @@ class NoticeSettings(Base):
 
 
 class NoticeFanOut(Base):
-    """An event of which people are told, and how far that is: all users up to `position`, by their ids.
+    """The fan-out of an event: all users up to `position`, by their ids, have been notified.
 
-    It is of a bug, or of a ticket of the company whose stream it is in. `levels` are those of the subscriptions that
-    hear of it. Like the event, it names things without foreign keys.
+    The event is of a bug, or of a ticket of the company whose stream it is in. `levels` are the levels of the
+    subscriptions that are notified. Like the event, it has no foreign keys.
     """
 
     __tablename__ = "notice_fan_outs"
@@ -164,12 +164,12 @@ class NoticeFanOut(Base):
 
 
 class NoticeMail(Base):
-    """A mail that is to be sent, or was (`closed_at`): of one notice, under its id, or a digest of several.
+    """A mail to send, or done (`closed_at`): of one notice, with the same id, or a digest of several.
 
-    A digest takes notices in until it is sealed; a recipient has one open at a time. `due_at` moves on at each attempt,
-    so that a worker that was killed loses none and two never send the same at once. `contact_id` is a confirmed address
-    without an account: of those that are spelt alike, the one that was confirmed first. No foreign key refers to them
-    (docs/adr/0035).
+    A digest collects notices until it is sealed; a recipient has one open digest at a time. Each attempt advances
+    `due_at`, so that a killed worker loses no mail, and two never send the same one at once. `contact_id` is a
+    confirmed address without an account: among spellings of one mailbox, the one that was confirmed first. It has no
+    foreign keys (docs/adr/0035).
     """
 
     __tablename__ = "notice_mails"
@@ -194,9 +194,9 @@ class NoticeMail(Base):
 
 
 class Notice(Base):
-    """That somebody is told of an event; `mail_id` is the mail that tells it, where one does.
+    """A notification of one recipient about one event; `mail_id` is its mail, if there is one.
 
-    Event, user and mail are named without foreign keys, which would be half of what a notice costs (docs/adr/0035).
+    It has no foreign keys to fan-out, user and mail, which would double the cost of a notice (docs/adr/0035).
     """
 
     __tablename__ = "notices"

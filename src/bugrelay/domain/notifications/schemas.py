@@ -1,4 +1,4 @@
-"""What is read and written of subscriptions and notices; most of it goes over the wire."""
+"""Subscriptions and notices as they are read and changed; most of these are JSON of the API."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ class Subscribe(Struct):
     """`PUT /bugs/{id}/subscription`.
 
     Attributes:
-        level: `all` that happens; `official`: responses of the company and changes of status; `resolved`: that it was
-            fixed, or will not be.
+        level: `all` events; `official`: responses of the company and changes of status; `resolved`: only a change of
+            status to `fixed` or `wont_fix`.
     """
 
     level: Level
 
 
 class SubscribedBug(Struct):
-    """A bug that is followed, or that a notice is about.
+    """A bug that the user follows, or that a notice is about.
 
     Attributes:
-        id: The bug's id; of the survivor, where it was merged away.
+        id: The bug's id; that of the survivor, if it was merged.
         title: What is wrong, in one line.
-        status: How far it is.
+        status: Its status.
     """
 
     id: UUID
@@ -44,9 +44,9 @@ class FollowedTicket(Struct):
     Attributes:
         id: The ticket's id.
         company_id: The company that it belongs to.
-        key: What people call it.
+        key: Its key, such as BUG-2026-0001.
         title: What it is about, in one line.
-        status: How far it is, a word of its project's scheme.
+        status: Its status, a value of its project's scheme.
     """
 
     id: UUID
@@ -63,11 +63,11 @@ class MySubscription(SubscriptionOut):
 
 
 class NoticeSettingsOut(Struct):
-    """How I am told.
+    """Settings of my notifications.
 
     Attributes:
         mail: A mail for `each` event (more than five an hour become one digest), a `digest` a day, or `none`.
-        default_level: The most that reporting and commenting subscribe me to; voting always subscribes to `resolved`.
+        default_level: The maximum level for reporting and commenting; voting always subscribes to `resolved`.
     """
 
     mail: MailMode
@@ -75,11 +75,11 @@ class NoticeSettingsOut(Struct):
 
 
 class ChangeNoticeSettings(Struct, kw_only=True):
-    """`PATCH /users/me/notice-settings`: what is absent stays as it is.
+    """`PATCH /users/me/notice-settings`: absent fields are not changed.
 
     Attributes:
         mail: A mail for `each` event, a `digest` a day, or `none`.
-        default_level: The most that reporting and commenting subscribe me to.
+        default_level: The maximum level for reporting and commenting.
     """
 
     mail: MailMode | UnsetType = UNSET
@@ -90,23 +90,23 @@ class ReadNotices(Struct):
     """`POST /users/me/notices/read`.
 
     Attributes:
-        up_to: The newest notice that was read; all that are older are read with it.
+        up_to: The newest notice that was read; all older ones are marked as read, too.
     """
 
     up_to: UUID
 
 
 class NoticeEvent(Struct, kw_only=True):
-    """What has happened.
+    """The event of a notice.
 
     Attributes:
         id: The event's id.
-        type: What it is.
+        type: The event's type.
         at: When it happened.
-        actor: Who did it; null for the anonymous and for BugRelay itself.
-        comment_id: The comment or response that was written; null for other events.
-        from_status: The status before, of a change of status; else null. Of a ticket a word of its project's scheme.
-        to_status: The status after, of a change of status; else null.
+        actor: The user who did it; null for anonymous users and for BugRelay itself.
+        comment_id: The new comment or response; null for other events.
+        from_status: The status before a change of status; else null. For a ticket a value of its project's scheme.
+        to_status: The status after a change of status; else null.
     """
 
     id: str
@@ -126,14 +126,14 @@ class NoticeEvent(Struct, kw_only=True):
 
 
 class NoticeOut(Struct, kw_only=True):
-    """That I am told of an event.
+    """A notice of an event.
 
     Attributes:
         id: The notice's id; newer ones are greater.
-        event: What has happened.
-        bug: The bug that it has happened to; null where it is a ticket.
-        ticket: The ticket that it has happened to; null where it is a bug.
-        read_at: When I read it; null while I have not.
+        event: The event.
+        bug: The bug of the event; null if it is about a ticket.
+        ticket: The ticket of the event; null if it is about a bug.
+        read_at: When I marked it as read; null while it is unread.
     """
 
     id: UUID

@@ -1,4 +1,4 @@
-"""What workers do for notices: tell people, send the mails, forget what is old."""
+"""Jobs of notices: fan-out, mails, deletion of old rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bugrelay.domain.notifications.models import ContactMail, Notice, NoticeFanO
 from bugrelay.domain.notifications.repository import MailedNotice
 from bugrelay.domain.notifications.service import contacts, mails
 from bugrelay.domain.notifications.service.announcing import FAN_OUT_JOB
-from bugrelay.domain.notifications.service.fan_out import tell_next
+from bugrelay.domain.notifications.service.fan_out import run_step
 from bugrelay.domain.notifications.service.mails import SEND_JOB
 from bugrelay.domain.notifications.service.writing import write_mail
 from bugrelay.infra.ids import lowest_id_of
@@ -26,47 +26,47 @@ from bugrelay.infra.mail.message import mail_id
 from bugrelay.infra.mail.transport import MailUndelivered
 from bugrelay.infra.platform import Platform
 
-TURN_SECONDS = 60.0  # then a job that has more to do asks for another one
+RUN_SECONDS = 60.0  # then a job that is not finished adds another one
 STEP_SECONDS = 20
-REST = 8  # times as long as the step before took
-MAX_REST_SECONDS = 0.4  # so that a hundred thousand are told within a minute, also where a step takes 0.2 s
+PAUSE_FACTOR = 8  # of the duration of the previous step
+MAX_PAUSE_SECONDS = 0.4  # so that 100,000 people are notified within a minute, even if a step takes 0.2 s
 SENT_AT_ONCE = 5
 KEPT_FOR = timedelta(days=90)
-WAITING_KEPT_FOR = timedelta(days=3)  # a link is good for two, and its mail may have been delayed
+WAITING_KEPT_FOR = timedelta(days=3)  # a link is valid for two, and its mail may have been delayed
 AT_ONCE = 5000  # rows, so that deleting stays within the deadline of a statement
 
 log = structlog.get_logger()
 
 
 async def fan_out(platform: Platform, *, fan_out_id: str) -> None:
-    """Tell everybody of an event, step by step, and then ask for the mails to be sent; again without harm.
+    """Run the steps of a fan-out, and then add the job that sends the mails; idempotent.
 
-    Between two steps it rests eight times as long as the last one took, so that few of those who read the board
-    meanwhile meet a step at all.
+    Between two steps it pauses eight times as long as the last one took, so that few concurrent reads of the board
+    coincide with a step.
     """
-    ends_at = time.monotonic() + TURN_SECONDS
+    ends_at = time.monotonic() + RUN_SECONDS
     finished = False
     while not finished and time.monotonic() < ends_at:
         began = time.monotonic()
-        finished = await _tell_next(platform, UUID(fan_out_id))
+        finished = await _run_step(platform, UUID(fan_out_id))
         if not finished:
-            await asyncio.sleep(min(REST * (time.monotonic() - began), MAX_REST_SECONDS))
+            await asyncio.sleep(min(PAUSE_FACTOR * (time.monotonic() - began), MAX_PAUSE_SECONDS))
     if not finished:
         async with platform.work() as work:
             await platform.jobs.add(work.session, FAN_OUT_JOB, fan_out_id=fan_out_id)
     await send_due(platform)
 
 
-async def _tell_next(platform: Platform, fan_out_id: UUID) -> bool:
-    """Whether all have been told."""
+async def _run_step(platform: Platform, fan_out_id: UUID) -> bool:
+    """Run one step; returns whether it was the last."""
     async with platform.work() as work:
         await work.set_timeouts(statement_seconds=STEP_SECONDS, lock_seconds=STEP_SECONDS)
-        return (await tell_next(work, fan_out_id)).finished
+        return (await run_step(work, fan_out_id)).finished
 
 
 async def send_mails(platform: Platform) -> None:
-    """Send what is due. While the mail server takes none, it ends, and is asked for again by the clock."""
-    ends_at = time.monotonic() + TURN_SECONDS
+    """Send due mails. It ends when the mail server accepts none; the periodic job starts it again."""
+    ends_at = time.monotonic() + RUN_SECONDS
     while time.monotonic() < ends_at:
         async with platform.work() as work:
             claimed = await mails.claim_due(work)
@@ -76,7 +76,7 @@ async def send_mails(platform: Platform) -> None:
 
 
 async def _send_claimed(platform: Platform, claimed: Sequence[UUID]) -> bool:
-    """Whether sending on makes sense: a mail was taken, or none had to be sent."""
+    """Returns whether to continue: a mail was accepted, or none had to be sent."""
     to_send = await repository.mailed_notices(platform.database, claimed)
     slots = asyncio.Semaphore(SENT_AT_ONCE)
     outcomes = await asyncio.gather(*(_send(platform, notices, slots) for notices in to_send))
@@ -90,7 +90,7 @@ async def _send_claimed(platform: Platform, claimed: Sequence[UUID]) -> bool:
 
 
 async def _send(platform: Platform, notices: Sequence[MailedNotice], slots: asyncio.Semaphore) -> UUID | None:
-    """The mail's id, if it was not taken."""
+    """Send a mail; returns its id if it was not accepted."""
     settings = platform.settings
     mail = write_mail(platform.mailer, notices, key=settings.signing_key, public_url=settings.public_url)
     try:
@@ -103,17 +103,17 @@ async def _send(platform: Platform, notices: Sequence[MailedNotice], slots: asyn
 
 
 async def send_due(platform: Platform) -> None:
-    """Ask for the sending of what is due: digests, and mails that were not taken before."""
+    """Add the job that sends mails if any are due: digests, or retries."""
     async with platform.work() as work:
         if await repository.is_mail_due(work):
             await platform.jobs.add(work.session, SEND_JOB, queue=NOTICE_QUEUE)
 
 
 async def clean_up(platform: Platform) -> None:
-    """Forget notices, and what is known of their events and mails.
+    """Delete old notices, their mails and their fan-outs.
 
-    Ids tell how old they are, so the old ones are found by the primary key. Events and mails outlive their notices: a
-    digest is a day older than the last one in it.
+    Ids contain the time, so old rows are found by the primary key. Fan-outs and mails are kept a day longer than
+    notices, since a digest is up to a day older than its last notice.
     """
     before = datetime.now(UTC) - KEPT_FOR
     for table, cutoff in (
@@ -127,12 +127,12 @@ async def clean_up(platform: Platform) -> None:
 async def _delete_before(
     platform: Platform, table: type[Notice | NoticeMail | NoticeFanOut], cutoff: datetime
 ) -> None:
-    """A batch a transaction, the oldest first."""
+    """Delete in batches, each in its own transaction, oldest first."""
     deleted = AT_ONCE
     while deleted == AT_ONCE:
         async with platform.work() as work:
             old = select(table.id).where(table.id < lowest_id_of(cutoff)).order_by(table.id).limit(AT_ONCE)
-            # What somebody else holds goes with the next hour: whoever waits for us waits for nobody whom we wait for.
+            # Locked rows are skipped and deleted in the next hour: without waiting there is no deadlock.
             unlocked = old.with_for_update(skip_locked=True)
             outcome = await work.session.execute(
                 delete(table).where(table.id.in_(unlocked)).returning(table.id),
@@ -142,7 +142,7 @@ async def _delete_before(
 
 
 async def mail_contact_link(platform: Platform, *, contact_id: str) -> None:
-    """Mail the owner of a report a link that confirms the address; runs again without harm."""
+    """Mail the owner of a report a link that confirms the address; idempotent."""
     async with platform.work() as work:
         made = await contacts.make_contact_link(work, UUID(contact_id), key=platform.settings.signing_key)
     if made is None:
@@ -158,7 +158,7 @@ async def mail_contact_link(platform: Platform, *, contact_id: str) -> None:
 
 
 async def forget_contacts(platform: Platform) -> None:
-    """Delete addresses that nobody has confirmed, and when addresses were mailed a link."""
+    """Delete old addresses without confirmation, and old records of mailed links."""
     async with platform.work() as work:
         await work.session.execute(
             delete(ReportContact).where(

@@ -1,4 +1,4 @@
-"""What I am told of, and how: below `/api/v1/users/me`."""
+"""My notices, subscriptions and their settings, under `/api/v1/users/me`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MyNoticeController(Controller):
     async def list_my_subscriptions(
         self, request: ApiRequest, viewer: SignedInViewer, query: PageQuery
     ) -> Response[MySubscriptionList]:
-        """List the bugs that I follow, by choice or by what I did, newest bug first."""
+        """List the bugs that I follow, by choice or by my actions, newest bug first."""
         async with request.platform.database.reading() as reader:
             found, total = await repository.list_subscriptions(reader, viewer.user_id, query)
         return json_response(MySubscriptionList(found, Pagination.of(query, total)))
@@ -41,7 +41,7 @@ class MyNoticeController(Controller):
     async def get_notice_settings(
         self, request: ApiRequest, viewer: SignedInViewer
     ) -> Response[NoticeSettingsResponse]:
-        """Show how I am told."""
+        """Show the settings of my notifications."""
         found = await repository.settings_of(request.platform.database, viewer.user_id)
         return json_response(NoticeSettingsResponse(found))
 
@@ -50,7 +50,7 @@ class MyNoticeController(Controller):
     async def change_notice_settings(
         self, request: ApiRequest, viewer: SignedInViewer, data: JSONBody[ChangeNoticeSettings]
     ) -> Response[NoticeSettingsChangedResponse]:
-        """Change how I am told; what is absent stays as it is."""
+        """Change the settings of my notifications; absent fields are not changed."""
         async with request.platform.work() as work:
             await subscriptions.change_notice_settings(work, viewer.user_id, data)
             now = await repository.settings_of(work, viewer.user_id)
@@ -61,7 +61,7 @@ class MyNoticeController(Controller):
     async def list_my_notices(
         self, request: ApiRequest, viewer: SignedInViewer, query: PageQuery
     ) -> Response[NoticeList]:
-        """List what I was told of, newest first, without what has been removed since."""
+        """List my notices, newest first, without those of things that were removed since."""
         async with request.platform.database.reading() as reader:
             found, total = await repository.list_notices(reader, viewer.user_id, query)
             unread = await repository.unread_count(reader, viewer.user_id)

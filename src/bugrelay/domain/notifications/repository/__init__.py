@@ -1,4 +1,4 @@
-"""Every SELECT of notifications, a file for each kind of thing."""
+"""Every SELECT of notifications."""
 
 from bugrelay.domain.notifications.repository.mails import (
     MailedNotice,

@@ -1,4 +1,4 @@
-"""Addresses that are to be told of anonymous reports, confirmed or not."""
+"""Addresses for notifications of anonymous reports, confirmed or waiting for confirmation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
 class AddressLevel(Row):
-    """An address, and what it is told."""
+    """An address, and the level of its subscription."""
 
     email: str
     level: Level
@@ -37,7 +37,7 @@ _LOCKED_WAITING = Query(
 
 
 class LinkedContact(Row):
-    """What a mailed link confirms."""
+    """The contact that a mailed link confirms."""
 
     id: UUID
     bug_id: UUID
@@ -65,30 +65,33 @@ _LOCKED_BY_TOKEN = Query(
 
 
 async def waiting_address(reader: Reader, bug_id: UUID) -> AddressLevel | None:
-    """The one that is not confirmed yet."""
+    """The address of a report that is not confirmed yet."""
     return await reader.row(_WAITING, {"bug_id": bug_id})
 
 
 async def confirmed_address(reader: Reader, bug_id: UUID) -> AddressLevel | None:
-    """The one that is confirmed."""
+    """The confirmed address of a report."""
     return await reader.row(_CONFIRMED, {"bug_id": bug_id})
 
 
 async def lock_waiting_address(work: UnitOfWork, contact_id: UUID) -> str | None:
-    """Of a bug that is listed, or lives on as one that is; None where it is confirmed, replaced or gone."""
+    """An address that waits for confirmation, with its row locked.
+
+    None if it was confirmed, replaced or deleted, or if neither its bug nor the survivor of that is public.
+    """
     return await work.row(_LOCKED_WAITING, {"contact_id": contact_id})
 
 
 async def lock_confirmed_of(work: UnitOfWork, address_key: UUID) -> Sequence[UUID]:
-    """All confirmed ones of an address, in the order of their ids."""
+    """The ids of all confirmed contacts of an address, locked in the order of their ids."""
     return await work.rows(_LOCKED_OF_ADDRESS, {"address_key": address_key})
 
 
 async def bug_of_link(reader: Reader, token_hash: bytes) -> UUID | None:
-    """Of a link whatever its state; None where it is wrong or replaced."""
+    """The bug of a link, even of an expired one; None if the link is unknown or was replaced."""
     return await reader.row(_BUG_OF_LINK, {"token_hash": token_hash})
 
 
 async def lock_linked_contact(work: UnitOfWork, token_hash: bytes) -> LinkedContact | None:
-    """None where the link is wrong, expired or replaced."""
+    """The contact of a link, with its row locked; None if the link is unknown, expired or was replaced."""
     return await work.row(_LOCKED_BY_TOKEN, {"token_hash": token_hash})

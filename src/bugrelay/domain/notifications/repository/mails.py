@@ -1,4 +1,4 @@
-"""Mails that are due, and what they tell."""
+"""Due mails, and their contents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import Integer, bindparam, func, select, text
 from bugrelay.domain.notifications.models import UNSENT, NoticeMail
 from bugrelay.infra.db.query import Query, Reader, Row
 
-MAX_IN_DIGEST = 100  # notices; who wants more reads the list
+MAX_IN_DIGEST = 100  # notices; all of them are in the list
 
 _LOCK_DUE = Query(
     select(NoticeMail.id)
@@ -25,7 +25,7 @@ _IS_DUE = Query(select(NoticeMail.id).where(UNSENT, NoticeMail.due_at <= func.no
 
 
 async def lock_due_mails(reader: Reader, *, limit: int) -> Sequence[UUID]:
-    """Those that are due the longest, without those that somebody else has locked."""
+    """The ids of mails that have been due the longest, locked; rows that are locked already are skipped."""
     return await reader.rows(_LOCK_DUE, {"limit": limit})
 
 
@@ -34,13 +34,13 @@ async def is_mail_due(reader: Reader) -> bool:
 
 
 class MailedNotice(Row):
-    """One notice of a mail, as its recipient may see it at this moment: of a bug, or of a ticket, which has a key.
+    """One notice of a mail, with what its recipient may see now: of a bug, or of a ticket, which has a key.
 
     The recipient is a user, or the confirmed address of an anonymous report. `address_key` is the same for all
-    spellings of it; a digest may tell it of several reports, of which each has a `contact_id` of its own.
+    spellings of it; a digest to it may be about several reports, each with its own `contact_id`.
 
-    `actor` is null for the anonymous; `content` and what follows are a comment's, null for other events; `company` is
-    in whose name a response was written.
+    `actor` is None for anonymous users. `content` and `content_html` are those of a comment, None for other events;
+    `company` is the name of the company that wrote an official response. `is_cut` says that a digest has more notices.
     """
 
     mail_id: UUID
@@ -69,8 +69,8 @@ class MailedNotice(Row):
         return f"evt_{self.stream}_{self.seq}"
 
 
-# Everything is asked again here: since the notice was made, the bug may have been removed or merged, the comment
-# withdrawn, the account banned or erased, its address changed, its owner may have unsubscribed or left the company.
+# All conditions are checked again: since the notice was written, the bug may have been removed or merged, the comment
+# removed, the account banned or erased, its address changed, and its owner may have unsubscribed or left the company.
 _MAILED = Query(
     text("""
     WITH told AS (
@@ -124,6 +124,6 @@ _MAILED = Query(
 
 
 async def mailed_notices(reader: Reader, ids: Sequence[UUID]) -> list[list[MailedNotice]]:
-    """What these mails tell, a list a mail; one that has nothing left to tell, or nobody to be told, is not there."""
+    """The notices of these mails, a list for each mail; mails without visible notices or a recipient are left out."""
     rows = await reader.rows(_MAILED, {"ids": list(ids), "most": MAX_IN_DIGEST})
     return [list(notices) for _, notices in groupby(rows, key=lambda row: row.mail_id)]

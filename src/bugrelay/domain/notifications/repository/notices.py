@@ -39,8 +39,8 @@ class _NoticeRow(Row):
     status: Any
 
 
-# A notice is seen for as long as what it tells of is: neither the bug nor the comment is removed, and of a ticket its
-# reader sees it.
+# A notice is visible while its subject is: neither the bug nor the comment is removed, and its reader may see the
+# ticket.
 _SEEN = """
     FROM notices n
     JOIN notice_fan_outs f ON f.id = n.fan_out_id
@@ -58,7 +58,7 @@ _SEEN = """
             ))
     END
 """
-# What is put together here is ours, nobody's input.
+# These statements are composed of constants, never of input.
 _TOTAL = Query(text(f"SELECT count(*) {_SEEN}"), int)
 _UNREAD = Query(text(f"SELECT count(*) {_SEEN} AND n.read_at IS NULL"), int)
 _PAGE = Query(
@@ -78,14 +78,14 @@ _PAGE = Query(
 
 
 async def list_notices(reader: Reader, user_id: UUID, query: PageQuery) -> tuple[list[NoticeOut], int]:
-    """A page of what a user was told and may still see, newest first, and how many there are."""
+    """A page of the notices that a user may still see, newest first, and their total number."""
     total = await reader.row(_TOTAL, {"user_id": user_id}) or 0
     rows = await reader.rows(_PAGE, {"user_id": user_id, "limit": query.limit, "offset": query.offset})
     return [_notice_of(row) for row in rows], total
 
 
 async def unread_count(reader: Reader, user_id: UUID) -> int:
-    """How many of those that the user may see are unread."""
+    """The number of unread notices that the user may see."""
     values: Mapping[str, Any] = {"user_id": user_id}
     return await reader.row(_UNREAD, values) or 0
 

@@ -1,4 +1,4 @@
-"""Who follows what, and how they want to be told."""
+"""Subscriptions, and settings of notifications."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SUBSCRIPTION = Query(select(_found.c.level, _found.c.reason), _SubscriptionRow)
 
 
 async def subscription_of(reader: Reader, *, bug_id: UUID, user_id: UUID) -> SubscriptionOut | None:
-    """How a user follows a bug, by choice or by what they did; None for one who does not."""
+    """A user's subscription to a bug, by choice or derived; None for a user who does not follow it."""
     row = await reader.row(_SUBSCRIPTION, {"bug_id": bug_id, "user_id": user_id})
     return SubscriptionOut(row.level, row.reason) if row else None
 
@@ -40,8 +40,8 @@ class _ListedRow(Row):
     reason: Reason
 
 
-# What the user has to do with, each led to its survivor. The choice that counts for a survivor is the one of
-# bug_subscription(): its own, else the latest for one that was merged into it.
+# The bugs that the user chose, reported, voted for or commented on, each replaced by its survivor. The choice for a
+# survivor is that of bug_subscription(): its own, else the latest for a bug that was merged into it.
 _MINE = """
     WITH RECURSIVE touched (bug_id) AS (
         SELECT bug_id FROM bug_subscriptions WHERE user_id = :user_id
@@ -68,7 +68,7 @@ _MINE = """
         WHERE NOT EXISTS (SELECT FROM chosen c WHERE c.id = v.id AND c.level = 'none')
     )
 """
-_TOTAL = Query(text(f"{_MINE} SELECT count(*) FROM mine"), int)  # noqa: S608 - of our own parts
+_TOTAL = Query(text(f"{_MINE} SELECT count(*) FROM mine"), int)  # noqa: S608 - composed of constants
 _PAGE = Query(
     text(
         f"{_MINE}, page AS (SELECT id FROM mine ORDER BY id DESC LIMIT :limit OFFSET :offset)"  # noqa: S608
@@ -83,7 +83,7 @@ _PAGE = Query(
 async def list_subscriptions(
     reader: Reader, user_id: UUID, query: PageQuery
 ) -> tuple[list[MySubscription], int]:
-    """A page of the bugs that a user follows, newest bug first, and how many there are."""
+    """A page of the bugs that a user follows, newest bug first, and their total number."""
     total = await reader.row(_TOTAL, {"user_id": user_id}) or 0
     rows = await reader.rows(_PAGE, {"user_id": user_id, "limit": query.limit, "offset": query.offset})
     return [
@@ -101,7 +101,7 @@ _SETTINGS = Query(
 
 
 async def settings_of(reader: Reader, user_id: UUID) -> NoticeSettingsOut:
-    """What the user has set, else the defaults."""
+    """The settings of a user, or the defaults."""
     return await reader.row(_SETTINGS, {"user_id": user_id}) or NoticeSettingsOut("each", "all")
 
 
@@ -111,10 +111,10 @@ _TITLE = Query(select(Bug.title).where(Bug.id == _survivor), str)
 
 
 async def survivor_of(reader: Reader, bug_id: UUID) -> UUID | None:
-    """The bug that a bug lives on as; None for one that not everybody may see."""
+    """The survivor of a bug, which is itself unless it was merged; None if it is not public."""
     return await reader.row(_SURVIVOR, {"bug_id": bug_id})
 
 
 async def title_of(reader: Reader, bug_id: UUID) -> str | None:
-    """Of the survivor; None for one that not everybody may see."""
+    """The title of the survivor of a bug; None if it is not public."""
     return await reader.row(_TITLE, {"bug_id": bug_id})

@@ -1,1 +1,1 @@
-"""Use cases of notifications: subscribing, reading, telling, mailing, forgetting."""
+"""Use cases of notifications: subscriptions, fan-out, mails, reading, erasure."""

@@ -1,4 +1,4 @@
-"""Which events people are told of: the consumer of the event log, which begins a fan-out for each of them."""
+"""The consumer of the event log that begins a fan-out for each event with recipients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EVERYTHING, _OFFICIAL, _RESOLVED = ["all"], ["all", "official"], ["all", "offic
 
 
 def announce_to(jobs: JobQueue) -> Callable[[UnitOfWork, Sequence[Event]], Awaitable[None]]:
-    """The consumer: a row and a job for each event that somebody may want to hear of, in the cursor's transaction."""
+    """The consumer: adds a row and a job for each event with recipients, in the cursor's transaction."""
 
     async def announce(work: UnitOfWork, events: Sequence[Event]) -> None:
         rows = [_fan_out_of(event, levels) for event in events if (levels := levels_of(event))]
@@ -36,9 +36,10 @@ def announce_to(jobs: JobQueue) -> Callable[[UnitOfWork, Sequence[Event]], Await
 
 
 def levels_of(event: Event) -> list[str]:
-    """The levels of the subscriptions that hear of an event; none, where nobody does.
+    """The levels of the subscriptions that are notified of an event; empty if nobody is.
 
-    A merge is two events, of which the survivor's is told. A comment that a moderator brought back was told before.
+    Of the two events of a merge, only the survivor's has recipients. A comment that a moderator restored was announced
+    when it was written.
     """
     if event.ticket_id is not None:
         return _levels_of_ticket(event)
@@ -54,7 +55,7 @@ def levels_of(event: Event) -> list[str]:
 
 
 def _levels_of_ticket(event: Event) -> list[str]:
-    """What nobody but the company's members may see is told to them alone."""
+    """The same for tickets. The fan-out excludes users who may not see an internal event."""
     if event.type == "ticket.commented":
         return _EVERYTHING if event.data["action"] == "created" else []
     if event.type == "ticket.status_changed":

@@ -1,7 +1,7 @@
-"""Where the owner of an anonymous report is told what becomes of it: an address that they have confirmed.
+"""Addresses for notifications of anonymous reports, which their owners must confirm.
 
-Anybody can type anybody's address. So nothing is mailed to one but a link to confirm it, at most once a day, in words
-that are ours alone; and what follows is mailed only once somebody has followed it and pressed the button.
+Anybody can type anybody's address. So an unconfirmed address is only mailed a link to confirm it, at most once a day,
+in a mail without any text of the report. Notifications begin after the link was opened and its button pressed.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ _UNSYNCHRONISED = {"synchronize_session": False}
 async def add_contact(
     work: UnitOfWork, bug_id: UUID, *, email: str, level: Level, jobs: JobQueue | None
 ) -> None:
-    """Keep an address until it is confirmed.
+    """Store an address that waits for confirmation.
 
     Args:
-        work: The change.
-        bug_id: The bug that it is told about.
+        work: The unit of work.
+        bug_id: The bug of the report.
         email: The address.
-        level: What it is told.
-        jobs: Where a mail with a link is asked for; None sends none.
+        level: The level of its subscription.
+        jobs: The queue for the mail with the link; None sends no mail.
     """
     contact_id = new_id()
     await work.session.execute(
@@ -62,7 +62,7 @@ async def add_contact(
 
 
 async def subscription_of(reader: Reader, bug_id: UUID) -> ReceiptSubscription | None:
-    """What the owner is told. While a new address waits to be confirmed, the former is still told."""
+    """The owner's subscription. While a new address waits for confirmation, the previous one is still notified."""
     waiting = await repository.waiting_address(reader, bug_id)
     if waiting is not None:
         return ReceiptSubscription(waiting.level, "unconfirmed")
@@ -73,18 +73,18 @@ async def subscription_of(reader: Reader, bug_id: UUID) -> ReceiptSubscription |
 async def follow_report(
     work: UnitOfWork, bug_id: UUID, wanted: FollowReport, *, secret: str, jobs: JobQueue
 ) -> ReceiptSubscription:
-    """Choose what the owner of a report is told, and where.
+    """Change the level and the address of the owner's subscription.
 
     Args:
-        work: The change.
-        bug_id: The bug.
-        wanted: The level, and an address where it is to be another one, or to be sent a new link.
-        secret: Of the receipt, which may have been used up meanwhile.
-        jobs: Where a mail is asked for.
+        work: The unit of work.
+        bug_id: The bug of the report.
+        wanted: The level; and an address, if it is to be changed or to be mailed a new link.
+        secret: The secret of the receipt, which is checked again under a lock.
+        jobs: The queue for the mail with the link.
 
     Raises:
         ReceiptNotFound
-        ValidationFailed: There is no address to tell.
+        ValidationFailed: The report has no address, and `wanted` has none.
     """
     if not await lock_receipt(work, bug_id, secret_hash=hash_secret(secret)):
         raise ReceiptNotFound
@@ -105,7 +105,7 @@ async def follow_report(
 
 
 async def check_addresses_of(bug_id: UUID, *, limiter: Limiter) -> None:
-    """Count an address that the owner of a report has typed: a receipt is no way to mail strangers.
+    """Count an address that the owner of a report has typed, so that a receipt cannot be used to mail strangers.
 
     Raises:
         RateLimitExceeded
@@ -121,8 +121,8 @@ async def check_addresses_of(bug_id: UUID, *, limiter: Limiter) -> None:
 async def make_contact_link(work: UnitOfWork, contact_id: UUID, *, key: str) -> tuple[str, str] | None:
     """The address and the token of its link.
 
-    None where the address was replaced, confirmed or withdrawn meanwhile, the bug is not on the board any more, or
-    somebody has had a link mailed to this address within a day.
+    None if the address was replaced, confirmed or deleted meanwhile, the bug is no longer public, or a link was mailed
+    to this address within the last day.
     """
     email = await repository.lock_waiting_address(work, contact_id)
     if email is None or not await _may_be_mailed(work, contact_id, email=email):
@@ -138,9 +138,9 @@ async def make_contact_link(work: UnitOfWork, contact_id: UUID, *, key: str) -> 
 
 
 async def _may_be_mailed(work: UnitOfWork, contact_id: UUID, *, email: str) -> bool:
-    """One link an address and day, whoever typed it; in the database, for it must not depend on Redis.
+    """Record a link to this address, one a day, in the database, as it must not depend on Redis.
 
-    A job that is tried again asks for the same link.
+    Returns False if a link was mailed within a day, unless it was for the same contact: a retry of its job is allowed.
     """
     values = {"contact_id": contact_id, "mailed_at": func.now()}
     row = insert(ContactMail).values(address_hash=address_hash(email), **values)
@@ -154,24 +154,24 @@ async def _may_be_mailed(work: UnitOfWork, contact_id: UUID, *, email: str) -> b
 
 
 def address_hash(email: str) -> bytes:
-    """One for all spellings of a mailbox: without case, and without what stands behind a `+` (RFC 5233)."""
+    """The same hash for all spellings of a mailbox: without case, and without the part after a `+` (RFC 5233)."""
     user, _, domain = email.casefold().rpartition("@")
     return hashlib.sha256(f"{user.partition('+')[0]}@{domain}".encode("utf-8", "replace")).digest()
 
 
 def address_key(email: str) -> UUID:
-    """The first 128 bits of the hash: what an address is counted by."""
+    """The first 128 bits of the hash, by which the mails of an address are counted."""
     return UUID(bytes=address_hash(email)[:16])
 
 
 async def confirm_contact(work: UnitOfWork, token: str) -> None:
-    """The address is its owner's, and is told in place of any other; again without harm.
+    """Confirm an address, which replaces the previous one; idempotent.
 
-    The receipt is locked before its addresses, as by whoever follows or withdraws the report: else two of them at once
-    are a deadlock.
+    The receipt is locked before its addresses, in the same order as when a report is followed or withdrawn: else they
+    could deadlock.
 
     Raises:
-        InvalidLinkToken: Wrong, expired, or the address was replaced, withdrawn or unsubscribed.
+        InvalidLinkToken: The link is unknown or expired, or the address was replaced, withdrawn or unsubscribed.
     """
     token_hash = hash_secret(token)
     bug_id = await repository.bug_of_link(work, token_hash)
@@ -196,14 +196,14 @@ async def confirm_contact(work: UnitOfWork, token: str) -> None:
 
 
 async def forget_contact(work: UnitOfWork, contact_id: UUID) -> None:
-    """The address is told no more, by the link in its mails; again without harm."""
+    """Delete an address, by the link in its mails; idempotent."""
     await work.session.execute(
         delete(ReportContact).where(ReportContact.id == contact_id), execution_options=_UNSYNCHRONISED
     )
 
 
 async def forget_address(work: UnitOfWork, key: UUID) -> None:
-    """The address is told no more of any report, by the link in a digest; again without harm."""
+    """Delete an address from all reports, by the link in a digest; idempotent."""
     contact_ids = await repository.lock_confirmed_of(work, key)
     await work.session.execute(
         delete(ReportContact).where(ReportContact.id.in_(contact_ids)), execution_options=_UNSYNCHRONISED
@@ -211,7 +211,7 @@ async def forget_address(work: UnitOfWork, key: UUID) -> None:
 
 
 async def withdraw_report(work: UnitOfWork, bug_id: UUID, *, secret: str) -> bool:
-    """Take a report back, and forget every address of its owner; gives whether the bug was removed.
+    """Withdraw a report, and delete all addresses of its owner; returns whether the bug was removed.
 
     Raises:
         ReceiptNotFound

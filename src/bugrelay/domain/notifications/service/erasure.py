@@ -1,4 +1,4 @@
-"""What is known of how a person is told goes when their account is erased."""
+"""Data of notifications is deleted when the account is erased."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from bugrelay.domain.notifications.models import (
 
 
 async def forget_followers(session: AsyncSession, erased: Sequence[AccountErased]) -> None:
-    """Subscriptions, settings, notices and mails; runs in the transaction of the erasure."""
-    people = [account.user_id for account in erased]
+    """Delete subscriptions, settings, notices and mails, in the transaction of the erasure."""
+    user_ids = [account.user_id for account in erased]
     for kind in (Notice, NoticeMail, NoticeSettings, Subscription, TicketSubscription):
         await session.execute(
-            delete(kind).where(kind.user_id.in_(people)), execution_options={"synchronize_session": False}
+            delete(kind).where(kind.user_id.in_(user_ids)), execution_options={"synchronize_session": False}
         )

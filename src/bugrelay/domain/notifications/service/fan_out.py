@@ -1,4 +1,4 @@
-"""Tell everybody who follows a bug of an event, a thousand people a transaction."""
+"""The fan-out of an event to all followers of a bug or ticket, a thousand people in each transaction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STEP = 1000  # people
 
 
 class Step(Row):
-    """What a step did: how many were told, how many mails are due at once, and whether all have been told."""
+    """The result of a step: how many were notified, how many mails are due now, and whether it was the last."""
 
     told: int
     due: int
@@ -30,12 +30,12 @@ _STEP = Query(
 )
 
 
-async def tell_next(work: UnitOfWork, fan_out_id: UUID) -> Step:
-    """Tell the next thousand; the function `notice_fan_out` (migrations/sql) finds, tells and remembers them.
+async def run_step(work: UnitOfWork, fan_out_id: UUID) -> Step:
+    """Notify the next thousand recipients, with the function `notice_fan_out` (migrations/sql).
 
-    Notices, mails and the position are one transaction, so that a worker that is killed tells nobody twice, and the
-    next one goes on where it was.
+    Notices, mails and the position are written in one transaction, so that after a kill nobody is notified twice, and
+    the next worker continues at the position.
     """
     step = await work.row(_STEP, {"fan_out_id": fan_out_id, "most": STEP})
-    assert step is not None  # noqa: S101 - the function gives one row, whatever it found
+    assert step is not None  # noqa: S101 - the function always returns one row
     return step

@@ -1,7 +1,7 @@
-"""The outbox of notices: mails are rows, claimed for a while, sent, and closed.
+"""The outbox of notices: mails are rows, which are claimed for a while, sent, and closed.
 
-A claim moves `due_at` on, so that whoever claims next leaves them alone; a worker that was killed leaves mails that are
-due again later, under the same Message-ID.
+A claim advances `due_at`, so that other workers do not claim the same mails; after a kill they are due again later,
+under the same Message-ID.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from bugrelay.domain.notifications.models import NoticeMail
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 SEND_JOB = "notifications.send_mails"
-CLAIMED = 20  # mails at once
-FIRST_PAUSE = timedelta(minutes=2)  # longer than the mails of a claim take, even of a server that hangs
+CLAIMED_AT_ONCE = 20
+FIRST_PAUSE = timedelta(
+    minutes=2
+)  # longer than sending the mails of a claim takes, even to a server that hangs
 MAX_DOUBLINGS = 8
 MAX_ATTEMPTS = 12  # over about two days
 _UNSYNCHRONISED = {"synchronize_session": False}
 
 
 async def claim_due(work: UnitOfWork) -> Sequence[UUID]:
-    """The ids of mails to send now, which nobody else sends meanwhile; a digest among them takes nothing more in."""
-    ids = await repository.lock_due_mails(work, limit=CLAIMED)
+    """Claim due mails and return their ids. Digests among them are sealed: they collect no more notices."""
+    ids = await repository.lock_due_mails(work, limit=CLAIMED_AT_ONCE)
     if ids:
         pause = func.power(2, func.least(NoticeMail.attempts, MAX_DOUBLINGS)) * FIRST_PAUSE
         await work.session.execute(
@@ -43,7 +45,7 @@ async def claim_due(work: UnitOfWork) -> Sequence[UUID]:
 
 
 async def close(work: UnitOfWork, ids: Sequence[UUID]) -> None:
-    """They were sent, or there is nothing left to tell, or nobody who is to be told."""
+    """Close mails that were sent, or have no visible notices or no recipient any more."""
     await work.session.execute(
         update(NoticeMail).where(NoticeMail.id.in_(ids)).values(closed_at=func.now()),
         execution_options=_UNSYNCHRONISED,
@@ -51,7 +53,7 @@ async def close(work: UnitOfWork, ids: Sequence[UUID]) -> None:
 
 
 async def give_up(work: UnitOfWork, ids: Sequence[UUID]) -> Sequence[UUID]:
-    """Close those of these that were tried often enough; gives their ids."""
+    """Close the mails among these that have had `MAX_ATTEMPTS`; returns their ids."""
     giving_up = (
         update(NoticeMail)
         .where(NoticeMail.id.in_(ids), NoticeMail.attempts >= MAX_ATTEMPTS)

@@ -1,4 +1,4 @@
-"""Read notices."""
+"""Marking notices as read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
 async def mark_read(work: UnitOfWork, user_id: UUID, *, up_to: UUID) -> None:
-    """The notice and all older ones are read; one that was told meanwhile is newer, and stays unread.
+    """Mark the notice and all older ones as read; newer ones, which the user has not seen yet, stay unread.
 
     Raises:
         AccountBanned

@@ -1,4 +1,4 @@
-"""Follow a bug or a ticket, follow it no more, and say how to be told."""
+"""Following and unfollowing bugs and tickets, and settings of notifications."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
 class TicketFollower(Protocol):
-    """Who follows a ticket, and in which company."""
+    """A user who follows tickets of a company."""
 
     @property
     def company_id(self) -> UUID: ...
@@ -38,7 +38,7 @@ async def subscribe(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, level: Lev
 
 
 async def unsubscribe(work: UnitOfWork, bug_id: UUID, *, user_id: UUID) -> None:
-    """The user is told of the bug no more, whatever they did or will do there.
+    """End notifications of the bug, whatever the user did or does there.
 
     Raises:
         AccountBanned
@@ -49,7 +49,7 @@ async def unsubscribe(work: UnitOfWork, bug_id: UUID, *, user_id: UUID) -> None:
 
 
 async def mute(work: UnitOfWork, bug_id: UUID, *, user_id: UUID) -> None:
-    """The same without asking who acts: whoever holds the link of a mail may end what it is about."""
+    """The same without a signed-in user: the link of a mail is sufficient authority."""
     await _choose(work, bug_id, user_id=user_id, level=MUTED)
 
 
@@ -73,7 +73,7 @@ async def subscribe_to_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID,
 
 
 async def unsubscribe_from_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> None:
-    """The user is told of the ticket no more, whatever they did or will do there.
+    """End notifications of the ticket, whatever the user did or does there.
 
     Raises:
         AccountBanned
@@ -84,7 +84,7 @@ async def unsubscribe_from_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: U
 
 
 async def mute_ticket(work: UnitOfWork, owner: TicketFollower, ticket_id: UUID) -> None:
-    """The same by the link of a mail; nothing where the ticket is gone for good."""
+    """The same by the link of a mail; does nothing if the ticket was deleted."""
     await _choose_of_ticket(work, owner, ticket_id, level=MUTED)
 
 
@@ -117,7 +117,7 @@ async def change_notice_settings(work: UnitOfWork, user_id: UUID, change: Change
 
 
 async def end_mails(work: UnitOfWork, user_id: UUID) -> None:
-    """No mail of a notice any more, by whoever holds the link of a digest; notices are still to be read."""
+    """End all mails of notices, by the link of a digest; notices are still listed."""
     await _set(work, user_id, {"mail": "none"})
 
 

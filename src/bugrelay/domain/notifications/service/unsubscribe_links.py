@@ -1,6 +1,6 @@
-"""The links at the end of mails: signed, so that neither a job nor the database holds one.
+"""The unsubscribe links in mails: signed, so that neither jobs nor the database contain them.
 
-A link is good for as long as the signing key: it ends mails, which can do no harm, and opens nothing.
+A link is valid for as long as the signing key. It can only end mails, and gives access to nothing.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from bugrelay.infra.db.query import Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 _ID_BYTES, _MAC_BYTES = 16, 16
-_BUG, _TICKET, _ALL, _CONTACT, _ADDRESS = b"b", b"t", b"a", b"c", b"d"  # what a token ends
+_BUG, _TICKET, _ALL, _CONTACT, _ADDRESS = b"b", b"t", b"a", b"c", b"d"  # kinds of tokens
 
 
 @dataclass(frozen=True)
 class FollowedTicket:
-    """A user's ticket, and the company that it belongs to."""
+    """A ticket that a user follows, and its company."""
 
     company_id: UUID
     user_id: UUID
@@ -35,8 +35,8 @@ class FollowedTicket:
 
 @dataclass(frozen=True, kw_only=True)
 class UnsubscribeLink:
-    """Whose mails it ends: a user's of one bug or ticket, all of a user's, those to the address of an anonymous report,
-    or those of all reports of an address."""
+    """The mails that a link ends: a user's for one bug or ticket, all of a user's, those of one anonymous report, or
+    those of all anonymous reports of an address."""
 
     user_id: UUID | None = None
     bug_id: UUID | None = None
@@ -46,7 +46,7 @@ class UnsubscribeLink:
 
 
 def unsubscribe_token(key: str, link: UnsubscribeLink) -> str:
-    """URL-safe text; with 128 bits that only the key's holder can make."""
+    """URL-safe text of the link and a MAC of 128 bits."""
     payload = _payload(link)
     return _encoded(payload + _mac(key, payload))
 
@@ -64,14 +64,15 @@ def _payload(link: UnsubscribeLink) -> bytes:
         return (
             _TICKET + link.ticket.user_id.bytes + link.ticket.company_id.bytes + link.ticket.ticket_id.bytes
         )
-    assert link.user_id is not None  # noqa: S101 - a link is to end somebody's mails
+    assert link.user_id is not None  # noqa: S101 - every link names a recipient
     return _ALL + link.user_id.bytes if link.bug_id is None else _BUG + link.user_id.bytes + link.bug_id.bytes
 
 
 def read_unsubscribe_token(key: str, token: str) -> UnsubscribeLink:
-    """
+    """The link that a token stands for.
+
     Raises:
-        InvalidLinkToken: It is none of ours.
+        InvalidLinkToken: The token is malformed, or its MAC is wrong.
     """
     try:
         content = base64.b64decode(token.encode("ascii") + b"=" * (-len(token) % 4), b"-_", validate=True)
@@ -95,13 +96,13 @@ def _mac(key: str, payload: bytes) -> bytes:
     return hmac.new(key.encode(), b"unsubscribe:" + payload, hashlib.sha256).digest()[:_MAC_BYTES]
 
 
-async def described(reader: Reader, link: UnsubscribeLink) -> str | None:
-    """The title of the bug that the link is about, where everybody may still see it; no ticket's."""
+async def title_of_link(reader: Reader, link: UnsubscribeLink) -> str | None:
+    """The title of the link's bug, if it is public; never that of a ticket."""
     return await repository.title_of(reader, link.bug_id) if link.bug_id else None
 
 
 async def use_unsubscribe_link(work: UnitOfWork, link: UnsubscribeLink) -> None:
-    """End what the link is about; again without harm. Who holds it need not be signed in.
+    """End the mails of the link; idempotent. The user need not be signed in.
 
     Raises:
         InvalidLinkToken: The account was erased.

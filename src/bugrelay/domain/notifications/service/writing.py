@@ -1,4 +1,4 @@
-"""The mails that tell of notices: one event in a mail of its own, or several in a digest."""
+"""The mails of notices: one for a single event, or a digest of several."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _BECAUSE = {
 
 
 def write_mail(mailer: Mailer, notices: Sequence[MailedNotice], *, key: str, public_url: str) -> Mail:
-    """The mail of these notices, which are one or a digest; the same notices always give the same one.
+    """The mail of these notices: of a single one, or a digest. The same notices always make the same mail.
 
     Args:
-        mailer: Writes it.
-        notices: What one mail tells one person, in order.
-        key: Signs the link to unsubscribe.
-        public_url: What links begin with.
+        mailer: Renders the mail.
+        notices: The notices of one mail, in order, at least one.
+        key: The key that signs the unsubscribe link.
+        public_url: The base URL of links.
     """
     first = notices[0]
     if first.kind == DIGEST_MAIL:
@@ -87,11 +87,11 @@ def _digest(mailer: Mailer, notices: Sequence[MailedNotice], *, key: str, public
         unsubscribe_url=f"{public_url}/unsubscribe/{unsubscribe_token(key, link)}",
         count=len(notices),
         is_cut=first.is_cut,
-        things=[_told(list(of_thing), public_url) for _, of_thing in by_thing],
+        things=[_section(list(of_thing), public_url) for _, of_thing in by_thing],
     )
 
 
-def _told(notices: Sequence[MailedNotice], public_url: str) -> dict[str, Any]:
+def _section(notices: Sequence[MailedNotice], public_url: str) -> dict[str, Any]:
     return {
         "title": _title_of(notices[0]),
         "url": _url_of(public_url, notices[0]),
@@ -100,7 +100,7 @@ def _told(notices: Sequence[MailedNotice], public_url: str) -> dict[str, Any]:
 
 
 def sentence_of(notice: MailedNotice) -> str:
-    """What has happened, in a sentence without the text of a comment."""
+    """The event in one sentence, without the text of a comment."""
     who = notice.actor or "Somebody"
     if notice.type in ("comment.created", "ticket.commented"):
         return f"{who} commented."
@@ -113,12 +113,12 @@ def sentence_of(notice: MailedNotice) -> str:
 
 
 def _status(notice: MailedNotice, status: str) -> str:
-    """Of a ticket, a word of its project's scheme as people read it."""
+    """The status in readable form; a ticket's is a value of its project's scheme."""
     return _STATUS[status] if notice.key is None else status.replace("_", " ").lower()
 
 
 def _quoted(content: str | None) -> str | None:
-    """Set off from what we say: nobody's comment can pass for the end of the mail."""
+    """The text with quote markers, so that a comment cannot imitate the rest of the mail."""
     return "\n".join(f"> {line}" for line in content.splitlines()) if content is not None else None
 
 
