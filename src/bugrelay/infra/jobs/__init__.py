@@ -1,1 +1,1 @@
-"""Jobs in the transaction that asks for them."""
+"""The job queue: jobs are rows, added in the transaction of the change that needs them."""

@@ -1,4 +1,4 @@
-"""When a job that failed is tried again, and when it is given up."""
+"""The back-off of failed jobs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ MAX_PAUSE_SECONDS = 6 * 3600
 
 
 def is_last_attempt(job: Job) -> bool:
-    """Whether the job is given up if it fails now; the queue counts the attempts before this one."""
+    """Whether this is the last attempt; `job.attempts` counts those before this one."""
     return job.attempts + 1 >= MAX_ATTEMPTS
 
 
 class BackOff(BaseRetryStrategy):
-    """Doubling pauses, spread a little so that jobs that failed together do not return together."""
+    """Exponential back-off with jitter, so that jobs that failed together are not retried together."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:  # noqa: ARG002
         if is_last_attempt(job):

@@ -1,4 +1,4 @@
-"""One run of a job: its deadline, the request it is done for, and the log line of how it ended."""
+"""One run of a job: its deadline, the id of the request that added it, and the log line of its outcome."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bugrelay.infra.jobs.back_off import is_last_attempt
 from bugrelay.infra.jobs.queue import REQUEST_ID
 from bugrelay.infra.jobs.tasks import Task
 
-JOB_SECONDS = 120.0  # then a job is given up, and tried again like any that failed
+JOB_SECONDS = 120.0  # then a job is cancelled, and retried like any that failed
 
 log = structlog.get_logger()
 
 
-def on_request(task: Task, platform: Any) -> Callable[..., Awaitable[None]]:
-    """What the queue calls for a job that somebody asked for."""
+def requested_job(task: Task, platform: Any) -> Callable[..., Awaitable[None]]:
+    """The function that the queue calls for a job that was added; a failure is retried."""
 
     async def run(context: JobContext, **arguments: Any) -> None:
         request_id = arguments.pop(REQUEST_ID, None)
@@ -30,17 +30,17 @@ def on_request(task: Task, platform: Any) -> Callable[..., Awaitable[None]]:
     return run
 
 
-def by_clock(task: Task, platform: Any) -> Callable[..., Awaitable[None]]:
-    """What the queue calls for a task that runs by the clock; it is not tried again, it comes again."""
+def periodic_job(task: Task, platform: Any) -> Callable[..., Awaitable[None]]:
+    """The function that the queue calls for a periodic task; a failure is not retried before its next time."""
 
-    async def run(context: JobContext, timestamp: int) -> None:  # noqa: ARG001 - the queue hands it over
+    async def run(context: JobContext, timestamp: int) -> None:  # noqa: ARG001 - the queue passes it
         await _run(context.job, task(platform), request_id=None, retried=False)
 
     return run
 
 
 async def _run(job: Job, work: Awaitable[None], *, request_id: str | None, retried: bool) -> None:
-    """Run one job and log how it ended; what it logs and asks for carries the id of the request that asked for it."""
+    """Run one job and log its outcome. Its log lines and the jobs that it adds have the id of the request, too."""
     began = time.perf_counter()
     facts: dict[str, Any] = {"task": job.task_name, "job": job.id, "attempt": job.attempts + 1}
     if request_id is not None:

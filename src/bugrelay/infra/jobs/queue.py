@@ -1,7 +1,7 @@
-"""Jobs: a job is a row in the transaction of the change that asks for it, so neither is kept without the other.
+"""The job queue: a job is a row in the transaction of the change that adds it, so both are committed or neither.
 
-procrastinate on the same PostgreSQL (docs/adr/0007). A server process only adds rows; `bugrelay worker` runs them, at
-least once each: a job that was cut off by a kill is requeued and runs again, so jobs are written to be repeated.
+It is procrastinate on the same PostgreSQL (docs/adr/0007). Server processes only add rows; `bugrelay worker` runs them,
+at least once each: a job that was interrupted by a kill is requeued and runs again, so jobs are idempotent.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.infra.db.database import Query, Reader, driver_connection, libpq_url
 
-# Mails have slots of their own: while the mail server hangs, everything else goes on. Notices have theirs beside them:
-# however many there are, nobody waits behind them for a mail that they asked for.
+# Mails have separate slots (a bulkhead): while the mail server hangs, other jobs continue. Mails of notices have a
+# third queue: however many there are, they do not delay mails that a user is waiting for.
 DEFAULT_QUEUE, MAIL_QUEUE, NOTICE_QUEUE = "default", "mail", "notices"
-REQUEST_ID = "request_id"  # the argument that is for the log, and that no task is called with
-SILENT_SECONDS = 10.0  # a worker that has been silent for so long counts as gone
+REQUEST_ID = "request_id"  # an argument for the log, which is not passed to the task
+SILENT_SECONDS = 10.0  # without a heartbeat, after which a worker counts as lost
 
 _SERVED = Query(
     text(
@@ -32,7 +32,7 @@ _SERVED = Query(
 
 
 class JobQueue:
-    """Adds jobs. The queue's own pool is never opened here: rows go through the caller's connection."""
+    """Adds jobs, on the caller's connection; the queue's own pool is never opened here."""
 
     def __init__(self, database_url: str) -> None:
         self._app = App(connector=PsycopgConnector(conninfo=libpq_url(database_url)))
@@ -43,13 +43,13 @@ class JobQueue:
         """Add a job in the session's transaction.
 
         Args:
-            session: Whose transaction.
-            name: Of the task.
-            queue: `MAIL_QUEUE` for what sends a mail that somebody waits for, `NOTICE_QUEUE` for mails of notices.
-            arguments: JSON, without secrets and addresses. The id of the request that asks goes with them, for the log.
+            session: The session of the transaction.
+            name: The name of the task.
+            queue: `MAIL_QUEUE` for mails that a user is waiting for, `NOTICE_QUEUE` for mails of notices.
+            arguments: JSON values, without secrets and addresses. The id of the current request is added, for the log.
 
         Raises:
-            psycopg.Error: The database did not take it; the unit of work knows what that means.
+            psycopg.Error: The INSERT failed; the unit of work translates the error.
         """
         await session.flush()
         connection = await driver_connection(session)
@@ -65,5 +65,5 @@ class JobQueue:
             raise
 
     async def is_served(self, reader: Reader) -> bool:
-        """Whether a worker was there a moment ago: one that would begin with a new job at once."""
+        """Whether a worker has had a heartbeat within `SILENT_SECONDS`, so that it would start a new job at once."""
         return await reader.row(_SERVED) is not None

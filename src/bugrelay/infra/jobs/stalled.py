@@ -1,4 +1,4 @@
-"""Jobs whose worker was killed, or whose outcome was lost, go back into the queue."""
+"""Stalled jobs, whose worker was killed or whose outcome was lost, are requeued."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bugrelay.infra.jobs import execution, queue
 
 log = structlog.get_logger()
 
-GRACE_SECONDS = 30  # for what a job may take to stop, and to write its outcome
+GRACE_SECONDS = 30  # for stopping a job and writing its outcome
 
-# A worker that was killed has an old heartbeat, or no row any more. A job that ran for longer than any may, under a
-# worker that lives, has lost its outcome: the database was away when it was to be written.
-# What runs by the clock (it has a queueing lock) is not repeated, it comes again.
+# A killed worker has an old heartbeat, or no row. A job that has run for longer than the deadline, under a living
+# worker, has lost its outcome: the database was down when it was to be written. Periodic tasks, which have a queueing
+# lock, are not requeued, since they run again anyway.
 _REQUEUE = """
 UPDATE procrastinate_jobs AS stalled
 SET status = CASE WHEN queueing_lock IS NULL THEN 'todo' ELSE 'failed' END::procrastinate_job_status,
@@ -40,9 +40,9 @@ RETURNING id, task_name
 
 
 async def requeue_stalled(app: App) -> None:
-    """Put jobs of workers that were killed back into the queue.
+    """Requeue stalled jobs, in an endless loop.
 
-    Not a job itself: the queue cannot be asked to do it while all its slots are taken.
+    It is not a job itself, as it must run while all slots of the queue are taken.
     """
     limits = {"silent": queue.SILENT_SECONDS, "longest": execution.JOB_SECONDS + GRACE_SECONDS}
     while True:
@@ -50,5 +50,5 @@ async def requeue_stalled(app: App) -> None:
         try:
             for job in await app.connector.execute_query_all_async(_REQUEUE, **limits):
                 log.info("job_requeued", task=job["task_name"], job=job["id"])
-        except ConnectorException as error:  # the database may be away; the next round tries again
+        except ConnectorException as error:  # the database may be down; the next round tries again
             log.warning("requeue_failed", cause=repr(error.__cause__)[:300])

@@ -1,4 +1,4 @@
-"""What a domain runs in workers: tasks by name, and those that run by the clock."""
+"""The tasks of a domain, which workers run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 
 Task: TypeAlias = Callable[..., Awaitable[None]]
 Continuous: TypeAlias = Callable[[Any, asyncio.Event], Awaitable[None]]
-"""Runs in each worker until the event is set; called with the platform."""
+"""A task that runs in each worker until the event is set; called with the platform and the event."""
 
 
 @dataclass(frozen=True)
 class Periodic:
-    """A task that runs by the clock (cron syntax), once however many workers there are."""
+    """A task that runs periodically (cron syntax), once for all workers; called with the platform."""
 
     cron: str
     task: Task
@@ -22,8 +22,13 @@ class Periodic:
 
 @dataclass(frozen=True)
 class Tasks:
-    """What a domain runs in workers: tasks by name, called with the platform and the arguments of the job; tasks that
-    run by the clock; and those that run all the time."""
+    """The tasks of a domain.
+
+    Attributes:
+        by_name: Tasks of jobs, called with the platform and the arguments of the job.
+        periodic: Periodic tasks by name.
+        continuous: Tasks that run all the time, by name.
+    """
 
     by_name: Mapping[str, Task] = field(default_factory=dict)
     periodic: Mapping[str, Periodic] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Serves the queues: takes jobs, requeues those of workers that are gone, and goes on when PostgreSQL is back."""
+"""The worker: runs jobs of all queues, requeues those of lost workers, and resumes when PostgreSQL is back."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from procrastinate import App, PsycopgConnector
 
 from bugrelay.infra.db.database import libpq_url
 from bugrelay.infra.jobs.back_off import BackOff
-from bugrelay.infra.jobs.execution import by_clock, on_request
+from bugrelay.infra.jobs.execution import periodic_job, requested_job
 from bugrelay.infra.jobs.queue import DEFAULT_QUEUE, MAIL_QUEUE, NOTICE_QUEUE, SILENT_SECONDS
 from bugrelay.infra.jobs.stalled import requeue_stalled
 from bugrelay.infra.jobs.tasks import Continuous, Tasks
 
-CONCURRENCY = 4  # jobs at once, of each queue
-QUEUE_CONNECTIONS = 3  # of each queue, beside the one that listens; a job that runs holds none of them
+CONCURRENCY = 4  # jobs at once in each queue
+QUEUE_CONNECTIONS = 3  # of each queue, besides the one that listens; running jobs hold none of them
 HEARTBEAT_SECONDS = 2.0
 POLL_SECONDS = 2.0
 STOP_SECONDS = 10.0
@@ -31,11 +31,11 @@ log = structlog.get_logger()
 
 
 async def run_worker(database_url: str, tasks: Tasks, platform: Any, *, stopping: asyncio.Event) -> None:
-    """Run jobs until `stopping` is set; what has begun is given time to finish.
+    """Run jobs until `stopping` is set; running jobs then have `STOP_SECONDS` to finish.
 
-    While PostgreSQL is away it waits, and goes on by itself.
+    While PostgreSQL is down it retries, and resumes by itself.
     """
-    # It would log the exceptions of jobs with all they say, and so the addresses that mail servers repeat.
+    # These loggers would log exceptions of jobs in full, including addresses that mail servers repeat.
     logging.getLogger("procrastinate.worker").setLevel(logging.CRITICAL)
     logging.getLogger("procrastinate.worker.worker").setLevel(logging.ERROR)
     stopped = asyncio.create_task(stopping.wait())
@@ -43,31 +43,31 @@ async def run_worker(database_url: str, tasks: Tasks, platform: Any, *, stopping
         asyncio.create_task(_run_continuously(name, task, platform, stopping=stopping))
         for name, task in tasks.continuous.items()
     ]
-    told = ""
+    logged = ""
     while not stopping.is_set():
         serving = asyncio.create_task(_serve_queues(database_url, tasks, platform))
         await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
         (outcome,) = await cancel(serving, again_after_seconds=3 * STOP_SECONDS)
         if not stopping.is_set():
             cause = repr(outcome)[:300]
-            if cause != told:  # once, not each second of an outage
+            if cause != logged:  # once, not each second of an outage
                 log.warning("worker_interrupted", cause=cause)
-            told = cause
+            logged = cause
             await asyncio.wait((stopped,), timeout=RESTART_SECONDS)
     await asyncio.gather(*continuous)
 
 
 async def _run_continuously(name: str, task: Continuous, platform: Any, *, stopping: asyncio.Event) -> None:
-    """Run a task until the worker stops, and again a moment after it has failed: the database may be away."""
-    told = ""
+    """Run a task until the worker stops; restart it a second after a failure: the database may be down."""
+    logged = ""
     while not stopping.is_set():
         try:
             await task(platform, stopping)
-        except Exception as error:  # noqa: BLE001 - whatever it was, trying goes on
+        except Exception as error:  # noqa: BLE001 - whatever it was, the task is restarted
             cause = repr(error.__cause__ or error)[:300]
-            if cause != told:  # once, not each second of an outage
+            if cause != logged:  # once, not each second of an outage
                 log.warning("task_interrupted", task=name, cause=cause)
-            told = cause
+            logged = cause
             with suppress(TimeoutError):
                 async with asyncio.timeout(RESTART_SECONDS):
                     await stopping.wait()
@@ -75,15 +75,15 @@ async def _run_continuously(name: str, task: Continuous, platform: Any, *, stopp
 
 async def _serve_queues(database_url: str, tasks: Tasks, platform: Any) -> None:
     """Serve every queue until one of them fails, or until it is cancelled."""
-    # The pool would look for an absent server half a minute before it says so.
+    # This fails at once if the server is down; the pool would retry for half a minute.
     await (await psycopg.AsyncConnection.connect(libpq_url(database_url), connect_timeout=5)).close()
-    by_the_clock = [_serve_queue(_app(database_url, tasks, platform), DEFAULT_QUEUE)]
-    without_clock = Tasks(by_name=tasks.by_name)
+    default = [_serve_queue(_app(database_url, tasks, platform), DEFAULT_QUEUE)]
+    without_periodic = Tasks(by_name=tasks.by_name)
     mails = [
-        _serve_queue(_app(database_url, without_clock, platform), queue)
+        _serve_queue(_app(database_url, without_periodic, platform), queue)
         for queue in (MAIL_QUEUE, NOTICE_QUEUE)
     ]
-    serving = [asyncio.create_task(queue) for queue in by_the_clock + mails]
+    serving = [asyncio.create_task(queue) for queue in default + mails]
     try:
         await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -94,10 +94,10 @@ async def _serve_queues(database_url: str, tasks: Tasks, platform: Any) -> None:
 
 
 async def cancel(*tasks: asyncio.Task[None], again_after_seconds: float) -> list[BaseException | None]:
-    """Cancel tasks, wait for their end, and give what each of them ended with.
+    """Cancel tasks, wait for their end, and return the exception of each, or None.
 
-    A cancellation can get lost in what a task waits for at that moment, and the task would run on for ever: one that
-    has not ended by then is cancelled again.
+    A cancellation can be lost in what a task awaits at that moment, and the task would run for ever: tasks that have
+    not ended after `again_after_seconds` are cancelled again.
     """
     pending = set(tasks)
     while pending:
@@ -143,18 +143,22 @@ def _app(database_url: str, tasks: Tasks, platform: Any) -> App:
     )
     app = App(connector=connector, periodic_defaults={"max_delay": 600})
     for name, task in tasks.by_name.items():
-        app.task(name=name, retry=BackOff(), pass_context=True)(on_request(task, platform))
+        app.task(name=name, retry=BackOff(), pass_context=True)(requested_job(task, platform))
     for name, periodic in tasks.periodic.items():
-        run = app.task(name=name, queueing_lock=name, pass_context=True)(by_clock(periodic.task, platform))
+        run = app.task(name=name, queueing_lock=name, pass_context=True)(
+            periodic_job(periodic.task, platform)
+        )
         app.periodic(cron=periodic.cron)(run)
     if tasks.periodic:
-        forget = app.task(name="jobs.forget_failed", queueing_lock="jobs.forget_failed")(_forget_failed(app))
-        app.periodic(cron="29 * * * *")(forget)
+        delete_failed = app.task(name="jobs.forget_failed", queueing_lock="jobs.forget_failed")(
+            _delete_failed(app)
+        )
+        app.periodic(cron="29 * * * *")(delete_failed)
     return app
 
 
-def _forget_failed(app: App) -> Callable[..., Awaitable[None]]:
-    async def run(timestamp: int) -> None:  # noqa: ARG001 - the queue hands it over
+def _delete_failed(app: App) -> Callable[..., Awaitable[None]]:
+    async def run(timestamp: int) -> None:  # noqa: ARG001 - the queue passes it
         await app.job_manager.delete_old_jobs(
             FAILED_KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
         )

@@ -1,1 +1,1 @@
-"""Mails from templates."""
+"""Mails: templates, messages and transports."""

@@ -1,4 +1,4 @@
-"""How many mails of one kind an address may get: who asks for one is charged first, by the address it goes to."""
+"""Rate limits of mails by kind and address, counted before a mail is requested."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ MAILS_AN_HOUR = Rate(20, 3600)
 
 
 class MailLimits:
-    """Counts mails by the address they go to: by `RATE_LIMIT_MAIL`, and at most `MAILS_AN_HOUR`.
+    """Limits the mails to an address, by `RATE_LIMIT_MAIL` and by `MAILS_AN_HOUR`.
 
     Args:
-        limiter: What counts.
-        short: At the rate of `RATE_LIMIT_MAIL`, also counts by the caller; None (`off`) counts nothing here either.
-            Its name tells the kinds of mails apart: each kind has counts of its own.
+        limiter: The rate limiter.
+        short: The bucket with the rate of `RATE_LIMIT_MAIL`, which counts callers, too; None (`off`) switches both
+            limits off. Its name identifies the kind of mails: each kind has separate counts.
     """
 
     def __init__(self, limiter: Limiter, short: Bucket | None) -> None:
@@ -25,15 +25,15 @@ class MailLimits:
         self._hourly = Bucket(f"{short.name}_to_address" if short else "", MAILS_AN_HOUR)
 
     async def take(self, address: str | None, *, caller: str | None = None) -> int:
-        """Count a mail that is about to be asked for.
+        """Count a mail that is about to be requested.
 
         Args:
-            address: Where it goes; kept as a hash, for whoever can read the counts shall not read addresses. None
-                counts the caller alone.
-            caller: Who asks for it, as limits count them, besides the client address that the route is counted by.
+            address: The recipient, counted under a hash, so that the counts reveal no addresses. None counts only the
+                caller.
+            caller: The identity of the caller in rate limits; the client address is limited by the route already.
 
         Returns:
-            0, or the seconds to wait: the mail must not be sent, and nothing was counted.
+            0, or the seconds to wait; then the mail must not be sent, and nothing was counted.
         """
         if self._short is None:
             return 0

@@ -1,4 +1,4 @@
-"""What mails say: `<template>.txt`, whose first line is the subject, and `<template>.html`."""
+"""The templates of mails: `<template>.txt`, whose first line is the subject, and `<template>.html`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parent / "templates"
 
 
 class MailTemplates:
-    """Templates filled with facts that every mail has, and those of one."""
+    """Renders templates with the facts of all mails and those of one."""
 
     def __init__(self, **facts: Any) -> None:
         self._environment = Environment(
@@ -25,9 +25,9 @@ class MailTemplates:
         self._facts = facts
 
     def render(self, template: str, facts: dict[str, Any]) -> tuple[str, str, str]:
-        """Subject, text and HTML."""
+        """Returns subject, text and HTML."""
         subject, _, text = self._rendered(f"{template}.txt", facts).partition("\n")
-        # The name of the site may hold whatever an environment holds; a header may not.
+        # The name of the site may contain line breaks or other control characters; a header must not.
         subject = without_reordering(" ".join(subject.split()))
         return subject, text.strip() + "\n", self._rendered(f"{template}.html", facts)
 

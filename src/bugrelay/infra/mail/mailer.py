@@ -1,7 +1,7 @@
-"""Mail: text and HTML from templates, delivered by SMTP or spooled as one `.eml` a mail.
+"""Mails: text and HTML from templates, delivered by SMTP or spooled as one `.eml` file each.
 
-Only jobs send mail, so a mail server that is down delays mails and never a request. A mail has a stable Message-ID:
-one that is delivered a second time, after a crash, is the same mail.
+Only jobs send mails, so a mail server that is down delays mails but never a request. A mail has a stable Message-ID, so
+that a second delivery, after a crash, is recognised as the same mail.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from bugrelay.settings import SettingError, Settings
 
 
 class Mailer:
-    """Writes mails from templates and hands them to the transport."""
+    """Renders mails from templates and passes them to the transport."""
 
     def __init__(self, settings: Settings, *, smtp_seconds: float = SMTP_SECONDS) -> None:
         """
         Args:
-            settings: Of which MAIL_URL, MAIL_FROM, SUPPORT_EMAIL, PUBLIC_URL and SITE_NAME are read.
-            smtp_seconds: How long a mail server may take for a mail.
+            settings: MAIL_URL, MAIL_FROM, SUPPORT_EMAIL, PUBLIC_URL and SITE_NAME are read.
+            smtp_seconds: The deadline for one mail.
 
         Raises:
-            SettingError
+            SettingError: MAIL_URL, MAIL_FROM or SUPPORT_EMAIL is invalid.
         """
         self._public_url = settings.public_url
         self._sender = address_from(settings.mail_from, setting="MAIL_FROM")
@@ -49,16 +49,16 @@ class Mailer:
         reply_to_support: bool = False,
         **facts: Any,
     ) -> Mail:
-        """The mail that the template makes of these facts.
+        """Render a mail.
 
         Args:
-            template: By its name.
-            mail_id: Names the mail for good.
-            to: The address.
-            thread: The name of what it belongs to, if it belongs to a thread.
-            unsubscribe_url: Where a POST ends mails like this one; of the facts as well.
-            reply_to_support: Whether answers go to SUPPORT_EMAIL, if there is one; of the facts as `takes_answers`.
-            facts: What the template tells.
+            template: The name of the template.
+            mail_id: The stable id of the mail.
+            to: The address of the recipient.
+            thread: The id of its thread, if it has one.
+            unsubscribe_url: Where a POST ends such mails; passed to the template, too.
+            reply_to_support: Whether replies go to SUPPORT_EMAIL, if that is set; the template gets `takes_answers`.
+            facts: The variables of the template.
         """
         if unsubscribe_url is not None:
             facts["unsubscribe_url"] = unsubscribe_url
@@ -69,9 +69,10 @@ class Mailer:
         return Mail(mail_id, to, subject, text, html, thread, unsubscribe_url, reply_to)
 
     async def send(self, mail: Mail) -> None:
-        """
+        """Deliver a mail.
+
         Raises:
-            MailUndelivered: The mail server did not take it, or no message can be made of it.
+            MailUndelivered: The mail server did not accept it, or it cannot be encoded as a message.
         """
         try:
             message = message_of(mail, sender=self._sender, public_url=self._public_url)
@@ -79,7 +80,7 @@ class Mailer:
         except (
             MessageError,
             ValueError,
-        ) as error:  # of this mail alone; it must not keep others from being sent
+        ) as error:  # of this mail only; others must still be sent
             raise MailUndelivered(type(error).__name__) from None
 
 
@@ -91,5 +92,5 @@ def _transport_from(url: str, smtp_seconds: float) -> Transport:
         raise SettingError("MAIL_URL must name a host")
     try:
         return SmtpTransport(url, seconds=smtp_seconds)
-    except ValueError as error:  # of the port
+    except ValueError as error:  # an invalid port
         raise SettingError("MAIL_URL must have a port number after its host, or none") from error

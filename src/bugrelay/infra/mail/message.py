@@ -1,4 +1,4 @@
-"""One mail, and the message that mail servers understand."""
+"""A mail, and its message (RFC 5322)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Mail:
     """One mail to one address.
 
     Attributes:
-        id: Names it for good: the id of the row that it is about.
-        thread: The name of what it belongs to, the same for all mails about that; None for a mail by itself.
-        unsubscribe_url: Where a POST ends mails like this one, without signing in (RFC 8058); None where nothing does.
-        reply_to: Who reads what is answered; None for the sender.
+        id: A stable id (see `mail_id`), from which the Message-ID is made.
+        thread: The id of its thread, the same for all mails of that; None for a mail without a thread.
+        unsubscribe_url: Where a POST ends such mails, without signing in (RFC 8058); None if they cannot be ended.
+        reply_to: The address for replies; None for the sender.
     """
 
     id: str
@@ -45,12 +45,12 @@ class Mail:
 
 
 def mail_id(kind: str, *parts: object) -> str:
-    """A stable name for a mail about a row: the same parts always give the same mail."""
+    """A stable id of a mail: the same for the same kind and parts."""
     return hashlib.sha256(":".join([kind, *map(str, parts)]).encode()).hexdigest()[:32]
 
 
 def message_of(mail: Mail, *, sender: Address, public_url: str) -> EmailMessage:
-    """The mail with headers and both bodies; the host of the site ends its Message-ID."""
+    """The message of a mail, with headers, text and HTML. Its Message-ID ends in the host of `public_url`."""
     message = EmailMessage(policy=_POLICY.clone(utf8=not mail.to.rpartition("@")[0].isascii()))
     message["From"] = sender
     message["To"] = _recipient(mail.to)
@@ -72,22 +72,22 @@ def message_of(mail: Mail, *, sender: Address, public_url: str) -> EmailMessage:
 
 
 class _UnfoldedHeader(UniqueUnstructuredHeader):
-    """One token, which is left in one piece: the library would encode one of more than 78 characters as if it were
-    words, and nobody decodes an address or an id."""
+    """A header of one token, which is not folded: the library would encode one of more than 78 characters like words,
+    and clients do not decode addresses and ids."""
 
-    name: str  # of BaseHeader, which the registry adds
+    name: str  # of BaseHeader, a base class that the registry adds
 
     def fold(self, *, policy: Policy[Any]) -> str:
         return f"{self.name}: {self}{policy.linesep}"
 
 
 class _SubjectHeader(UniqueUnstructuredHeader):
-    """Text of people, encoded as a whole: folding it, the library loses a space between two words that it encodes.
+    """User text, encoded as a whole: when the library folds it, it loses a space between two encoded words.
 
-    What looks like an encoded word is text as well. The library would decode it, line breaks and all.
+    Text that looks like an encoded word must not be decoded: the library would even accept its line breaks.
     """
 
-    name: str  # of BaseHeader, which the registry adds
+    name: str  # of BaseHeader, a base class that the registry adds
 
     @classmethod
     def parse(cls, value: str, kwds: dict[str, Any]) -> None:
@@ -96,7 +96,7 @@ class _SubjectHeader(UniqueUnstructuredHeader):
 
     def fold(self, *, policy: Policy[Any]) -> str:
         text = str(self)
-        # What looks like an encoded word would be decoded, and a word that fills a line could not be folded.
+        # Clients would decode what looks like an encoded word, and a word as long as a line could not be folded.
         is_plain = (
             text.isascii() and "=?" not in text and max(map(len, text.split()), default=0) < MAX_WORD_LENGTH
         )
@@ -114,7 +114,7 @@ _POLICY = EmailPolicy(header_factory=_headers)
 
 
 def address_from(text: str, *, setting: str) -> Address:
-    """The address that a setting names.
+    """The address in a setting.
 
     Raises:
         SettingError: It is not one address, with or without a name.
@@ -135,7 +135,7 @@ def _recipient(address: str) -> Address:
 
 
 def _ascii_domain(address: str) -> str:
-    """The address with its domain as mail servers know it, without needing SMTPUTF8 for it."""
+    """The address with its domain in ASCII (IDNA), so that the domain does not need SMTPUTF8."""
     user, at, domain = address.rpartition("@")
     return user + at + (domain if domain.isascii() else idna.encode(domain, uts46=True).decode())
 
@@ -146,7 +146,7 @@ def _message_host(public_url: str) -> str:
 
 
 def _encoding(text: str) -> str:
-    """Plain where that is safe, so that a spooled mail can be read, and its link copied, as it is."""
+    """Plain if that is safe, so that a spooled mail can be read, and its link copied."""
     return (
         "7bit"
         if text.isascii() and max(map(len, text.splitlines())) < MAX_LINE_LENGTH

@@ -1,4 +1,4 @@
-"""Mails to a mail server."""
+"""Delivery to a mail server by SMTP."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import aiosmtplib
 
 from bugrelay.infra.mail.transport import MailUndelivered
 
-SMTP_SECONDS = 20.0  # a mail, from connecting to the server's last word
+SMTP_SECONDS = 20.0  # for one mail, from connecting to the server's last reply
 
 
 class SmtpTransport:
-    """One connection a mail; TLS from the start (`smtps`), or STARTTLS where the server offers it."""
+    """One connection for each mail, with TLS from the start (`smtps`), or STARTTLS if the server offers it."""
 
     def __init__(self, url: str, *, seconds: float) -> None:
-        """`seconds`: the deadline of one mail, from connecting to the server's last word."""
+        """`seconds`: the deadline of one mail, from connecting to the server's last reply."""
         parts = urlsplit(url)
         self._seconds = seconds
         self._options: dict[str, Any] = {
@@ -29,12 +29,12 @@ class SmtpTransport:
             "use_tls": parts.scheme == "smtps",
         }
 
-    async def deliver(self, message: EmailMessage, *, name: str) -> None:  # noqa: ARG002 - the spool's
+    async def deliver(self, message: EmailMessage, *, name: str) -> None:  # noqa: ARG002 - only the spool needs it
         try:
             async with asyncio.timeout(self._seconds):
                 await aiosmtplib.send(message, timeout=self._seconds, **self._options)
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
-            # Without the error itself, which repeats addresses, and so would whatever logs it.
+            # Without the error itself, which may contain addresses that would be logged.
             raise MailUndelivered(_reason(error)) from None
 
 

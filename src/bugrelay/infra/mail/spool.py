@@ -1,4 +1,4 @@
-"""Mails as files: what development, tests and operators without a mail server read."""
+"""Mails as files, for development, tests and operators without a mail server."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 from bugrelay.infra.file_permissions import close_to_others, create_private_file
 from bugrelay.infra.mail.transport import MailUndelivered
 
-STALE_SECONDS = 5  # a draft that is older was left by a writer that was killed
+STALE_SECONDS = 5  # an older draft was left by a process that was killed
 
 
 class SpoolTransport:
-    """A private folder with one `.eml` a mail, named by its id, so that a mail that comes twice is one file."""
+    """A private folder with one `.eml` file for each mail, named by its id, so that a repeated mail is one file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        close_to_others(folder, files=True)  # links in mails are as good as passwords
+        close_to_others(folder, files=True)  # links in mails are credentials
 
     async def deliver(self, message: EmailMessage, *, name: str) -> None:
         await asyncio.to_thread(self._write, message.as_bytes(), name)
@@ -32,7 +32,7 @@ class SpoolTransport:
             raise MailUndelivered(f"the spool cannot be written: {error.strerror}") from error
 
     def _write_whole(self, content: bytes, name: str) -> None:
-        """Beside its place first, so that nobody ever finds half a mail there."""
+        """Write to a draft and rename it, so that no incomplete mail is ever visible."""
         draft = self._folder / f".{name}"
         _remove_stale(draft)
         try:
@@ -56,7 +56,7 @@ def _remove_stale(draft: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Makes the names in the folder outlast a power cut."""
+    """Sync the folder, so that the rename survives a power failure."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The port that messages leave by."""
+"""The port for the delivery of messages."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Protocol
 
 
 class MailUndelivered(Exception):
-    """The mail server did not take the mail, or it could not be written; the job is tried again."""
+    """The mail server did not accept the mail, or it could not be written; the job is retried."""
 
 
 class Transport(Protocol):
-    """Takes a message, or raises `MailUndelivered`."""
+    """Delivers a message, or raises `MailUndelivered`; `name` is the id of its mail."""
 
     async def deliver(self, message: EmailMessage, *, name: str) -> None: ...
