@@ -126,23 +126,23 @@ class EventBus:
         while published < len(recorded):
             new, published = recorded[published:], len(recorded)
             for subscription in self._durable:
-                if heard := subscription.of(new):
-                    follow = await subscription.handler(session(), [one.fact for one in heard])
-                    recorded.extend(Recorded(fact, heard[-1].cause) for fact in follow or ())
+                if matching := subscription.of(new):
+                    follow = await subscription.handler(session(), [one.fact for one in matching])
+                    recorded.extend(Recorded(fact, matching[-1].cause) for fact in follow or ())
 
     def last_statement(self, recorded: Sequence[Recorded]) -> LastStatement | None:
         """The statement to send in one message with the COMMIT, before it."""
-        if self._last is None or not (heard := self._last.of(recorded)):
+        if self._last is None or not (matching := self._last.of(recorded)):
             return None
-        return self._last.handler(heard)
+        return self._last.handler(matching)
 
     async def publish_afterwards(self, facts: Sequence[Any]) -> None:
         """Call the afterwards subscribers, after the COMMIT; their errors are logged."""
         for subscription in self._afterwards:
-            if heard := [fact for fact in facts if type(fact) in subscription.events]:
+            if matching := [fact for fact in facts if type(fact) in subscription.events]:
                 try:
-                    await subscription.handler(heard)
+                    await subscription.handler(matching)
                 except Exception:
                     log.exception(
-                        "subscriber_failed", event_types=sorted({type(fact).__name__ for fact in heard})
+                        "subscriber_failed", event_types=sorted({type(fact).__name__ for fact in matching})
                     )

@@ -1,4 +1,4 @@
-"""`/api/v1/receipts`: the receipts of anonymous reports, for whoever has their link."""
+"""`/api/v1/receipts`: the receipts of anonymous reports, authorised by their link."""
 
 from __future__ import annotations
 

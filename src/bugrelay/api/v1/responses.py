@@ -254,7 +254,7 @@ class ReceiptLink(Struct):
     """The receipt of an anonymous report; it is not shown again.
 
     Attributes:
-        url: Who has it owns the report.
+        url: The link, whose holder owns the report.
     """
 
     url: str
@@ -271,22 +271,22 @@ class BugReportedResponse(BugChangedResponse):
 
 
 class ReceiptResponse(Struct):
-    """What has become of an anonymous report."""
+    """The state of an anonymous report."""
 
     receipt: Receipt
 
 
 class ReceiptSubscriptionResponse(Message):
-    """What the owner of a report is told by mail from now on."""
+    """The changed subscription of a report's owner."""
 
     subscription: ReceiptSubscription
 
 
 class WithdrawnResponse(Message):
-    """A report that was taken back.
+    """A report that was withdrawn.
 
     Attributes:
-        removed: Whether the bug is gone from the board.
+        removed: Whether the bug was removed.
     """
 
     removed: bool
@@ -568,7 +568,7 @@ class SubscriptionResponse(Message):
     """A subscription that was changed.
 
     Attributes:
-        subscription: How I follow the bug now; null where I do not.
+        subscription: My subscription to the bug; null if I do not follow it.
     """
 
     subscription: SubscriptionOut | None
@@ -586,13 +586,13 @@ class MySubscriptionList(Struct):
 
 
 class NoticeSettingsResponse(Struct):
-    """How I am told."""
+    """The settings of my notifications."""
 
     notice_settings: NoticeSettingsOut
 
 
 class NoticeSettingsChangedResponse(Message):
-    """How I am told from now on."""
+    """The changed settings of my notifications."""
 
     notice_settings: NoticeSettingsOut
 
@@ -602,7 +602,7 @@ class NoticeList(Struct):
 
     Attributes:
         notices: The notices of this page.
-        unread: How many of all pages are unread.
+        unread: The number of unread notices on all pages.
     """
 
     notices: list[NoticeOut]
@@ -611,10 +611,10 @@ class NoticeList(Struct):
 
 
 class NoticesReadResponse(Message):
-    """Notices that were read.
+    """Notices that were marked as read.
 
     Attributes:
-        unread: How many are unread now.
+        unread: The number of notices that are still unread.
     """
 
     unread: int
@@ -633,10 +633,10 @@ class WebhookChangedResponse(Message):
 
 
 class WebhookSecretResponse(Message):
-    """A webhook with its new secret, which is told this once.
+    """A webhook with its new secret, which is not shown again.
 
     Attributes:
-        secret: What posts are signed with, as libraries for Standard Webhooks take it.
+        secret: The key of signatures, in the form that libraries of Standard Webhooks read.
     """
 
     webhook: WebhookOut

@@ -1,1 +1,1 @@
-"""Webhooks of companies: who is told of events, by signed posts that are tried again."""
+"""Webhooks of companies: events as signed posts, with retries."""

@@ -29,9 +29,7 @@ from bugrelay.infra.security.encryption import Encryption, SecretUnreadable
 log = structlog.get_logger()
 
 KEPT_FOR = timedelta(days=30)
-WAITING_KEPT_FOR = timedelta(
-    days=34
-)  # a delivery that is queued again on its last day is retried for more than three
+PENDING_KEPT_FOR = timedelta(days=34)  # one queued again on its last day is retried for more than three
 AT_ONCE = 5000  # rows, so that each statement ends within its deadline
 WEBHOOKS_AT_ONCE = 200
 FIRST_ID = UUID(int=0)
@@ -91,7 +89,7 @@ async def forget_old_deliveries(platform: Platform) -> None:
     queued = WebhookDelivery.created_at
     is_old = or_(
         and_(queued < func.now() - KEPT_FOR, WebhookDelivery.state != PENDING),
-        queued < func.now() - WAITING_KEPT_FOR,
+        queued < func.now() - PENDING_KEPT_FOR,
     )
     # Locked rows are skipped: they are being queued again at this moment.
     old = select(WebhookDelivery.id).where(is_old).limit(AT_ONCE).with_for_update(skip_locked=True)

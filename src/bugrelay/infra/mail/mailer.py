@@ -77,10 +77,7 @@ class Mailer:
         try:
             message = message_of(mail, sender=self._sender, public_url=self._public_url)
             await self._transport.deliver(message, name=mail.id)
-        except (
-            MessageError,
-            ValueError,
-        ) as error:  # of this mail only; others must still be sent
+        except (MessageError, ValueError) as error:  # of this mail only; others must still be sent
             raise MailUndelivered(type(error).__name__) from None
 
 

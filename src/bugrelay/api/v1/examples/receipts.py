@@ -1,4 +1,4 @@
-"""What the documentation shows of receipts."""
+"""Examples of receipts."""
 
 from __future__ import annotations
 

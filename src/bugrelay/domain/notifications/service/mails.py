@@ -18,9 +18,7 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 SEND_JOB = "notifications.send_mails"
 CLAIMED_AT_ONCE = 20
-FIRST_PAUSE = timedelta(
-    minutes=2
-)  # longer than sending the mails of a claim takes, even to a server that hangs
+FIRST_PAUSE = timedelta(minutes=2)  # longer than a claim takes, even if the mail server hangs
 MAX_DOUBLINGS = 8
 MAX_ATTEMPTS = 12  # over about two days
 _UNSYNCHRONISED = {"synchronize_session": False}

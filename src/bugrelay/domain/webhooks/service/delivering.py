@@ -168,9 +168,8 @@ async def record_outcome(
         # The webhook is locked before its delivery, in the same order as by its removal: else they could deadlock.
         has_moved = await repository.lock_url(work, delivery.webhook_id) != delivery.url
     if not await _end_lease(work, delivery, _next_state(delivery, outcome, has_moved=has_moved)):
-        log.info(
-            "webhook_lease_lost", delivery_id=str(delivery.id)
-        )  # removed meanwhile, or leased by another worker
+        # The webhook was removed meanwhile, or another worker has leased the delivery.
+        log.info("webhook_lease_lost", delivery_id=str(delivery.id))
         return
     work.session.add(
         WebhookAttempt(
