@@ -10,7 +10,7 @@ from bugrelay.domain.companies.models import ADMIN, MEMBER
 
 @pytest.mark.parametrize(("role", "expected"), [(ADMIN, True), (MEMBER, False), (None, False)])
 def test_admins_alone_see_who_counts_and_who_was_there_before(role: str | None, expected: bool) -> None:
-    assert visibility.sees_who_counts(role) is expected
+    assert visibility.sees_effective(role) is expected
     assert visibility.sees_former_members(role) is expected
 
 

@@ -65,7 +65,7 @@ class OAuthController(Controller):
         It comes back to `return_to` with a `code` for `POST /auth/oauth/exchange`, or with an `error`.
         """
         try:
-            beginning = await _beginning(request, provider, query)
+            pending = await _pending_sign_in(request, provider, query)
         except InvalidOAuthState as error:
             return _problem(request, error)
         browser, state = _browser(request) or new_secret(), new_secret()
@@ -73,9 +73,9 @@ class OAuthController(Controller):
         try:
             url = await provider.authorization_url(wanted)
             async with request.platform.work() as work:
-                await oauth.keep_request(work, beginning, request_id=request_id, state=state, browser=browser)
+                await oauth.store_request(work, pending, request_id=request_id, state=state, browser=browser)
         except BugRelayError as error:
-            return _redirect(oauth.return_address(beginning.return_to, error=error.code))
+            return _redirect(oauth.return_address(pending.return_to, error=error.code))
         return _redirect(url, cookie=_cookie(request, browser))
 
     @get("/callback/{provider:str}", status_code=302)
@@ -93,15 +93,15 @@ class OAuthController(Controller):
         Where it is not known who began, there is nowhere to go: the error is answered, to a browser as a page.
         """
         try:
-            request_id, beginning = await _take_request(request, query)
+            request_id, pending = await _consume_request(request, query)
         except InvalidOAuthState as error:
             return _problem(request, error)
         try:
-            proven = await _identify(request, provider, query, request_id=request_id, beginning=beginning)
-            code = await _code(request, beginning, proven)
+            proven = await _identify(request, provider, query, request_id=request_id, pending=pending)
+            code = await _code(request, pending, proven)
         except BugRelayError as error:
-            return _redirect(oauth.return_address(beginning.return_to, error=error.code))
-        return _redirect(oauth.return_address(beginning.return_to, code=code))
+            return _redirect(oauth.return_address(pending.return_to, error=error.code))
+        return _redirect(oauth.return_address(pending.return_to, code=code))
 
     @post("/exchange", status_code=200)
     @Route(access=anyone(alike=True), limits=("sign_in",), errors=(403,))
@@ -110,7 +110,7 @@ class OAuthController(Controller):
     ) -> Response[SignedInResponse]:
         """Open a session with the code that the browser came back with; one that was to link an identity links it."""
         async with request.platform.work() as work:
-            user_id = await oauth.use_code(work, data.code, verifier=data.verifier)
+            user_id = await oauth.consume_code(work, data.code, verifier=data.verifier)
             opened = await open_session(request, work, user_id)
             user = await repository.user_of_session(work.session, opened.session_id)
         return json_response(signed_in(request, user, opened, "Signed in successfully"))
@@ -125,14 +125,14 @@ class OAuthController(Controller):
         data: JSONBody[LinkIdentity],
     ) -> Response[LinkStartedResponse]:
         """Begin to link an identity to my account; the code that comes back is exchanged as that of a sign-in."""
-        beginning = oauth.Beginning(
+        pending = oauth.PendingSignIn(
             provider=provider.name,
             return_to=_trusted_return(request, data.return_to),
             code_challenge=data.code_challenge,
             session_id=viewer.session_id,
         )
         async with request.platform.work() as work:
-            ticket = await oauth.issue_ticket(work, beginning)
+            ticket = await oauth.issue_ticket(work, pending)
         url = f"{request.platform.settings.public_url}{self.path}/{provider.name}?ticket={ticket}"
         return json_response(LinkStartedResponse("Send the browser to the provider", url))
 
@@ -148,7 +148,9 @@ class OAuthController(Controller):
         return json_response(Message("Identity unlinked"))
 
 
-async def _beginning(request: ApiRequest, provider: IdentityProvider, query: StartOAuth) -> oauth.Beginning:
+async def _pending_sign_in(
+    request: ApiRequest, provider: IdentityProvider, query: StartOAuth
+) -> oauth.PendingSignIn:
     """How the sign-in begins, as the query or the ticket in it says.
 
     Raises:
@@ -156,12 +158,12 @@ async def _beginning(request: ApiRequest, provider: IdentityProvider, query: Sta
     """
     if query.ticket is not None:
         async with request.platform.work() as work:
-            return await oauth.use_ticket(work, query.ticket, provider=provider.name)
+            return await oauth.consume_ticket(work, query.ticket, provider=provider.name)
     if query.return_to is None:
         raise ValidationFailed.of("return_to", "is required")
     if query.code_challenge is None:
         raise ValidationFailed.of("code_challenge", "is required")
-    return oauth.Beginning(
+    return oauth.PendingSignIn(
         provider=provider.name,
         return_to=_trusted_return(request, query.return_to),
         code_challenge=query.code_challenge,
@@ -186,12 +188,12 @@ def _provider_request(
     )
 
 
-async def _take_request(request: ApiRequest, query: OAuthCallback) -> tuple[UUID, oauth.Beginning]:
+async def _consume_request(request: ApiRequest, query: OAuthCallback) -> tuple[UUID, oauth.PendingSignIn]:
     browser = _browser(request)
     if browser is None or query.state is None:
         raise InvalidOAuthState
     async with request.platform.work() as work:
-        return await oauth.take_request(work, query.state, browser=browser)
+        return await oauth.consume_request(work, query.state, browser=browser)
 
 
 async def _identify(
@@ -200,14 +202,14 @@ async def _identify(
     query: OAuthCallback,
     *,
     request_id: UUID,
-    beginning: oauth.Beginning,
+    pending: oauth.PendingSignIn,
 ) -> ProvenIdentity:
     """
     Raises:
         InvalidOAuthState: The sign-in was begun with another provider.
         OAuthDenied, OAuthFailed, OAuthUnavailable
     """
-    if beginning.provider != provider.name:
+    if pending.provider != provider.name:
         raise InvalidOAuthState
     if query.error == "access_denied":
         raise OAuthDenied
@@ -218,7 +220,7 @@ async def _identify(
     return await provider.identify(asked, AuthorizationResponse(code=query.code, issuer=query.iss))
 
 
-async def _code(request: ApiRequest, beginning: oauth.Beginning, proven: ProvenIdentity) -> str:
+async def _code(request: ApiRequest, pending: oauth.PendingSignIn, proven: ProvenIdentity) -> str:
     """The code to exchange: of the account that the identity opens, or to link it.
 
     Raises:
@@ -226,12 +228,12 @@ async def _code(request: ApiRequest, beginning: oauth.Beginning, proven: ProvenI
         InvalidOAuthState: The session that is to link was deleted meanwhile.
     """
     platform = request.platform
-    if beginning.session_id is not None:
+    if pending.session_id is not None:
         async with platform.work() as work:
-            return await oauth.issue_code(work, beginning, to_link=proven)
+            return await oauth.issue_code(work, pending, to_link=proven)
     for remaining in reversed(range(TRIES)):
         try:
-            return await _open_account(request, beginning, proven, is_first_try=remaining == TRIES - 1)
+            return await _open_account(request, pending, proven, is_first_try=remaining == TRIES - 1)
         except identities.RACES:
             if not remaining:
                 raise
@@ -239,12 +241,12 @@ async def _code(request: ApiRequest, beginning: oauth.Beginning, proven: ProvenI
 
 
 async def _open_account(
-    request: ApiRequest, beginning: oauth.Beginning, proven: ProvenIdentity, *, is_first_try: bool
+    request: ApiRequest, pending: oauth.PendingSignIn, proven: ProvenIdentity, *, is_first_try: bool
 ) -> str:
     platform = request.platform
     async with platform.work() as work:
         opened = await identities.open_account(
-            work, proven, provider=beginning.provider, is_first_try=is_first_try
+            work, proven, provider=pending.provider, is_first_try=is_first_try
         )
         if opened.is_new_and_unproven and proven.email is not None:
             caller = limit_identity(request.client_address)
@@ -252,7 +254,7 @@ async def _open_account(
                 await links.request_link(
                     work, user_id=opened.user_id, purpose=VERIFY_EMAIL, jobs=platform.jobs
                 )
-        return await oauth.issue_code(work, beginning, identity_id=opened.identity_id)
+        return await oauth.issue_code(work, pending, identity_id=opened.identity_id)
 
 
 def _cookie_name(request: ApiRequest) -> str:

@@ -1,1 +1,1 @@
-"""Accounts: who people are, how they sign in, and how long that lasts."""
+"""Accounts: users, passwords, sessions, identities of providers, and mailed links."""

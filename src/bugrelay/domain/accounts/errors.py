@@ -1,4 +1,4 @@
-"""What can go wrong with an account."""
+"""Errors of use cases of accounts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What has happened to an account: facts in the past tense, by its owner unless they say otherwise.
+"""Facts about accounts, in the past tense; the actor is the owner unless a fact says otherwise.
 
-No names and no addresses: whoever hears of them may keep a fact for longer than the account lives.
+They have no names and no addresses, since subscribers may store them for longer than the account exists.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, kw_only=True)
 class AccountRegistered:
-    """Somebody has an account; a system admin's is made at the command line."""
+    """An account was created, by registration or, for a system admin, at the command line."""
 
     user_id: UUID
     is_admin: bool
@@ -19,14 +19,14 @@ class AccountRegistered:
 
 @dataclass(frozen=True, kw_only=True)
 class EmailVerified:
-    """The owner proved the address; what depended on that counts from now on."""
+    """The owner proved the address, which makes memberships that depend on it effective."""
 
     user_id: UUID
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileChanged:
-    """The owner changed these fields."""
+    """The owner changed these fields of the profile."""
 
     user_id: UUID
     fields: tuple[str, ...]
@@ -34,7 +34,7 @@ class ProfileChanged:
 
 @dataclass(frozen=True, kw_only=True)
 class PasswordChanged:
-    """The account has another password, set with the former one or, `by_link`, with a mailed link."""
+    """The password was replaced, by means of the former one or, with `by_link`, of a mailed link."""
 
     user_id: UUID
     by_link: bool
@@ -42,7 +42,7 @@ class PasswordChanged:
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityLinked:
-    """An identity of that provider opens the account from now on."""
+    """An identity of that provider was linked: it can sign in to the account."""
 
     user_id: UUID
     provider: str
@@ -50,7 +50,7 @@ class IdentityLinked:
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityUnlinked:
-    """The identity of that provider opens the account no more."""
+    """The identity of that provider was unlinked: it cannot sign in to the account any more."""
 
     user_id: UUID
     provider: str
@@ -58,7 +58,7 @@ class IdentityUnlinked:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountErased:
-    """The owner erased the account; what other domains know about the person goes too, in the same transaction."""
+    """The owner erased the account; other domains delete their personal data in the same transaction."""
 
     user_id: UUID
 
@@ -80,4 +80,4 @@ WRITES_NO_EVENT: tuple[type, ...] = (
     IdentityLinked,
     IdentityUnlinked,
 )
-"""Facts that the event log does not tell of: it names people by their ids, which outlive their accounts."""
+"""Facts without an event in the log, which names people by their ids only."""

@@ -1,4 +1,4 @@
-"""Users, their sessions, the refresh tokens of a session, and the identities that they sign in with elsewhere."""
+"""Tables of users, sessions, refresh tokens, mailed links, failed sign-ins, and identities of providers."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ ALIVE = text("erased_at IS NULL")
 
 
 def email_key(email: str) -> str:
-    """What addresses are compared by: the form they are registered in, without case. Any text will do."""
+    """The key by which addresses are compared: normalised as in registration, case-folded. Accepts any text."""
     with suppress(ValueError):
         email = email_address(email)
     return email.casefold()
 
 
 def account_hash(email: str) -> bytes:
-    """What wrong passwords are counted under, whether or not there is an account."""
+    """SHA-256 of the address's key, under which failed sign-ins are counted, whether or not there is an account."""
     return hashlib.sha256(email_key(email).encode("utf-8", "replace")).digest()
 
 
 class User(Base):
-    """An account. `email_key` is the address without case: one account an address, whatever the database's locale.
+    """An account. `email_key` is the case-folded address: one account for each address, whatever the database's locale.
 
-    An erased account keeps its row, under the name "deleted user" and without an address, so that what was written
-    and voted stays counted. A ban with `banned_until` ends by itself. `password_set_at` moves when the owner sets a
-    password, not when the same one is hashed anew.
+    An erased account keeps its row, with the name "deleted user" and without an address, so that its texts and votes
+    stay. A ban with `banned_until` ends at that time. `password_set_at` changes when the owner sets a password, not
+    when the same password is rehashed.
     """
 
     __tablename__ = "users"
@@ -61,7 +61,7 @@ class User(Base):
 
 
 class Session(Base):
-    """One sign-in: the family of its refresh tokens. It ends once, for good; access tokens name it."""
+    """A session: one sign-in, with its family of refresh tokens. Access tokens name it; once ended, it stays ended."""
 
     __tablename__ = "sessions"
     __table_args__ = (Index("ix_sessions_user_id", "user_id"),)
@@ -76,7 +76,7 @@ class Session(Base):
 
 
 class RefreshToken(Base):
-    """Good for one use; only its SHA-256 is kept. A used one that comes back ends its session."""
+    """A refresh token, valid for one use; only its SHA-256 is stored. If a used one is sent again, its session ends."""
 
     __tablename__ = "refresh_tokens"
     __table_args__ = (
@@ -98,11 +98,11 @@ RESET_PASSWORD = "reset_password"  # noqa: S105 - a purpose, not a password
 
 
 class OneTimeLink(Base):
-    """A mailed link: one a user and purpose, good once; a newer one (by its id) replaces the older.
+    """A mailed link, valid once: one for each user and purpose, a newer one (by its id) replaces the older.
 
     The token is derived from the signing key and this row's id when the mail is written
-    (infra/security/signed_links.py), so that no copy of it lies in the database or in a job, and a mail that is sent
-    again carries the same link.
+    (infra/security/signed_links.py), so neither the database nor a job has a copy, and a mail that is sent again has
+    the same link.
     """
 
     __tablename__ = "one_time_links"
@@ -122,9 +122,9 @@ class OneTimeLink(Base):
 
 
 class SignInFailure(Base):
-    """A wrong password, or one that is being checked (`under_way`), which is counted before.
+    """A failed sign-in, or one whose password is still being checked (`under_way`), which is counted in advance.
 
-    The account is kept as a hash of the address, whether or not there is one.
+    The account is stored as a hash of the address, whether or not it exists.
     """
 
     __tablename__ = "sign_in_failures"
@@ -138,9 +138,9 @@ class SignInFailure(Base):
 
 
 class Identity(Base):
-    """An account at a provider that opens an account of ours. Who it is: `issuer` and `subject`, never the address.
+    """An account at a provider that can sign in to an account here, identified by `issuer` and `subject`.
 
-    `email` is what the provider has proven of it, when it was last used; null where it has proven nothing.
+    `email` is the address that the provider had verified at the last sign-in, or null; it never identifies anybody.
     """
 
     __tablename__ = "user_identities"
@@ -160,11 +160,11 @@ class Identity(Base):
 
 
 class OAuthRequest(Base):
-    """A sign-in that is under way at a provider: found by its state, in the browser that began it, once.
+    """A sign-in in progress at a provider, found by its state, only once and only in the browser that began it.
 
-    With `session_id` it is to link an identity to the account of that session. Without `browser_hash` it has not
-    gone to the provider yet: its state is the ticket that takes the browser there.
-    The nonce and the verifier of PKCE are derived from the signing key and the id, as the tokens of mailed links are.
+    With `session_id`, its purpose is to link an identity to the account of that session. Without `browser_hash`, the
+    browser has not been sent to the provider yet: the state is the ticket with which it will be.
+    The nonce and the PKCE verifier are derived from the signing key and the id, as the tokens of mailed links are.
     """
 
     __tablename__ = "oauth_requests"
@@ -185,9 +185,9 @@ class OAuthRequest(Base):
 
 
 class OAuthCode(Base):
-    """What the browser brings from the callback to the client, which exchanges it once, with its own verifier.
+    """A code that the browser takes from the callback to the client, which exchanges it once, with its own verifier.
 
-    Either for the account of `identity_id`, or to link the identity that is described here to the account of
+    It either signs in to the account of `identity_id`, or links the identity described here to the account of
     `session_id`.
     """
 

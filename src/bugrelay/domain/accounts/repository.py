@@ -27,12 +27,12 @@ ACTIVE = and_(EXISTING, or_(User.banned_at.is_(None), User.banned_until <= func.
 
 
 def holds(*, session_id: Any, user_id: Any) -> ColumnElement[bool]:
-    """That a session is the user's and has not ended, in a statement; whether the account may be used is `ACTIVE`."""
+    """Condition that a session is the user's and has not ended; `ACTIVE` is the one that the account may be used."""
     return and_(Session.id == session_id, Session.user_id == user_id, Session.ended_at.is_(None))
 
 
 class SessionState(Row):
-    """What the rights of an access token depend on: its user, and the end of its session."""
+    """What the rights of an access token depend on: its user, and whether its session has ended."""
 
     username: str
     email: str
@@ -60,7 +60,10 @@ _SESSION = Query(
 
 
 class StoredPassword(Row):
-    """Whose password it is, and what a new one must not equal. `password_hash` is null where none was ever set."""
+    """A stored password, its user, and their names, which a new password must not equal.
+
+    `password_hash` is None for an account without a password.
+    """
 
     user_id: UUID
     password_hash: str | None
@@ -92,12 +95,12 @@ async def password_at(reader: Reader, email: str) -> StoredPassword | None:
 
 
 async def password_of(reader: Reader, user_id: UUID) -> StoredPassword | None:
-    """The password of a user; None for one who has erased the account."""
+    """The password of a user, or None if the account was erased."""
     return await reader.row(_STORED_OF_USER, {"user_id": user_id})
 
 
 async def lock_user(session: AsyncSession, user_id: UUID) -> User | None:
-    """The user, whose row is kept to this transaction; None for one who has erased the account."""
+    """The user, their row locked until the transaction ends; None if the account was erased."""
     locking = select(User).where(User.id == user_id, EXISTING).with_for_update(key_share=True)
     return await session.scalar(locking.execution_options(populate_existing=True))
 
@@ -116,12 +119,12 @@ _SESSION_OF_TOKEN = Query(
 
 
 async def session_of_token(reader: Reader, token_hash: bytes) -> UUID | None:
-    """The session that a refresh token, used or not, belongs to."""
+    """The id of the session of a refresh token, used or not."""
     return await reader.row(_SESSION_OF_TOKEN, {"token_hash": token_hash})
 
 
 class AccountAtAddress(Row):
-    """`is_email_verified`: its owner has proven the address."""
+    """The account at an address; `is_email_verified`: its owner has proven the address."""
 
     id: UUID
     is_email_verified: bool
@@ -134,7 +137,7 @@ _AT_ADDRESS = Query(
 
 
 async def account_at(reader: Reader, email: str) -> AccountAtAddress | None:
-    """The account at an address, compared without case."""
+    """The account at an address, compared by `email_key`."""
     return await reader.row(_AT_ADDRESS, {"email_key": email_key(email)})
 
 
@@ -150,12 +153,12 @@ _USED_ADDRESSES = Query(
 
 
 async def addresses_used_by(reader: Reader, email: str) -> Sequence[str]:
-    """Where the account's owner has had sessions, latest first."""
+    """Network addresses of the account's latest sessions, at most 100, the latest first."""
     return await reader.rows(_USED_ADDRESSES, {"email_key": email_key(email)})
 
 
 class LinkOwner(Row):
-    """Whose link it is; a new password must not equal the address or the name."""
+    """The user of a link, with their address and names, which a new password must not equal."""
 
     user_id: UUID
     email: str
@@ -177,7 +180,7 @@ _LINK_OWNER = Query(
 
 
 async def owner_of_link(reader: Reader, *, token_hash: bytes, purpose: str) -> LinkOwner | None:
-    """Whose link it is, while it can be used."""
+    """The user of a link, or None if the link cannot be used any more."""
     return await reader.row(_LINK_OWNER, {"token_hash": token_hash, "purpose": purpose})
 
 
@@ -187,12 +190,12 @@ _NAMED_BY_LINK = Query(
 
 
 async def user_named_by_link(reader: Reader, token_hash: bytes) -> UUID | None:
-    """Whose row to lock before the link is looked at; whatever its purpose, used and expired ones, too."""
+    """The id of the user of a link, whatever its purpose and state: their row is locked before the link is checked."""
     return await reader.row(_NAMED_BY_LINK, {"token_hash": token_hash})
 
 
 class LiveSession(Row):
-    """A session that can go on; address and agent are those of its last use."""
+    """A session that can be continued; address and agent are those of its last use."""
 
     id: UUID
     created_at: datetime
@@ -210,12 +213,12 @@ _SESSIONS = Query(
 
 
 async def live_sessions(reader: Reader, user_id: UUID, *, life: timedelta) -> Sequence[LiveSession]:
-    """The user's sessions that can go on, last used first; `life` is that of a refresh token."""
+    """The user's sessions that can be continued, last used first; `life` is the lifetime of a refresh token."""
     return await reader.rows(_SESSIONS, {"user_id": user_id, "life": life})
 
 
 class IdentityState(Row):
-    """An identity, and whether the account that it opens may be used."""
+    """An identity, and whether its account is banned."""
 
     id: UUID
     user_id: UUID
@@ -232,12 +235,12 @@ _IDENTITY = Query(
 
 
 async def identity(reader: Reader, *, issuer: str, subject: str) -> IdentityState | None:
-    """The identity, where it opens an account."""
+    """The identity, or None if it is linked to no account."""
     return await reader.row(_IDENTITY, {"issuer": issuer, "subject": subject})
 
 
 async def identities_of(session: AsyncSession, user_id: UUID) -> Sequence[Identity]:
-    """The identities that open the account; whoever changes them holds the user's row."""
+    """The identities that are linked to the account; callers that change them must have locked the user's row."""
     return (await session.scalars(select(Identity).where(Identity.user_id == user_id))).all()
 
 
@@ -247,7 +250,7 @@ _OWNER_OF_SESSION = Query(
 
 
 async def owner_of_session(reader: Reader, session_id: UUID) -> UUID | None:
-    """Whose session it is, while it has not ended."""
+    """The id of the session's user, or None if it has ended."""
     return await reader.row(_OWNER_OF_SESSION, {"session_id": session_id})
 
 
@@ -266,5 +269,5 @@ _OWNER_OF_CODE = Query(
 
 
 async def owner_of_code(reader: Reader, *, code_hash: bytes, code_challenge: str) -> UUID | None:
-    """Whose account a code opens, or is to link an identity to; whose row to lock before it is used."""
+    """The id of the user that a code signs in, or links an identity to: their row is locked before the code is used."""
     return await reader.row(_OWNER_OF_CODE, {"code_hash": code_hash, "code_challenge": code_challenge})

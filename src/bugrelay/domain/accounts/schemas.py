@@ -1,4 +1,4 @@
-"""What is read of accounts, and what their use cases take."""
+"""Structs of accounts: results of reads, and arguments of use cases."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Register(Struct, kw_only=True):
 
     Attributes:
         email: The address that the account signs in with.
-        username: The public name, of letters, digits and `_ . -`; nobody else has it in any case.
+        username: The public name, of letters, digits and `_ . -`; unique regardless of case.
         password: The password, exactly as typed.
         display_name: The name to show beside the username.
     """
@@ -49,8 +49,8 @@ class Refresh(Struct, kw_only=True):
     """`POST /auth/refresh`.
 
     Attributes:
-        refresh_token: The latest refresh token of the session; it is used up.
-        ticket_refresh_token: The same in the ticket API's key.
+        refresh_token: The latest refresh token of the session; it cannot be used again.
+        ticket_refresh_token: The same, under the name that the ticket API uses.
     """
 
     refresh_token: Secret | UnsetType = UNSET
@@ -58,7 +58,7 @@ class Refresh(Struct, kw_only=True):
 
 
 class ProfileChange(Struct, kw_only=True):
-    """`PUT /auth/profile`: what is absent stays as it is; null empties a field, but nobody is without a username.
+    """`PUT /auth/profile`: absent fields stay unchanged; null clears a field, except for the username.
 
     Attributes:
         display_name: The name to show beside the username.
@@ -75,8 +75,8 @@ class ChangePassword(Struct, kw_only=True):
     """`PUT /auth/password`.
 
     Attributes:
-        current_password: The password of today.
-        new_password: The one to set.
+        current_password: The current password.
+        new_password: The password to set.
     """
 
     current_password: Secret
@@ -123,11 +123,11 @@ class StartOAuth(Struct, kw_only=True):
     """`GET /auth/oauth/{provider}`: `return_to` and `code_challenge`, or `ticket` alone.
 
     Attributes:
-        return_to: Where the browser comes back to, with `code` or `error`: an address of this site, or of an origin
+        return_to: The address to which the browser returns, with `code` or `error`: one of this site, or of an origin
             that may call the API.
         code_challenge: The S256 challenge of the verifier that will exchange the code (RFC 7636).
-        code_challenge_method: How the challenge was made.
-        ticket: From `POST /auth/oauth/link/{provider}`.
+        code_challenge_method: The method of the challenge.
+        ticket: The ticket from `POST /auth/oauth/link/{provider}`.
     """
 
     return_to: ReturnAddress | None = None
@@ -137,13 +137,13 @@ class StartOAuth(Struct, kw_only=True):
 
 
 class OAuthCallback(Struct, kw_only=True):
-    """What a provider sends the browser back with (RFC 6749, section 4.1.2; RFC 9207).
+    """The authorisation response of a provider, in the query (RFC 6749, section 4.1.2; RFC 9207).
 
     Attributes:
-        state: As it was given to the provider.
-        code: Of the provider.
-        error: Why there is none.
-        iss: The provider, where it names itself.
+        state: The state of the authorisation request.
+        code: The authorisation code.
+        error: The reason if there is no code.
+        iss: The issuer, if the provider names itself.
     """
 
     state: Secret | None = None
@@ -156,7 +156,7 @@ class LinkIdentity(Struct, kw_only=True):
     """`POST /auth/oauth/link/{provider}`.
 
     Attributes:
-        return_to: Where the browser comes back to, with `code` or `error`.
+        return_to: The address to which the browser returns, with `code` or `error`.
         code_challenge: The S256 challenge of the verifier that will exchange the code (RFC 7636).
     """
 
@@ -168,8 +168,8 @@ class ExchangeCode(Struct, kw_only=True):
     """`POST /auth/oauth/exchange`.
 
     Attributes:
-        code: The `code` that the browser came back with.
-        verifier: What the `code_challenge` was made of; long enough that nobody guesses it from there (RFC 7636).
+        code: The `code` with which the browser returned.
+        verifier: The verifier of the `code_challenge` (RFC 7636).
     """
 
     code: Secret
@@ -177,20 +177,20 @@ class ExchangeCode(Struct, kw_only=True):
 
 
 class ProviderProfile(Struct, kw_only=True):
-    """What a provider tells of somebody, where it fits: an address and a name as registration takes them."""
+    """The address and the name from a provider, if they are valid here by the same rules as in a registration."""
 
     email: Email | None = None
     display_name: DisplayName | None = None
 
 
 class LinkedIdentity(Struct):
-    """An identity that opens one's account.
+    """An identity that is linked to one's account.
 
     Attributes:
-        provider: The provider, by its name in addresses.
-        email: The address that the provider has proven, if any.
+        provider: The provider's name, as in addresses.
+        email: The address that the provider has verified, if any.
         created_at: When it was linked.
-        last_used_at: When it was last signed in with.
+        last_used_at: When it was last used to sign in.
     """
 
     provider: str
@@ -206,11 +206,11 @@ class Account(Struct):
         id: The user's id.
         email: The address that it signs in with.
         username: The public name.
-        display_name: The name to show beside it.
+        display_name: The name to show beside the username.
         avatar_url: The address of a picture.
-        auth_provider: How it signs in.
-        is_email_verified: Whether the address is proven.
-        is_admin: Whether it is a system admin.
+        auth_provider: How the account was registered.
+        is_email_verified: Whether the owner has proven the address.
+        is_admin: Whether this is a system admin.
         created_at: When it was registered.
         updated_at: When it was last changed.
         last_active_at: When it last signed in or refreshed a session.
@@ -238,7 +238,7 @@ class SessionOut(Struct, kw_only=True):
         last_used_at: When it was last refreshed, or opened.
         ip_address: The network address of the last use.
         user_agent: The `User-Agent` of the last use.
-        current: Whether it is the session that asks.
+        current: Whether it is the session of this request.
     """
 
     id: UUID

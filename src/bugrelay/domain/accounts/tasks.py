@@ -1,4 +1,4 @@
-"""Jobs of accounts: mail links, forget old failures and sessions."""
+"""Jobs of accounts: mail links, delete old sign-in failures, links and sessions."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ from bugrelay.infra.platform import Platform
 
 PAGES = {VERIFY_EMAIL: "/api/v1/auth/verify-email", RESET_PASSWORD: "/account/reset-password"}
 KEPT_FOR = timedelta(days=30)
-AT_ONCE = 5000  # rows, so that a table with years in it is cleared within the deadline of a statement
+MAX_DELETED = (
+    5000  # rows in a run, so that the statement keeps its deadline even on a table with years of rows
+)
 
 
 async def mail_link(platform: Platform, *, user_id: str | None, link_id: str, purpose: str) -> None:
-    """Make a one-time link and mail it; runs again without harm."""
+    """Create a one-time link and mail it; idempotent. Without a user it does nothing."""
     if user_id is None:
         return
     async with platform.work() as work:
@@ -50,7 +52,7 @@ async def mail_link(platform: Platform, *, user_id: str | None, link_id: str, pu
 
 
 async def clean_up(platform: Platform) -> None:
-    """Delete what is long over: guesses, links, sessions that ended or ran out, what expired."""
+    """Delete failed sign-ins, links, sessions, refresh tokens and OAuth requests that ended or expired long ago."""
     month_ago = func.now() - KEPT_FOR
     last_use = month_ago - timedelta(days=platform.settings.refresh_token_days)
     for table, is_over in (
@@ -62,7 +64,7 @@ async def clean_up(platform: Platform) -> None:
         (OAuthCode, OAuthCode.expires_at < func.now()),
     ):
         async with platform.work() as work:
-            over = select(table.id).where(is_over).limit(AT_ONCE)
+            over = select(table.id).where(is_over).limit(MAX_DELETED)
             await work.session.execute(delete(table).where(table.id.in_(over)))
 
 

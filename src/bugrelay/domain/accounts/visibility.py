@@ -1,7 +1,7 @@
-"""What of accounts a viewer may see: the one statement for lists, details, counts and changes.
+"""What of accounts a viewer may see: one condition for lists, details, counts and changes.
 
-A user is public by id and name (domain/profiles shows more), but their address, sessions and links are their own. The
-export gives them all that is stored, whatever its state.
+A user's id and name are public (domain/profiles shows more); their address, sessions and links are visible to them
+alone. Their data export has all that is stored, whatever its state.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from sqlalchemy import BindParameter, ColumnElement, and_, func
 
 from bugrelay.domain.accounts.models import Session, User
 
-# An erased account is found by nobody, by id, name or address; what was written stays, under "deleted user". Without
-# this condition the unique indexes could not be used, either.
+# Hides erased accounts from every lookup by id, name or address; their texts stay, by "deleted user". Statements also
+# need this condition to use the unique indexes, which are partial.
 EXISTING = User.erased_at.is_(None)
 
 
 def sessions_visible_to(
     user_id: UUID | BindParameter[Any], *, life: timedelta | BindParameter[Any]
 ) -> ColumnElement[bool]:
-    """A user's own sessions that can go on.
+    """The viewer's own sessions that can be continued.
 
     Args:
-        user_id: Who looks.
-        life: Of a refresh token: a session that was not used for as long cannot be renewed.
+        user_id: The viewer.
+        life: The lifetime of a refresh token: a session that was not used for that time cannot be refreshed.
     """
     return and_(
         Session.user_id == user_id, Session.ended_at.is_(None), Session.last_used_at > func.now() - life

@@ -1,1 +1,1 @@
-"""Companies: who stands behind which applications, and who may speak for them."""
+"""Companies: claims of their domains, teams and tenants, and the applications that they stand behind."""

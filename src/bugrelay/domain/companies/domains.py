@@ -20,10 +20,10 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Names that mean something else in every network (RFC 6761, RFC 6762, RFC 9476 and ICANN's "internal").
+# Names that are local to each network (RFC 6761, RFC 6762, RFC 9476 and ICANN's "internal").
 _LOCAL_SUFFIXES: Final = frozenset({"alt", "internal", "invalid", "lan", "local", "localdomain", "localhost"})
 
-# Suffixes of the list's private section that are sold like a registry's: a name below is its owner's own.
+# Suffixes in the private section of the list that are sold as a registry sells them: who buys a name owns it.
 _SOLD_SUFFIXES: Final = _words(
     """
     ae.org africa.com br.com cn.com co.ca co.com co.nl co.no com.de com.se de.com eu.com gb.net hu.net
@@ -32,7 +32,7 @@ _SOLD_SUFFIXES: Final = _words(
     """
 )
 
-# Hosts, with all hosts below them, where anybody can have a page and that the private section does not name:
+# Hosts, with all their subdomains, where anybody can have a page and that the private section does not have:
 # app stores; code hosting and package indexes; pages and profiles; shared files and shortened links.
 _SHARED_HOSTS: Final = _words(
     """
@@ -62,12 +62,12 @@ _SHARED_HOSTS: Final = _words(
     """
 )
 
-# The store that also lives at its owner's own host, and the path parts that mean it there.
+# The store that is also served at its owner's own host, and the path segments that lead to it there.
 _MICROSOFT_STORE: Final = "apps.microsoft.com"
 _MICROSOFT_STORE_PATHS: Final = frozenset({"p", "store"})
 
 # Domains under which anybody can have a mailbox: free mail and mail of access providers. Such a list is never
-# complete; it holds what is common. Disposable mail has a list that others keep.
+# complete; it has the common ones. Disposable mail has a maintained list of its own (`_disposable_domains`).
 _MAIL_DOMAINS: Final = _words(
     """
     126.com 163.com 163.net 21cn.com 263.net aim.com alice.it aliyun.com aol.com aol.co.uk arcor.de
@@ -97,30 +97,30 @@ _MAIL_BRANDS: Final = frozenset({"gmx", "googlemail", "hotmail", "yahoo", "yande
 
 
 def company_domain(url: str) -> str | None:
-    """Return the registrable domain, as A-labels, of the company that a URL leads to, or None if to no one's.
+    """Return the registrable domain, as A-labels, of the company that a URL belongs to, or None.
 
-    No company have: what is no http or https URL, addresses, local names and single labels, public suffixes,
-    hosts where anybody can have a page, and mail domains. Never raises.
+    None is returned for anything but http and https URLs, and for IP addresses, local names, single labels, public
+    suffixes, hosts where anybody can have a page, and mail domains. Never raises.
     """
-    host = _place(url)
+    host = _host_of(url)
     return host and _company_of(host)
 
 
 def application_domain(url: str) -> str | None:
-    """Return the domain that, with its name, identifies an application; None for what is no web URL.
+    """Return the domain that identifies an application together with its name; None unless this is a web URL.
 
-    That is the company's domain where there is one, else the host itself without `www.`: `alice.github.io`
-    and `apps.apple.com` tell applications apart without making a company. Never raises.
+    It is the company's domain if there is one, otherwise the host without `www.`: `alice.github.io` and
+    `apps.apple.com` distinguish applications without creating a company. Never raises.
     """
-    host = _place(url)
+    host = _host_of(url)
     return host and (_company_of(host) or host.removeprefix("www."))
 
 
 def email_domain(address: str) -> str | None:
-    """Return the domain of an e-mail address if it is exactly a registrable one (`slack.com`), as A-labels.
+    """Return the domain of an e-mail address, as A-labels, if it is exactly a registrable one (`slack.com`).
 
-    A mailbox below it (`eve@mail.slack.com`) proves nothing about `slack.com` and gives None, as nonsense
-    does. Whether the domain may be claimed is for `is_claimable`. Never raises.
+    A mailbox at a subdomain (`eve@mail.slack.com`) proves nothing about `slack.com`, so it gives None, as an invalid
+    address does. Whether the domain may be claimed is decided by `is_claimable`. Never raises.
     """
     mailbox, _, domain = address.strip().rpartition("@")
     host = canonical_host(domain) if mailbox else None
@@ -130,12 +130,12 @@ def email_domain(address: str) -> str | None:
 
 
 def is_claimable(domain: str) -> bool:
-    """Say whether a domain, as `email_domain` and `company_domain` spell it, is one that a company can be."""
+    """Whether a domain, in the form that `email_domain` and `company_domain` return, can be a company."""
     return canonical_host(domain) == domain and _company_of(domain) == domain
 
 
-def _place(url: str) -> str | None:
-    """Return the host of a URL, with the Microsoft Store told apart from Microsoft's own pages."""
+def _host_of(url: str) -> str | None:
+    """Return the host of a URL; for the Microsoft Store at Microsoft's own host, the store's."""
     host = http_host(url)
     if host in {"microsoft.com", "www.microsoft.com"}:
         path = re.split(r"[?#]", url, maxsplit=1)[0].lower().split("/")[3:]
@@ -166,7 +166,7 @@ def _is_shared(host: str) -> bool:
 
 
 def _is_hosted(domain: str) -> bool:
-    """Say if the suffix is in the private section, and a host hands the name out (`alice.github.io`)."""
+    """Whether a hosting service gives the name out (`alice.github.io`): its suffix is in the private section."""
     suffix = domain.partition(".")[2]
     return suffix not in _SOLD_SUFFIXES and _public_suffixes().publicsuffix(domain) != suffix
 
@@ -179,7 +179,7 @@ def _is_mail(domain: str) -> bool:
 
 @cache
 def _disposable_domains() -> frozenset[str]:
-    """The list that comes with the package: two megabytes, which a worker does not need."""
+    """The list of the package, loaded at first use: it takes two megabytes, and a worker does not need it."""
     from disposable_email_domains import blocklist
 
     return frozenset(blocklist)
@@ -187,11 +187,11 @@ def _disposable_domains() -> frozenset[str]:
 
 @cache
 def _suffixes() -> PublicSuffixList:
-    """The list that comes with the package, both sections; reading it takes some 50 ms, hence only once."""
+    """Both sections of the package's list; cached, since parsing takes about 50 ms."""
     return PublicSuffixList()
 
 
 @cache
 def _public_suffixes() -> PublicSuffixList:
-    """The section of the registries alone."""
+    """Only the section of the registries."""
     return PublicSuffixList(only_icann=True)

@@ -1,4 +1,4 @@
-"""What can go wrong with companies and applications."""
+"""Errors of use cases of companies and applications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the event log tells of companies: who has which place in them (docs/events.md)."""
+"""Which event of the log each fact of companies becomes: changes of memberships (docs/events.md)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bugrelay.domain.events.schemas import LogEntry, LogTable
 
 
 class _OfMember(Protocol):
-    """A fact about one place in a company."""
+    """A fact about one membership."""
 
     @property
     def company_id(self) -> UUID: ...

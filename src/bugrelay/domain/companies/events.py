@@ -1,7 +1,7 @@
-"""What has happened to companies and applications: facts in the past tense, with ids and values.
+"""Facts about companies and applications, in the past tense, with ids and values.
 
-`actor_id` is who did it, None for the anonymous, the command line and the clock. All happened at the time of their
-transaction.
+`actor_id` is the user who caused the fact; None for anonymous users, the command line and jobs. The time of a fact is
+that of its transaction.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, kw_only=True)
 class CompanyAdded:
-    """A report was the first to name something at this domain; nobody has verified the company."""
+    """A report was the first to name an application at this domain; the company is unverified."""
 
     company_id: UUID
     domain: str
@@ -30,7 +30,7 @@ class CompanyEdited:
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimOpened:
-    """A user set out to prove control of the domain, by "mail", "dns" or "file"."""
+    """A user opened a claim, to prove control of the domain by "mail", "dns" or "file"."""
 
     claim_id: UUID
     company_id: UUID
@@ -41,10 +41,10 @@ class ClaimOpened:
 
 @dataclass(frozen=True, kw_only=True)
 class CompanyClaimed:
-    """A user proved control of the domain, by "mail", "dns" or "file": they are the company's admin.
+    """A user proved control of the domain, by "mail", "dns" or "file", and became the company's admin.
 
-    The company is verified by that: `CompanyVerified` tells of it. `starts_new_team` says that they were not on the
-    team before, so whatever the former team has set up is none of theirs.
+    That also verifies the company, which is the fact `CompanyVerified`. `starts_new_team`: they were not on the team
+    before, so they get nothing that the former team had set up.
     """
 
     company_id: UUID
@@ -56,7 +56,7 @@ class CompanyClaimed:
 
 @dataclass(frozen=True, kw_only=True)
 class CompanyVerified:
-    """The company is what its domain says: its members have rights from now on."""
+    """The company's domain is proven: its members have rights from now on."""
 
     company_id: UUID
     actor_id: UUID | None
@@ -64,7 +64,7 @@ class CompanyVerified:
 
 @dataclass(frozen=True, kw_only=True)
 class CompanyUnverified:
-    """The proof counts no more: the members keep their places and have no rights."""
+    """The company lost its verification: the members keep their memberships, without rights."""
 
     company_id: UUID
     actor_id: UUID | None
@@ -72,7 +72,7 @@ class CompanyUnverified:
 
 @dataclass(frozen=True, kw_only=True)
 class MemberAdded:
-    """A user is on the team; unless they count at once, they do when their address is verified."""
+    """A user became a member, effective at once (`counts_at_once`) or when they verify their address."""
 
     company_id: UUID
     user_id: UUID
@@ -83,7 +83,7 @@ class MemberAdded:
 
 @dataclass(frozen=True, kw_only=True)
 class InvitationSent:
-    """Somebody may belong to the company, in this role, as soon as they accept."""
+    """An address was invited to the company, in this role."""
 
     company_id: UUID
     invitation_id: UUID
@@ -93,7 +93,7 @@ class InvitationSent:
 
 @dataclass(frozen=True, kw_only=True)
 class InvitationWithdrawn:
-    """An admin took an invitation back."""
+    """An admin withdrew an invitation."""
 
     company_id: UUID
     invitation_id: UUID
@@ -102,7 +102,7 @@ class InvitationWithdrawn:
 
 @dataclass(frozen=True, kw_only=True)
 class MemberRoleChanged:
-    """Somebody of the company has this role now."""
+    """A member of the company has this role now."""
 
     company_id: UUID
     user_id: UUID
@@ -112,7 +112,7 @@ class MemberRoleChanged:
 
 @dataclass(frozen=True, kw_only=True)
 class MemberActivityChanged:
-    """A place in the company is set aside, and gives no rights; or it counts again."""
+    """A membership was deactivated, and gives no rights; or it was activated again."""
 
     company_id: UUID
     user_id: UUID
@@ -123,9 +123,9 @@ class MemberActivityChanged:
 
 @dataclass(frozen=True, kw_only=True)
 class MemberLeft:
-    """A user has no place in the company any more: by their own doing, an admin's, or because a claim began a new team.
+    """A user is no member any more: they left, an admin removed them, or a claim started a new team.
 
-    Whose account is erased leaves every team with it, and `AccountErased` alone tells of that.
+    An erased account leaves all teams; the only fact about that is `AccountErased`.
     """
 
     company_id: UUID
@@ -145,9 +145,9 @@ class ApplicationAdded:
 
 @dataclass(frozen=True, kw_only=True)
 class ApplicationAssigned:
-    """The application stands behind another company now, or behind none; its bugs follow.
+    """The application, with its bugs, belongs to another company now, or to none.
 
-    `reason` is what a system admin gave, where one was asked for.
+    `reason` is a system admin's, where one was required.
     """
 
     application_id: UUID
@@ -172,4 +172,4 @@ WRITES_NO_EVENT: tuple[type, ...] = (
     ApplicationAdded,
     ApplicationAssigned,
 )
-"""Facts that the event log does not tell of; that bugs follow their application is a fact of the board."""
+"""Facts without an event in the log; that bugs follow their application is a fact of the board."""

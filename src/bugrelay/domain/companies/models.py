@@ -1,4 +1,4 @@
-"""Companies, who belongs to them, and the applications they stand behind."""
+"""Tables of companies, their members, invitations and claims, and of applications."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLAIM_METHODS = ("mail", "dns", "file")
 
 
 class Company(Base):
-    """A company *is* its domain: made unverified by a first report, verified when somebody proves control of it."""
+    """A company *is* its domain: created unverified by the first report, verified once a user proves control of it."""
 
     __tablename__ = "companies"
     __table_args__ = (
@@ -39,13 +39,13 @@ class Company(Base):
 
 
 class Member(Base):
-    """A user's place in a company. Rights count only while the company is verified, and the place is active.
+    """A membership. It gives rights only while it is active and the company is verified.
 
     Admins and members are the company's team. A reporter reports tickets to the company, and has no right on the board.
 
-    `email_key` is the address that a team's admin has added the user with (as `users.email_key`): the place counts only
-    while that is the user's address, and verified. It is null where something else vouches for the user: the claim
-    that they have proven, or the operator.
+    `email_key` is the address by which an admin added the user (as `users.email_key`): the membership is effective only
+    while that is the user's address, and verified. It is null if something else identifies the user: the claim that
+    they have proven, or the operator.
     """
 
     __tablename__ = "company_members"
@@ -65,7 +65,7 @@ class Member(Base):
 
 
 class FormerMember(Base):
-    """Who was on the team before somebody else proved the company anew, and in which role; it gives no rights."""
+    """A membership that ended when somebody else claimed the company; it gives no rights."""
 
     __tablename__ = "former_company_members"
     __table_args__ = (
@@ -81,10 +81,10 @@ class FormerMember(Base):
 
 
 class Invitation(Base):
-    """An invitation to an address to belong to a company: one an address, a newer one replaces the older.
+    """An invitation of an address to a company: one for each address, a newer one replaces the older.
 
-    It counts while whoever sent it is an admin of the company. Accepted or withdrawn, it is deleted. The token is
-    derived from the signing key and the id (infra/security/signed_links.py); only its SHA-256 is kept.
+    It is valid while its sender is an admin of the company, and deleted when it is accepted or withdrawn. The token is
+    derived from the signing key and the id (infra/security/signed_links.py); only its SHA-256 is stored.
     """
 
     __tablename__ = "company_invitations"
@@ -110,11 +110,11 @@ class Invitation(Base):
 
 
 class CompanyClaim(Base):
-    """A user's attempt to prove control of a company's domain: one a user and company, a newer one replaces the older.
+    """A user's claim of a company's domain: one for each user and company, a newer one replaces the older.
 
-    The token is derived from the signing key and the id (infra/security/signed_links.py); only its SHA-256 is kept.
-    `email` is where a claim by mail was sent, and is shown to nobody. `checked_at` is when somebody last had a
-    published proof looked for.
+    The token is derived from the signing key and the id (infra/security/signed_links.py); only its SHA-256 is stored.
+    `email` is the address of a claim by mail, and is shown to nobody. `checked_at` is when a check of the published
+    proof was last queued.
     """
 
     __tablename__ = "company_claims"
@@ -140,9 +140,9 @@ class CompanyClaim(Base):
 
 
 class Application(Base):
-    """A name *and* a domain (or none): nobody captures "Slack" by reporting it first with a URL of their own.
+    """An application, identified by name *and* domain: nobody takes over "Slack" by reporting it with their own URL.
 
-    `name_key` is the name without case, width and repeated space; a missing domain is stored as ''.
+    `name_key` is the name regardless of case, width and repeated spaces; a missing domain is stored as ''.
     """
 
     __tablename__ = "applications"

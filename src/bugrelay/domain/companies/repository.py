@@ -1,4 +1,4 @@
-"""Every SELECT of companies and applications, their claims and teams."""
+"""Every SELECT of companies and applications, their claims, teams and invitations."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from bugrelay.domain.companies.visibility import (
     ON_TEAM,
     claims_visible_to,
     members_visible_to,
-    sees_who_counts,
+    sees_effective,
     visible_address_of_former,
 )
 from bugrelay.infra.db.like import contains
@@ -52,7 +52,8 @@ from bugrelay.infra.pagination import PageQuery
 
 
 def role_in(company_id: Any, user_id: Any) -> Select[str]:
-    """The user's role on a verified company's team, where their membership counts; of statements that have both ids."""
+    """SELECT of the user's role on a verified company's team, if the membership is effective; takes columns or bound
+    parameters."""
     return (
         select(Member.role)
         .select_from(Company)
@@ -64,18 +65,17 @@ def role_in(company_id: Any, user_id: Any) -> Select[str]:
 
 _ROLE = role_in(bindparam("company_id"), bindparam("user_id"))
 _ROLE_QUERY = Query(_ROLE, str)
-# The company stands first in the statement: so it is locked first, as by whoever changes its team.
+# The company comes first in the statement, so it is locked first, as every change of a team does.
 _LOCK_ROLE = Query(_ROLE.with_for_update(read=True, of=(Company, Member)), str)
 
 
 async def role_of(reader: Reader, *, user_id: UUID, company_id: UUID) -> str | None:
-    """The user's role on a verified company's team, where their membership counts: any other has no right on the
-    board."""
+    """The user's role on a verified company's team, or None if there is no effective membership."""
     return await reader.row(_ROLE_QUERY, {"user_id": user_id, "company_id": company_id})
 
 
 async def lock_role_of(reader: Reader, *, user_id: UUID, company_id: UUID) -> str | None:
-    """The same inside a transaction, kept from changing until it ends; `lock_active_user` alone locks the account."""
+    """`role_of` under a shared lock until the transaction ends; the account is locked by `lock_active_user` only."""
     return await reader.row(_LOCK_ROLE, {"user_id": user_id, "company_id": company_id})
 
 
@@ -97,22 +97,22 @@ _SOME_TENANTS = Query(_TENANTS.order_by(Member.added_at, Member.id).limit(2), Te
 
 
 async def tenant_of(reader: Reader, *, user_id: UUID, company_id: UUID) -> TenantMembership | None:
-    """The user's place in a verified company, in any role, where it counts."""
+    """The user's effective membership of a verified company, in any role."""
     return await reader.row(_TENANT, {"user_id": user_id, "company_id": company_id})
 
 
 async def lock_tenant_of(reader: Reader, *, user_id: UUID, company_id: UUID) -> TenantMembership | None:
-    """The same inside a transaction, kept from changing until it ends."""
+    """`tenant_of` under a shared lock until the transaction ends."""
     return await reader.row(_LOCK_TENANT, {"user_id": user_id, "company_id": company_id})
 
 
 async def tenant_at_domain(reader: Reader, *, user_id: UUID, domain: str) -> TenantMembership | None:
-    """The user's place in the verified company that a domain is."""
+    """The user's effective membership of the verified company at a domain."""
     return await reader.row(_TENANT_AT_DOMAIN, {"user_id": user_id, "domain": domain})
 
 
 async def some_tenants_of(reader: Reader, *, user_id: UUID) -> Sequence[TenantMembership]:
-    """The user's places that count, at most two: whether there is one, or more, is all that is asked."""
+    """The user's effective memberships, at most two: callers distinguish none, one, and several."""
     return await reader.rows(_SOME_TENANTS, {"user_id": user_id})
 
 
@@ -131,7 +131,7 @@ async def company_state(reader: Reader, company_id: UUID) -> CompanyState | None
 
 
 async def lock_company(reader: Reader, company_id: UUID) -> CompanyState | None:
-    """The facts, and the company's row kept to this transaction; reports that name the company go on."""
+    """The company, its row locked until the transaction ends; that does not block reports that name the company."""
     return await reader.row(_LOCK_COMPANY, {"company_id": company_id})
 
 
@@ -154,7 +154,7 @@ async def application_state(reader: Reader, application_id: UUID) -> Application
 
 
 async def lock_application(reader: Reader, application_id: UUID) -> ApplicationState | None:
-    """The facts, and the application's row kept to this transaction: reports that name it wait."""
+    """The application, its row locked until the transaction ends: reports that name it wait."""
     return await reader.row(_LOCK_APPLICATION, {"application_id": application_id})
 
 
@@ -175,22 +175,22 @@ _PUBLISHED_CLAIM = Query(_OWN_CLAIM.where(CompanyClaim.method == bindparam("meth
 async def claim_of_token(
     reader: Reader, *, company_id: UUID, user_id: UUID, token_hash: bytes
 ) -> UUID | None:
-    """The user's open claim of the company by mail, if this is its token.
+    """The id of the user's open claim of the company by mail, if this is its token.
 
-    A claim by a published proof has a token too, which its claimant was told: it proves nothing when it is sent here.
+    Claims by a published proof are excluded: their claimants know the token, so sending it proves nothing.
     """
     values = {"company_id": company_id, "user_id": user_id, "token_hash": token_hash}
     return await reader.row(_CLAIM_OF_TOKEN, values)
 
 
 async def published_claim(reader: Reader, *, company_id: UUID, user_id: UUID, method: str) -> UUID | None:
-    """The user's open claim of the company by a proof published that way."""
+    """The id of the user's open claim of the company by this method."""
     values = {"company_id": company_id, "user_id": user_id, "method": method}
     return await reader.row(_PUBLISHED_CLAIM, values)
 
 
 class ClaimState(Row):
-    """An open claim of a company that nobody has verified, and who makes it."""
+    """An open claim of an unverified company, and its claimant."""
 
     id: UUID
     company_id: UUID
@@ -235,7 +235,7 @@ _CLAIMS_TO_CHECK = Query(
 
 
 async def claims_to_check(reader: Reader, *, limit: int) -> Sequence[UUID]:
-    """Open claims whose proof is to be looked for, those first that have waited longest."""
+    """Ids of open claims by a published proof, the least recently checked first."""
     return await reader.rows(_CLAIMS_TO_CHECK, {"limit": limit})
 
 
@@ -288,7 +288,7 @@ def _member_of(row: _MemberRow, *, role: str) -> TeamMember:
         user_id=row.user_id,
         role=row.role,
         added_at=row.added_at,
-        effective=row.effective if sees_who_counts(role) else UNSET,
+        effective=row.effective if sees_effective(role) else UNSET,
         user=TeamUser(row.user_id, row.username, row.email),
     )
 
@@ -296,7 +296,7 @@ def _member_of(row: _MemberRow, *, role: str) -> TeamMember:
 async def list_members(
     reader: Reader, company_id: UUID, query: PageQuery, *, role: str
 ) -> tuple[list[TeamMember], int]:
-    """A page of the team, the longest-standing first, and how many there are, as a member with this role sees it."""
+    """A page of the team, the longest-standing first, and the total, as a viewer with this role sees it."""
     page, count = _PAGES[role]
     total = await reader.row(count, {"company_id": company_id})
     rows = await reader.rows(page, {"company_id": company_id, "limit": query.limit, "offset": query.offset})
@@ -325,7 +325,7 @@ _OTHER_ADMIN = Query(
 
 
 async def has_other_admin(reader: Reader, *, company_id: UUID, user_id: UUID) -> bool:
-    """Whether the company has an admin besides this one who counts and whose account can be used."""
+    """Whether the company has another effective admin whose account is neither banned nor erased."""
     return await reader.row(_OTHER_ADMIN, {"company_id": company_id, "user_id": user_id}) is not None
 
 
@@ -339,11 +339,11 @@ _ADMINS = Query(
 
 
 async def admins_of(reader: Reader, company_id: UUID) -> Sequence[UUID]:
-    """The admins who count and whose accounts can be used, the longest-standing first."""
+    """Ids of the effective admins whose accounts are neither banned nor erased, the longest-standing first."""
     return await reader.rows(_ADMINS, {"company_id": company_id})
 
 
-_COUNTS = Query(
+_ON_TEAM = Query(
     select(Member.id)
     .join(User, User.id == Member.user_id)
     .where(
@@ -357,8 +357,8 @@ _COUNTS = Query(
 
 
 async def is_on_team(reader: Reader, *, company_id: UUID, user_id: UUID) -> bool:
-    """Whether the user is on the team, and counts as soon as the company is verified."""
-    return await reader.row(_COUNTS, {"company_id": company_id, "user_id": user_id}) is not None
+    """Whether the user is on the team, and will be effective once the company is verified."""
+    return await reader.row(_ON_TEAM, {"company_id": company_id, "user_id": user_id}) is not None
 
 
 # --- users of a tenant ----------------------------------------------------------------------------------------------
@@ -393,7 +393,7 @@ _TENANT_USER_FILTERS: dict[str, ColumnElement[bool]] = {
 
 @lru_cache
 def _tenant_user_queries(filters: tuple[str, ...]) -> tuple[Query[TenantUser], Query[int]]:
-    """The page, the longest-standing first, and the total."""
+    """The queries of a page, the longest-standing first, and of the total."""
     users = _TENANT_USERS.where(*(_TENANT_USER_FILTERS[name] for name in filters))
     page = users.order_by(Member.added_at, Member.id)
     page = page.limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))
@@ -409,7 +409,7 @@ async def list_tenant_users(
     is_active: bool | None,
     search: str | None,
 ) -> tuple[list[TenantUser], int]:
-    """A page of all who have a place in the tenant, whether or not it counts, and how many there are."""
+    """A page of the tenant's users, whether or not their memberships are effective, and the total."""
     wanted = {"role": role, "is_active": is_active, "search": None if search is None else contains(search)}
     values: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     page, count = _tenant_user_queries(tuple(values))
@@ -423,28 +423,28 @@ async def find_tenant_user(reader: Reader, *, company_id: UUID, user_id: UUID) -
     return await reader.row(_TENANT_USER, {"company_id": company_id, "user_id": user_id})
 
 
-class TenantPlace(Row):
-    """What a change of a user's place in a tenant depends on; `email_key` is the address that it stands by."""
+class MembershipState(Row):
+    """What a change of a membership depends on; `email_key` is the address that the membership depends on."""
 
     role: Role
     is_active: bool
     email_key: str | None
 
 
-_PLACE = Query(
+_MEMBERSHIP_STATE = Query(
     select(Member.role, Member.is_active, Member.email_key).where(
         Member.company_id == bindparam("company_id"), Member.user_id == bindparam("user_id")
     ),
-    TenantPlace,
+    MembershipState,
 )
 
 
-async def tenant_place(reader: Reader, *, company_id: UUID, user_id: UUID) -> TenantPlace | None:
-    """A user's place in a tenant, whether or not it counts."""
-    return await reader.row(_PLACE, {"company_id": company_id, "user_id": user_id})
+async def membership_state(reader: Reader, *, company_id: UUID, user_id: UUID) -> MembershipState | None:
+    """A user's membership of a tenant, whether or not it is effective."""
+    return await reader.row(_MEMBERSHIP_STATE, {"company_id": company_id, "user_id": user_id})
 
 
-_PLACE_AT = Query(
+_MEMBER_AT = Query(
     select(Member.id)
     .join(User, User.id == Member.user_id)
     .where(
@@ -456,9 +456,9 @@ _PLACE_AT = Query(
 )
 
 
-async def has_place_at(reader: Reader, *, company_id: UUID, email_key: str) -> bool:
-    """Whether the company has somebody at this address, in any role, active or not."""
-    return await reader.row(_PLACE_AT, {"company_id": company_id, "email_key": email_key}) is not None
+async def has_member_at(reader: Reader, *, company_id: UUID, email_key: str) -> bool:
+    """Whether the company has a user with this address, in any role, active or not."""
+    return await reader.row(_MEMBER_AT, {"company_id": company_id, "email_key": email_key}) is not None
 
 
 # --- invitations ----------------------------------------------------------------------------------------------------
@@ -471,7 +471,7 @@ _is_sent_by_admin = exists().where(
     EFFECTIVE,
     ACTIVE,
 )
-# Whether an invitation can be accepted, in a statement that joins the company: an admin of before invites nobody.
+# Whether an invitation can be accepted, for statements that join the company: its sender must still be an admin.
 ACCEPTABLE = and_(Invitation.expires_at > func.now(), Company.verified, _is_sent_by_admin)
 _inviter = aliased(User)
 _INVITATIONS = (
@@ -507,19 +507,19 @@ _INVITATION_TOTAL = Query(_INVITATIONS_OF.with_only_columns(func.count()), int)
 
 
 async def open_invitation(reader: Reader, invitation_id: UUID) -> OpenInvitation | None:
-    """The invitation, while it can be accepted."""
+    """The invitation, or None if it cannot be accepted any more."""
     return await reader.row(_INVITATION, {"invitation_id": invitation_id})
 
 
 async def invitation_of_token(reader: Reader, token_hash: bytes) -> OpenInvitation | None:
-    """The invitation that a link leads to, while it can be accepted."""
+    """The invitation of a link's token, or None if it cannot be accepted any more."""
     return await reader.row(_INVITATION_OF_TOKEN, {"token_hash": token_hash})
 
 
 async def list_invitations(
     reader: Reader, company_id: UUID, query: PageQuery
 ) -> tuple[list[OpenInvitation], int]:
-    """A page of the invitations that can be accepted, the newest first, and how many there are."""
+    """A page of the invitations that can be accepted, the newest first, and the total."""
     total = await reader.row(_INVITATION_TOTAL, {"company_id": company_id})
     values = {"company_id": company_id, "limit": query.limit, "offset": query.offset}
     return list(await reader.rows(_INVITATION_PAGE, values)), total or 0
@@ -558,9 +558,9 @@ _FORMER = Query(
 
 
 async def former_members(reader: Reader, company_id: UUID) -> list[FormerColleague]:
-    """The members of teams before this one: the latest team first, in it the longest-standing.
+    """Former members, at most `FORMER_SHOWN`: the latest team first, in it the longest-standing member first.
 
-    Without who reported to them: whoever holds the domain today may be a stranger to their customers.
+    Without former reporters: the domain may have been sold, and its present owner must not learn who they were.
     """
     return [_former_of(row) for row in await reader.rows(_FORMER, {"company_id": company_id})]
 

@@ -1,4 +1,4 @@
-"""What is read of claims, teams and profiles of companies, and what their use cases take."""
+"""Structs of claims, teams, tenants and profiles of companies: results of reads, and arguments of use cases."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Email = Annotated[str, OneLine, Meta(max_length=254), Check(email_address)]
 
 
 class CompanyState(Row):
-    """What rules about a company depend on."""
+    """What policies for a company depend on."""
 
     id: UUID
     domain: str
@@ -29,7 +29,7 @@ class CompanyState(Row):
 
 
 class TenantMembership(Row):
-    """A user's place in a verified company, where it counts."""
+    """A user's effective membership of a verified company."""
 
     company_id: UUID
     role: Role
@@ -37,7 +37,7 @@ class TenantMembership(Row):
 
 @dataclass(frozen=True)
 class Tenant:
-    """A verified company, and who asks: an effective member of it, in this role."""
+    """A verified company, and the caller: an effective member of it, in this role."""
 
     company_id: UUID
     user_id: UUID
@@ -45,14 +45,16 @@ class Tenant:
 
     @property
     def actor_id(self) -> UUID | None:
-        """Who does what is done."""
+        """The user to record as the actor."""
         return self.user_id
 
 
 @dataclass(frozen=True)
 class Automation(Tenant):
-    """What acts on a verified company's tickets by itself, as a workflow rule does: it sees them all and has the rights
-    of a member, and what it does was done by nobody. What it comes from is the cause of the moment (`infra/events.py`).
+    """A workflow rule or an integration that acts on a verified company's tickets.
+
+    It sees all tickets and has the rights of a member. Its changes have no actor; their cause is recorded instead
+    (`infra/events.py`).
     """
 
     user_id: UUID = field(default=UUID(int=0), init=False)
@@ -67,8 +69,8 @@ class TenantUserQuery(PageQuery, kw_only=True):
     """`GET /users`.
 
     Attributes:
-        role: Only those in this role, by any of its names.
-        is_active: Only those who are active, or are not.
+        role: Only users in this role, by any of its names.
+        is_active: Only users who are active, or who are not.
         search: A part of the name, the username or the address.
     """
 
@@ -81,7 +83,7 @@ class AddTenantUser(Struct, kw_only=True):
     """`POST /users`.
 
     Attributes:
-        email: Whom to add or invite.
+        email: The address of the user to add or invite.
         role: The role to give, by any of its names.
     """
 
@@ -100,7 +102,7 @@ class AcceptInvitation(Struct):
 
 
 class OpenInvitation(Row):
-    """An invitation that can be accepted, and whose it is.
+    """An invitation that can be accepted, with its sender.
 
     Attributes:
         id: The invitation's id.
@@ -108,7 +110,7 @@ class OpenInvitation(Row):
         role: The role that it gives.
         created_at: When it was sent.
         expires_at: Until when it can be accepted.
-        inviter_id: Who sent it.
+        inviter_id: The user who sent it.
         inviter_username: Their public name.
         company_id: The company.
         domain: The company's domain.
@@ -148,7 +150,7 @@ class TenantUser(Row):
     Attributes:
         id: The user's id.
         email: The address.
-        name: The name to show; the username where they have given none.
+        name: The display name, or the username if there is none.
         username: The public name.
         role: What they may do in the tenant.
         avatar_url: The address of a picture.
@@ -169,7 +171,7 @@ class TenantUser(Row):
 
 
 class ApplicationState(Row):
-    """What rules about an application depend on; `domain` is '' for one without a URL."""
+    """What policies for an application depend on; `domain` is '' for an application without a URL."""
 
     id: UUID
     domain: str
@@ -180,8 +182,8 @@ class ClaimCompany(Struct, kw_only=True):
     """`POST /companies/{id}/claim`.
 
     Attributes:
-        email: An address at exactly the company's domain, where the token is mailed; with it the method is `mail`.
-        method: How control of the domain is to be proven.
+        email: An address at exactly the company's domain, to which the token is mailed; the method is then `mail`.
+        method: How control of the domain will be proven.
     """
 
     email: Email | None = None
@@ -192,8 +194,8 @@ class VerifyCompany(Struct, kw_only=True):
     """`POST /companies/{id}/verify`.
 
     Attributes:
-        token: The token of a mail.
-        method: The method whose published proof is to be looked for.
+        token: The token from the mail.
+        method: The method whose published proof is to be checked.
     """
 
     token: Annotated[str, Verbatim] | None = None
@@ -226,19 +228,19 @@ class RemoveMember(Struct):
     """`DELETE /companies/{id}/members`.
 
     Attributes:
-        user_id: Whom to take off the team.
+        user_id: The user to remove from the team.
     """
 
     user_id: UUID
 
 
 class ChangeCompany(Struct, kw_only=True):
-    """`PATCH /companies/{id}`: what is absent stays as it is; without a name it is named by its domain again.
+    """`PATCH /companies/{id}`: absent fields stay unchanged.
 
     Attributes:
-        name: The name; null names it by its domain again.
-        url: Its address on the web.
-        description: What it says of itself, in Markdown.
+        name: The name; null resets it to the domain.
+        url: The address of its website.
+        description: A description in Markdown.
     """
 
     name: Annotated[str, OneLine, Meta(min_length=1, max_length=255)] | UnsetType | None = UNSET
@@ -247,12 +249,12 @@ class ChangeCompany(Struct, kw_only=True):
 
 
 class Publication(Struct, kw_only=True):
-    """Where a proof is published, and what has to stand there.
+    """The proof that a claimant has to publish.
 
     Attributes:
-        kind: What is to be published.
-        place: Where: the domain, or the address of the file.
-        content: What has to stand there.
+        kind: What to publish.
+        place: Where to publish it: the domain, or the address of the file.
+        content: The content of the record or the file.
     """
 
     kind: Literal["TXT record", "file"]
@@ -261,14 +263,14 @@ class Publication(Struct, kw_only=True):
 
 
 class OpenedClaim(Struct, kw_only=True):
-    """A claim, as its claimant is told of it.
+    """A claim, as its claimant sees it.
 
     Attributes:
         id: The claim's id.
         company_id: The company that is claimed.
         method: How control of the domain is proven.
-        expires_at: When the proof no longer counts.
-        publish: What to publish; null for a claim that went out by mail.
+        expires_at: When the claim expires.
+        publish: What to publish; null for a claim by mail.
     """
 
     id: UUID
@@ -301,7 +303,7 @@ class TeamMember(Struct, kw_only=True):
         user_id: The user.
         role: What they may do.
         added_at: When they were added.
-        effective: For the team's admins: whether the member has their rights, or has to verify their address first.
+        effective: Shown to the team's admins: whether the member has rights, or must verify their address first.
     """
 
     id: UUID
@@ -314,7 +316,7 @@ class TeamMember(Struct, kw_only=True):
 
 
 class FormerTeamUser(Struct):
-    """Who was on a former team.
+    """The user of a former membership.
 
     Attributes:
         id: The user's id.
@@ -328,7 +330,7 @@ class FormerTeamUser(Struct):
 
 
 class FormerColleague(Struct, kw_only=True):
-    """Who was on a team before this one; they have no rights.
+    """A member of a former team; they have no rights.
 
     Attributes:
         user_id: The user.

@@ -1,4 +1,4 @@
-"""Jobs of companies: mail claims and invitations, look for published proofs, forget what is over."""
+"""Jobs of companies: mail claims and invitations, check published proofs, delete what has expired."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from bugrelay.infra.security.egress import Egress
 
 log = structlog.get_logger()
 
-CHECKS_A_ROUND = 100
+MAX_CHECKS = 100  # in one run of `check_open_claims`
 
 
 async def mail_claim(platform: Platform, *, claim_id: str) -> None:
-    """Mail the token of a claim to the address that it was made with, and to no other; again without harm."""
+    """Mail the token of a claim to the address that the claim names; idempotent."""
     claim = await repository.open_claim(platform.database, UUID(claim_id))
     if claim is None or claim.email is None:
         return
@@ -40,7 +40,7 @@ async def mail_claim(platform: Platform, *, claim_id: str) -> None:
 
 
 async def mail_invitation(platform: Platform, *, invitation_id: str) -> None:
-    """Mail an invitation; again without harm. One that was replaced or withdrawn meanwhile is not mailed."""
+    """Mail an invitation, unless it was replaced or withdrawn; idempotent."""
     invitation = await repository.open_invitation(platform.database, UUID(invitation_id))
     if invitation is None:
         return
@@ -58,12 +58,12 @@ async def mail_invitation(platform: Platform, *, invitation_id: str) -> None:
 
 
 async def check_claim(platform: Platform, *, claim_id: str) -> None:
-    """Look for the published proof of a claim."""
-    await look_for_proof(platform, UUID(claim_id), platform.egress)
+    """Check the published proof of a claim."""
+    await check_proof(platform, UUID(claim_id), platform.egress)
 
 
-async def look_for_proof(platform: Platform, claim_id: UUID, egress: Egress) -> None:
-    """Where the proof stands, the claim is completed; else it stays open, and is looked at again later."""
+async def check_proof(platform: Platform, claim_id: UUID, egress: Egress) -> None:
+    """Complete the claim if its proof is published; otherwise it stays open, and is checked again later."""
     claim = await repository.open_claim(platform.database, claim_id)
     if claim is None or not await is_published(claim, egress):
         return
@@ -77,19 +77,19 @@ async def look_for_proof(platform: Platform, claim_id: UUID, egress: Egress) -> 
 
 
 async def check_open_claims(platform: Platform) -> None:
-    """Have the proofs of open claims looked for; at most a hundred a round, whatever people claim."""
+    """Queue checks of the proofs of open claims, at most `MAX_CHECKS`, however many claims there are."""
     async with platform.work() as work:
-        for claim_id in await repository.claims_to_check(work, limit=CHECKS_A_ROUND):
-            await claims.check_soon(work, claim_id, jobs=platform.jobs)
+        for claim_id in await repository.claims_to_check(work, limit=MAX_CHECKS):
+            await claims.queue_check(work, claim_id, jobs=platform.jobs)
 
 
-async def forget_expired_claims(platform: Platform) -> None:
-    """A claim that is over is worth nothing, and the address in it is somebody's."""
+async def delete_expired_claims(platform: Platform) -> None:
+    """Delete expired claims, which may have an address: personal data that is no longer needed."""
     async with platform.work() as work:
         await work.session.execute(delete(CompanyClaim).where(CompanyClaim.expires_at < func.now()))
 
 
-async def forget_expired_invitations(platform: Platform) -> None:
+async def delete_expired_invitations(platform: Platform) -> None:
     async with platform.work() as work:
         await work.session.execute(delete(Invitation).where(Invitation.expires_at < func.now()))
 
@@ -102,7 +102,7 @@ TASKS = Tasks(
     },
     periodic={
         "companies.check_open_claims": Periodic("*/5 * * * *", check_open_claims),
-        "companies.forget_expired_claims": Periodic("47 * * * *", forget_expired_claims),
-        "companies.forget_expired_invitations": Periodic("52 * * * *", forget_expired_invitations),
+        "companies.forget_expired_claims": Periodic("47 * * * *", delete_expired_claims),
+        "companies.forget_expired_invitations": Periodic("52 * * * *", delete_expired_invitations),
     },
 )

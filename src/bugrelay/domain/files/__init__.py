@@ -1,1 +1,1 @@
-"""Uploaded files: named, stored before their row, deleted with it, swept. Whose they are, domains above know."""
+"""Uploaded files: names, storage in step with their rows, deletion, sweeping of orphans."""

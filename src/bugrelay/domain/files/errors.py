@@ -1,4 +1,4 @@
-"""What can go wrong with an uploaded file."""
+"""Errors of use cases of uploaded files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class AttachmentNotFound(BugRelayError):
 
 
 class TooManyAttachments(BugRelayError):
-    """What files are attached to has as many as it can have; the message says how many."""
+    """The maximum number of attached files is reached; the message says how many."""
 
     code = "TOO_MANY_ATTACHMENTS"
     status = 400

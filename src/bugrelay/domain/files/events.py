@@ -1,4 +1,4 @@
-"""What has happened to uploaded files."""
+"""Facts about uploaded files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FileReleased:
-    """No row names this file any more."""
+    """No row references this file any more."""
 
     storage_key: str

@@ -1,4 +1,4 @@
-"""Which stored files are named by a row: every column called `storage_key` names one a row, whatever its table."""
+"""References to stored files: in any table, each value of a column `storage_key` references one file."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ STORAGE_KEY = "storage_key"
 
 
 def tables_that_name_files() -> list[str]:
-    """Of the models that are imported; `bootstrap` imports all of them."""
+    """Tables with a `storage_key`, of the models that are imported; `bootstrap` imports all of them."""
     return sorted(table.name for table in Base.metadata.tables.values() if STORAGE_KEY in table.c)
 
 
 async def unnamed_files(session: AsyncSession, keys: Sequence[str]) -> list[str]:
-    """Those of these files that no row names."""
+    """Those of these storage keys that no row references."""
     key = func.unnest(bindparam("keys", list(keys), type_=ARRAY(Text))).column_valued("key")
     named = _named_files().subquery("named")
     is_named = select(named.c[STORAGE_KEY]).where(named.c[STORAGE_KEY] == key).exists()
@@ -28,13 +28,13 @@ async def unnamed_files(session: AsyncSession, keys: Sequence[str]) -> list[str]
 
 
 async def is_named(reader: Reader, storage_key: str) -> bool:
-    """Whether a row names this file."""
+    """Whether a row references this file."""
     return await reader.row(_is_named(), {"storage_key": storage_key}) is not None
 
 
 @lru_cache(maxsize=1)
 def _is_named() -> Query[str]:
-    """Made when all models are imported."""
+    """Built at first use, when all models are imported."""
     named = _named_files().subquery("named")
     return Query(select(named.c[STORAGE_KEY]).where(named.c[STORAGE_KEY] == bindparam(STORAGE_KEY)), str)
 

@@ -1,4 +1,4 @@
-"""What is told of a stored file."""
+"""Structs of files and uploads."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 ANY_TYPE: Final = "application/octet-stream"
-"""As what all files but pictures are stored and served."""
+"""The media type with which all files except pictures are stored and served."""
 
 
 @dataclass(frozen=True)
 class NewFile:
-    """A file that is stored and waits for the row that names it."""
+    """A file that is stored, but not referenced by a row yet."""
 
     storage_key: str
     size_bytes: int
@@ -20,11 +20,12 @@ class NewFile:
 
 @dataclass(frozen=True)
 class Upload:
-    """What somebody has put into `incoming/`, as they announced it.
+    """A file that a client has uploaded into `incoming/`, as announced.
 
     Attributes:
-        key: Where it lies.
-        mime_type: As announced. One of a picture is held against what the file is; no other is ever believed.
+        key: Its storage key.
+        size_bytes: The announced size.
+        mime_type: The announced type. For a picture it is compared with the content; any other is never trusted.
     """
 
     key: str

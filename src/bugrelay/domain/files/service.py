@@ -1,7 +1,7 @@
-"""Files and their rows: a file is stored first, then named by a row; one that no row names is nobody's.
+"""Files and their rows: a file is stored first, then referenced by a row; without a row it is an orphan.
 
-Whoever names files does it in a column called `storage_key`, one a row, unique. Who may add, read and remove a file is
-decided by the domain that its row belongs to.
+Rows reference files in a unique column `storage_key`. Who may add, read and remove a file is decided by the domain of
+that row.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ANY_EXTENSION: Final = "bin"
 
 
 def is_picture(mime_type: str) -> bool:
-    """Whether files that are said to be of this type are decoded, cleaned and shown."""
+    """Whether files of this declared type are decoded, re-encoded and shown as pictures."""
     return mime_type in IMAGE_TYPES
 
 
@@ -32,17 +32,17 @@ def is_picture(mime_type: str) -> bool:
 async def store_picture(
     work: UnitOfWork, content: bytes, *, folder: str, uploader: str, images: ImageCleaner, storage: Storage
 ) -> AsyncIterator[NewFile]:
-    """Clean and store a picture, then run the block inside `work`: it adds the row that names the file.
+    """Clean and store a picture, then run the block inside `work`; the block adds the row that references the file.
 
-    When nothing was committed, the file is deleted.
+    If nothing was committed, the file is deleted.
 
     Args:
-        work: Not entered yet.
-        content: As it was sent.
-        folder: One for each kind of thing that files belong to.
-        uploader: Whose it is; uploaders take turns at the image cleaner.
-        images: Cleans it.
-        storage: Keeps it.
+        work: The unit of work, not entered yet.
+        content: The file as it was sent.
+        folder: The folder of the storage key: one for each kind of row that has files.
+        uploader: The key by which the image cleaner is shared fairly.
+        images: The image cleaner.
+        storage: The storage.
 
     Raises:
         NotAnImage, StorageUnavailable, ServiceUnavailable: Nothing was stored.
@@ -62,7 +62,7 @@ async def store_pictures(
     images: ImageCleaner,
     storage: Storage,
 ) -> AsyncIterator[list[NewFile]]:
-    """The same for several pictures, or for none.
+    """`store_picture` for several pictures, or for none.
 
     Raises:
         NotAnImage, StorageUnavailable, ServiceUnavailable: Nothing was stored.
@@ -70,7 +70,7 @@ async def store_pictures(
     stored: list[NewFile] = []
     try:
         for content in contents:
-            stored.append(  # noqa: PERF401 - those before one that fails are to be deleted
+            stored.append(  # noqa: PERF401 - if one fails, those before it must be deleted
                 await _put_picture(content, folder=folder, uploader=uploader, images=images, storage=storage)
             )
         async with work:
@@ -92,7 +92,7 @@ async def store_any(
     images: ImageCleaner,
     storage: Storage,
 ) -> AsyncIterator[NewFile]:
-    """The same for a file of any type: what is said to be a picture is cleaned, all else kept as it was sent.
+    """`store_picture` for a file of any type: declared pictures are cleaned, other files stored as they were sent.
 
     Raises:
         NotAnImage, StorageUnavailable, ServiceUnavailable: Nothing was stored.
@@ -110,13 +110,13 @@ async def store_any(
 async def take_over(
     work: UnitOfWork, upload: Upload, *, folder: str, uploader: str, images: ImageCleaner, storage: Storage
 ) -> AsyncIterator[NewFile]:
-    """Check what somebody put into `incoming/` and keep a copy of it, then run the block inside `work`, as above.
+    """Check an upload in `incoming/` and store a copy of it, then run the block inside `work`, as `store_picture` does.
 
-    The copy has a key that they never knew, and the copy is what is checked: they may write to theirs meanwhile.
+    The copy is checked, and has a key that the client does not know: it may overwrite the upload meanwhile.
 
     Raises:
-        UploadMissing: Nothing is there.
-        UploadMismatch: It has another size, or is said to be a picture and is not that one; nothing was stored.
+        UploadMissing: Nothing was uploaded.
+        UploadMismatch: It has another size, or was declared as a picture and is not of that type; nothing was stored.
         StorageUnavailable, ServiceUnavailable: Nothing was stored.
     """
     try:
@@ -138,7 +138,7 @@ async def take_over(
 async def _copied(upload: Upload, folder: str, storage: Storage) -> NewFile:
     key = new_storage_key(folder, extension=_ANY_EXTENSION)
     await storage.copy(upload.key, key)
-    if await storage.size_of(key) != upload.size_bytes:  # it was put anew since we looked
+    if await storage.size_of(key) != upload.size_bytes:  # it was overwritten since the first check
         await storage.delete(key)
         raise UploadMismatch
     return NewFile(key, upload.size_bytes, upload.mime_type)
@@ -149,7 +149,7 @@ async def _copied_picture(
 ) -> NewFile:
     async def read() -> bytes:
         stored = await storage.get(upload.key)
-        if stored.size_bytes != upload.size_bytes:  # it was put anew since we looked
+        if stored.size_bytes != upload.size_bytes:  # it was overwritten since the first check
             raise UploadMismatch
         return await stored.read()
 
@@ -177,20 +177,20 @@ async def _put_image(image: CleanImage, folder: str, storage: Storage) -> NewFil
 
 @asynccontextmanager
 async def _naming(work: UnitOfWork, file: NewFile, storage: Storage) -> AsyncIterator[None]:
-    """Run the block inside `work`, and delete the file where nothing was committed."""
+    """Run the block inside `work`, and delete the file if nothing was committed."""
     try:
         async with work:
             yield
     finally:
-        if not work.may_be_committed:  # else perhaps the row is there, and must not lose its file
+        if not work.may_be_committed:  # otherwise a row may exist, which must not lose its file
             await storage.delete(file.storage_key)
 
 
 async def open_file(storage: Storage, storage_key: str) -> StoredFile:
-    """A file that a row names.
+    """Open a file that a row references.
 
     Raises:
-        FileNotFound: It was removed a moment ago.
+        FileNotFound: It was removed since the row was read.
         ServiceUnavailable: Storage does not answer.
     """
     try:
@@ -200,12 +200,12 @@ async def open_file(storage: Storage, storage_key: str) -> StoredFile:
 
 
 def release(work: UnitOfWork, storage_key: str) -> None:
-    """The row that named the file is deleted in this work; the file goes after the commit."""
+    """Delete the file after the COMMIT; the row that references it is deleted in this unit of work."""
     work.record(FileReleased(storage_key))
 
 
 def subscribe_storage(bus: EventBus, storage: Storage) -> None:
-    """Delete released files behind the COMMIT; those that are left then, a job sweeps."""
+    """Delete released files after the COMMIT; a job sweeps those for which this fails."""
 
     async def delete_files(released: Sequence[FileReleased]) -> None:
         for file in released:

@@ -1,7 +1,7 @@
-"""The names of stored files: a folder for each kind of thing they belong to, and a secret that nobody guesses.
+"""Keys of stored files: a folder for each kind of row that they belong to, and a random secret.
 
-What somebody puts into storage themselves lies in `incoming/` under the id of its row, until it is taken over. Nothing
-there is served, and nothing there stays.
+What a client uploads into storage itself is in `incoming/`, under the id of its row, until it is taken over. Nothing
+there is served, and what is left is deleted.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _STORAGE_KEY = re.compile(r"[a-z]{1,20}/[A-Za-z0-9_-]{43}\.[a-z]{1,5}")
 
 
 def new_storage_key(folder: str, *, extension: str) -> str:
-    """A key in this folder: `bugs/<secret>.png`."""
+    """A new key in this folder: `bugs/<secret>.png`."""
     return f"{folder}/{new_secret()}.{extension}"
 
 
 def is_storage_key_of_ours(key: str) -> bool:
-    """Whether `new_storage_key` makes such keys; a folder or bucket may hold other things."""
+    """Whether the key has the form that `new_storage_key` gives; a folder or bucket may have foreign files."""
     return _STORAGE_KEY.fullmatch(key) is not None
 
 

@@ -1,8 +1,8 @@
-"""Files that no row names: what a server left that was killed between storing a file and committing its row.
+"""Sweeping of orphans: files that a server stored before it was killed, so that their rows were never committed.
 
-A worker walks through storage once an hour, a batch a job, in the order of keys. A file is deleted when it is hours
-old, which no request lives, when its name is one that we make, and when no row of any table names it. What lies in
-`incoming/` is never named: it goes when nobody took it over for a day.
+Once an hour, jobs list the whole storage in the order of keys, one batch for each job. A file is deleted if it is hours
+old, longer than any request takes, if its key has our form, and if no row of any table references it. Files in
+`incoming/` never have such a row: they are deleted if they were not taken over within a day.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from bugrelay.infra.storage.port import ListedFile, Storage
 log = structlog.get_logger()
 
 SWEEP_JOB = "files.sweep"
-BATCH = 2000  # files a job
+BATCH = 2000  # files listed by a job
 UNNAMED_FOR = timedelta(hours=3)
-UNFINISHED_FOR = timedelta(hours=22)  # and the walks are an hour apart: gone within a day
-MAX_UNNAMED = 100  # of a batch, when they are most of it: then the files belong to another database
+UNFINISHED_FOR = timedelta(hours=22)  # sweeps are an hour apart, so files are deleted within a day
+MAX_UNNAMED = 100  # more than that, and most of a batch: the files probably belong to another database
 
 
 async def sweep_files(platform: Platform, *, after: str = "") -> None:
-    """Delete what nobody names of the files whose keys come after this one; a job does the next batch."""
+    """Delete orphans among the next batch of files after this key, and queue the job of the batch after it."""
     files = await _next_files(platform.storage, after)
     await _delete_unfinished(platform.storage, files)
     latest = datetime.now(UTC) - UNNAMED_FOR
@@ -47,7 +47,7 @@ async def sweep_files(platform: Platform, *, after: str = "") -> None:
 
 
 async def sweep_all_files(platform: Platform) -> None:
-    """The first batch of a walk through all files."""
+    """Delete old drafts, and sweep the first batch."""
     await platform.storage.drop_drafts()
     await sweep_files(platform)
 

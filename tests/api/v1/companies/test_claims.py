@@ -9,7 +9,7 @@ from ipaddress import ip_network
 import httpx
 import pytest
 
-from bugrelay.domain.companies.tasks import forget_expired_claims
+from bugrelay.domain.companies.tasks import delete_expired_claims
 from bugrelay.infra.platform import Platform
 from bugrelay.settings import Rate
 from tests.api.v1.companies.conftest import Claim, Sql, token_in
@@ -244,6 +244,6 @@ async def test_expired_claims_are_forgotten_with_their_addresses(
     sql.execute(
         "UPDATE company_claims SET expires_at = now() - interval '1 second' WHERE user_id = %s", (eve.id,)
     )
-    await forget_expired_claims(platform)
+    await delete_expired_claims(platform)
     left = [str(user_id) for (user_id,) in sql.execute("SELECT user_id FROM company_claims")]
     assert left == [ada.id]

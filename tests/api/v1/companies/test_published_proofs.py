@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from bugrelay.domain.companies.tasks import check_open_claims, look_for_proof
+from bugrelay.domain.companies.tasks import check_open_claims, check_proof
 from bugrelay.infra.platform import Platform
 from tests.api.v1.companies.conftest import Sql
 from tests.conftest import SignUp
@@ -40,10 +40,10 @@ async def test_a_published_txt_record_proves_the_domain(
     assert publish["content"].startswith("bugrelay-verification=")
     async with name_service() as (zone, resolver):
         zone.records["paper.example", "TXT"] = ['"v=spf1 -all"']
-        await look_for_proof(platform, UUID(claim["id"]), egress_to(resolver))
+        await check_proof(platform, UUID(claim["id"]), egress_to(resolver))
         assert not await is_admin(client, ada, company)
         zone.records["paper.example", "TXT"].append(f'"{publish["content"]}"')
-        await look_for_proof(platform, UUID(claim["id"]), egress_to(resolver))
+        await check_proof(platform, UUID(claim["id"]), egress_to(resolver))
         assert set(zone.asked) == {("paper.example", "TXT")}
     assert await is_admin(client, ada, company)
 
@@ -57,10 +57,10 @@ async def test_a_published_file_proves_the_domain(
     async with name_service() as (zone, resolver), site() as web:
         zone.records["paper.example", "A"] = ["127.0.0.1"]
         web.holds(b"nothing yet", status="404 Not Found")
-        await look_for_proof(platform, UUID(claim["id"]), egress_to(resolver, web))
+        await check_proof(platform, UUID(claim["id"]), egress_to(resolver, web))
         assert not await is_admin(client, ada, company)
         web.holds(f"# ours\r\n{publish['content']}\r\n".encode())
-        await look_for_proof(platform, UUID(claim["id"]), egress_to(resolver, web))
+        await check_proof(platform, UUID(claim["id"]), egress_to(resolver, web))
         assert web.requests[-1].startswith(b"GET /.well-known/bugrelay.txt ")
     assert await is_admin(client, ada, company)
 
@@ -73,9 +73,9 @@ async def test_what_is_published_for_one_claimant_is_of_no_use_to_another(
     theirs = await open_claim(client, eve, company, "dns")
     async with name_service() as (zone, resolver):
         zone.records["paper.example", "TXT"] = [f'"{mine["publish"]["content"]}"']
-        await look_for_proof(platform, UUID(theirs["id"]), egress_to(resolver))
+        await check_proof(platform, UUID(theirs["id"]), egress_to(resolver))
         assert not await is_admin(client, eve, company)
-        await look_for_proof(platform, UUID(mine["id"]), egress_to(resolver))
+        await check_proof(platform, UUID(mine["id"]), egress_to(resolver))
     assert await is_admin(client, ada, company)
     assert not await is_admin(client, eve, company)
 
@@ -115,7 +115,7 @@ async def test_a_proof_of_a_claim_that_is_over_changes_nothing(
         make_member(sql, eve, company, role="admin")
     async with name_service() as (zone, resolver):
         zone.records["paper.example", "TXT"] = [f'"{claim["publish"]["content"]}"']
-        await look_for_proof(platform, UUID(claim["id"]), egress_to(resolver))
+        await check_proof(platform, UUID(claim["id"]), egress_to(resolver))
     members = [str(one) for (one,) in sql.execute("SELECT user_id FROM company_members")]
     assert ada.id not in members
 

@@ -1,7 +1,8 @@
 """Identities of providers: sign in with them, link and unlink them.
 
-An identity opens the account that it is linked to, and no other. It becomes linked when it makes the account, when its
-provider and ours have both proven the same address, or when the account's owner asks for it (docs/adr/0031).
+An identity signs in to the account that it is linked to, and to no other. It is linked when it creates the account,
+when both its provider and BugRelay have verified the same address, or at the request of the account's owner
+(docs/adr/0031).
 """
 
 from __future__ import annotations
@@ -40,14 +41,14 @@ from bugrelay.infra.security.identity_providers.port import ProvenIdentity
 from bugrelay.infra.validation import read_fields
 
 MIN_USERNAME_LENGTH = 3
-MAX_WISHED_LENGTH = 23  # with a hyphen and six digits, 30
+MAX_PREFERRED_LENGTH = 23  # 30 with a hyphen and six digits
 RACES = (EmailAlreadyExists, UsernameTaken, IdentityAlreadyLinked)
-"""Conflicts of `open_account` that another try may end otherwise: somebody else was faster."""
+"""Conflicts of `open_account` with a concurrent sign-in, after which a retry may succeed."""
 
 
 @dataclass(frozen=True)
 class OpenedAccount:
-    """`is_new_and_unproven`: the account was made just now, and its owner has still to prove the address."""
+    """An account to sign in to; `is_new_and_unproven`: it was created just now, and its address is not verified."""
 
     user_id: UUID
     identity_id: UUID
@@ -57,18 +58,18 @@ class OpenedAccount:
 async def open_account(
     work: UnitOfWork, proven: ProvenIdentity, *, provider: str, is_first_try: bool
 ) -> OpenedAccount:
-    """The account that the identity opens, made or linked where it has opened none yet.
+    """The account of the identity; created or linked at its first sign-in.
 
     Args:
-        work: Its change.
-        proven: Who signs in.
+        work: The unit of work.
+        proven: The identity that signs in.
         provider: The provider's name.
-        is_first_try: Whether the username may be as it is wished, with nothing added.
+        is_first_try: Whether to try the preferred username without a random suffix.
 
     Raises:
         AccountBanned, OAuthEmailMissing, ProviderAlreadyLinked
-        EmailAlreadyExists: There is an account at the address, and not both sides have proven it.
-        UsernameTaken, IdentityAlreadyLinked: Another sign-in was faster.
+        EmailAlreadyExists: There is an account at the address, which is not verified on both sides.
+        UsernameTaken, IdentityAlreadyLinked: A concurrent sign-in was faster.
     """
     known = await repository.identity(work, issuer=proven.issuer, subject=proven.subject)
     if known is not None:
@@ -80,7 +81,7 @@ async def open_account(
 
 
 async def _use(work: UnitOfWork, identity_id: UUID, proven: ProvenIdentity) -> bool:
-    """Whether the identity is still linked; its row is then kept to this transaction."""
+    """Record the use of an identity, which locks its row; returns False if it was unlinked meanwhile."""
     using = (
         update(Identity)
         .where(Identity.id == identity_id)
@@ -107,7 +108,7 @@ async def _first_sign_in(
         provider,
         email=profile.email,
         is_email_proven=proven.is_email_proven,
-        username=wished_username(proven, is_first_try=is_first_try),
+        username=preferred_username(proven, is_first_try=is_first_try),
         display_name=profile.display_name,
     )
     identity = await add_identity(work, user.id, proven, provider=provider)
@@ -117,7 +118,7 @@ async def _first_sign_in(
 async def _proven_by_both(
     work: UnitOfWork, proven: ProvenIdentity, account: repository.AccountAtAddress, *, email: str
 ) -> User:
-    """The owner of the address, locked: a match of addresses alone opens nothing.
+    """The owner of the address, locked, if both sides have verified it: equal addresses alone prove nothing.
 
     Raises:
         EmailAlreadyExists, AccountBanned
@@ -133,9 +134,10 @@ async def _proven_by_both(
 
 
 async def add_identity(work: UnitOfWork, user_id: UUID, proven: ProvenIdentity, *, provider: str) -> Identity:
-    """
+    """Link an identity to the account.
+
     Raises:
-        IdentityAlreadyLinked, ProviderAlreadyLinked: By the unique indexes, whatever races.
+        IdentityAlreadyLinked, ProviderAlreadyLinked: Decided by the unique indexes, so also in a race.
     """
     identity = Identity(
         id=new_id(),
@@ -162,18 +164,18 @@ async def add_identity(work: UnitOfWork, user_id: UUID, proven: ProvenIdentity, 
 
 
 async def unlink(work: UnitOfWork, user_id: UUID, *, provider: str, usable: Container[str]) -> None:
-    """The user's identity of that provider opens the account no more.
+    """Unlink the user's identity of that provider.
 
     Args:
-        work: Its change.
-        user_id: Whose.
+        work: The unit of work.
+        user_id: The account's owner.
         provider: The provider's name.
-        usable: The issuers that can be signed in with today, whatever their names: an identity of any other opens
-            nothing.
+        usable: The issuers that are configured now, whatever their names: identities of others cannot sign in.
 
     Raises:
         IdentityNotFound
-        LastSignIn: Nobody could open the account any more.
+        InvalidToken: The account was erased meanwhile.
+        LastSignIn: There would be no way left to sign in to the account.
     """
     user = await repository.lock_user(work.session, user_id)
     if user is None:
@@ -190,7 +192,7 @@ async def unlink(work: UnitOfWork, user_id: UUID, *, provider: str, usable: Cont
 
 
 async def unlink_other_addresses(work: UnitOfWork, user: User) -> None:
-    """Unlink what has not proven the account's own address; the caller holds the user's row."""
+    """Unlink identities without the account's own verified address; the caller must have locked the user's row."""
     for identity in await repository.identities_of(work.session, user.id):
         if identity.email is None or not is_same_address(identity.email, user.email):
             await _remove(work, identity)
@@ -202,39 +204,39 @@ async def _remove(work: UnitOfWork, identity: Identity) -> None:
 
 
 def is_same_address(one: str, other: str) -> bool:
-    """Whether two addresses are one mailbox: without the case of ASCII letters alone.
+    """Whether two addresses are the same mailbox: equal except for the case of ASCII letters.
 
-    `email_key` folds all letters, and so takes some of other scripts ("ſ", "ß") for ASCII ones: enough to keep two
-    accounts apart, but not to tell who owns one.
+    `email_key` also folds other letters, some of them ("ſ", "ß") to ASCII ones. That is safe where it prevents a second
+    account, but not where it decides who owns one.
     """
     return one.encode().lower() == other.encode().lower()
 
 
 def proven_email(proven: ProvenIdentity) -> str | None:
-    """The address, where the provider has proven it and it can be one of ours."""
+    """The address, if the provider has verified it and it is valid here."""
     return _profile(proven).email if proven.is_email_proven else None
 
 
 def _profile(proven: ProvenIdentity) -> ProviderProfile:
-    """What fits of what the provider tells; the rest is as if it had told nothing."""
-    told = {"email": proven.email, "display_name": proven.display_name}
+    """The valid fields of what the provider sent; invalid ones are ignored."""
+    sent = {"email": proven.email, "display_name": proven.display_name}
     try:
-        return read_fields(told, ProviderProfile)
+        return read_fields(sent, ProviderProfile)
     except ValidationFailed as error:
-        fitting = {
-            name: told[name] for name in told.keys() - {problem.field for problem in error.fields or []}
-        }
-        return read_fields(fitting, ProviderProfile)
+        invalid = {problem.field for problem in error.fields or []}
+        return read_fields({name: sent[name] for name in sent.keys() - invalid}, ProviderProfile)
 
 
-def wished_username(proven: ProvenIdentity, *, is_first_try: bool) -> str:
-    """A username made of what the provider calls them, never of an address, which is not public."""
-    wishes = [wish for wish in (proven.username, proven.display_name) if wish and "@" not in wish]
-    ascii_only = (
-        unicodedata.normalize("NFKD", wish[:100]).encode("ascii", "ignore").decode() for wish in wishes
+def preferred_username(proven: ProvenIdentity, *, is_first_try: bool) -> str:
+    """A username from the provider's names for the user, never from an address, which is not public."""
+    names = [name for name in (proven.username, proven.display_name) if name and "@" not in name]
+    ascii_names = (
+        unicodedata.normalize("NFKD", name[:100]).encode("ascii", "ignore").decode() for name in names
     )
-    fitting = (re.sub(r"[^A-Za-z0-9_.-]+", "-", wish).strip("-.")[:MAX_WISHED_LENGTH] for wish in ascii_only)
-    wished = next((wish for wish in fitting if len(wish) >= MIN_USERNAME_LENGTH), None)
-    if wished and is_first_try:
-        return wished
-    return f"{wished or 'user'}-{secrets.randbelow(1_000_000):06d}"
+    allowed = (
+        re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:MAX_PREFERRED_LENGTH] for name in ascii_names
+    )
+    preferred = next((name for name in allowed if len(name) >= MIN_USERNAME_LENGTH), None)
+    if preferred and is_first_try:
+        return preferred
+    return f"{preferred or 'user'}-{secrets.randbelow(1_000_000):06d}"

@@ -1,7 +1,7 @@
 """One-time links: verify an address, set a new password.
 
-The request only adds a job that names the user and a link id. The job makes the link's row and mails it, and can run
-twice: the same id gives the same row, the same token, the same mail.
+The request only adds a job with the user's id and a link id. The job inserts the link's row and mails it. It is
+idempotent: the same id gives the same row, the same token, the same mail.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAIL_JOB = "accounts.mail_link"
 
 
 async def request_link(work: UnitOfWork, *, user_id: UUID | None, purpose: str, jobs: JobQueue) -> None:
-    """Ask for a link by mail. Nobody in particular (None) costs the same and gets nothing."""
+    """Queue the mail of a link. Without a user (None) it takes the same work, so that timing reveals no accounts."""
     await jobs.add(
         work.session,
         MAIL_JOB,
@@ -44,7 +44,8 @@ async def request_link(work: UnitOfWork, *, user_id: UUID | None, purpose: str, 
 async def make_link(
     work: UnitOfWork, *, key: str, user_id: UUID, link_id: UUID, purpose: str
 ) -> tuple[User, str] | None:
-    """The user and the token of this link; None when a newer link replaced it, it was used, or the user is gone."""
+    """Insert the link, and return its user and token; None if a newer link replaced it, or it was used, or the account
+    was erased."""
     user = await repository.lock_user(work.session, user_id)
     if user is None:
         return None
@@ -57,8 +58,8 @@ async def make_link(
         "expires_at": datetime.now(UTC) + LIFE[purpose],
         "used_at": None,
     }
-    # Ids are made in the order of time, so a job that was delayed cannot bring an older link back. One that is tried
-    # again, because the mail server was down, begins the link's life anew: its mail has reached nobody yet.
+    # Ids are ordered by time, so a delayed job cannot restore an older link. A job that is retried, because the mail
+    # server was down, restarts the link's lifetime: its mail has reached nobody yet.
     row = insert(OneTimeLink).values(user_id=user_id, purpose=purpose, **values)
     row = row.on_conflict_do_update(
         index_elements=["user_id", "purpose"], set_=values, where=_may_become(link_id)
@@ -74,10 +75,10 @@ def _may_become(link_id: UUID) -> ColumnElement[bool]:
 
 
 async def use_link(work: UnitOfWork, token: str, *, purpose: str) -> User:
-    """Use the link up; gives its user, locked.
+    """Mark the link as used, and return its user, locked.
 
     Raises:
-        InvalidLinkToken: Wrong, used, expired, replaced, or the address has changed since.
+        InvalidLinkToken: Wrong, used, expired, replaced, or the user's address has changed since.
     """
     token_hash = hash_secret(token)
     owner_id = await repository.user_named_by_link(work, token_hash)
@@ -103,7 +104,8 @@ async def use_link(work: UnitOfWork, token: str, *, purpose: str) -> User:
 
 
 async def verify_email(work: UnitOfWork, token: str) -> User:
-    """
+    """Verify the address of the link's user.
+
     Raises:
         InvalidLinkToken
     """
@@ -121,10 +123,10 @@ def _set_verified(work: UnitOfWork, user: User) -> None:
 
 
 async def reset_password(work: UnitOfWork, token: str, *, password_hash: str) -> None:
-    """Set the password, end every session, unlink identities. Whoever reads the mail also proves the address.
+    """Set the password, verify the address, which the link proves, end all sessions, and unlink identities.
 
-    An identity stays where its provider has proven the same address: any other may be of somebody who had the account
-    before, or had it for a moment.
+    Only identities stay whose provider has verified the same address: others may belong to somebody who had access to
+    the account before.
 
     Raises:
         InvalidLinkToken
@@ -140,7 +142,7 @@ async def reset_password(work: UnitOfWork, token: str, *, password_hash: str) ->
 
 
 async def user_of_link(reader: Reader, token: str, *, purpose: str) -> repository.LinkOwner:
-    """Whose link this is, without using it.
+    """The user of a link, without using it.
 
     Raises:
         InvalidLinkToken

@@ -1,11 +1,12 @@
-"""Wrong passwords slow guessing down, by account and address together.
+"""The login throttle: exponential back-off after wrong passwords, for each account and network address.
 
-After five wrong passwords for an account from one address, that address waits: 30 seconds, then twice as long after
-each further one, up to fifteen minutes. A hundred from anywhere make every address wait that the owner has not signed
-in from, for the rest of the fifteen minutes. Addresses without an account are treated alike: nothing tells them apart.
+After five wrong passwords for an account from one network address, that address must wait: 30 seconds, doubled by each
+further failure, up to fifteen minutes. After a hundred from anywhere, every address from which the owner has not signed
+in must wait for the rest of the fifteen minutes. E-mail addresses without an account are treated in the same way, so
+that nobody can learn whether there is one.
 
-A guess is counted, by a committed row, before it is checked: so many that are made at once gain nothing, in whatever
-processes. One that may yet turn out right is not held against the others: they wait until it has.
+A guess is counted, by a committed row, before it is checked, so concurrent guesses gain nothing, in whatever processes.
+While a counted guess is still being checked, further guesses that it would lock out wait for its result.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ WINDOW = timedelta(minutes=15)
 FREE_GUESSES = 5
 FREE_GUESSES_FROM_ANYWHERE = 100
 FIRST_WAIT = timedelta(seconds=30)
-CHECKED_WITHIN = timedelta(seconds=10)  # longer than any request may take; what is older was broken off
+CHECKED_WITHIN = timedelta(seconds=10)  # longer than any request; older checks were interrupted
 _POLL_SECONDS = 0.05
 _RULES = {
     "free_here": FREE_GUESSES,
@@ -44,7 +45,7 @@ _RULES = {
 
 
 class _Counted(Row):
-    """What became of a guess: "counted", "busy", "locked" or "locked from elsewhere"; the wait of a locked one."""
+    """The outcome of a guess: "counted", "busy", "locked" or "locked from elsewhere"; for the last two, the wait."""
 
     outcome: str
     seconds: float
@@ -68,7 +69,7 @@ _WRONG = Query(
 _UNCHECKED = Query(
     delete(SignInFailure).where(SignInFailure.id == bindparam("guess")).returning(SignInFailure.id), UUID
 )
-# The right password clears what was guessed from here, but for what others are guessing at this moment.
+# The right password clears the failures from this address, except guesses that are still being checked.
 _RIGHT = Query(
     delete(SignInFailure)
     .where(
@@ -80,42 +81,42 @@ _RIGHT = Query(
     UUID,
 )
 
-# In one process, no more of an account and address ask the database than could be allowed.
+# Limits the concurrent queries of one process for an account and address to as many as could be allowed.
 _slots: WeakValueDictionary[tuple[bytes, str], asyncio.Semaphore] = WeakValueDictionary()
 
 
 @asynccontextmanager
 async def counted_guess(database: Database, *, email: str, ip_address: str) -> AsyncIterator[None]:
-    """Count a guess before the block checks it; the right password clears what was guessed from here.
+    """Count a guess before the block checks it; the right password clears the failures from this address.
 
-    The guess stays counted if the block raises InvalidCredentials or InvalidCurrentPassword. Any other error told
-    nobody whether it was right, so it counts no more.
+    The guess stays counted if the block raises InvalidCredentials or InvalidCurrentPassword. Any other error does not
+    reveal whether the password was right, so the guess is discarded.
 
     Args:
         database: Where guesses are counted.
-        email: Of the account, if there is one.
-        ip_address: What limits count by (`limit_identity`).
+        email: The address to sign in with, whether or not there is an account.
+        ip_address: The network address, as limits count it (`limit_identity`).
 
     Raises:
-        AccountLocked: This address must wait; `Retry-After` says how long.
+        AccountLocked: This address must wait; `Retry-After` says for how many seconds.
     """
     account = account_hash(email)
-    alone = database.autocommit  # each of these is a transaction, and ends before the next begins
+    autocommit = database.autocommit  # each statement is a transaction of its own
     async with _slots.setdefault((account, ip_address), asyncio.Semaphore(FREE_GUESSES)):
         guess_id = await _count(database, email=email, ip_address=ip_address)
         try:
             yield
         except (InvalidCredentials, InvalidCurrentPassword):
-            await alone.rows(_WRONG, {"guess": guess_id})
+            await autocommit.rows(_WRONG, {"guess": guess_id})
             raise
         except Exception:
-            await alone.rows(_UNCHECKED, {"guess": guess_id})
+            await autocommit.rows(_UNCHECKED, {"guess": guess_id})
             raise
-        await alone.rows(_RIGHT, {"guess": guess_id, "account": account, "address": ip_address})
+        await autocommit.rows(_RIGHT, {"guess": guess_id, "account": account, "address": ip_address})
 
 
 async def _count(database: Database, *, email: str, ip_address: str) -> UUID:
-    """The id of the guess, once it may be checked; waiting ends with the request's own deadline.
+    """Count the guess, and return its id once it may be checked; the wait is bounded by the request's deadline.
 
     Raises:
         AccountLocked

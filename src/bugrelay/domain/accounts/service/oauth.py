@@ -1,8 +1,8 @@
 """The steps of a sign-in with a provider: to the provider, back from it, and the code that the client exchanges.
 
-Each step is one that a browser can be sent through by somebody else. So the state is good once, in the browser that
-it was given to, and at the provider that it was made for; and the code is good once, for the client that has the
-verifier of its challenge (RFC 7636), which never stands in an address.
+An attacker can send somebody else's browser through each of these steps. So a state is valid once, only in the browser
+that it was issued to and for the provider that it was issued for; and a code is valid once, only for the client that
+has the verifier of its challenge (RFC 7636), which is never in an address.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ CODE_LIFE = timedelta(seconds=60)
 CALLBACK = "/api/v1/auth/oauth/callback/"
 _OF_SESSIONS = {"fk_oauth_codes_session_id_sessions", "fk_oauth_requests_session_id_sessions"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_OURS = {"code", "error"}  # what we add to a return address
+_ADDED_PARAMETERS = {"code", "error"}  # which BugRelay adds to a return address
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beginning:
-    """How a sign-in begins: where it ends, for whom the code will be, and the session that it links to, if any."""
+class PendingSignIn:
+    """The parameters of a sign-in: its return address, the client's challenge, and the session to link to, if any."""
 
     provider: str
     return_to: str
@@ -49,7 +49,7 @@ class Beginning:
 
 
 def trusted_return(return_to: str, *, origins: tuple[str, ...]) -> str:
-    """The address, if it is of one of the origins; a browser must read it as we do.
+    """Return the address if its origin is one of these, also as browsers parse it.
 
     Raises:
         ValidationFailed
@@ -57,13 +57,13 @@ def trusted_return(return_to: str, *, origins: tuple[str, ...]) -> str:
     wanted = _origin(return_to) if all("!" <= character <= "~" for character in return_to) else None
     if "\\" in return_to or wanted is None or wanted not in {_origin(origin) for origin in origins}:
         raise ValidationFailed.of("return_to", "must be an address of this site or of an allowed origin")
-    if _OURS & {name for name, _ in parse_qsl(urlsplit(return_to).query, keep_blank_values=True)}:
+    if _ADDED_PARAMETERS & {name for name, _ in parse_qsl(urlsplit(return_to).query, keep_blank_values=True)}:
         raise ValidationFailed.of("return_to", "must have no code and no error in its query")
     return return_to
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port; None of what has none, or names a user."""
+    """Scheme, host and port; None if one is missing, or the URL has a user name."""
     try:
         parts = urlsplit(url)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
@@ -76,7 +76,7 @@ def _origin(url: str) -> tuple[str, str, int] | None:
 
 
 def return_address(return_to: str, **parameters: str) -> str:
-    """The return address with these parameters in its query."""
+    """The return address with these parameters added to its query."""
     parts = urlsplit(return_to)
     query = "&".join(filter(None, (parts.query, urlencode(parameters))))
     return urlunsplit(SplitResult(parts.scheme, parts.netloc, parts.path, query, parts.fragment))
@@ -85,7 +85,7 @@ def return_address(return_to: str, **parameters: str) -> str:
 def new_request(
     provider: str, *, key: str, public_url: str, state: str, request_id: UUID | None = None
 ) -> tuple[UUID, AuthorizationRequest]:
-    """What a sign-in sends to its provider, by its id; a new one, or the one of that id once more."""
+    """The id of a sign-in and its authorisation request: of a new one, or with `request_id` the same one again."""
     request_id = request_id or new_id()
     return request_id, AuthorizationRequest(
         state=state,
@@ -95,29 +95,32 @@ def new_request(
     )
 
 
-async def keep_request(
-    work: UnitOfWork, beginning: Beginning, *, request_id: UUID, state: str, browser: str
+async def store_request(
+    work: UnitOfWork, pending: PendingSignIn, *, request_id: UUID, state: str, browser: str
 ) -> None:
-    """Remember a sign-in that goes to its provider.
+    """Store a sign-in whose browser is sent to the provider.
 
     Raises:
-        InvalidOAuthState: The session that is to link was deleted meanwhile.
+        InvalidOAuthState: The session to link to was deleted meanwhile.
     """
-    _add(work, beginning, request_id=request_id, state=state, browser=browser, life=REQUEST_LIFE)
+    _add(work, pending, request_id=request_id, state=state, browser=browser, life=REQUEST_LIFE)
     await _flush(work)
 
 
-async def issue_ticket(work: UnitOfWork, beginning: Beginning) -> str:
-    """A ticket that takes a browser to the provider, once: a page's script can send no cookie along with its call."""
+async def issue_ticket(work: UnitOfWork, pending: PendingSignIn) -> str:
+    """A ticket with which a browser can be sent to the provider, once.
+
+    A script's call has the access token but no cookie to bind the state to; a navigation has the cookie but no token.
+    """
     ticket = new_secret()
-    _add(work, beginning, request_id=new_id(), state=ticket, browser=None, life=TICKET_LIFE)
+    _add(work, pending, request_id=new_id(), state=ticket, browser=None, life=TICKET_LIFE)
     await _flush(work)
     return ticket
 
 
 def _add(
     work: UnitOfWork,
-    beginning: Beginning,
+    pending: PendingSignIn,
     *,
     request_id: UUID,
     state: str,
@@ -129,28 +132,29 @@ def _add(
             id=request_id,
             state_hash=hash_secret(state),
             browser_hash=hash_secret(browser) if browser is not None else None,
-            provider=beginning.provider,
-            return_to=beginning.return_to,
-            code_challenge=beginning.code_challenge,
-            session_id=beginning.session_id,
+            provider=pending.provider,
+            return_to=pending.return_to,
+            code_challenge=pending.code_challenge,
+            session_id=pending.session_id,
             expires_at=datetime.now(UTC) + life,
         )
     )
 
 
-async def use_ticket(work: UnitOfWork, ticket: str, *, provider: str) -> Beginning:
-    """
+async def consume_ticket(work: UnitOfWork, ticket: str, *, provider: str) -> PendingSignIn:
+    """Consume a ticket, and return the sign-in that it was issued for.
+
     Raises:
-        InvalidOAuthState
+        InvalidOAuthState: Wrong, used, expired, or for another provider.
     """
-    _, beginning = await take_request(work, ticket, browser=None)
-    if beginning.provider != provider:
+    _, pending = await consume_request(work, ticket, browser=None)
+    if pending.provider != provider:
         raise InvalidOAuthState
-    return beginning
+    return pending
 
 
-async def take_request(work: UnitOfWork, state: str, *, browser: str | None) -> tuple[UUID, Beginning]:
-    """Use up the state: the id of the sign-in that this browser began with it, and how it began.
+async def consume_request(work: UnitOfWork, state: str, *, browser: str | None) -> tuple[UUID, PendingSignIn]:
+    """Consume a state, and return the id and the parameters of the sign-in that this browser began with it.
 
     Raises:
         InvalidOAuthState: Wrong, used, expired, or of another browser.
@@ -160,16 +164,16 @@ async def take_request(work: UnitOfWork, state: str, *, browser: str | None) -> 
         if browser is not None
         else OAuthRequest.browser_hash.is_(None)
     )
-    taking = (
+    consuming = (
         delete(OAuthRequest)
         .where(OAuthRequest.state_hash == hash_secret(state), theirs, OAuthRequest.expires_at > func.now())
         .returning(OAuthRequest)
         .execution_options(synchronize_session=False)
     )
-    found = await work.session.scalar(taking)
+    found = await work.session.scalar(consuming)
     if found is None:
         raise InvalidOAuthState
-    return found.id, Beginning(
+    return found.id, PendingSignIn(
         provider=found.provider,
         return_to=found.return_to,
         code_challenge=found.code_challenge,
@@ -179,25 +183,25 @@ async def take_request(work: UnitOfWork, state: str, *, browser: str | None) -> 
 
 async def issue_code(
     work: UnitOfWork,
-    beginning: Beginning,
+    pending: PendingSignIn,
     *,
     identity_id: UUID | None = None,
     to_link: ProvenIdentity | None = None,
 ) -> str:
-    """The code that the client exchanges: for the account of an identity, or to link one.
+    """Issue the code that the client exchanges: to sign in with an identity, or to link one.
 
     Raises:
-        InvalidOAuthState: The session that is to link was deleted meanwhile.
+        InvalidOAuthState: The session to link to was deleted meanwhile.
     """
     code = new_secret()
     work.session.add(
         OAuthCode(
             id=new_id(),
             code_hash=hash_secret(code),
-            code_challenge=beginning.code_challenge,
+            code_challenge=pending.code_challenge,
             identity_id=identity_id,
-            session_id=beginning.session_id,
-            provider=beginning.provider,
+            session_id=pending.session_id,
+            provider=pending.provider,
             issuer=to_link.issuer if to_link else None,
             subject=to_link.subject if to_link else None,
             email=proven_email(to_link) if to_link else None,
@@ -211,7 +215,7 @@ async def issue_code(
 async def _flush(work: UnitOfWork) -> None:
     """
     Raises:
-        InvalidOAuthState: The session that is to link was deleted meanwhile, with its account.
+        InvalidOAuthState: The session to link to was deleted meanwhile, with its account.
     """
     try:
         await work.session.flush()
@@ -221,15 +225,15 @@ async def _flush(work: UnitOfWork) -> None:
         raise InvalidOAuthState from error
 
 
-async def use_code(work: UnitOfWork, code: str, *, verifier: str) -> UUID:
-    """Use up the code: whose account it opens. One that was to link an identity has linked it then.
+async def consume_code(work: UnitOfWork, code: str, *, verifier: str) -> UUID:
+    """Consume a code, and return the id of the user that it signs in; a code for linking also links its identity.
 
-    The owner's row is locked first: whoever unlinks the identity, or ends sessions for good, has either done so before
-    or finds the session that is opened next.
+    The owner's row is locked first. So a concurrent unlinking, or end of all sessions, is either committed before, or
+    sees the session that is opened next.
 
     Raises:
-        InvalidOAuthCode: Wrong, used, expired, or asked for by another client; or the identity was unlinked meanwhile,
-            or the session ended that was to link it.
+        InvalidOAuthCode: Wrong, used, expired, or of another client; or the identity was unlinked meanwhile, or the
+            session to link to has ended.
         IdentityAlreadyLinked, ProviderAlreadyLinked, AccountBanned
     """
     code_hash, challenge = hash_secret(code), s256(verifier)
@@ -237,12 +241,12 @@ async def use_code(work: UnitOfWork, code: str, *, verifier: str) -> UUID:
     if owner_id is None:
         raise InvalidOAuthCode
     await lock_active_user(work, owner_id)
-    taking = delete(OAuthCode).where(OAuthCode.code_hash == code_hash).returning(OAuthCode)
-    taken = await work.session.scalar(taking.execution_options(synchronize_session=False))
-    if taken is None:
+    consuming = delete(OAuthCode).where(OAuthCode.code_hash == code_hash).returning(OAuthCode)
+    consumed = await work.session.scalar(consuming.execution_options(synchronize_session=False))
+    if consumed is None:
         raise InvalidOAuthCode
-    if taken.session_id is not None:
-        await _link(work, taken, session_id=taken.session_id)
+    if consumed.session_id is not None:
+        await _link(work, consumed, session_id=consumed.session_id)
     return owner_id
 
 

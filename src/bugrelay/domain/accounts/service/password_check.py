@@ -1,4 +1,4 @@
-"""The proof by password: who gives the right one, with wrong ones slowed down wherever a password is asked for."""
+"""Password checks, all under the login throttle."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bugrelay.infra.security.passwords import Passwords
 
 @dataclass(frozen=True)
 class PasswordCheck:
-    """Who gave the right password.
+    """A password that was checked and is right.
 
     Attributes:
-        user_id: Whose password it is.
-        set_at: When that password was set: whoever acts on the proof looks, under a lock, that it still is.
-        fresh_hash: The same password hashed with today's parameters, where those have changed.
+        user_id: The user whose password it is.
+        set_at: When it was set. Use cases compare this under a lock, to be sure that the password is still the same.
+        fresh_hash: The password hashed with the current parameters, if they have changed since.
     """
 
     user_id: UUID
@@ -32,7 +32,7 @@ class PasswordCheck:
 async def check_password_at_address(
     *, email: str, password: str, ip_address: str, database: Database, passwords: Passwords
 ) -> PasswordCheck:
-    """Whose address and password these are; the same work, whether or not there is such an account.
+    """Check an address and its password; takes the same work whether or not there is such an account.
 
     Raises:
         InvalidCredentials, AccountLocked
@@ -50,11 +50,11 @@ async def check_password_at_address(
 async def check_current_password(
     user_id: UUID, *, email: str, password: str, ip_address: str, database: Database, passwords: Passwords
 ) -> StoredPassword:
-    """The password of a signed-in user, who gave it again: a stolen session is not enough to guess it.
+    """Check the current password of a signed-in user; throttled as well, so a stolen session cannot guess it.
 
     Raises:
         InvalidCurrentPassword, AccountLocked
-        PasswordNotSet: The account is opened by identities alone.
+        PasswordNotSet: The account has no password, only identities of providers.
     """
     async with counted_guess(database, email=email, ip_address=ip_address):
         current = await repository.password_of(database, user_id)
@@ -69,6 +69,6 @@ async def check_current_password(
 async def _matching(
     passwords: Passwords, stored: StoredPassword | None, password: str
 ) -> StoredPassword | None:
-    """What is stored, if this is its password; else None, after the same work."""
+    """The stored password if this one matches; otherwise None, after the same work."""
     matches = await passwords.verify(stored.password_hash if stored else None, password)
     return stored if matches else None

@@ -1,4 +1,4 @@
-"""Make accounts, change what their owners may change, erase them."""
+"""Create accounts, change their profiles and passwords, erase them."""
 
 from __future__ import annotations
 
@@ -47,9 +47,10 @@ DELETED_USER = "deleted user"
 async def hash_password(
     passwords: Passwords, password: str, *, email: str, username: str, display_name: str | None = None
 ) -> str:
-    """
+    """Hash a new password.
+
     Raises:
-        WeakPassword: With the sentence that says why.
+        WeakPassword: The message says why.
     """
     reason = weakness(password, email=email, names=[username, display_name or ""])
     if reason is not None:
@@ -60,9 +61,10 @@ async def hash_password(
 async def create_user(
     work: UnitOfWork, wanted: Register, *, password_hash: str, is_admin: bool = False
 ) -> User:
-    """
+    """Create an account with a password.
+
     Raises:
-        EmailAlreadyExists, UsernameTaken: By the unique indexes, whatever races.
+        EmailAlreadyExists, UsernameTaken: Decided by the unique indexes, so also in a race.
     """
     user = _new_user(wanted.email, wanted.username, display_name=wanted.display_name)
     user.password_hash, user.is_admin = password_hash, is_admin
@@ -79,10 +81,10 @@ async def create_user_of_provider(
     username: str,
     display_name: str | None,
 ) -> User:
-    """An account without a password; its identity is for the caller to add.
+    """Create an account without a password; the caller adds its identity.
 
     Raises:
-        EmailAlreadyExists, UsernameTaken: By the unique indexes, whatever races.
+        EmailAlreadyExists, UsernameTaken: Decided by the unique indexes, so also in a race.
     """
     user = _new_user(email, username, display_name=display_name)
     user.auth_provider, user.is_email_verified = provider, is_email_proven
@@ -130,7 +132,8 @@ async def _flush_user(work: UnitOfWork) -> None:
 
 
 async def change_profile(work: UnitOfWork, user_id: UUID, change: ProfileChange) -> None:
-    """
+    """Change the profile; absent fields stay unchanged.
+
     Raises:
         UsernameTaken
         InvalidToken: The account was erased meanwhile.
@@ -146,17 +149,17 @@ async def change_profile(work: UnitOfWork, user_id: UUID, change: ProfileChange)
         user.username = change.username
     user.updated_at = datetime.now(UTC)
     await _flush_user(work)
-    named = (name for name in ProfileChange.__struct_fields__ if getattr(change, name) is not UNSET)
-    work.record(ProfileChanged(user_id=user_id, fields=tuple(named)))
+    changed = (name for name in ProfileChange.__struct_fields__ if getattr(change, name) is not UNSET)
+    work.record(ProfileChanged(user_id=user_id, fields=tuple(changed)))
 
 
 async def set_password(
     work: UnitOfWork, user_id: UUID, *, proven_set_at: datetime, password_hash: str
 ) -> None:
-    """Replace the password, unless it was replaced since it was proven. A link to reset it is then good no more.
+    """Replace the password, and invalidate a mailed link to reset it.
 
     Raises:
-        InvalidCurrentPassword
+        InvalidCurrentPassword: The password was replaced since it was checked.
     """
     user = await _still_proven(work, user_id, proven_set_at)
     user.password_hash = password_hash
@@ -169,10 +172,10 @@ async def set_password(
 
 
 async def erase_account(work: UnitOfWork, user_id: UUID, *, proven_set_at: datetime) -> None:
-    """Name, address, avatar, sessions and identities go; texts stay under "deleted user", votes stay counted.
+    """Delete name, address, avatar, sessions and identities; texts stay, by "deleted user", and votes stay counted.
 
     Raises:
-        InvalidCurrentPassword: The password was replaced since it was proven.
+        InvalidCurrentPassword: The password was replaced since it was checked.
     """
     user = await _still_proven(work, user_id, proven_set_at)
     guesses = delete(SignInFailure).where(SignInFailure.account_hash == account_hash(user.email))

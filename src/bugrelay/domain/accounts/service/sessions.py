@@ -1,4 +1,4 @@
-"""Sign in, stay signed in, sign out; and who an access token stands for."""
+"""Sessions: sign in, refresh, sign out; and authentication by access token."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bugrelay.infra.viewer import SignedInViewer
 
 @dataclass(frozen=True)
 class Device:
-    """Where a session was opened from, as its owner sees it in the list of sessions."""
+    """The device that a session was opened from, as shown in its owner's list of sessions."""
 
     ip_address: str
     user_agent: str | None
@@ -39,11 +39,11 @@ class OpenedSession:
 
 
 async def authenticate(token: str, *, reader: Reader, tokens: AccessTokens) -> SignedInViewer:
-    """Who an access token stands for, with the rights they have now.
+    """The user of an access token, with their current rights.
 
     Raises:
         InvalidToken: Forged, expired, or its session has ended.
-        AccountBanned: The account may not be used; told also of the sessions that the ban has ended.
+        AccountBanned: The account is banned; also for sessions that the ban has ended.
     """
     claims = tokens.read(token)
     state = await repository.session_state(reader, session_id=claims.session_id, user_id=claims.user_id)
@@ -64,13 +64,14 @@ async def authenticate(token: str, *, reader: Reader, tokens: AccessTokens) -> S
 
 
 async def signed_in_user(work: UnitOfWork, proof: PasswordCheck) -> User:
-    """The user who has proved themself, unless the password was replaced or the account erased meanwhile.
+    """The user whose password was checked.
 
-    It locks the user's row, which all sign-ins of the account wait for: so it comes last in the transaction, and
-    whoever replaces the password either stops this sign-in or finds the session that it has opened.
+    It locks the user's row, for which all sign-ins of the account wait, so it comes last in the transaction. A
+    concurrent change of the password either makes this fail, or sees the session that was opened.
 
     Raises:
-        InvalidCredentials, AccountBanned
+        InvalidCredentials: The password was replaced, or the account erased, since the check.
+        AccountBanned
     """
     values: dict[str, Any] = {"last_active_at": func.now()}
     if proof.fresh_hash is not None:
@@ -93,7 +94,7 @@ async def signed_in_user(work: UnitOfWork, proof: PasswordCheck) -> User:
 async def open_session(
     work: UnitOfWork, user_id: UUID, device: Device, *, refresh_days: int
 ) -> OpenedSession:
-    """A new session with its first refresh token."""
+    """Open a session, with its first refresh token."""
     session_id = new_id()
     work.session.add(
         Session(id=session_id, user_id=user_id, ip_address=device.ip_address, user_agent=device.user_agent)
@@ -119,10 +120,10 @@ async def _issue_refresh_token(work: UnitOfWork, session_id: UUID, *, refresh_da
 async def rotate_refresh_token(
     work: UnitOfWork, refresh_token: str, device: Device, *, refresh_days: int
 ) -> OpenedSession | None:
-    """Use a refresh token up for a new one; None when it is no good.
+    """Exchange a refresh token for a new one; returns None if it is not valid.
 
-    A token that was used before ends its session: either the thief or the owner is holding a copy. None is returned
-    and not raised, so that this ending is committed.
+    A token that was used before ends its session, since a thief may have the other copy. None is returned rather than
+    an error raised, so that this is committed.
 
     Raises:
         AccountBanned
@@ -161,7 +162,7 @@ async def rotate_refresh_token(
 
 
 async def end_session(work: UnitOfWork, session_id: UUID) -> None:
-    """The session ends for every process from the next request on."""
+    """End a session, which all processes see from the next request on."""
     await work.session.execute(
         update(Session)
         .where(Session.id == session_id, Session.ended_at.is_(None))
@@ -170,7 +171,7 @@ async def end_session(work: UnitOfWork, session_id: UUID) -> None:
 
 
 async def end_all_sessions(work: UnitOfWork, user_id: UUID, *, but: UUID | None = None) -> None:
-    """Every session of the user ends, save one."""
+    """End all sessions of the user, except `but`."""
     ending = update(Session).where(Session.user_id == user_id, Session.ended_at.is_(None))
     if but is not None:
         ending = ending.where(Session.id != but)
@@ -178,10 +179,10 @@ async def end_all_sessions(work: UnitOfWork, user_id: UUID, *, but: UUID | None 
 
 
 async def end_my_session(work: UnitOfWork, session_id: UUID, *, user_id: UUID, life: timedelta) -> None:
-    """End one of the sessions that the user sees; `life` is that of a refresh token.
+    """End one of the user's visible sessions; `life` is the lifetime of a refresh token.
 
     Raises:
-        SessionNotFound: It is not among them.
+        SessionNotFound: It is not one of them.
     """
     ending = (
         update(Session)
@@ -195,9 +196,9 @@ async def end_my_session(work: UnitOfWork, session_id: UUID, *, user_id: UUID, l
 
 
 async def lock_active_user(work: UnitOfWork, user_id: UUID) -> None:
-    """Lock the acting user's row and move `last_active_at`.
+    """Lock the acting user's row and update `last_active_at`.
 
-    Every change by a user begins here: the lock orders the changes of one user, and makes one against a ban wait.
+    Every change by a user begins here: the lock serialises the changes of one user, and orders them against a ban.
 
     Raises:
         AccountBanned

@@ -29,7 +29,7 @@ from bugrelay.domain.bugs.schemas import (
     UserRef,
 )
 from bugrelay.domain.bugs.service.receipts import receipt_secret
-from bugrelay.domain.companies.service import NamedApplication, ResolvedApplication, record_made
+from bugrelay.domain.companies.service import NamedApplication, ResolvedApplication, record_created
 from bugrelay.errors import AccountBanned, InvalidToken
 from bugrelay.infra.db.query import Query, Row
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -146,7 +146,7 @@ async def report_bug(
     found = ResolvedApplication(
         written.application_id, written.company_id, written.application_is_new, written.company_is_new
     )
-    record_made(work, named, found)
+    record_created(work, named, found)
     work.record(_reported(report, found))
     return _as_written(report, written, viewer)
 

@@ -1,10 +1,10 @@
-"""Use cases of companies: naming by reports, claims, verification, teams, profiles, links to applications."""
+"""Use cases of companies: creation by reports, claims, verification, teams, tenants, profiles, applications."""
 
 from bugrelay.domain.companies.service.applications import (
     NamedApplication,
     ResolvedApplication,
     get_or_create_application,
-    record_made,
+    record_created,
 )
 from bugrelay.domain.companies.service.assignment import assign_application
 from bugrelay.domain.companies.service.team import add_member
@@ -21,7 +21,7 @@ __all__ = [
     "add_trusted_member",
     "assign_application",
     "get_or_create_application",
-    "record_made",
+    "record_created",
     "unverify_company",
     "verify_company",
 ]

@@ -1,4 +1,4 @@
-"""Find or make the application and the company that a report names."""
+"""Get or create the application and the company that a report names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bugrelay.infra.text.names import name_key
 
 
 class ResolvedApplication(Row):
-    """The application that a report names, and the company it goes to; each found or made."""
+    """The application that a report names, and its company; `is_new` and `company_is_new` where they were created."""
 
     id: UUID
     company_id: UUID | None
@@ -28,10 +28,10 @@ class ResolvedApplication(Row):
 
 
 class NamedApplication(Struct):
-    """An application by what a report says of it, as the function `get_or_create_application` of the database reads it.
+    """An application as a report names it: the argument of the SQL function `get_or_create_application`.
 
-    A name and a domain (or '') are one application. `company_domain` is null where the domain can stand for no
-    company; `application_id` and `company_id` are for what is made.
+    A name and a domain (or '') identify an application. `company_domain` is null if the domain cannot be a company;
+    `application_id` and `company_id` are the ids of new rows.
     """
 
     name: str
@@ -64,19 +64,19 @@ _GET_OR_CREATE: Query[ResolvedApplication] = Query(
 
 
 async def get_or_create_application(work: UnitOfWork, *, name: str, url: str | None) -> ResolvedApplication:
-    """Find the application of that name and domain, or make it; the unique indexes decide every race.
+    """Get or create the application with that name and domain; the unique indexes decide races.
 
-    A company is made, unverified, for a domain not seen before, where the domain can stand for one.
+    For a new domain that can be a company, an unverified company is created.
     """
     named = NamedApplication.of(name=name, url=url)
     values: dict[str, Any] = {"wanted": msgspec.json.encode(named).decode()}
     (found,) = await work.rows(_GET_OR_CREATE, values)
-    record_made(work, named, found)
+    record_created(work, named, found)
     return found
 
 
-def record_made(work: UnitOfWork, named: NamedApplication, found: ResolvedApplication) -> None:
-    """Record what had to be made, as facts; for whoever calls the function of the database by a statement of theirs."""
+def record_created(work: UnitOfWork, named: NamedApplication, found: ResolvedApplication) -> None:
+    """Record the facts of what was created; public for callers that run the SQL function in their own statement."""
     if found.company_is_new:
         work.record(CompanyAdded(company_id=named.company_id, domain=named.company_domain or ""))
     if found.is_new:

@@ -1,4 +1,4 @@
-"""Which company stands behind an application."""
+"""Assign applications to companies."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from bugrelay.infra.viewer import Viewer
 async def link_application(
     work: UnitOfWork, viewer: Viewer, *, company_id: UUID, application_id: UUID, actor_id: UUID
 ) -> None:
-    """Link the application to the company, for those who may; its bugs follow.
+    """Assign the application, with its bugs, to the company, if the viewer may.
 
     Raises:
         AccountBanned, CompanyNotFound, ApplicationNotFound
-        InsufficientPermissions: Also where the right was lost since the request was let in.
+        InsufficientPermissions: Also if the right was lost after the request was authorised.
     """
     await lock_active_user(work, actor_id)
     role = await repository.lock_role_of(work, user_id=actor_id, company_id=company_id)
@@ -43,10 +43,10 @@ async def link_application(
 async def assign_application(
     work: UnitOfWork, *, application_id: UUID, company_id: UUID | None, actor_id: UUID, reason: str | None
 ) -> bool:
-    """Put the application under a company, or under none; False when it is there already.
+    """Assign the application to a company, or to none; returns False if it is assigned so already.
 
-    The row is locked against reports that name it, so that of a report and a link at the same moment one sees the
-    other.
+    Its row is locked, which reports that name it wait for: so a concurrent report either sees the assignment, or is
+    committed before it.
 
     Raises:
         ApplicationNotFound

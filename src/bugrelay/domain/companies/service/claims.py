@@ -1,7 +1,7 @@
 """Claims: a user proves control of a company's domain, and becomes its admin.
 
-The proof is a token that only who controls the domain can read (a mail to an address there) or publish (a TXT record,
-a file). It is bound to the user and the company, so that a proof that others see is of no use to them.
+The proof is a token that only the domain's owner can read (a mail to an address there) or publish (a TXT record, a
+file). It is bound to the user and the company, so that others cannot use a proof that they see.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CHECK_PAUSE = timedelta(seconds=30)
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim that was opened just now, with its token."""
+    """A new claim, with its token."""
 
     id: UUID
     method: str
@@ -45,12 +45,13 @@ class Claim:
 
 
 def claim_token(signing_key: str, claim_id: UUID) -> str:
-    """The token of a claim; the mail and the publication carry it, the row its hash."""
+    """The token of a claim; the mail or the publication has it, the row its SHA-256."""
     return link_token(signing_key, purpose="company_claim", link_id=claim_id)
 
 
 def ensure_claimable(company: CompanyState, *, email: str | None) -> None:
-    """
+    """Check that the company can be claimed, with this address if there is one.
+
     Raises:
         CompanyAlreadyVerified
         InvalidDomain: The address is not at exactly the company's domain, or anybody can have one there.
@@ -71,16 +72,16 @@ async def open_claim(
     signing_key: str,
     jobs: JobQueue,
 ) -> Claim:
-    """Open a claim; it replaces an older one of this user on this company, and touches nobody else's.
+    """Open a claim, which replaces an older claim by this user for this company; other users' claims stay open.
 
     Args:
-        work: The change.
+        work: The unit of work.
         company_id: The company.
-        user_id: Who claims it.
+        user_id: The claimant.
         method: "mail", "dns" or "file".
-        email: Where the token is mailed, for "mail" alone.
-        signing_key: What tokens are made with.
-        jobs: Mails the token.
+        email: The address to mail the token to; for "mail" only.
+        signing_key: The key that tokens are derived from.
+        jobs: The queue of the job that mails the token.
 
     Raises:
         AccountBanned, CompanyNotFound, CompanyAlreadyVerified, InvalidDomain
@@ -92,7 +93,7 @@ async def open_claim(
     ensure_claimable(company, email=email)
     claim_id, expires_at = new_id(), datetime.now(UTC) + LIFE
     token = claim_token(signing_key, claim_id)
-    # One at a time, for the user's row is locked.
+    # Not a race: the user's row is locked.
     await work.session.execute(
         delete(CompanyClaim).where(CompanyClaim.company_id == company_id, CompanyClaim.user_id == user_id)
     )
@@ -122,12 +123,12 @@ async def open_claim(
 
 
 async def complete_by_token(work: UnitOfWork, company_id: UUID, *, user_id: UUID, token: str) -> None:
-    """The token of a mail: the company is verified and the user its admin.
+    """Complete a claim by the token from its mail: the company is verified, and the user becomes its admin.
 
     Raises:
-        AccountBanned
-        InvalidLinkToken: Wrong, used, expired, replaced, another user's or another company's.
-        CompanyAlreadyVerified: Somebody was faster.
+        AccountBanned, CompanyNotFound
+        InvalidLinkToken: Wrong, used, expired, replaced, or of another user or company.
+        CompanyAlreadyVerified: Another claim was completed first.
     """
     await lock_active_user(work, user_id)
     company = await _locked(work, company_id)
@@ -140,10 +141,10 @@ async def complete_by_token(work: UnitOfWork, company_id: UUID, *, user_id: UUID
 
 
 async def complete_by_proof(work: UnitOfWork, claim: repository.ClaimState) -> None:
-    """The proof of this claim was found where only the domain's owner can put it.
+    """Complete a claim whose published proof was found.
 
     Raises:
-        AccountBanned, InvalidLinkToken, CompanyAlreadyVerified
+        AccountBanned, CompanyNotFound, InvalidLinkToken, CompanyAlreadyVerified
     """
     await lock_active_user(work, claim.user_id)
     company = await _locked(work, claim.company_id)
@@ -153,12 +154,11 @@ async def complete_by_proof(work: UnitOfWork, claim: repository.ClaimState) -> N
 async def request_check(
     work: UnitOfWork, company_id: UUID, *, user_id: UUID, method: str, jobs: JobQueue
 ) -> None:
-    """Have the user's published proof looked for soon.
+    """Queue a check of the user's published proof.
 
     Raises:
-        AccountBanned
-        InvalidLinkToken: The user has no open claim of this kind on the company.
-        CompanyAlreadyVerified
+        AccountBanned, CompanyNotFound, CompanyAlreadyVerified
+        InvalidLinkToken: The user has no open claim for the company by this method.
     """
     await lock_active_user(work, user_id)
     company = await _locked(work, company_id)
@@ -167,11 +167,12 @@ async def request_check(
         raise InvalidLinkToken("You have no open claim of this kind; claim the company first")
     if company.verified:
         raise CompanyAlreadyVerified
-    await check_soon(work, claim_id, jobs=jobs)
+    await queue_check(work, claim_id, jobs=jobs)
 
 
-async def check_soon(work: UnitOfWork, claim_id: UUID, *, jobs: JobQueue) -> None:
-    """Add the job that looks for the proof, unless one was added half a minute ago: nobody makes us hammer a host."""
+async def queue_check(work: UnitOfWork, claim_id: UUID, *, jobs: JobQueue) -> None:
+    """Add the job that checks the proof, unless one was added within `CHECK_PAUSE`: claimants cannot use us to flood a
+    host with requests."""
     marking = (
         update(CompanyClaim)
         .where(
@@ -196,9 +197,9 @@ async def _locked(work: UnitOfWork, company_id: UUID) -> CompanyState:
 async def _complete(
     work: UnitOfWork, company: CompanyState, *, claim_id: UUID, user_id: UUID, method: str
 ) -> None:
-    """The company's row is locked: of many valid claims, one gets here first, and the others find it verified.
+    """Complete a claim under the lock of the company's row, so that of concurrent claims the first one wins.
 
-    A claimant who was not on the team starts a new one: what a former team lost with the verification stays lost.
+    A claimant who was not on the team starts a new one, so that the former team does not regain its rights.
     """
     if company.verified:
         raise CompanyAlreadyVerified

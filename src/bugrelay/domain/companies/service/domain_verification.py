@@ -1,7 +1,7 @@
-"""Published proofs: where a claimant puts the token of a claim, and whether it stands there.
+"""Published proofs of control of a domain: where to publish the token of a claim, and whether it is published.
 
-Both places are the owner's of the domain alone: a TXT record of the domain itself, and a file below `/.well-known/`
-of its own host.
+Only the domain's owner can publish there: in a TXT record of the domain itself, or in a file below `/.well-known/` on
+the host of that name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def file_url(domain: str) -> str:
 
 
 def publication(method: str, *, domain: str, token: str) -> Publication:
-    """What the claimant is asked to publish."""
+    """What the claimant has to publish."""
     content = f"{PREFIX}{token}"
     if method == "dns":
         return Publication(kind="TXT record", place=domain, content=content)
@@ -31,7 +31,7 @@ def publication(method: str, *, domain: str, token: str) -> Publication:
 
 
 async def is_published(claim: ClaimState, egress: Egress) -> bool:
-    """Whether the token stands where this claim says; False also where nothing can be read."""
+    """Whether the token of the claim is published; False also if the record or file cannot be read."""
     try:
         lines = await _lines(claim, egress)
     except EgressFailed as failure:

@@ -1,7 +1,7 @@
-"""Invitations: an admin asks somebody at an address to belong to the company; they belong to it once they accept.
+"""Invitations: an admin invites an address to the company; its owner becomes a member by accepting.
 
-The mail's link is good for the account at that very address, once the address is verified: whoever registers with it
-first is not taken for its owner, and whoever reads the link elsewhere cannot use it for themself.
+The mailed link is valid for the account at exactly that address, once the address is verified. So neither registering
+with somebody else's address nor reading the link gives anybody else a membership.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bugrelay.domain.companies.errors import InvitationNotFound
 from bugrelay.domain.companies.events import InvitationSent, InvitationWithdrawn
 from bugrelay.domain.companies.models import Company, Invitation
 from bugrelay.domain.companies.schemas import OpenInvitation, Role, Tenant
-from bugrelay.domain.companies.service.team import take_in
+from bugrelay.domain.companies.service.team import add_by_address
 from bugrelay.domain.companies.service.tenants import lock_as_tenant_admin
 from bugrelay.errors import EmailNotVerified, InvalidLinkToken, InvalidToken, RateLimitExceeded
 from bugrelay.infra.db.query import Reader
@@ -43,14 +43,14 @@ _UNSYNCHRONISED = {"synchronize_session": False}
 
 
 def invitation_token(signing_key: str, invitation_id: UUID) -> str:
-    """The token of an invitation; the mail carries it, the row its hash."""
+    """The token of an invitation; the mail has it, the row its SHA-256."""
     return link_token(signing_key, purpose="company_invitation", link_id=invitation_id)
 
 
 async def send_invitation(
     work: UnitOfWork, tenant: Tenant, *, email: str, role: Role, signing_key: str, jobs: JobQueue
 ) -> UUID:
-    """Invite an address; a newer invitation replaces the older. The company's row is locked."""
+    """Invite an address, and return the invitation's id; it replaces an older one. The company's row must be locked."""
     invitation_id = new_id()
     values = {
         "id": invitation_id,
@@ -75,7 +75,7 @@ async def send_invitation(
 
 
 async def check_invitations(tenant: Tenant, email: str, *, limiter: Limiter, mail_limits: MailLimits) -> None:
-    """Count an invitation: by its company, its address and who sends it.
+    """Charge the limits of invitations: by company, by address, and by sender.
 
     Raises:
         RateLimitExceeded
@@ -93,10 +93,10 @@ async def check_invitations(tenant: Tenant, email: str, *, limiter: Limiter, mai
 
 
 async def read_invitation(reader: Reader, token: str) -> OpenInvitation:
-    """The invitation that a link leads to.
+    """The invitation of a link's token.
 
     Raises:
-        InvalidLinkToken: Wrong, used, expired, withdrawn, or whoever sent it is no admin of the company any more.
+        InvalidLinkToken: Wrong, used, expired, withdrawn, or its sender is no admin of the company any more.
     """
     invitation = await repository.invitation_of_token(reader, hash_secret(token))
     if invitation is None:
@@ -105,13 +105,13 @@ async def read_invitation(reader: Reader, token: str) -> OpenInvitation:
 
 
 async def accept_invitation(work: UnitOfWork, token: str, *, user_id: UUID) -> OpenInvitation:
-    """The user belongs to the company from now on.
+    """Make the user a member of the company.
 
     Raises:
-        AccountBanned
-        InvalidLinkToken: No longer good, or of somebody else's address.
-        EmailNotVerified: The address is the user's, as far as they say.
-        AlreadyMember
+        AccountBanned, AlreadyMember
+        InvalidLinkToken: Not valid any more, or for another address.
+        InvalidToken: The account was erased meanwhile.
+        EmailNotVerified: The user has not proven that the address is theirs.
     """
     invitation = await read_invitation(work, token)
     await lock_active_user(work, user_id)
@@ -123,8 +123,8 @@ async def accept_invitation(work: UnitOfWork, token: str, *, user_id: UUID) -> O
     if not user.is_email_verified:
         raise EmailNotVerified
     await repository.lock_company(work, invitation.company_id)
-    await _use_up(work, invitation.id)
-    await take_in(
+    await _consume(work, invitation.id)
+    await add_by_address(
         work,
         invitation.company_id,
         user_id=user_id,
@@ -137,11 +137,11 @@ async def accept_invitation(work: UnitOfWork, token: str, *, user_id: UUID) -> O
 
 
 async def accept_by_link(work: UnitOfWork, token: str) -> OpenInvitation:
-    """The same for the account at the invitation's address: who has the link reads that account's mail.
+    """Accept for the account at the invitation's address, without a session: the link was read in that account's mail.
 
     Raises:
         AccountBanned, InvalidLinkToken, EmailNotVerified, AlreadyMember
-        UserNotFound: There is no account yet.
+        UserNotFound: There is no account with this address.
     """
     invitation = await read_invitation(work, token)
     account = await account_at(work, invitation.email)
@@ -150,8 +150,9 @@ async def accept_by_link(work: UnitOfWork, token: str) -> OpenInvitation:
     return await accept_invitation(work, token, user_id=account.id)
 
 
-async def _use_up(work: UnitOfWork, invitation_id: UUID) -> None:
-    """Behind the lock of the company's row, which orders acceptances, withdrawals, and changes of who is an admin."""
+async def _consume(work: UnitOfWork, invitation_id: UUID) -> None:
+    """Delete an invitation that is accepted, under the lock of the company's row, which serialises acceptances,
+    withdrawals and changes of roles."""
     using = (
         delete(Invitation)
         .where(Invitation.id == invitation_id, Invitation.company_id == Company.id, repository.ACCEPTABLE)
@@ -162,7 +163,8 @@ async def _use_up(work: UnitOfWork, invitation_id: UUID) -> None:
 
 
 async def withdraw_invitation(work: UnitOfWork, tenant: Tenant, *, invitation_id: UUID) -> None:
-    """
+    """Withdraw an invitation, for an admin of the company.
+
     Raises:
         AccountBanned, CompanyNotFound, InsufficientPermissions
         InvitationNotFound: Accepted or withdrawn meanwhile, or another company's.

@@ -1,4 +1,4 @@
-"""What a company says of itself."""
+"""A company's public profile."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from bugrelay.infra.text.markdown import render
 async def change_company(
     work: UnitOfWork, company_id: UUID, *, actor_id: UUID, change: ChangeCompany
 ) -> None:
-    """Change the profile; what is absent stays as it is.
+    """Change the profile; absent fields stay unchanged.
 
     Raises:
         AccountBanned, NotMember, InsufficientPermissions
     """
-    wishes = {name: getattr(change, name) for name in ChangeCompany.__struct_fields__}
-    wanted: dict[str, Any] = {name: value for name, value in wishes.items() if value is not UNSET}
-    fields = tuple(wanted)
-    if "description" in wanted:
-        wanted["description_html"] = render(wanted["description"]) if wanted["description"] else None
+    requested = {name: getattr(change, name) for name in ChangeCompany.__struct_fields__}
+    values: dict[str, Any] = {name: value for name, value in requested.items() if value is not UNSET}
+    fields = tuple(values)
+    if "description" in values:
+        values["description_html"] = render(values["description"]) if values["description"] else None
     company = await lock_as_admin(work, company_id, actor_id=actor_id)
-    if "name" in wanted:
-        wanted["name"] = wanted["name"] or company.domain
+    if "name" in values:
+        values["name"] = values["name"] or company.domain
     await work.session.execute(
-        update(Company).where(Company.id == company_id).values(**wanted, updated_at=func.now())
+        update(Company).where(Company.id == company_id).values(**values, updated_at=func.now())
     )
     work.record(CompanyEdited(company_id=company_id, fields=fields, actor_id=actor_id))

@@ -1,7 +1,7 @@
-"""Who belongs to a company.
+"""The team of a company: list, add, change roles, remove.
 
-Every change of a team locks the company's row first, and asks for the actor's role behind the lock: two admins who
-remove each other at once come one after the other, and the second is an admin no more.
+Every change of a team locks the company's row first, and reads the actor's role under that lock: if two admins remove
+each other concurrently, the second one finds that they are no admin any more.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from bugrelay.infra.pagination import PageQuery
 
 @dataclass(frozen=True)
 class Team:
-    """A page of a team, how many are on it, and for its admins the latest hundred former members."""
+    """A page of a team, the total, and for its admins the latest hundred former members (else None)."""
 
     members: list[TeamMember]
     total: int
@@ -53,7 +53,7 @@ class Team:
 
 
 async def list_team(reader: Reader, company_id: UUID, query: PageQuery, *, role: str) -> Team:
-    """The team as a member with this role may see it."""
+    """The team as a viewer with this role sees it."""
     members, total = await repository.list_members(reader, company_id, query, role=role)
     former_members = None
     if sees_former_members(role):
@@ -62,7 +62,8 @@ async def list_team(reader: Reader, company_id: UUID, query: PageQuery, *, role:
 
 
 async def get_member(reader: Reader, company_id: UUID, *, user_id: UUID) -> TeamMember:
-    """
+    """A member as the team's admins see them.
+
     Raises:
         MemberNotFound
     """
@@ -82,15 +83,15 @@ async def add_to_team(
     jobs: JobQueue,
     mail_limits: MailLimits,
 ) -> UUID:
-    """Add the registered user at an address; gives their id.
+    """Add the registered user at an address, and return their id.
 
-    The address must be at exactly the company's domain. They count from the moment that it is verified: else whoever
-    registers with a colleague's address first would be taken for the colleague. A mail asks them to verify it, unless
-    the address has got enough mail: then its owner asks for one.
+    The address must be at exactly the company's domain. The membership becomes effective when the address is verified:
+    otherwise anybody could register with a colleague's address and be taken for them. A mail asks the user to verify
+    it, unless the mail limit of the address is reached; they can request one later.
 
     Raises:
         AccountBanned, NotMember, InsufficientPermissions, InvalidDomain, AlreadyMember
-        UserNotFound: Told only of addresses at the company's own domain.
+        UserNotFound: Only for addresses at the company's domain, so that nobody can probe others for accounts.
     """
     company = await lock_as_admin(work, company_id, actor_id=actor_id)
     if email_domain(email) != company.domain:
@@ -98,7 +99,7 @@ async def add_to_team(
     account = await account_at(work, email)
     if account is None:
         raise UserNotFound("There is no account with this address")
-    await take_in_at_domain(
+    await add_account_at_domain(
         work,
         company_id,
         account,
@@ -111,7 +112,7 @@ async def add_to_team(
     return account.id
 
 
-async def take_in_at_domain(
+async def add_account_at_domain(
     work: UnitOfWork,
     company_id: UUID,
     account: AccountAtAddress,
@@ -122,13 +123,13 @@ async def take_in_at_domain(
     jobs: JobQueue,
     mail_limits: MailLimits,
 ) -> None:
-    """Make the account at an address of the company's domain a member, who counts once it is verified.
+    """Make the account at an address of the company's domain a member, effective once the address is verified.
 
     Raises:
         AlreadyMember
     """
     counts_at_once = account.is_email_verified
-    await take_in(
+    await add_by_address(
         work,
         company_id,
         user_id=account.id,
@@ -141,7 +142,7 @@ async def take_in_at_domain(
         await request_link(work, user_id=account.id, purpose=VERIFY_EMAIL, jobs=jobs)
 
 
-async def take_in(
+async def add_by_address(
     work: UnitOfWork,
     company_id: UUID,
     *,
@@ -151,7 +152,7 @@ async def take_in(
     counts_at_once: bool,
     actor_id: UUID,
 ) -> None:
-    """Make the user a member by their address, which no invitation waits for any more. The company's row is locked.
+    """Make the user a member by their address, and delete its invitation. The company's row must be locked.
 
     Raises:
         AlreadyMember
@@ -176,7 +177,8 @@ async def take_in(
 async def change_role(
     work: UnitOfWork, company_id: UUID, *, actor_id: UUID, user_id: UUID, role: str
 ) -> None:
-    """
+    """Give a member another role, as an admin of the company.
+
     Raises:
         AccountBanned, NotMember, InsufficientPermissions, MemberNotFound, LastAdmin
     """
@@ -187,7 +189,7 @@ async def change_role(
 
 
 async def remove_from_team(work: UnitOfWork, company_id: UUID, *, actor_id: UUID, user_id: UUID) -> None:
-    """Admins remove anybody, everybody else themself.
+    """Remove a member: admins may remove anybody, others themselves.
 
     Raises:
         AccountBanned, NotMember, InsufficientPermissions, MemberNotFound, LastAdmin
@@ -201,7 +203,7 @@ async def remove_from_team(work: UnitOfWork, company_id: UUID, *, actor_id: UUID
 
 
 async def lock_as_admin(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> CompanyState:
-    """The company, kept to this transaction, for one who is its admin now.
+    """Lock the company until the transaction ends, and check that the actor is its admin.
 
     Raises:
         AccountBanned, CompanyNotFound, NotMember, InsufficientPermissions
@@ -226,7 +228,9 @@ async def _lock(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> tuple[
 async def ensure_admin_stays(
     work: UnitOfWork, company_id: UUID, *, user_id: UUID, role: str, new_role: str | None
 ) -> None:
-    """Asked before somebody's role changes or, with None, their place ends to count. The company's row is locked.
+    """Check that another effective admin remains, before a role changes or, with None, a membership ends.
+
+    The company's row must be locked.
 
     Raises:
         LastAdmin
@@ -240,9 +244,9 @@ async def ensure_admin_stays(
 async def add_member(
     work: UnitOfWork, *, company_id: UUID, user_id: UUID, role: str, actor_id: UUID | None
 ) -> bool:
-    """Make the user a member who counts at once, whatever their address: by a proven claim, or the operator's word.
+    """Make the user an effective member whatever their address: for a proven claim, or the operator's command.
 
-    A member gets the role, and counts from now on; True when they were not one before.
+    An existing member gets the role, and becomes effective. Returns whether they are a new member.
     """
     if await _insert(work, company_id=company_id, user_id=user_id, role=role, key=None):
         work.record(
@@ -261,8 +265,7 @@ async def add_member(
 
 
 async def start_new_team(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) -> None:
-    """Who belonged to the company so far is a former member, and whom they invited is not. The company's row is
-    locked."""
+    """Make all members former members, and delete their invitations. The company's row must be locked."""
     await work.session.execute(delete(Invitation).where(Invitation.company_id == company_id))
     ended = (
         delete(Member)
@@ -283,7 +286,10 @@ async def start_new_team(work: UnitOfWork, company_id: UUID, *, actor_id: UUID) 
 
 
 async def _insert(work: UnitOfWork, *, company_id: UUID, user_id: UUID, role: str, key: str | None) -> bool:
-    """A place on the team, instead of a former one; False for a member. `key` is the address that it depends on."""
+    """Insert a membership, which replaces a former one; returns False for an existing member.
+
+    `key` is the address that the membership depends on, or None.
+    """
     made = await work.session.execute(
         insert(Member)
         .values(id=new_id(), company_id=company_id, user_id=user_id, role=role, email_key=key)
@@ -299,7 +305,7 @@ async def _insert(work: UnitOfWork, *, company_id: UUID, user_id: UUID, role: st
 async def set_role(
     work: UnitOfWork, company_id: UUID, *, user_id: UUID, role: str, actor_id: UUID | None
 ) -> None:
-    """The company's row is locked."""
+    """Store a member's role. The company's row must be locked."""
     await work.session.execute(
         update(Member).where(Member.company_id == company_id, Member.user_id == user_id).values(role=role)
     )
@@ -307,7 +313,7 @@ async def set_role(
 
 
 async def remove_member(work: UnitOfWork, company_id: UUID, *, user_id: UUID, actor_id: UUID) -> None:
-    """The company's row is locked. An invitation from before is no way back."""
+    """Delete a membership, with any invitation of the user's address. The company's row must be locked."""
     address = select(User.email_key).where(User.id == user_id).scalar_subquery()
     for theirs in (
         delete(Invitation).where(Invitation.company_id == company_id, Invitation.email_key == address),
@@ -317,9 +323,12 @@ async def remove_member(work: UnitOfWork, company_id: UUID, *, user_id: UUID, ac
     work.record(MemberLeft(company_id=company_id, user_id=user_id, actor_id=actor_id))
 
 
-async def forget_people(session: AsyncSession, erased: Sequence[AccountErased]) -> None:
-    """An erased account belongs to no company and claims none. A company that is left without an admin keeps its name;
-    a system admin can take its verification away, so that it can be claimed again."""
+async def delete_memberships(session: AsyncSession, erased: Sequence[AccountErased]) -> None:
+    """Delete the memberships, claims and invitations of erased accounts.
+
+    A company that loses its last admin so keeps its profile; a system admin can unverify it, so that it can be claimed
+    again.
+    """
     user_ids = [account.user_id for account in erased]
     await session.execute(delete(Invitation).where(Invitation.inviter_id.in_(user_ids)))
     for table in (CompanyClaim, Member, FormerMember):

@@ -1,6 +1,6 @@
-"""Who belongs to a tenant, in all roles: what its admins change.
+"""Users of a tenant, in all roles: add or invite, change, remove.
 
-As every change of a team, each locks the company's row first and asks for the actor's role behind the lock
+As every change of a team, each locks the company's row first, and reads the actor's role under that lock
 (`service/team.py`).
 """
 
@@ -22,10 +22,10 @@ from bugrelay.domain.companies.models import Member
 from bugrelay.domain.companies.schemas import CompanyState, Role, Tenant
 from bugrelay.domain.companies.service.invitations import check_invitations, send_invitation
 from bugrelay.domain.companies.service.team import (
+    add_account_at_domain,
     ensure_admin_stays,
     remove_member,
     set_role,
-    take_in_at_domain,
 )
 from bugrelay.domain.companies.service.tenants import lock_as_tenant_admin, lock_tenant_company
 from bugrelay.errors import InsufficientPermissions
@@ -37,27 +37,27 @@ from bugrelay.infra.redis.rate_limits import Limiter
 
 @dataclass(frozen=True)
 class AddedUser:
-    """A user who has a place in the tenant from now on."""
+    """A user who was added to the tenant."""
 
     id: UUID
 
 
 @dataclass(frozen=True)
 class SentInvitation:
-    """An invitation that is on its way."""
+    """An invitation that was queued for sending."""
 
     id: UUID
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """What an invitation is sent with.
+    """What sending an invitation needs.
 
     Attributes:
-        signing_key: What its token is made with.
-        jobs: Mails it.
-        limiter: Counts invitations.
-        mail_limits: Counts mails.
+        signing_key: The key that its token is derived from.
+        jobs: The queue of the job that mails it.
+        limiter: Limits of invitations.
+        mail_limits: Limits of mails.
     """
 
     signing_key: str
@@ -71,19 +71,19 @@ async def add_tenant_user(
 ) -> AddedUser | SentInvitation:
     """Add the account at an address of the company's domain; invite any other address.
 
-    Whether there is an account at an address elsewhere is not looked up, and so not told.
+    For addresses elsewhere, accounts are not looked up, so nobody can learn whether there is one.
 
     Raises:
         AccountBanned, CompanyNotFound, InsufficientPermissions, AlreadyMember, RateLimitExceeded
-        InvalidDomain: Who comes to the team must have an address at exactly the company's domain.
+        InvalidDomain: Admins and members must have an address at exactly the company's domain.
     """
     company = await lock_as_tenant_admin(work, tenant)
     _check_address(company, email, role=role)
-    if await repository.has_place_at(work, company_id=company.id, email_key=email_key(email)):
+    if await repository.has_member_at(work, company_id=company.id, email_key=email_key(email)):
         raise AlreadyMember
     account = await account_at(work, email) if email_domain(email) == company.domain else None
     if account is not None:
-        await take_in_at_domain(
+        await add_account_at_domain(
             work,
             company.id,
             account,
@@ -104,23 +104,23 @@ async def add_tenant_user(
 async def change_tenant_user(
     work: UnitOfWork, tenant: Tenant, *, user_id: UUID, role: Role | None, is_active: bool | None
 ) -> None:
-    """Change a user's role, or whether they have rights; what is None stays.
+    """Change a user's role, or activate or deactivate them; None leaves a value unchanged.
 
-    A reporter may have any address; who comes to the team must have one at the company's domain.
+    A reporter may have any address; admins and members must have one at the company's domain.
 
     Raises:
         AccountBanned, CompanyNotFound, InsufficientPermissions, UserNotFound, InvalidDomain, LastAdmin
     """
     company = await lock_as_tenant_admin(work, tenant)
-    place = await repository.tenant_place(work, company_id=company.id, user_id=user_id)
-    if place is None:
+    membership = await repository.membership_state(work, company_id=company.id, user_id=user_id)
+    if membership is None:
         raise UserNotFound
-    if role is not None and role != place.role:
-        _check_address(company, place.email_key, role=role)
-        await ensure_admin_stays(work, company.id, user_id=user_id, role=place.role, new_role=role)
+    if role is not None and role != membership.role:
+        _check_address(company, membership.email_key, role=role)
+        await ensure_admin_stays(work, company.id, user_id=user_id, role=membership.role, new_role=role)
         await set_role(work, company.id, user_id=user_id, role=role, actor_id=tenant.user_id)
-    if is_active is not None and is_active != place.is_active:
-        role_now = role or place.role
+    if is_active is not None and is_active != membership.is_active:
+        role_now = role or membership.role
         await ensure_admin_stays(
             work, company.id, user_id=user_id, role=role_now, new_role=role_now if is_active else None
         )
@@ -128,7 +128,7 @@ async def change_tenant_user(
 
 
 async def remove_tenant_user(work: UnitOfWork, tenant: Tenant, *, user_id: UUID) -> None:
-    """Out of the tenant, by one of its admins or by themself; the account stays.
+    """Remove a user from the tenant, by one of its admins or by themselves; the account stays.
 
     Raises:
         AccountBanned, CompanyNotFound, InsufficientPermissions, UserNotFound, LastAdmin
@@ -136,15 +136,15 @@ async def remove_tenant_user(work: UnitOfWork, tenant: Tenant, *, user_id: UUID)
     company, role = await lock_tenant_company(work, tenant)
     if user_id != tenant.user_id and not policies.may_manage(role):
         raise InsufficientPermissions("Only the company's admins may remove somebody else")
-    place = await repository.tenant_place(work, company_id=company.id, user_id=user_id)
-    if place is None:
+    membership = await repository.membership_state(work, company_id=company.id, user_id=user_id)
+    if membership is None:
         raise UserNotFound
-    await ensure_admin_stays(work, company.id, user_id=user_id, role=place.role, new_role=None)
+    await ensure_admin_stays(work, company.id, user_id=user_id, role=membership.role, new_role=None)
     await remove_member(work, company.id, user_id=user_id, actor_id=tenant.user_id)
 
 
 def _check_address(company: CompanyState, address: str | None, *, role: Role) -> None:
-    """Whom a proven claim or the operator vouches for needs no address."""
+    """Check the address of a future member of the team; memberships by a claim or the operator depend on none."""
     if not policies.is_on_team(role) or address is None:
         return
     if email_domain(address) != company.domain:
@@ -156,8 +156,8 @@ def _check_address(company: CompanyState, address: str | None, *, role: Role) ->
 async def _set_active(
     work: UnitOfWork, tenant: Tenant, *, user_id: UUID, role: Role, is_active: bool
 ) -> None:
-    place = (Member.company_id == tenant.company_id, Member.user_id == user_id)
-    await work.session.execute(update(Member).where(*place).values(is_active=is_active))
+    is_theirs = (Member.company_id == tenant.company_id, Member.user_id == user_id)
+    await work.session.execute(update(Member).where(*is_theirs).values(is_active=is_active))
     work.record(
         MemberActivityChanged(
             company_id=tenant.company_id,

@@ -1,4 +1,4 @@
-"""Which tenant a request is about: the verified company that who asks is an effective member of, in whatever role."""
+"""The tenant of a request: a verified company of which the caller is an effective member, in any role."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ async def find_tenant(reader: Reader, user_id: UUID, *, named: str | None) -> Te
     """The tenant of a user, in one statement.
 
     Args:
-        reader: Where it is asked.
-        user_id: Who asks.
-        named: A company, by its id or domain; None where they belong to one only.
+        reader: What to read from.
+        user_id: The caller.
+        named: The company's id or domain; None if the caller named none.
 
     Raises:
-        CompanyRequired: They belong to several, and none is named.
-        CompanyNotFound: They belong to none, or not to this one, or it is not verified: which of it is told to nobody.
+        CompanyRequired: The user belongs to several companies, and none is named.
+        CompanyNotFound: The user belongs to no company, or not to this one, or it does not exist or is unverified; the
+            error does not tell these apart.
     """
     if named is not None:
         membership = await _named(reader, user_id, named)
@@ -38,11 +39,11 @@ async def find_tenant(reader: Reader, user_id: UUID, *, named: str | None) -> Te
 
 
 async def lock_tenant(work: UnitOfWork, tenant: Tenant) -> Tenant:
-    """The same tenant with the role of now, which stays until the transaction ends; the user's row is locked before.
+    """Lock the user's row, then the membership (shared), and return the tenant with the current role.
 
     Raises:
         AccountBanned
-        CompanyNotFound: The place was lost, or the company its verification, since the request began.
+        CompanyNotFound: The membership ended, or the company lost its verification, since the request began.
     """
     await lock_active_user(work, tenant.user_id)
     membership = await repository.lock_tenant_of(work, user_id=tenant.user_id, company_id=tenant.company_id)
@@ -50,7 +51,7 @@ async def lock_tenant(work: UnitOfWork, tenant: Tenant) -> Tenant:
 
 
 async def lock_as_tenant_admin(work: UnitOfWork, tenant: Tenant) -> CompanyState:
-    """The company, kept to this transaction, for one who is its admin now.
+    """Lock the company until the transaction ends, and check that the caller is its admin.
 
     Raises:
         AccountBanned, CompanyNotFound, InsufficientPermissions
@@ -62,7 +63,7 @@ async def lock_as_tenant_admin(work: UnitOfWork, tenant: Tenant) -> CompanyState
 
 
 async def lock_tenant_company(work: UnitOfWork, tenant: Tenant) -> tuple[CompanyState, Role]:
-    """The company, kept to this transaction for a change of who belongs to it, and the role of now of who asks.
+    """Lock the company until the transaction ends, for a change of its users; also returns the caller's current role.
 
     Raises:
         AccountBanned, CompanyNotFound

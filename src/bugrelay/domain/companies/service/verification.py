@@ -1,4 +1,4 @@
-"""Whether a company is verified: only then do its members have rights."""
+"""Verification of companies: only members of a verified company have rights."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
 async def verify_company(work: UnitOfWork, company_id: UUID, *, actor_id: UUID | None) -> bool:
-    """The company's domain is proven: its members' rights count from now on. False when it was verified before."""
-    turned = await _turn(work, company_id, verified=True)
-    if turned:
+    """Mark the company as verified, which makes its memberships effective; returns False if it was verified already."""
+    has_changed = await _set_verified(work, company_id, verified=True)
+    if has_changed:
         work.record(CompanyVerified(company_id=company_id, actor_id=actor_id))
-    return turned
+    return has_changed
 
 
 async def unverify_company(work: UnitOfWork, company_id: UUID, *, actor_id: UUID | None) -> bool:
-    """The proof counts no more: the members keep their places, and lose their rights until it is verified again.
+    """Mark the company as unverified: its members keep their memberships, without rights, until it is verified again.
 
-    False when it was not verified.
+    Returns False if it was not verified.
     """
-    turned = await _turn(work, company_id, verified=False)
-    if turned:
+    has_changed = await _set_verified(work, company_id, verified=False)
+    if has_changed:
         work.record(CompanyUnverified(company_id=company_id, actor_id=actor_id))
-    return turned
+    return has_changed
 
 
-async def _turn(work: UnitOfWork, company_id: UUID, *, verified: bool) -> bool:
-    turning = (
+async def _set_verified(work: UnitOfWork, company_id: UUID, *, verified: bool) -> bool:
+    changing = (
         update(Company)
         .where(Company.id == company_id, Company.verified.is_(not verified))
         .values(verified=verified, verified_at=func.now() if verified else None, updated_at=func.now())
         .returning(Company.id)
         .execution_options(synchronize_session=False)
     )
-    return (await work.session.execute(turning)).first() is not None
+    return (await work.session.execute(changing)).first() is not None
 
 
 async def add_trusted_member(work: UnitOfWork, *, domain: str, email: str, role: str) -> None:
-    """The operator's word: the user belongs to the company, and the company is what its domain says.
+    """Make the user a member and the company verified, without any proof: for the operator's command line.
 
-    No address has to be verified. Where the company had lost its verification, its members are back, as by a system
-    admin's word.
+    No address has to be verified. If the company had lost its verification, its former members regain their rights, as
+    when a system admin verifies it.
 
     Raises:
         CompanyNotFound, UserNotFound
