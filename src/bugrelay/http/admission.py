@@ -1,4 +1,4 @@
-"""What a request must pass before it is routed: load, host, rate limits."""
+"""Admission of a request before it is routed: load, host, client address, rate limits."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bugrelay.infra.client_address import client_address, limit_identity
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.redis.rate_limits import Bucket, Decision, LimitName
 
-UNSHED = "/health"  # an overloaded process lives
+UNSHED = "/health"  # never shed: an overloaded process is alive
 
 _SLASHES = re.compile("/{2,}")
 _PARAMETER = re.compile(r"\{[^}]*\}")
 
 
 class RouteBuckets:
-    """Which rate limits a request falls under besides the general one; routes name them in their contract."""
+    """The rate limits of a request besides the general one, by the contract of its route."""
 
     def __init__(
         self, routes: Iterable[tuple[str, HTTPRouteHandler]], buckets: Mapping[LimitName, Bucket | None]
@@ -61,7 +61,7 @@ class Admission:
             await self._app(scope, receive, send)
             return
         self.load.requests += 1
-        # Routing reads `//api//v1/bugs` as `/api/v1/bugs`; limits must, too.
+        # Routing treats `//api//v1/bugs` as `/api/v1/bugs`; limits must do the same.
         scope["path"] = _SLASHES.sub("/", scope["path"])
         try:
             await self._pass(scope, receive, send)
@@ -71,7 +71,7 @@ class Admission:
             self.load.requests -= 1
 
     async def admit_handshake(self, scope: Any) -> None:
-        """The same limits for the handshake of a WebSocket, which is a request until it is answered.
+        """Apply the same limits to the handshake of a WebSocket, which is a request until it is answered.
 
         Raises:
             ServiceUnavailable, ValidationFailed, RateLimitExceeded
@@ -89,10 +89,10 @@ class Admission:
         await RequestTimeout(self._app, scope, receive, send, load=self.load, headers=headers).run()
 
     async def admit(self, scope: Any) -> dict[str, str]:
-        """Charge a request to its limits, once, whoever asks; gives the headers that tell of them.
+        """Check the host and charge the rate limits, once for each request; returns the headers about the limits.
 
         Raises:
-            ValidationFailed: It was sent to a name that is not ours, or to several.
+            ValidationFailed: The Host header is not one of ours, or was sent several times.
             RateLimitExceeded
         """
         state = scope.setdefault("state", {})
@@ -145,14 +145,14 @@ class Admission:
 
 
 def tell_limit(scope: Any, decision: Decision) -> None:
-    """A limit that was charged behind admission: the answer tells of it where it is the tightest."""
-    told: dict[str, str] = scope["state"]["limits"]
-    if decision.remaining <= int(told.get("X-RateLimit-Remaining", decision.remaining)):
-        told.update(rate_headers(decision))
+    """Put a limit that was charged after admission into the response's headers, if it is the tightest."""
+    headers: dict[str, str] = scope["state"]["limits"]
+    if decision.remaining <= int(headers.get("X-RateLimit-Remaining", decision.remaining)):
+        headers.update(rate_headers(decision))
 
 
 def rate_headers(decision: Decision) -> dict[str, str]:
-    """The tightest limit that applied."""
+    """The headers about the tightest limit that applied."""
     return {
         "X-RateLimit-Limit": str(decision.limit),
         "X-RateLimit-Remaining": str(decision.remaining),

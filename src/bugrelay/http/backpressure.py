@@ -1,7 +1,7 @@
-"""Back-pressure: a large body is handed to the server in pieces, each when the client has room for it.
+"""Back-pressure: a large body is sent in chunks, as fast as the client reads.
 
-The server takes what it is given at once, copies it, and keeps the copy until the client has read it. Given pieces, it
-buffers a handful of them, and `send` waits: so a client that does not read holds a quarter of a megabyte at most.
+The server copies what it is given at once, and keeps the copy until the client has read it. Of chunks it buffers only a
+few, and then `send` waits: so a client that does not read takes a quarter of a megabyte at most.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ PIECE_BYTES = 32 * 1024
 
 
 async def send_body(send: Send, body: bytes, *, more: bool = False) -> None:
-    """Send a body, or a part of one that `more` parts follow, and return when the server has taken all of it."""
+    """Send a body, or with `more` a part of one, and return when the server has accepted all of it."""
     if len(body) > MAX_UNDIVIDED_BYTES or (more and len(body) > PIECE_BYTES):
         last = (len(body) - 1) // PIECE_BYTES * PIECE_BYTES
         for offset in range(0, last, PIECE_BYTES):

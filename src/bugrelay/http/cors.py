@@ -1,7 +1,7 @@
-"""Pages of other origins: which may call, and what they may read.
+"""CORS: which origins may call the API, preflights, and headers on every response.
 
-Litestar's own middleware stands inside the application, so refusals by admission would lack these headers, and
-browsers' preflights would be charged to the rate limits of whoever opens such a page.
+Litestar's own middleware runs inside the application, so errors of admission would lack these headers, and preflights
+would be charged to the user's rate limits.
 """
 
 from __future__ import annotations

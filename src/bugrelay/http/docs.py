@@ -1,4 +1,4 @@
-"""`/docs`: the OpenAPI document, and Swagger UI to read it, served from the package and not from the internet."""
+"""`/docs`: the OpenAPI document, and Swagger UI, whose files are served from its package, not from the internet."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' dat
 
 @dataclass(frozen=True)
 class _Asset:
-    """A file that does not change while the process lives, in both forms that it is sent in."""
+    """A file, plain and compressed; it does not change while the process runs."""
 
     content: bytes
     gzipped: bytes
@@ -45,7 +45,7 @@ class _Asset:
 
 @lru_cache
 def _asset(name: str) -> _Asset:
-    """Compressed by the first who asks, which takes a tenth of a second for the largest: call it in a thread."""
+    """The asset, compressed at first use; that takes a tenth of a second for the largest, so call this in a thread."""
     content = _START.encode() if name == "start.js" else _packaged(name)
     return _Asset(content, gzip.compress(content, mtime=0), weak_etag(content).decode())
 

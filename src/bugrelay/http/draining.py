@@ -1,4 +1,4 @@
-"""While a server drains: every response closes its connection, so that clients and proxies go elsewhere."""
+"""While a server drains, every response closes its connection, so that clients and proxies connect to another one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bugrelay.infra.lifecycle import Lifecycle
 
 
 class ClosesWhileDraining:
-    """ASGI application around the application."""
+    """ASGI middleware around the application."""
 
     def __init__(self, app: ASGIApp, lifecycle: Lifecycle) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""How a body is named and packed: ETags and gzip; what a client that has it already is told."""
+"""ETags, gzip, and the headers of 304 responses."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ NOT_MODIFIED_HEADERS = (
     b"x-request-id",
     b"x-cache",
     b"x-rate",
-    b"access-control-",  # without them a browser may not read what it has
+    b"access-control-",  # without them a page may not read the response
 )
 
 
 def accepts_gzip(accept_encoding: bytes) -> bool:
-    """Whether `gzip` is named and not refused by `q=0` (RFC 9110, section 12.5.3)."""
+    """Whether Accept-Encoding names `gzip` without refusing it by `q=0` (RFC 9110, section 12.5.3)."""
     for item in accept_encoding.lower().split(b","):
         coding, _, weight = item.replace(b" ", b"").partition(b";q=")
         if coding == b"gzip":
@@ -42,12 +42,12 @@ def accepts_gzip(accept_encoding: bytes) -> bool:
 
 
 def weak_etag(body: bytes) -> bytes:
-    """Weak, because the same content is also sent compressed. SHA-256 is what processors have instructions for."""
+    """The ETag of a body: weak, since the same content is also sent compressed; SHA-256, which is fast in hardware."""
     return b'W/"' + hashlib.sha256(body).hexdigest()[:24].encode() + b'"'
 
 
 def etag_matches(if_none_match: bytes, etag: bytes) -> bool:
-    """Weak comparison (RFC 9110, section 13.1.2)."""
+    """Whether If-None-Match matches the ETag, by weak comparison (RFC 9110, section 13.1.2)."""
     if if_none_match.strip() == b"*":
         return True
     plain = etag.removeprefix(b"W/")
@@ -55,5 +55,5 @@ def etag_matches(if_none_match: bytes, etag: bytes) -> bool:
 
 
 def unmodified(headers: Headers) -> Headers:
-    """The headers that an answer keeps when its body is left out (304)."""
+    """The headers of a response that its 304 has, too."""
     return [pair for pair in headers if pair[0].startswith(NOT_MODIFIED_HEADERS)]

@@ -1,7 +1,7 @@
-"""Every error leaves in one body: `{"error": {code, message, details?, fields?, timestamp}}` (docs/api/errors.md).
+"""Exceptions to the one error body: `{"error": {code, message, details?, fields?, timestamp}}` (docs/api/errors.md).
 
-Routes that clients know from before have it in the form that these were written for, whatever layer answers: which
-form, the path alone decides.
+Older APIs have error bodies of their own, which their clients expect. The path alone decides which form is used, so
+that every layer gives the same one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ log = structlog.get_logger()
 
 
 class ErrorBody(msgspec.Struct, omit_defaults=True):
-    """What `error` holds; `fields` always with VALIDATION_ERROR, `details` where there is something to add."""
+    """The value of `error`; it has `fields` with VALIDATION_ERROR, and `details` where there is more to say."""
 
     code: str
     message: str
@@ -51,16 +51,16 @@ class ErrorBody(msgspec.Struct, omit_defaults=True):
 
 
 class ErrorResponse(msgspec.Struct):
-    """The body of every answer of 400 and above; `error` is an `ErrorBody`, with what an error has beyond it."""
+    """The body of every response with a status from 400; `error` is an `ErrorBody`, with the error's further facts."""
 
     error: Any
 
 
 class TicketErrorDetails(msgspec.Struct, rename="camel"):
-    """What `details` holds on the ticket API; what an error has beyond it stands beside it.
+    """The value of `details` on the ticket API, which also has the error's further facts.
 
     Attributes:
-        fields: The fields that do not fit; null where it is no matter of fields.
+        fields: The invalid fields; null if the error is not about fields.
         timestamp: When the server answered.
     """
 
@@ -69,12 +69,12 @@ class TicketErrorDetails(msgspec.Struct, rename="camel"):
 
 
 class TicketErrorResponse(msgspec.Struct):
-    """The body of every answer of 400 and above of the ticket API.
+    """The body of every response of the ticket API with a status from 400.
 
     Attributes:
-        error: The kind of error, for programs: `E_`, and the code of all other routes.
+        error: The kind of error, for programs: `E_`, and the code as on all other routes.
         message: What went wrong, for people.
-        details: What there is to add.
+        details: Further facts.
     """
 
     error: str
@@ -83,11 +83,11 @@ class TicketErrorResponse(msgspec.Struct):
 
 
 class SupportErrorResponse(msgspec.Struct):
-    """The body of every answer of 400 and above of the support API.
+    """The body of every response of the support API with a status from 400.
 
     Attributes:
         success: False.
-        error: What went wrong, as all other routes say it.
+        error: The error, as on all other routes.
     """
 
     success: Literal[False]
@@ -100,7 +100,7 @@ _WORD_BREAK = re.compile(r"_([a-z])")
 
 
 def error_bytes(error: BugRelayError, path: str) -> bytes:
-    """The body of an error, in the form of the routes that the path belongs to."""
+    """The body of an error, in the form of the API that the path belongs to."""
     if TICKET_API.match(path):
         return to_json(_ticket_error(error))
     if SUPPORT_API.match(path):
@@ -132,12 +132,12 @@ def _camel(name: str) -> str:
 
 
 def _camel_names(name: str, value: Any) -> Any:
-    """A list of names of fields, as this API has them; any other value as it is."""
+    """Names of fields in camelCase; any other value unchanged."""
     return [_camel(one) for one in value] if name.endswith("_fields") else value
 
 
 def as_bugrelay_error(exception: BaseException) -> BugRelayError:
-    """The error that a caller sees for whatever was raised below."""
+    """The error that a client gets for any exception."""
     if isinstance(exception, BaseExceptionGroup):
         return as_bugrelay_error(exception.exceptions[0])
     if isinstance(exception, BugRelayError):
@@ -166,9 +166,7 @@ def _framework_error(exception: HTTPException) -> BugRelayError:
         return MethodNotAllowed(headers={"Allow": ", ".join(sorted(allowed))})
     if exception.status_code == PayloadTooLarge.status:
         return PayloadTooLarge()
-    if isinstance(
-        exception, ValidationException
-    ):  # the framework checks nothing for us but that there is a body
+    if isinstance(exception, ValidationException):  # the framework checks only that there is a body
         return ValidationFailed.of("body", "is required")
     if exception.status_code < InternalError.status:
         return ValidationFailed([FieldProblem("request", exception.detail or "does not fit")])
@@ -179,7 +177,7 @@ def error_response(request: Request[Any, Any, Any], exception: Exception) -> Res
     """Litestar's handler for every exception."""
     error = as_bugrelay_error(exception)
     if isinstance(error, InternalError):
-        route = request.scope.get("path_template") or "-"  # the path itself may hold a secret
+        route = request.scope.get("path_template") or "-"  # the path itself may contain a secret
         log.error("unforeseen_error", route=route, exc_info=exception)
     elif error.status == ServiceUnavailable.status:
         log.warning("unavailable", code=error.code, cause=repr(exception.__cause__ or exception)[:300])

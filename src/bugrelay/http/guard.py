@@ -1,8 +1,8 @@
-"""Who may call a route, as its contract says (http/routes.py), checked here.
+"""The one guard: it checks who may call a route, by the route's contract (http/routes.py).
 
-The order of checks is the contract's: authentication, id in the path, existence, permission, content type; the body
-is read after that. Rate limits come before, in http/admission.py. Where a route is for admins alone, whether the
-caller is one comes before existence: nobody else learns what there is.
+The order of checks is fixed: authentication, ids in the path, existence, permission, content type; the body is read
+after that. Rate limits are checked before, in http/admission.py. On routes for admins only, permission is checked
+before existence, so that nobody else learns what exists.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: 
     """The one guard of the application."""
     request = connection
     if not isinstance(request, ApiRequest) or is_options(handler):
-        return  # Litestar adds OPTIONS to every path, and it tells nothing
+        return  # Litestar adds OPTIONS to every path; it reveals nothing
     route = route_of(handler)
     origin.set(Origin.of(request.client_address, request.headers.get("user-agent")))
     bulkhead.set(f"{request.method} {request.scope['path_template']}")
@@ -50,9 +50,9 @@ async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: 
 
 
 async def check_in_full(request: ApiRequest) -> None:
-    """All that the route's contract asks, each of whoever knows it, in the contract's order.
+    """Check everything that the route's contract requires, in the fixed order.
 
-    Of a route that is `checked_by_change` its handler asks for it, where the change was refused: it says why.
+    For a route that is `checked_by_change`, its handler calls this after a refused change, to find out the reason.
     """
     route = route_of(request.route_handler)
     access = route.access
@@ -72,14 +72,14 @@ async def check_in_full(request: ApiRequest) -> None:
 
 
 def _names_ids(request: ApiRequest) -> bool:
-    """Whether all ids of the path are some; where one is not, who asks is told before it."""
+    """Whether all ids of the path are valid; otherwise the full check runs, in which authentication comes first."""
     return all(
         parse_id(value) is not None for name, value in request.path_params.items() if name.endswith("_id")
     )
 
 
 def _named_by_token(request: ApiRequest) -> SignedInViewer:
-    """Whom a token that is ours and not expired names, without any right of theirs."""
+    """The user of a valid token that has not expired, without any rights."""
     token = _token(request)
     if token is None:
         raise AuthRequired
@@ -88,7 +88,7 @@ def _named_by_token(request: ApiRequest) -> SignedInViewer:
 
 
 def _from_admin_network(request: ApiRequest) -> bool:
-    """Whether admins are admins at this address; without ADMIN_ALLOWED_NETWORKS they are at any."""
+    """Whether admins have their rights at this address; without ADMIN_ALLOWED_NETWORKS, at any address."""
     networks = request.platform.settings.admin_allowed_networks
     if not networks:
         return True
@@ -97,10 +97,10 @@ def _from_admin_network(request: ApiRequest) -> bool:
 
 
 async def _viewer(request: ApiRequest) -> Viewer:
-    """Whoever the Authorization header names, with the rights they have now.
+    """The viewer whom the Authorization header authenticates, with their current rights.
 
-    Outside ADMIN_ALLOWED_NETWORKS an admin is made a viewer like any other. It is decided here, once, so that no rule
-    has to ask again.
+    Outside ADMIN_ALLOWED_NETWORKS an admin is a viewer like any other. That is decided here once, so that no policy has
+    to check it.
     """
     token = _token(request)
     if token is None:
@@ -113,7 +113,7 @@ async def _viewer(request: ApiRequest) -> Viewer:
 
 
 def _token(request: ApiRequest) -> str | None:
-    """The token of the Authorization header; one that does not hold is an error, never anonymity."""
+    """The token of the Authorization header; an invalid header is an error, not an anonymous request."""
     return bearer_token(request.headers.getall("authorization", []))
 
 
@@ -125,7 +125,7 @@ def bearer_token(sent: Sequence[str]) -> str | None:
     """
     if not sent:
         return None
-    if len(sent) > 1:  # a proxy and we might each believe another one
+    if len(sent) > 1:  # a proxy might use another one of them than we do
         raise InvalidToken("Authorization must be sent once")
     scheme, _, token = sent[0].partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -134,7 +134,7 @@ def bearer_token(sent: Sequence[str]) -> str | None:
 
 
 def _check_body(request: ApiRequest, handler: HTTPRouteHandler) -> None:
-    """What the headers say of it, also where nobody would read it."""
+    """Check what the headers say about the body, also if it is never read."""
     if handler.parsed_data_field is not None:
         _check_content_type(request)
     most = handler.resolve_request_max_body_size()
@@ -145,5 +145,5 @@ def _check_body(request: ApiRequest, handler: HTTPRouteHandler) -> None:
 
 def _check_content_type(request: ApiRequest) -> None:
     if "content-type" not in request.headers and not has_body(request.scope):
-        return  # an empty body is told that it is required
+        return  # a missing body gets an error of its own: it is required
     request.require_media_type("application/json")

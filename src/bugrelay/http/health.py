@@ -1,4 +1,4 @@
-"""`/health`: the process lives. `/ready`: it can serve."""
+"""`/health`: the process is alive. `/ready`: it can serve requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEVER_CACHED = {"Cache-Control": "no-store"}
 
 
 class Health(Struct):
-    """That the process lives.
+    """The process is alive.
 
     Attributes:
         status: Always `ok`.
@@ -30,12 +30,12 @@ class Health(Struct):
 
 
 class Checks(Struct):
-    """What the server stands on.
+    """The dependencies of the server.
 
     Attributes:
-        postgres: Whether PostgreSQL answers.
-        redis: Whether Redis answers.
-        schema: There while the database waits for `bugrelay migrate`.
+        postgres: Whether PostgreSQL responds.
+        redis: Whether Redis responds.
+        schema: Present while the database needs `bugrelay migrate`.
     """
 
     postgres: Literal["ok", "down"]
@@ -44,11 +44,11 @@ class Checks(Struct):
 
 
 class Events(Struct):
-    """What follows from changes: mails, webhooks and the like.
+    """The consumers of the event log, which send mails, webhooks and so on.
 
     Attributes:
-        lag_seconds: For how long the oldest event has been waiting for whoever follows the event log; 0 when none does.
-            The server serves whatever it is: workers follow the log.
+        lag_seconds: For how many seconds the oldest unprocessed event has been waiting; 0 if there is none. It does not
+            affect the status, since workers process events, not the server.
     """
 
     lag_seconds: float
@@ -58,8 +58,8 @@ class Readiness(Struct):
     """Whether the server can serve.
 
     Attributes:
-        status: `degraded`: it serves, without its cache and with limits by process.
-        events: There while PostgreSQL answers and is migrated.
+        status: `degraded`: it serves, without its cache, and with rate limits counted by each process.
+        events: Present while PostgreSQL responds and is migrated.
     """
 
     status: Literal["ok", "degraded", "unavailable"]
@@ -68,12 +68,12 @@ class Readiness(Struct):
 
 
 class SchemaCheck:
-    """Whether the database is migrated far enough for this release; asked until it is, since no migration goes back.
+    """Whether the database is migrated far enough for this release; a positive result is final, as migrations are.
 
-    A revision that this release does not know is a newer one's: the schema of that release still serves this one.
+    A revision that is unknown here belongs to a newer release, whose schema still serves this one.
 
     Args:
-        outgrown_revisions: Gives those that are too old.
+        outgrown_revisions: Returns the revisions that are too old.
     """
 
     def __init__(self, database: Database, outgrown_revisions: Callable[[], frozenset[str]]) -> None:
@@ -82,7 +82,10 @@ class SchemaCheck:
         self._current = False
 
     async def is_current(self) -> bool:
-        """Raises ServiceUnavailable or TimeoutError when PostgreSQL is away."""
+        """
+        Raises:
+            ServiceUnavailable, TimeoutError: PostgreSQL does not respond.
+        """
         if not self._current:
             outgrown = await asyncio.to_thread(self._outgrown_revisions)
             async with asyncio.timeout(POSTGRES_SECONDS):
@@ -97,7 +100,7 @@ class HealthController(Controller):
     @get("/health")
     @Route(access=anyone(alike=True))
     async def get_health(self) -> Response[Health]:
-        """Say that the process lives; no dependency is asked."""
+        """Say that the process is alive; no dependency is checked."""
         return json_response(Health("ok"), headers=NEVER_CACHED)
 
     @get("/ready")
@@ -105,7 +108,7 @@ class HealthController(Controller):
     async def get_readiness(self, request: ApiRequest) -> Response[Readiness]:
         """Say whether the server can serve.
 
-        200 while PostgreSQL answers in two seconds and is migrated, and the server is not draining; else 503.
+        200 while PostgreSQL responds within two seconds and is migrated, and the server is not draining; otherwise 503.
         """
         checks = await _checks(request)
         events = await _events(request) if checks.postgres == "ok" and checks.schema is UNSET else UNSET
@@ -135,7 +138,7 @@ async def _checks(request: ApiRequest) -> Checks:
 
 
 async def _events(request: ApiRequest) -> Events | UnsetType:
-    """How far behind the event log its followers are, or nothing where PostgreSQL does not say so in time."""
+    """The lag of the consumers of the event log; UNSET if PostgreSQL does not respond in time."""
     try:
         async with asyncio.timeout(POSTGRES_SECONDS):
             return Events(round(await request.app.state.event_lag(), 3))

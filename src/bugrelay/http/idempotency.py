@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: a repeat of a request answers as the first did and adds nothing."""
+"""`Idempotency-Key`: a repeated request gets the response of the first one, and changes nothing."""
 
 from __future__ import annotations
 
@@ -32,29 +32,30 @@ async def idempotent(
     add_unstored: Callable[[bytes], Awaitable[bytes]] = _as_it_was,
     of: UUID | None = None,
 ) -> Response[Any]:
-    """Run `work`, or give the kept answer of the first request with this key.
+    """Run `work`, or return the stored response of the first request with this key.
 
     Args:
-        request: Its header, sender, path and body make the claim; the captcha token is left out of the comparison.
-        work: Does the request. Calls the function it is given inside its unit of work, with the answer to keep.
+        request: Its header, sender, path and body are the claim; captcha tokens are not compared.
+        work: Handles the request. Inside its unit of work it calls the function that it gets, with the response to
+            store.
         add_unstored: Adds to a stored body what must not be stored.
-        of: The company that the request is about, where neither path nor body says it; a repeat for another conflicts.
+        of: The company that the request is about, if neither path nor body names it; a repeat for another conflicts.
 
     Raises:
-        ValidationFailed: The key is too short, too long, or not the only one.
+        ValidationFailed: The key is too short or too long, or was sent several times.
         IdempotencyConflict, IdempotencyInProgress
     """
     claim = _claim(request, of=of)
     if claim is None:
         return await work(_complete_nothing)
-    async with request.platform.work() as taking:
-        kept = await idempotency.claim(taking.session, claim)
-    if kept is not None:
-        body = await add_unstored(kept.body)
-        return raw_json_response(body, status=kept.status, headers={"Idempotency-Replayed": "true"})
+    async with request.platform.work() as claiming:
+        stored = await idempotency.claim(claiming.session, claim)
+    if stored is not None:
+        body = await add_unstored(stored.body)
+        return raw_json_response(body, status=stored.status, headers={"Idempotency-Replayed": "true"})
 
-    async def complete(unit: UnitOfWork, answer: StoredResponse) -> None:
-        await idempotency.complete(unit.session, claim, answer)
+    async def complete(unit: UnitOfWork, response: StoredResponse) -> None:
+        await idempotency.complete(unit.session, claim, response)
 
     try:
         return await work(complete)
@@ -64,7 +65,7 @@ async def idempotent(
         raise
 
 
-async def _complete_nothing(_unit: UnitOfWork, _answer: StoredResponse) -> None:
+async def _complete_nothing(_unit: UnitOfWork, _response: StoredResponse) -> None:
     return
 
 

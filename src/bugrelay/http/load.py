@@ -1,19 +1,19 @@
-"""What a process is busy with, and how much that may be."""
+"""The load of a process: requests in flight, and bytes in memory for them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-BODY_BYTES_HELD = 256 * 1024 * 1024  # by all requests of a process together
-RESPONSE_BYTES_HELD = 256 * 1024 * 1024  # by all clients of a process that have yet to read them
+BODY_BYTES_HELD = 256 * 1024 * 1024  # of all requests of a process together
+RESPONSE_BYTES_HELD = 256 * 1024 * 1024  # of all responses of a process that clients have not read yet
 OVERLOADED = "BugRelay is overloaded; try again shortly"
 
 
 @dataclass
 class Load:
-    """What this process is busy with.
+    """The load of this process.
 
-    A request that waits for its body, or for its client to read the response, keeps us busy only by the bytes held.
+    A request that waits for its body, or for its client to read the response, counts only by its bytes in memory.
     """
 
     requests: int = 0
@@ -22,16 +22,17 @@ class Load:
 
     @property
     def is_sending_too_much(self) -> bool:
-        """Whether clients that do not read hold as much of their responses as we can bear."""
+        """Whether unread responses take more memory than allowed."""
         return self.response_bytes > RESPONSE_BYTES_HELD
 
     def sending(self, held_bytes: int) -> Sending:
-        """While a response of this size waits for its client to read."""
+        """A context in which a response of this size counts as unread."""
         return Sending(self, held_bytes)
 
 
 class Sending:
-    """A class, because a generator as context manager costs four times as much, and every response needs one."""
+    """Counts an unread response. A class, since a generator as context manager costs four times as much, and every
+    response needs one."""
 
     __slots__ = ("_held_bytes", "_load")
 

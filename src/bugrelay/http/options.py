@@ -1,7 +1,6 @@
-"""OPTIONS: every method that a path has.
+"""OPTIONS, with every method of a path.
 
-Litestar answers it too, but names only those that were known of the path when its handler was made, one registration
-before the last.
+Litestar's own handler lacks the methods of the last handler that was registered for the path.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from litestar import Litestar, Request, Response
 
 
 def allowed_methods(app: Litestar) -> dict[str, str]:
-    """What `Allow` says of each path, by its template; HEAD is answered wherever GET is."""
+    """The value of `Allow` for each path, by its template; HEAD is allowed wherever GET is."""
     return {route.path_format: _allow(set(route.methods)) for route in app.routes}
 
 
@@ -21,7 +20,7 @@ def _allow(methods: set[str]) -> str:
 
 
 async def answer_options(request: Request[Any, Any, Any]) -> Response[None] | None:
-    """Litestar's `before_request`: the answer to OPTIONS; None has any other request go on to its handler."""
+    """Litestar's `before_request`: the response to OPTIONS; None passes any other request on to its handler."""
     if request.method != "OPTIONS":
         return None
     allow: str = request.app.state.allowed_methods[request.scope["path_template"]]

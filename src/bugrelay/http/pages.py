@@ -1,4 +1,4 @@
-"""Server-rendered pages: few, plain, without script, kept by nobody."""
+"""Server-rendered pages: few, plain, without scripts, never cached."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _templates = Environment(
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self';"
     " frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",  # the address holds a token
+    "Referrer-Policy": "no-referrer",  # the address has a token
     "Cache-Control": "no-store",
 }
 
@@ -25,7 +25,7 @@ _HEADERS = {
 def page(
     request: ApiRequest, template: str, *, error: BugRelayError | None = None, **facts: Any
 ) -> Response[str]:
-    """A page from `templates/<template>.html`; with the status and headers of an error, where it tells of one."""
+    """A page from `templates/<template>.html`, with the status and headers of the error if there is one."""
     facts["site_name"] = request.platform.settings.site_name
     html = _templates.get_template(f"{template}.html").render(facts)
     headers = {**_HEADERS, **(error.headers if error else {})}
@@ -33,5 +33,5 @@ def page(
 
 
 def wants_page(request: ApiRequest) -> bool:
-    """Whether a browser asks, not a client of the API."""
+    """Whether the client is a browser that accepts HTML, not a client of the API."""
     return "text/html" in request.headers.get("accept", "")

@@ -1,4 +1,4 @@
-"""Responses of the layers around Litestar, as ASGI messages."""
+"""Responses of the middleware around Litestar, as ASGI messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def as_asgi(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
 
 
 async def send_error(error: BugRelayError, send: Send, *, path: str) -> None:
-    """An error in the form of the routes that the path belongs to."""
+    """Send an error, in the form of the API that the path belongs to."""
     body = error_bytes(error, path)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += as_asgi(error.headers)

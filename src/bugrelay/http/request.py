@@ -25,11 +25,11 @@ MAX_QUERY_PARAMETERS = 100
 
 
 class ApiRequest(Request[Viewer, None, State]):
-    """A request of our API.
+    """A request.
 
     Attributes:
-        loaded: What the guard has loaded for the handler, as the route's contract says.
-        raw_json: The body, once it is read; None on a route that reads none.
+        loaded: What the guard has loaded for the handler, by the route's contract.
+        raw_json: The decoded body, once it was read; None on a route without a JSON body.
     """
 
     loaded: Any = None
@@ -37,19 +37,19 @@ class ApiRequest(Request[Viewer, None, State]):
 
     @property
     def viewer(self) -> Viewer:
-        """Who asks; set by the guard."""
+        """The viewer; set by the guard."""
         return self.scope["user"]  # type: ignore[no-any-return]
 
     @property
     def user_id(self) -> UUID:
-        """The signed-in user, on a route whose access rule asks for one."""
+        """The id of the signed-in user, on a route whose access rule requires one."""
         if self.viewer.user_id is None:
             raise AuthRequired
         return self.viewer.user_id
 
     @property
     def is_head(self) -> bool:
-        """Whether only the headers are wanted; HEAD is routed and answered as GET (http/response_middleware.py)."""
+        """Whether this is a HEAD request, which is routed and handled as GET (http/response_middleware.py)."""
         return bool(self.scope["state"].get("is_head"))
 
     @property
@@ -62,11 +62,11 @@ class ApiRequest(Request[Viewer, None, State]):
 
     @property
     def client_address(self) -> str:
-        """The address that limits count and the captcha is told."""
+        """The client's network address, which limits count, and which is sent to the captcha's verifier."""
         return self.scope["state"]["client_address"]  # type: ignore[no-any-return]
 
     async def json(self) -> Any:
-        """The body as the struct that the handler's `data` asks for."""
+        """The body as the struct of the handler's parameter `data`."""
         self.raw_json = decode_json(await self.body())
         wanted = self.route_handler.parsed_data_field
         if wanted is None:
@@ -76,7 +76,7 @@ class ApiRequest(Request[Viewer, None, State]):
         return read_fields(self.raw_json, wanted.annotation)
 
     async def read_form(self) -> dict[str, str]:
-        """The fields of a form that a page of ours has sent.
+        """The fields of a form that one of our pages has sent.
 
         Raises:
             UnsupportedMediaType, ValidationFailed
@@ -87,14 +87,14 @@ class ApiRequest(Request[Viewer, None, State]):
     def require_media_type(self, wanted: str) -> None:
         """
         Raises:
-            UnsupportedMediaType: The body is of another type, of none, or of several.
+            UnsupportedMediaType: The body has another type, none, or several.
         """
         sent = [value.partition(";")[0].strip().lower() for value in self.headers.getall("content-type", [])]
         if sent != [wanted]:
             raise UnsupportedMediaType(f"this address reads {wanted}")
 
     def path_id(self, name: str) -> UUID:
-        """An id of the path.
+        """An id in the path.
 
         Raises:
             InvalidId: It is no UUID.
@@ -105,22 +105,22 @@ class ApiRequest(Request[Viewer, None, State]):
         return found
 
     def read_query(self, struct: type[T]) -> T:
-        """The query parameters as a struct: unknown ones are ignored, empty ones absent, the last of equals counts."""
+        """The query parameters as a struct: unknown and empty ones are ignored, the last of repeated ones counts."""
         return read_fields(query_values(self.scope["query_string"]), struct, strict=False)
 
     def query_list(self, name: str) -> list[str]:
-        """All values of one query parameter, in the order that they were sent."""
+        """All values of one query parameter, in the order in which they were sent."""
         return [value for key, value in query_pairs(self.scope["query_string"]) if key == name]
 
 
 def request_id_of(given: bytes | None) -> str:
-    """The id that a caller gave its request in `X-Request-ID`, or a new one; of several the last, which the nearest
-    proxy has added, is the one that callers give."""
+    """The id from `X-Request-ID` if it is valid, or a new one. Of several headers, callers pass the last one, which the
+    nearest proxy has added."""
     return given.decode("ascii") if given is not None and REQUEST_ID.match(given) else new_id_text()
 
 
 def form_values(body: bytes) -> dict[str, str]:
-    """The fields of a form as browsers send it.
+    """The fields of a urlencoded form.
 
     Raises:
         ValidationFailed
@@ -135,10 +135,10 @@ def form_values(body: bytes) -> dict[str, str]:
 
 
 def decode_json(body: bytes) -> Any:
-    """Decode JSON, whatever its depth.
+    """Decode JSON.
 
     Raises:
-        ValidationFailed: It is no JSON in UTF-8, or holds a number out of range, or nests too deep.
+        ValidationFailed: It is no JSON in UTF-8, or has a number out of range, or is nested too deep.
     """
     if not body:
         raise ValidationFailed.of("body", "is required")
@@ -155,7 +155,7 @@ def decode_json(body: bytes) -> Any:
 
 
 def query_values(query: bytes) -> dict[str, str]:
-    """The parameters of a query string that are not empty.
+    """The parameters of a query string that are not empty; of repeated ones the last.
 
     Raises:
         ValidationFailed: It is not UTF-8, or has more than a hundred parameters.

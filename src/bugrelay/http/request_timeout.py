@@ -1,4 +1,4 @@
-"""The deadlines of one request: for its body to arrive, and for our own work on it."""
+"""The deadlines of a request: to receive its body, and to answer it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from bugrelay.http.load import BODY_BYTES_HELD, OVERLOADED, Load
 from bugrelay.http.raw_responses import as_asgi, send_error
 from bugrelay.http.request import has_body
 
-RESPONSE_SECONDS = (
-    5.5  # of our own time, waiting for the body left out; the contract says 6 from its last byte
-)
-BODY_SECONDS = 50  # for a body to arrive; the contract says 60
+# To answer, without the time in which the body is received; the contract allows 6 seconds from its last byte.
+RESPONSE_SECONDS = 5.5
+BODY_SECONDS = 50  # to receive a body; the contract allows 60
 
 log = structlog.get_logger()
 
 
 class RequestTimeout:
-    """One request and its answer, within two deadlines: one for the sender's body, one for our own work.
+    """One request under two deadlines: one to receive its body, one to answer it.
 
-    While we wait for the body our own clock stands still: no answer is later than `RESPONSE_SECONDS` after the last
-    byte of the body, and a slow sender does not use up our time. At a deadline we answer ourselves and do not wait
-    for the cancelled task to clean up.
+    The time in which the body is received does not count for the second one: the response comes within
+    `RESPONSE_SECONDS` after the last byte of the body, and a slow sender does not use up the handler's time. At a
+    deadline the error is sent at once, without waiting for the cancelled task to clean up.
     """
 
     def __init__(
@@ -41,7 +40,7 @@ class RequestTimeout:
         self._more_headers = headers
         self._answered = False
         self._abandoned = False
-        self._place = 1  # among the requests in flight
+        self._in_flight = 1  # this request's share of the requests in flight: 1, or 0 for a stream
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
         self._respond_by = now + RESPONSE_SECONDS
@@ -56,7 +55,7 @@ class RequestTimeout:
         try:
             await self._run()
         finally:
-            self._load.requests += 1 - self._place
+            self._load.requests += 1 - self._in_flight
 
     async def _run(self) -> None:
         task: asyncio.Task[None] = self._loop.create_task(self._app(self._scope, self.receive, self.send))  # type: ignore[arg-type]
@@ -69,7 +68,7 @@ class RequestTimeout:
             self._timer.cancel()
             self._load.body_bytes -= self._body_bytes
         if task.done() or self._answered:
-            await task  # done, or an answer that is on its way: a long file takes the time it takes
+            await task  # done, or the response has begun: a long file may take as long as it needs
             return
         self._abandoned = True
         task.cancel()
@@ -93,16 +92,17 @@ class RequestTimeout:
         return message
 
     def _release_body(self, size_bytes: int) -> None:
-        """So many bytes of the body are held no longer."""
+        """Count bytes of the body as no longer in memory."""
         self._body_bytes -= size_bytes
         self._load.body_bytes -= size_bytes
 
     def _begin_stream(self) -> None:
-        """The answer will last for minutes (http/event_stream.py), and keeps us no busier than an idle connection."""
+        """Stop counting the request as in flight: a stream that lasts for minutes (http/event_stream.py) is mostly
+        idle."""
         if self._abandoned:
             return
-        self._load.requests -= self._place
-        self._place = 0
+        self._load.requests -= self._in_flight
+        self._in_flight = 0
         self._scope["state"]["is_stream"] = True
 
     async def _wait_for_body(self) -> Any:
@@ -122,13 +122,13 @@ class RequestTimeout:
         if message["type"] == "http.response.start":
             self._answered = True
             message["headers"] = [*message.get("headers", []), *as_asgi(self._more_headers)]
-        place = self._place
-        self._load.requests -= place  # whoever does not read takes no place from others
+        in_flight = self._in_flight
+        self._load.requests -= in_flight  # a client that does not read must not cause others to be shed
         try:
             with self._load.sending(_body_bytes(message)):
                 await self._send(message)
         finally:
-            self._load.requests += place
+            self._load.requests += in_flight
 
     def _set_timer(self, at: float, error: BugRelayError) -> None:
         self._timer.cancel()

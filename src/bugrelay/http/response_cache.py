@@ -1,8 +1,8 @@
-"""The response cache: what everybody may see, served for less than a second without asking the database again.
+"""The response cache: public responses, served again for less than a second without a query.
 
-`cached_response` is for handlers. `ResponseCache` stands around all other layers and serves what a handler has put
-there before the request is even routed: it does what each layer would have done, and nothing else: host and limits by
-admission, request id, ETag, compression and the log line as the response middleware has them.
+`cached_response` is for handlers. `ResponseCache` is middleware around all other layers, which serves those responses
+before routing. It does what each layer would have done: host and limits by admission; request id, ETag, compression and
+the log line as in the response middleware.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bugrelay.infra.logging import log_request
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.redis.local_cache import CachedResponse, CacheKey, RequestKey
 
-# Whoever is signed in is answered from the database; a page of another site needs what CORS adds.
+# Signed-in users read from the database; requests of other origins need the headers of CORS.
 NOT_FOR_THESE = (b"authorization", b"origin")
 
 
@@ -46,15 +46,15 @@ async def cached_response(
     media_type: str = "application/json",
     etag_of: Callable[[bytes], bytes] = weak_etag,
 ) -> Response[Any]:
-    """What `load` gives, or a copy less than a second old. Only for what everybody may see.
+    """A response with the body from `load`, or with a copy less than a second old; only for public content.
 
     Args:
-        request: An anonymous one.
-        group: What a write invalidates.
-        key: Everything that the bytes depend on.
-        load: Reads the database.
-        media_type: Of the bytes, the same for every answer of the route.
-        etag_of: Names the content of the bytes, `ETAG_BYTES` long.
+        request: An anonymous request.
+        group: The group that writes invalidate.
+        key: Everything that the body depends on.
+        load: Reads the body from the database.
+        media_type: The media type, the same for every response of the route.
+        etag_of: Returns the ETag of a body, `ETAG_BYTES` long.
     """
     cache = request.platform.cache
 
@@ -73,7 +73,7 @@ async def cached_response(
 
 
 class ResponseCache:
-    """ASGI application around the application."""
+    """ASGI middleware around the application."""
 
     def __init__(self, app: ASGIApp, admission: Admission, platform: Platform) -> None:
         self._app = app
@@ -90,7 +90,7 @@ class ResponseCache:
         await self._app(scope, receive, send)
 
     async def _served(self, key: RequestKey, cache_key: CacheKey, scope: Any, send: Send) -> bool:
-        """Send what is kept, unless the request is one for the layers below."""
+        """Send the cached response; returns False if the layers below must handle the request."""
         started = time.perf_counter()
         sent = dict(scope["headers"])
         if any(name in sent for name in NOT_FOR_THESE) or self._admission.load.is_sending_too_much:
@@ -98,7 +98,7 @@ class ResponseCache:
         try:
             limits = await self._admission.admit(scope)
         except BugRelayError:
-            return False  # refused there in due form
+            return False  # the layers below send the error
         self._changes.look_soon()
         response = self._cache.local.get(key) or await self._from_redis(key, cache_key)
         if response is None:
@@ -119,7 +119,7 @@ class ResponseCache:
         return True
 
     async def _from_redis(self, key: RequestKey, cache_key: CacheKey) -> CachedResponse | None:
-        """A response that another process, or this one a moment ago, has put there."""
+        """A response that was stored in Redis by this process or another one."""
         asked_at = time.monotonic()
         entry = await self._cache.stored(cache_key.group, cache_key.digest)
         if entry is None:
@@ -130,14 +130,14 @@ class ResponseCache:
 
 
 def unpack(entry: bytes, cache_key: CacheKey, asked_at: float) -> CachedResponse:
-    """What the cache has kept, the ETag before the body, ready to be sent."""
+    """The response of a cache entry, which consists of the ETag and the body."""
     etag = entry[:ETAG_BYTES]
     headers = _headers(etag, cache_key.media_type)
     return CachedResponse(entry[ETAG_BYTES:], etag, headers, cache_key, asked_at)
 
 
 def _headers(etag: bytes, media_type: str) -> Headers:
-    """What every cached response says of itself, in each form that it is sent in."""
+    """The headers of a cached response, whatever its encoding."""
     return [
         (b"content-type", media_type.encode()),
         (b"x-cache", b"HIT"),
@@ -149,7 +149,7 @@ def _headers(etag: bytes, media_type: str) -> Headers:
 
 
 def _negotiated(response: CachedResponse, sent: dict[bytes, bytes]) -> tuple[int, Headers, bytes]:
-    """Status, headers and body: whole, compressed, or none for who has it already."""
+    """Status, headers and body: plain, compressed, or empty (304) if the client has it already."""
     if (known := sent.get(b"if-none-match")) is not None and etag_matches(known, response.etag):
         return 304, unmodified(response.headers), b""
     if len(response.body) >= COMPRESS_FROM_BYTES and accepts_gzip(sent.get(b"accept-encoding", b"")):

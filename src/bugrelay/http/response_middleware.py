@@ -1,7 +1,7 @@
-"""The outermost layer: what is true of every answer, whoever gave it.
+"""The response middleware, applied to every response, whichever layer gave it.
 
-Request ids, HEAD, caching headers and ETags, compression, and one log line a request. Litestar's own middleware does
-not run for unknown routes, so this wraps the whole application.
+Request ids, HEAD, caching headers and ETags, compression, and one log line for each request. It wraps the whole
+application, since Litestar's own middleware does not run for unknown routes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ COMPRESSED_TYPES = (
 
 
 class ResponseMiddleware:
-    """ASGI application around the application."""
+    """ASGI middleware around the application."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -50,32 +50,32 @@ class ResponseMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _OutgoingResponse(scope, send)
-        structlog.contextvars.bind_contextvars(request_id=answer.request_id)
+        response = _OutgoingResponse(scope, send)
+        structlog.contextvars.bind_contextvars(request_id=response.request_id)
         if scope["method"] == "HEAD":
             scope["method"] = "GET"
             scope.setdefault("state", {})["is_head"] = True
         try:
-            await self._app(scope, receive, answer.send)
-        except Exception as error:  # from around Litestar, which has handlers of its own
-            if answer.on_its_way:
-                raise  # the server breaks it off
+            await self._app(scope, receive, response.send)
+        except Exception as error:  # of middleware; Litestar has handlers of its own
+            if response.has_started:
+                raise  # the server aborts the response
             log.exception("unforeseen_error", route=scope.get("path_template") or "-")
-            await send_error(as_bugrelay_error(error), answer.send, path=scope["path"])
+            await send_error(as_bugrelay_error(error), response.send, path=scope["path"])
         finally:
-            answer.log()
+            response.log()
             structlog.contextvars.clear_contextvars()
 
 
 class _OutgoingResponse:
-    """One answer on its way out. A body that comes in one piece is finished here; a stream passes through."""
+    """One response. A body in one piece is compressed and gets its ETag here; a stream passes through."""
 
     def __init__(self, scope: Any, send: Send) -> None:
         self._scope = scope
         self._send = send
         self.method: str = scope["method"]
         self.status = 0
-        self.on_its_way = False
+        self.has_started = False
         self._start: Any = None
         self._began = time.perf_counter()
         self._is_logged = False
@@ -102,7 +102,7 @@ class _OutgoingResponse:
             await self._finish(body)
 
     def log(self) -> None:
-        """Write the line of the request, once: of a stream when it begins, as it lasts as long as its client wants."""
+        """Write the log line of the request, once; for a stream when it begins, since it may last for minutes."""
         if not self._is_logged:
             self._is_logged = True
             log_request(
@@ -140,7 +140,7 @@ class _OutgoingResponse:
 
     async def _send_start(self, headers: Headers) -> None:
         self._start["headers"] = headers
-        self.on_its_way = True
+        self.has_started = True
         await self._send(self._start)
         self._start = None
         if self._scope.get("state", {}).get("is_stream"):
@@ -156,7 +156,7 @@ _REQUEST_HEADERS = {b"x-request-id", b"accept-encoding", b"if-none-match"}
 
 
 def _with_caching(headers: Headers, scope: Any, status: int) -> Headers:
-    """`Cache-Control` where the route said nothing, and what the answer varies by."""
+    """Add `Cache-Control` if the route did not set it, and `Vary`."""
     if _value(headers, b"cache-control") is None:
         viewer = scope.get("user", ANONYMOUS) or ANONYMOUS
         public = scope["method"] == "GET" and status == 200 and not viewer.signed_in  # noqa: PLR2004

@@ -1,7 +1,7 @@
-"""How handlers answer: explicit structs, written once by msgspec, with the markup in people's texts defused.
+"""Responses of handlers: explicit structs, serialised by msgspec, with the markup in people's texts defused.
 
-Domains give the true texts; here is the one place where they become JSON. A text of a struct is defused unless its
-field says that it is `Rendered`, so no new field can be forgotten (docs/adr/0010-text.md).
+Domains return texts as they were typed; this is the one place where they become JSON. Every text in a struct is defused
+unless its field is `Rendered`, so no new field can be forgotten (docs/adr/0010-text.md).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _NEVER_TEXT = frozenset({UUID, int, float, bool, datetime, NoneType, msgspec.Uns
 
 
 def to_json(content: Any) -> bytes:
-    """The content as JSON, of which nothing acts in a page.
+    """The content as JSON, without active markup.
 
     Args:
-        content: What msgspec writes: structs, and the lists and mappings in them.
+        content: Structs, and the lists and mappings in them, as msgspec encodes them.
     """
     body = _encode(content)
-    # Most pages have a `<` in their rendered texts alone: to count those costs a fraction of looking through all.
+    # Most responses have `<` only in rendered texts: counting those costs a fraction of searching all texts.
     marks = body.count(b"<")
     if marks and marks > _rendered_marks(content) and (harmless := defused(content)) is not content:
         body = _encode(harmless)
@@ -39,7 +39,7 @@ def to_json(content: Any) -> bytes:
 
 
 def _rendered_marks(content: Any) -> int:
-    """How many `<` stand in fields that are `Rendered`; fewer where a type does not say what it holds, never more."""
+    """The number of `<` in `Rendered` fields; a lower bound, since some types do not say what they contain."""
     if isinstance(content, list):
         return sum(map(_rendered_marks, content))
     if not isinstance(content, msgspec.Struct):
@@ -52,7 +52,7 @@ def _rendered_marks(content: Any) -> int:
 
 
 def defused(content: Any) -> Any:
-    """The same content, and the same object where nothing had to be defused; what is given is not changed."""
+    """The content with its texts defused; the same object if nothing had to be defused. The argument is not changed."""
     if isinstance(content, str):
         return defuse(content)
     if isinstance(content, msgspec.Struct):
@@ -77,7 +77,7 @@ def _defused_struct(content: msgspec.Struct) -> msgspec.Struct:
 
 
 def _has_mark(value: Any) -> bool:
-    """Whether a `<` stands in it, rendered or not: to write a value costs a fraction of looking through it."""
+    """Whether the value contains a `<`, rendered or not; encoding a value costs a fraction of searching it."""
     if type(value) is str:
         return "<" in value
     return type(value) not in _NEVER_TEXT and b"<" in _encode(value)
@@ -85,13 +85,13 @@ def _has_mark(value: Any) -> bool:
 
 @cache
 def _rendered_fields(struct: type[msgspec.Struct]) -> tuple[str, ...]:
-    """The fields that are `Rendered`, or hold structs that have such fields."""
+    """The fields that are `Rendered`, or contain structs with such fields."""
     hints = get_type_hints(struct, include_extras=True)
     return tuple(name for name in struct.__struct_fields__ if _holds_rendered(hints[name]))
 
 
 def _holds_rendered(hint: Any) -> bool:
-    """Whether it is a `Rendered` text, or structs that have some."""
+    """Whether the type is a `Rendered` text, or contains structs that have some."""
     origin = get_origin(hint)
     if origin is Annotated:
         return Rendered in hint.__metadata__
@@ -104,7 +104,7 @@ def _holds_rendered(hint: Any) -> bool:
 
 @cache
 def _text_fields(struct: type[msgspec.Struct]) -> tuple[str, ...]:
-    """The fields that may hold a text that has to be defused, also inside a list, a mapping or another struct."""
+    """The fields that may contain a text to defuse, also inside a list, a mapping or another struct."""
     hints = get_type_hints(struct, include_extras=True)
     return tuple(name for name in struct.__struct_fields__ if _may_hold_text(hints[name]))
 
@@ -119,19 +119,19 @@ def _may_hold_text(hint: Any) -> bool:
 
 
 def json_response(content: T, *, status: int = 200, headers: dict[str, str] | None = None) -> Response[T]:
-    """A JSON answer. It is written at once; the type says what was written."""
+    """A JSON response, serialised at once; the type parameter documents the content."""
     return raw_json_response(to_json(content), status=status, headers=headers)
 
 
 def raw_json_response(
     content: bytes, *, status: int = 200, headers: dict[str, Any] | None = None
 ) -> Response[Any]:
-    """An answer whose JSON is there already."""
+    """A response with JSON that was serialised already."""
     return Response(content, status_code=status, headers=headers, media_type="application/json")
 
 
 class Message(msgspec.Struct):
-    """An answer that says what was done.
+    """A response that says what was done.
 
     Attributes:
         message: What was done, in a sentence.

@@ -5,9 +5,9 @@
     async def list_bug_history(self, request: ApiRequest, bug: BugState, query: PageQuery) -> Response[HistoryList]:
 
 The guard (http/guard.py), admission (http/admission.py) and the OpenAPI document (http/openapi.py) read it. The
-handler's parameters say what it is given, and `check_routes` holds them against the contract when the application is
-made: `request` and `data` come from Litestar, `query` is what `Route.query` reads, `viewer` who asks, a name of the
-path its value (a UUID for an id), and what remains is what `Route.loads` has loaded.
+handler's parameters say what it gets, and `check_routes` compares them with the contract when the application is
+created: `request` and `data` come from Litestar, `query` is read by `Route.query`, `viewer` is the caller, the name of
+a path parameter has its value (a UUID for an id), and any other parameter gets what `Route.loads` has loaded.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Handler = Callable[..., Awaitable[Any]]
 
 
 class RouteError(Exception):
-    """Routes whose contract does not hold; each is named with what is wrong with it."""
+    """Routes with an invalid contract; the text names each of them and its problem."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +42,11 @@ class Access:
     """Who may call a route.
 
     Attributes:
-        role: What the role table of the docs says: "anyone", "users", "admins" or whom the route's loader lets pass.
-        signed_in: Whether the anonymous are refused.
-        admin: Whether all but system admins are refused.
-        verified: Whether REQUIRE_VERIFIED_EMAIL asks for a verified address here.
-        alike: Whether everybody is answered alike, so that nobody has a reason to send a credential.
+        role: The text in the role table of the docs: "anyone", "users", "admins", or whom the route's loader permits.
+        signed_in: Whether anonymous requests are refused.
+        admin: Whether everybody except system admins is refused.
+        verified: Whether REQUIRE_VERIFIED_EMAIL requires a verified address here.
+        alike: Whether the response is the same for everybody, so that there is no reason to send a credential.
         tenant: Whether it is about a tenant, which X-Company-ID or `?company=` names (api/tenant.py).
     """
 
@@ -63,12 +63,12 @@ def anyone(*, alike: bool = False, tenant: bool = False) -> Access:
 
 
 def users(role: str = "users", *, verified: bool = False) -> Access:
-    """The signed-in; `role` says who of them, where the route's loader refuses the others."""
+    """Signed-in users; `role` says which of them, if the route's loader refuses others."""
     return Access(role=role, verified=verified)
 
 
 def tenant_users(role: str = "a company's reporters, members and admins") -> Access:
-    """The signed-in who belong to a tenant; `role` says who of them. The route's loader finds it (api/tenant.py)."""
+    """Signed-in users of a tenant; `role` says which of them. The route's loader finds the tenant (api/tenant.py)."""
     return Access(role=role, tenant=True)
 
 
@@ -78,7 +78,7 @@ def admins() -> Access:
 
 @dataclass(frozen=True)
 class Example:
-    """What a route is sent and what it answers, as JSON values; a test holds both against the route's structs."""
+    """A request and a response of a route, as JSON values; a test validates both by the route's structs."""
 
     answer: Any
     request: Any = None
@@ -86,26 +86,26 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """What a route promises and asks for; it decorates the handler, below Litestar's own decorator.
+    """The contract of a route; decorates the handler, below Litestar's own decorator.
 
     Attributes:
         access: Who may call it.
-        loads: Looks up what the path names, before the body is read; raises where it is missing or not for this
-            viewer. What it returns is a parameter of the handler, by its type.
-        checked_by_change: Whether the statement of the handler's change checks, as a condition of it, what the guard
-            checks elsewhere: session, account, what the path names. The guard then reads the token alone, so the viewer
-            has ids and no rights, and the handler asks the guard for the rest where the change was refused.
-        limits: The rate limits that it falls under besides the general one.
-        query: The parameters that it reads of the query string.
-        idempotent: Whether it takes an Idempotency-Key.
-        reads: What the handler reads of the body itself, where that is not only JSON: with `upload`, it may also be a
-            form, with this as JSON in the part `report`.
-        upload: The form field of the file that it takes.
-        upload_type: What that file may be.
-        media_types: Of its answer; what is no JSON is sent as it is.
-        example: What the documentation shows.
-        errors: Statuses of errors that it can answer beyond the usual.
-        also: Another status with the body of the first.
+        loads: Loads what the path names, before the body is read; raises if it is missing or not for this viewer. The
+            handler gets the result as a parameter of the same type.
+        checked_by_change: Whether the statement of the handler's change checks, as a condition, what the guard checks
+            on other routes: session, account, what the path names. The guard then reads only the token, so the viewer
+            has ids and no rights, and the handler calls `check_in_full` if the change was refused.
+        limits: Its rate limits besides the general one.
+        query: The struct of its query parameters.
+        idempotent: Whether it accepts an Idempotency-Key.
+        reads: The struct of a body that the handler reads itself, since it may be JSON or, with `upload`, a form that
+            has this JSON in its part `report`.
+        upload: The form field of an uploaded file.
+        upload_type: The media type of that file.
+        media_types: The media types of its response; anything but JSON is sent unchanged.
+        example: The example in the documentation.
+        errors: Statuses of errors besides the usual ones.
+        also: A further status with the same body.
     """
 
     access: Access
@@ -123,7 +123,7 @@ class Route:
     also: tuple[int, ...] = ()
 
     def __call__(self, handler: Handler) -> Handler:
-        """The handler as Litestar calls it: with the request and the body alone."""
+        """The handler as Litestar calls it: only with the request and the body."""
         hints = get_type_hints(handler, include_extras=True)
         readings, problems = _readings(self, handler, hints)
 
@@ -148,7 +148,7 @@ class Route:
 
 @dataclass(frozen=True)
 class _Contract:
-    """A route, the types of its handler's parameters, and what is wrong with them."""
+    """A route, the types of its handler's parameters, and the problems of these."""
 
     route: Route
     hints: Mapping[str, Any]
@@ -158,7 +158,7 @@ class _Contract:
 def _readings(
     route: Route, handler: Handler, hints: dict[str, Any]
 ) -> tuple[list[tuple[str, Reading]], tuple[str, ...]]:
-    """How each parameter of the handler is read from a request, and why some cannot be."""
+    """For each parameter of the handler, a function that reads it from a request; and problems with parameters."""
     readings: list[tuple[str, Reading]] = []
     problems: list[str] = []
     for name in inspect.signature(handler).parameters:
@@ -211,7 +211,7 @@ def _name(kind: Any) -> str:
 
 
 def route_of(handler: BaseRouteHandler) -> Route:
-    """The contract of a handler of ours.
+    """The contract of a handler.
 
     Raises:
         RouteError: It has none.
@@ -223,7 +223,7 @@ def route_of(handler: BaseRouteHandler) -> Route:
 
 
 def routes_of(app: Litestar) -> list[tuple[str, HTTPRouteHandler]]:
-    """Our own handlers with their paths; Litestar adds OPTIONS to each path, which has no contract."""
+    """All handlers with their paths, except OPTIONS, which Litestar adds to each path, without a contract."""
     return [
         (route.path, handler)
         for route in app.routes
@@ -237,14 +237,14 @@ def is_options(handler: BaseRouteHandler) -> bool:
 
 
 def check_routes(routes: Iterable[tuple[str, HTTPRouteHandler]], limits: Collection[LimitName]) -> None:
-    """Refuse to start with a route that promises what it cannot keep.
+    """Check the contracts of all routes, at startup.
 
     Args:
         routes: All handlers with their paths.
-        limits: The rate limits that there are.
+        limits: The known rate limits.
 
     Raises:
-        RouteError: Names every such route.
+        RouteError: Some contracts are invalid; the text names all of them.
     """
     problems = [
         f"{handler}: {problem}" for path, handler in routes for problem in _problems(path, handler, limits)

@@ -1,4 +1,4 @@
-"""Reading uploaded files: bounded before it starts, spooled to disk or passed on, never more than their limits."""
+"""Uploaded files: their size is limited before they are read; they are spooled to disk or passed on in chunks."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from multipart import (
 from bugrelay.errors import BugRelayError, UnsupportedMediaType, ValidationFailed
 from bugrelay.http.request import ApiRequest
 
-ENVELOPE_BYTES = 64 * 1024  # what headers and other small parts may add to the file
+ENVELOPE_BYTES = 64 * 1024  # allowed for headers and small parts, besides the file
 IN_MEMORY_BYTES = 256 * 1024
 MAX_PARTS = 20
 
 
 @dataclass(frozen=True)
 class Upload:
-    """The sender's name for the file and its type, as they were sent, and its bytes."""
+    """An uploaded file: its name and type as they were sent, and its content."""
 
     filename: str
     content_type: str
@@ -38,10 +38,10 @@ class FormField:
     """A part that a form may have.
 
     Attributes:
-        name: Of the form field.
-        max_bytes: The most that it may have.
-        too_large: Raised when it has more.
-        is_file: Whether it must come as a file, with a name.
+        name: The name of the form field.
+        max_bytes: The maximum size.
+        too_large: Raised if it is larger.
+        is_file: Whether it must be a file, with a file name.
     """
 
     name: str
@@ -54,10 +54,10 @@ async def read_upload(request: ApiRequest, *, field: str, max_bytes: int, too_la
     """The file of a multipart form.
 
     Args:
-        request: Its body is read here, and not further than the limit.
+        request: The request, whose body is read here, up to the limit.
         field: The name of the form field.
-        max_bytes: The largest file; one of exactly this size is fine.
-        too_large: Raised when it is larger.
+        max_bytes: The maximum size of the file, inclusive.
+        too_large: Raised if it is larger.
 
     Raises:
         UnsupportedMediaType, ValidationFailed
@@ -69,12 +69,10 @@ async def read_upload(request: ApiRequest, *, field: str, max_bytes: int, too_la
 
 
 async def read_form(request: ApiRequest, fields: Sequence[FormField]) -> dict[str, Upload]:
-    """The parts of a multipart form that are asked for, by their names; those that are not there are left out.
-
-    Of several parts of one name, the first one counts.
+    """These parts of a multipart form, by name, without missing ones; of several parts with one name, the first.
 
     Raises:
-        UnsupportedMediaType, ValidationFailed, and what `fields` says
+        UnsupportedMediaType, ValidationFailed, and `too_large` of a field
     """
     request.require_media_type("multipart/form-data")
     _, options = parse_options_header(request.headers["content-type"])
@@ -113,14 +111,14 @@ async def read_form(request: ApiRequest, fields: Sequence[FormField]) -> dict[st
 
 
 async def body_chunks(request: ApiRequest) -> AsyncIterator[bytes]:
-    """The body as it comes, for whoever passes it on: a chunk is held until the next one is asked for."""
+    """The body in chunks as they are received; each stays in memory until the next one is requested."""
     async for chunk in request.stream():
         yield chunk
         request.scope["state"]["release_body"](len(chunk))
 
 
 class _PartReader:
-    """Keeps the bytes of the first part that is what its field asks for, and lets others of its name pass."""
+    """Spools the first part that fits its field, and skips others with the same name."""
 
     def __init__(self, field: FormField, file: IO[bytes]) -> None:
         self.is_found = False
