@@ -1,1 +1,1 @@
-"""Pictures, decoded and written anew."""
+"""Pictures, decoded and re-encoded in worker processes."""

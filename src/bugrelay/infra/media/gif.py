@@ -1,8 +1,8 @@
-"""GIF files taken apart and put together again: every frame decoded and re-encoded, nothing else kept.
+"""GIF files, parsed and rebuilt: every frame is decoded and re-encoded, everything else dropped.
 
-Pillow alone would flatten the frames and guess new palettes, which spoils screen recordings; here each frame
-keeps its own box, palette, delay and disposal. Comments, application data and what follows the trailer are
-left behind. Block layout: GIF89a specification, sections 17 to 27.
+Pillow alone would flatten the frames and quantise new palettes, which spoils screen recordings; here each frame keeps
+its own box, palette, delay and disposal. Comments, application data and bytes after the trailer are dropped. Block
+layout: GIF89a specification, sections 17 to 27.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _TRAILER, _EXTENSION, _IMAGE = 0x3B, 0x21, 0x2C
 _GRAPHIC_CONTROL, _APPLICATION = 0xF9, 0xFF
 _LOOPING = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 _HAS_PALETTE, _INTERLACED, _PALETTE_BITS = 0x80, 0x40, 0x07
-# Frames, extensions and bytes of padding together: what a file of 10 MB costs before its first pixel.
+# Frames, extensions and bytes of padding together; limits the parsing of a file of 10 MB before its first pixel.
 _MAX_BLOCKS = 20_000
-# Disposal and the transparency flag; "wait for user input" goes.
+# Disposal and the transparency flag, without "wait for user input".
 _KEPT_CONTROL_FLAGS = 0x1D
 _GREYS = bytes(level for grey in range(256) for level in (grey, grey, grey))
 
 
 class BrokenGif(ValueError):
-    """The blocks of the file make no GIF."""
+    """The file is no valid GIF."""
 
 
 class GifTooLarge(ValueError):
-    """More frames or pixels than asked for."""
+    """The file has more frames or pixels than the limits."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class _Gif:
 
 
 class _Cursor:
-    """Reads the file forwards and fails where it ends."""
+    """Reads the file sequentially, and raises BrokenGif at its end."""
 
     def __init__(self, raw: bytes, position: int) -> None:
         self.raw = raw
@@ -90,11 +90,12 @@ def clean_gif(raw: bytes, *, max_pixels: int, max_frames: int) -> bytes:
 
     Args:
         raw: A file that starts with one of `SIGNATURES`.
-        max_pixels: Bound on canvas width x height x number of frames, checked before a pixel is decoded.
-        max_frames: Bound on the number of frames.
+        max_pixels: Limit of canvas width x height x number of frames, checked before a pixel is decoded.
+        max_frames: Limit of the number of frames.
 
     Raises:
-        BrokenGif, GifTooLarge: As they say; Pillow's own errors where a frame does not decode.
+        BrokenGif, GifTooLarge
+        Exception: Pillow's own errors, if a frame cannot be decoded.
     """
     gif = _read(raw, max_frames=max_frames)
     if gif.width * gif.height * len(gif.frames) > max_pixels:
@@ -120,7 +121,7 @@ def _read(raw: bytes, *, max_frames: int) -> _Gif:
             control = b""
             if len(gif.frames) > max_frames:
                 raise GifTooLarge
-        # Anything else is padding between blocks, which some encoders leave and every browser skips.
+        # Anything else is padding between blocks, which some encoders write and all browsers skip.
     else:
         raise BrokenGif("more blocks than any encoder writes")
     if not gif.frames:
@@ -130,7 +131,7 @@ def _read(raw: bytes, *, max_frames: int) -> _Gif:
 
 
 def _read_extension(cursor: _Cursor, gif: _Gif, control: bytes) -> bytes:
-    """Step over one extension and return the graphic control that is now in force."""
+    """Read one extension, and return the graphic control that is now in effect."""
     label = cursor.take(1)[0]
     blocks = cursor.blocks()
     if label == _GRAPHIC_CONTROL and blocks[0] >= 4:  # noqa: PLR2004 - flags, delay (2), transparent index
@@ -152,7 +153,7 @@ def _read_frame(cursor: _Cursor, control: bytes) -> _Frame:
 
 
 def _grow_canvas(gif: _Gif) -> None:
-    """Frames that reach beyond the canvas enlarge it, as decoders do, so that the bound counts all pixels."""
+    """Enlarge the canvas by frames that exceed it, as decoders do, so that the limit counts all pixels."""
     for left, top, width, height in (frame.box for frame in gif.frames):
         gif.width = max(gif.width, left + width)
         gif.height = max(gif.height, top + height)
@@ -188,6 +189,6 @@ def _recoded(frame: _Frame, palette: bytes) -> bytes:
     recoded = BytesIO()
     with Image.open(BytesIO(alone), formats=["GIF"]) as picture:
         picture.load()
-        # Without "optimize" the colour indexes stay as they are, so that the palette beside them still fits.
+        # Without "optimize" the colour indexes stay the same, so that they still fit the original palette.
         picture.save(recoded, "GIF", optimize=False, interlace=0)
     return _read(recoded.getvalue(), max_frames=1).frames[0].pixels

@@ -1,4 +1,4 @@
-"""What a server and its image workers say to each other: the server decodes nothing, and does not load Pillow."""
+"""The messages between a server and its image workers; the server decodes no pictures, and does not load Pillow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 
 
 class NotAnImage(BugRelayError):
-    """The bytes are no picture that BugRelay takes."""
+    """The bytes are no picture in a supported format."""
 
     code = "INVALID_FILE_TYPE"
     status = 400
@@ -23,7 +23,7 @@ class TooManyPixels(NotAnImage):
 
 
 class TooManyScans(NotAnImage):
-    """A progressive JPEG that asks for more passes over its pixels than any encoder does."""
+    """A progressive JPEG with more scans, each a pass over its pixels, than any encoder writes."""
 
     message = "The progressive JPEG has too many scans for its size"
 
@@ -37,7 +37,7 @@ class CleanImage:
     extension: str
 
 
-# msgpack and not pickle: whoever takes over the decoder must not thereby run code in the parent.
+# msgpack, not pickle: an attacker who controls the decoder must not be able to run code in the parent.
 REFUSALS: dict[str, type[NotAnImage]] = {
     refusal.__name__: refusal for refusal in (NotAnImage, TooManyPixels, TooManyScans)
 }
@@ -45,7 +45,7 @@ REFUSALS: dict[str, type[NotAnImage]] = {
 
 @dataclass(frozen=True)
 class Reply:
-    """A picture, or the name of its refusal with the type of the error behind it."""
+    """A picture, or the name of the error that refuses it, with the type of the cause."""
 
     image: CleanImage | None = None
     refusal: str = ""

@@ -1,7 +1,7 @@
-"""Pictures cleaned in processes that are killed when they take too long, and shared fairly by those who upload.
+"""A pool of processes that clean pictures, with a deadline for each picture, shared fairly by uploaders.
 
-A thread cannot be stopped: a picture that decodes for a minute would hold its place for a minute, and everybody
-else's uploads would be refused for as long.
+These are processes, because a thread cannot be killed: a picture that takes a minute to decode would occupy its slot
+for a minute, and all other uploads would be refused for that time.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from bugrelay.infra.media.image_exchange import LENGTH_BYTES, REFUSALS, CleanIma
 
 log = structlog.get_logger()
 
-# With two, one uploader (who gets one at a time) never holds them all. A picture at the limit takes some 400 MB.
+# With two, one uploader, who gets one at a time, never occupies all. A picture at the limit takes about 400 MB.
 WORKERS = 2
 MAX_WAITING = 32
-# Shorter than the whole: who waited behind a picture that was killed still gets their turn.
+# Shorter than the deadline, so that a picture that waited for one that was killed still has time.
 PICTURE_SECONDS = 3.0
-DEADLINE_SECONDS = 4.5  # of a picture, the wait before it included
+DEADLINE_SECONDS = 4.5  # of a picture, including its wait
 _READ_BUFFER_BYTES = 1 << 20
 _PROGRAM = "bugrelay.infra.media.image_worker"  # never imported here: it loads the decoders
-# What a worker needs of our environment: none of it is a secret.
+# The environment variables that a worker needs; none of them is a secret.
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "LANG", "LC_ALL")
 _CRASHES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL}
 
 
 class ImageCleaner:
-    """Cleans pictures, at most `WORKERS` at once and one of each uploader; processes start when first needed."""
+    """Cleans at most `WORKERS` pictures at once, one for each uploader; processes are started when first needed."""
 
     def __init__(self) -> None:
         self._semaphore = FairSemaphore(WORKERS, max_waiting=MAX_WAITING)
@@ -51,11 +51,11 @@ class ImageCleaner:
 
         Args:
             raw: The file as it was sent.
-            uploader: Whose it is; uploaders take turns.
+            uploader: The key by which the pool is shared fairly.
 
         Raises:
-            NotAnImage: It is none, is broken, or costs too much to unpack; the message is for the person.
-            ServiceUnavailable: Too many pictures wait, or this one took longer than its deadline.
+            NotAnImage: It is no picture, is broken, or exceeds the limits; the message is for the user.
+            ServiceUnavailable: Too many pictures are waiting, or this one exceeded its deadline.
         """
 
         async def held() -> bytes:
@@ -64,7 +64,7 @@ class ImageCleaner:
         return await self.clean_read(held, uploader=uploader)
 
     async def clean_read(self, read: Callable[[], Awaitable[bytes]], *, uploader: str) -> CleanImage:
-        """The same of a file that is read when its turn comes, so that those that wait hold no memory.
+        """`clean` for a file that is read when its turn comes, so that waiting pictures take no memory.
 
         Raises:
             NotAnImage, ServiceUnavailable, and whatever `read` does.
@@ -81,12 +81,12 @@ class ImageCleaner:
         raise REFUSALS.get(reply.refusal, NotAnImage)
 
     async def close(self) -> None:
-        """End every process, whatever it is at."""
+        """Kill all processes."""
         for worker in tuple(self._workers):
             await self._end(worker)
 
     async def _run(self, raw: bytes) -> Reply:
-        """One picture through a worker; when anything goes wrong with it, that process ends and the next is new."""
+        """Have a worker clean one picture; after any error the worker is killed, and replaced when next needed."""
         worker = self._take_idle() or await self._start()
         try:
             async with asyncio.timeout(PICTURE_SECONDS):
@@ -127,7 +127,8 @@ class ImageCleaner:
 
 
 async def _exchange(worker: Process, raw: bytes) -> Reply:
-    """
+    """Send a picture to a worker, and return its reply.
+
     Raises:
         ConnectionError, asyncio.IncompleteReadError: The process ended.
     """

@@ -1,7 +1,7 @@
-"""The process that decodes pictures: it may be killed at any moment, and holds no secret.
+"""The process that decodes pictures: it has no secrets, and may be killed at any time.
 
-It reads one picture after the other from standard input and answers each on standard output; both are framed by four
-bytes of length, most significant first. It ends with its input, or with its parent.
+It reads pictures from standard input, and writes a reply for each to standard output. Each message is preceded by its
+length in four bytes, big-endian. The process ends at the end of its input, or with its parent.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import msgspec
 from bugrelay.infra.media.image_exchange import LENGTH_BYTES, NotAnImage, Reply, framed
 from bugrelay.infra.media.images import clean_image
 
-MAX_ADDRESS_SPACE_BYTES = 2 << 30  # a picture at the limit takes some 400 MB
+MAX_ADDRESS_SPACE_BYTES = 2 << 30  # a picture at the limit takes about 400 MB
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def main() -> None:
-    """Answer until the input ends."""
+    """Reply until the input ends."""
     _end_with_parent()
     resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_SPACE_BYTES, MAX_ADDRESS_SPACE_BYTES))
-    # Only frames may reach the parent, whatever a library prints.
+    # Only messages may reach the parent, whatever a library prints to standard output.
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as replies:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         while length := sys.stdin.buffer.read(LENGTH_BYTES):
@@ -42,7 +42,7 @@ def _reply_to(raw: bytes) -> Reply:
 
 
 def _end_with_parent() -> None:
-    """Whoever stops the service stops the server, which finishes its pictures first and then ends this process."""
+    """Ignore signals to the whole service: the server finishes its pictures first, and then ends this process."""
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))

@@ -1,10 +1,10 @@
-"""Pictures that people send: checked before they are decoded, set upright, written anew without metadata.
+"""Cleaning of uploaded pictures: checked before they are decoded, rotated upright, re-encoded without metadata.
 
 This runs in processes of its own (`image_worker`), so it imports little and writes no log.
 
-What is kept is what can be seen: pixels, transparency, and the delays and loops of GIF, WebP and PNG
-animations. EXIF, GPS, XMP, comments, thumbnails, text chunks, colour profiles and anything behind the picture
-are gone. A CMYK JPEG becomes RGB, 16 bits a channel of a colour PNG become 8. The format stays what it was.
+Only what is visible is kept: pixels, transparency, and the delays and loops of GIF, WebP and PNG animations. EXIF, GPS,
+XMP, comments, thumbnails, text chunks, colour profiles and bytes after the picture are dropped. A CMYK JPEG becomes
+RGB, a colour PNG with 16 bits per channel gets 8. The format stays the same.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from bugrelay.infra.media.image_exchange import CleanImage, NotAnImage, TooManyP
 
 MAX_PIXELS = 25_000_000
 MAX_FRAMES = 500
-# A progressive JPEG of a few kilobytes may ask for thousands of passes over all its pixels; encoders use ten. A small
-# picture may have many, a picture at the limit twice as many as an encoder writes: half a second of decoding.
+# A progressive JPEG of a few kilobytes can have thousands of scans, each a pass over all pixels; encoders write ten. A
+# small picture may have many; one at the limit twice as many as encoders write, which takes half a second to decode.
 MAX_JPEG_SCANS = 100
 MAX_JPEG_SCANNED_PIXELS = 20 * MAX_PIXELS
-# Pillow parses headers in Python, some microseconds for each of these, and 10 MB have room for millions.
+# Pillow parses headers in Python, at some microseconds for each of these, and 10 MB have room for millions.
 _MAX_JPEG_SEGMENTS = 1_000
 _MAX_JPEG_PADDING = 64 * 1024
 _MAX_PNG_CHUNKS = 20_000
 
-# Pillow's own guard, for what it allocates before our checks see the size (it raises at twice this number).
+# Pillow's own limit, for what it allocates before our checks know the size (it raises at twice this number).
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-# What Pillow warns of is in the sender's files, not in our code; each odd file would add its line to stderr.
+# Pillow's warnings are about users' files, not about our code; each odd file would write a line to stderr.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _TYPES = {
@@ -54,7 +54,7 @@ _UPRIGHT = {
 }
 _JPEG_START = b"\xff\xd8\xff"
 _PNG_START = b"\x89PNG\r\n\x1a\n"
-# Behind 0xFF: a zero is a stuffed byte, D0 to D7 are restarts inside a scan, FF is fill.
+# After 0xFF, zero is a stuffed byte, D0 to D7 are restarts inside a scan, FF is fill.
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
 _JPEG_END, _JPEG_SCAN, _JPEG_STANDALONE = b"\xd9", b"\xda", b"\x01\xd8"
 
@@ -63,7 +63,7 @@ def clean_image(raw: bytes) -> CleanImage:
     """The picture in `raw`, re-encoded.
 
     Raises:
-        NotAnImage: It is none, is broken, or costs too much to unpack; the message is for the person.
+        NotAnImage: It is no picture, is broken, or exceeds the limits; the message is for the user.
     """
     try:
         return _clean_gif(raw) if raw.startswith(gif.SIGNATURES) else _clean(raw)
@@ -72,8 +72,8 @@ def clean_image(raw: bytes) -> CleanImage:
     except (gif.GifTooLarge, Image.DecompressionBombError) as error:
         raise TooManyPixels from error
     except Exception as error:
-        # Pillow's decoders raise whatever a broken file makes them trip over: OSError, SyntaxError,
-        # struct.error, IndexError, MemoryError and more. All of it means the same to the sender.
+        # For broken files, Pillow's decoders raise OSError, SyntaxError, struct.error, IndexError, MemoryError and
+        # more. All of them mean the same to the user.
         raise NotAnImage from error
 
 
@@ -107,7 +107,7 @@ def _check_jpeg(raw: bytes) -> int:
     """The number of scans, each a pass over the pixels.
 
     Raises:
-        NotAnImage: More of them, or more header to parse, than a camera or an editor writes.
+        NotAnImage: There are more scans, segments or padding than cameras and editors write.
     """
     scans, segments, position = 0, 0, 2
     while (marker := _JPEG_MARKER.search(raw, position)) and marker[1] != _JPEG_END:
@@ -122,45 +122,48 @@ def _check_jpeg(raw: bytes) -> int:
             raise NotAnImage
         position = marker.end()
         if marker[1] not in _JPEG_STANDALONE:
-            # At least the two bytes of the length itself, so that a lying zero cannot hold the loop in place.
+            # At least the two bytes of the length itself, so that a length of zero cannot cause an endless loop.
             position += max(2, int.from_bytes(raw[position : position + 2], "big"))
     return scans
 
 
 def _check_png(raw: bytes) -> None:
-    """Refuse more chunks than an encoder writes."""
+    """
+    Raises:
+        NotAnImage: There are more chunks than encoders write.
+    """
     position = len(_PNG_START)
     for _ in range(_MAX_PNG_CHUNKS):
         if position >= len(raw) or raw[position + 4 : position + 8] == b"IEND":
-            return  # nobody reads on behind the end
+            return  # decoders ignore what follows the end
         position += 12 + int.from_bytes(raw[position : position + 4], "big")
     raise NotAnImage
 
 
 def _encoding(opened: ImageFile.ImageFile, file_format: str, raw: bytes) -> dict[str, Any]:
-    """How to write the picture so that it looks as before and does not grow much."""
+    """Pillow's options to save the picture without visible loss, and without growing much."""
     if file_format == "PNG":
-        # A third faster than level 6 on large screenshots, for a few percent of size.
+        # A third faster than level 6 on large screenshots, and a few percent larger.
         return {"compress_level": 4}
     if file_format == "WEBP":
         lossless = b"VP8L" in raw and b"VP8 " not in raw
-        # The fastest method, and no key frames beside the first: at 25 megapixels the rest takes too long.
+        # The fastest method, and no key frames but the first: at 25 megapixels the others take too long.
         speed = {"method": 0, "kmin": 0, "kmax": 0}
         return {**speed, "lossless": True, "quality": 20} if lossless else {**speed, "quality": 85}
     tables = getattr(opened, "quantization", {})
     if opened.mode in ("L", "RGB") and sorted(tables) in ([0], [0, 1]):
-        # The sender's own tables: no second loss of quality, no larger file.
+        # The original quantisation tables: no further loss of quality, no larger file.
         return {"qtables": tables, "subsampling": JpegImagePlugin.get_sampling(opened)}
     return {"quality": 90, "subsampling": 0}
 
 
 def _upright(opened: Image.Image) -> Image.Image:
-    """The one picture decoded, turned as its EXIF says, and without anything beside its pixels."""
+    """The only frame, decoded, rotated by its EXIF orientation, and without metadata."""
     opened.load()
     turn = _UPRIGHT.get(_orientation(opened))
-    # The WebP decoder holds two canvases of its own, 200 MB at the limit, for frames that will not come.
+    # The WebP decoder keeps two canvases of its own, 200 MB at the limit, for frames that do not exist.
     vars(opened).pop("_decoder", None)
-    # Pillow writes comments and profiles that it finds here back into the "clean" file.
+    # Pillow would write comments and profiles from here into the new file.
     opened.info = {"transparency": opened.info["transparency"]} if "transparency" in opened.info else {}
     if opened.mode == "CMYK":
         return _turned(opened.convert("RGB"), turn)
@@ -172,10 +175,10 @@ def _turned(picture: Image.Image, turn: Image.Transpose | None) -> Image.Image:
 
 
 def _orientation(opened: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1, as it is, where there is none."""
+    """The EXIF orientation, 1 to 8; 1 (upright) if there is none."""
     try:
         value = opened.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - a broken EXIF block must not cost anybody their picture
+    except Exception:  # noqa: BLE001 - a broken EXIF block must not refuse the picture
         return 1
     return value if isinstance(value, int) else 1
 
@@ -187,7 +190,7 @@ def _save_animation(
     durations: list[float] = []
     frames = list(_frames(opened, durations))
     if file_format == "PNG":
-        # An APNG may carry a still for viewers that do not animate; Pillow counts it as the first frame.
+        # An APNG may have a default image for viewers without animation; Pillow counts it as the first frame.
         still = bool(getattr(opened, "default_image", False))
         options = {**options, "default_image": still, "disposal": 0, "blend": 0}
         durations = durations[1:] if still else durations
@@ -196,7 +199,7 @@ def _save_animation(
 
 
 def _frames(opened: ImageFile.ImageFile, durations: list[float]) -> Iterator[Image.Image]:
-    """Each frame turned upright and free of metadata; its duration goes to the end of `durations`."""
+    """Each frame, rotated upright and without metadata; its duration is appended to `durations`."""
     opened.load()
     turn = _UPRIGHT.get(_orientation(opened))
     for index in range(getattr(opened, "n_frames", 1)):

@@ -1,6 +1,6 @@
-"""The captcha: who may write anonymously is decided by a verifier outside, which may be slow, wrong or away.
+"""The captcha of anonymous writes, checked by an external verifier, which may be slow, wrong or down.
 
-Every doubt about the verifier is 503 and every doubt about the token is 400: nothing passes unverified.
+Any failure of the verifier is 503, any failure of the token is 400: nothing passes unverified.
 Protocol: https://developers.google.com/recaptcha/docs/verify
 """
 
@@ -27,14 +27,14 @@ _DEADLINE_SECONDS = 3.0
 _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_CALLS = 50
 _NOT_VISIBLE = re.compile(r"[^!-~]+")
-# Uncompressed, so that the bound on the answer is a bound on what it unpacks to.
+# Uncompressed, so that the limit of the response's size is also that of the decoded content.
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "BugRelay"}
-# These say that our request is wrong or the verifier is ill, not the person's token.
+# Error codes that say that our request is wrong or the verifier has failed, not that the token is invalid.
 _NOT_THE_TOKEN = {"missing-input-secret", "invalid-input-secret", "internal-error"}
 
 
 class RecaptchaFailed(BugRelayError):
-    """The token is missing, refused, scored too low, or for something else."""
+    """The token is missing, refused, scored too low, or was issued for another site or action."""
 
     code = "RECAPTCHA_FAILED"
     status = 400
@@ -42,35 +42,35 @@ class RecaptchaFailed(BugRelayError):
 
 
 class RecaptchaUnavailable(ServiceUnavailable):
-    """The token can be neither accepted nor refused."""
+    """The verifier could not be asked, so the token is neither accepted nor refused."""
 
     code = "RECAPTCHA_UNAVAILABLE"
     message = "The captcha cannot be checked right now; try again shortly"
 
 
 class CaptchaVerifier(Protocol):
-    """Tells people from machines.
+    """Verifies captcha tokens.
 
-    `single_use` says that a token which passed is spent, and that the caller must remember it as such.
+    `single_use`: an accepted token must not be accepted again, which the caller has to ensure.
     """
 
     @property
     def single_use(self) -> bool: ...
 
     async def verify(self, token: str | None, *, remote_address: str | None) -> None:
-        """Return if the token holds.
+        """Return if the token is valid.
 
         Raises:
-            RecaptchaFailed: It does not.
-            RecaptchaUnavailable: The verifier gave no usable answer in time.
+            RecaptchaFailed: It is not.
+            RecaptchaUnavailable: The verifier gave no usable response in time.
         """
 
     async def close(self) -> None:
-        """Give back connections."""
+        """Close connections."""
 
 
 def captcha_from(settings: Settings) -> CaptchaVerifier:
-    """The verifier that the settings ask for.
+    """The verifier that is configured in the settings.
 
     Raises:
         SettingError: `RECAPTCHA_VERIFY_URL` cannot be called.
@@ -84,19 +84,19 @@ def captcha_from(settings: Settings) -> CaptchaVerifier:
 
 
 class NoCaptcha:
-    """`CAPTCHA=off`: nobody is asked."""
+    """`CAPTCHA=off`: no token is needed."""
 
     single_use = False
 
     async def verify(self, token: str | None, *, remote_address: str | None) -> None:
-        """Everything passes."""
+        """Accepts everything."""
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """There are no connections."""
 
 
 class AnyToken:
-    """Development without a secret: a token is asked for, any will do, and it stays good."""
+    """Development without a secret: a token is required, but any is accepted, also repeatedly."""
 
     single_use = False
 
@@ -104,11 +104,11 @@ class AnyToken:
         _checked(token)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """There are no connections."""
 
 
 class Recaptcha:
-    """reCAPTCHA v2 and v3 by one POST to `RECAPTCHA_VERIFY_URL`; the answer's `score` tells which it is."""
+    """reCAPTCHA v2 and v3, by one POST to `RECAPTCHA_VERIFY_URL`; responses of v3 have a `score`."""
 
     single_use = True
 
@@ -119,8 +119,8 @@ class Recaptcha:
         self._action = settings.recaptcha_action
         self._hostnames = {name.lower() for name in settings.recaptcha_hostnames}
         self._calls = asyncio.Semaphore(_MAX_CALLS)
-        # A transport does what a call to one address needs; a client around it costs half as much again, for redirects,
-        # cookies and authentication that nobody wants here.
+        # A transport suffices for calls to one address; a client around it would cost half as much again, for
+        # redirects, cookies and authentication that are not needed here.
         self._transport = httpx.AsyncHTTPTransport(
             proxy=_proxy_to(self._url),
             limits=httpx.Limits(max_connections=_MAX_CALLS, max_keepalive_connections=10),
@@ -175,10 +175,10 @@ class Recaptcha:
 
 
 async def _bounded(response: httpx.Response) -> bytes:
-    """The body, as it came.
+    """The raw body.
 
     Raises:
-        RecaptchaUnavailable: There is too much of it.
+        RecaptchaUnavailable: It is too large.
     """
     body = bytearray()
     async for chunk in response.aiter_raw():
@@ -189,14 +189,14 @@ async def _bounded(response: httpx.Response) -> bytes:
 
 
 def _proxy_to(url: httpx.URL) -> str | None:
-    """The proxy that the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) names for an address."""
+    """The proxy for an address by the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY)."""
     named = {} if proxy_bypass(url.host) else getproxies()
     proxy = named.get(url.scheme) or named.get("all")
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
 def _callable_url(url: str) -> httpx.URL:
-    """The address, parsed; a port over 65535 would only show at the first call, as an OverflowError."""
+    """The parsed URL, validated now: a port over 65535 would only fail at the first call, with an OverflowError."""
     try:
         parts = urlsplit(url)
         usable = bool(parts.hostname) and parts.port != 0
@@ -209,10 +209,10 @@ def _callable_url(url: str) -> httpx.URL:
 
 
 def token_identity(token: str) -> str:
-    """What a token that was accepted is remembered by: its visible ASCII characters, in their case.
+    """The key by which accepted tokens are stored: the visible ASCII characters of the token, case-sensitive.
 
-    Real tokens have no others. A verifier may pass over spaces, invisible characters or the width of letters, so none
-    of these makes another token.
+    Real tokens have no others. A verifier may ignore spaces, invisible characters or the width of letters, so adding
+    these must not make a different token.
     """
     plain = token if token.isascii() else "".join(unicodedata.normalize("NFKC", one) for one in token)
     return _NOT_VISIBLE.sub("", plain)
@@ -235,7 +235,7 @@ def _score(value: object) -> float:
 
 
 def _refusal(codes: object) -> BugRelayError:
-    """What a `success` of false means, by the verifier's error codes."""
+    """The error for a response with `success` false, by its error codes."""
     named = {code for code in codes if isinstance(code, str)} if isinstance(codes, list) else set()
     ours = sorted(named & _NOT_THE_TOKEN)
     if not ours:

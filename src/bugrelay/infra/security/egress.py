@@ -1,9 +1,9 @@
-"""Calls to places that users name: only public addresses are connected to, and little is believed.
+"""Egress: calls to hosts that users name, which connect to public addresses only (protection against SSRF).
 
-Whoever may name a host may name one of ours, or one whose address changes between the check and the connection. So
-the name is resolved once, every address it has is checked, and the connection goes to one of those very addresses,
-while the certificate is held against the name. No redirect is followed, no proxy of the environment is used, and each
-call ends in time whatever the other side sends.
+A user could name an internal host, or one whose address changes between the check and the connection (DNS rebinding).
+So a name is resolved once, all its addresses are checked, and the connection goes to one of them, while the certificate
+is verified for the name. No redirects are followed, no proxy of the environment is used, and every call has a deadline
+and a limit of bytes.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ FIRST_UNPRIVILEGED_PORT = 1024
 
 IPAddress = IPv4Address | IPv6Address
 
-# What is given out for the internet (RFC 4291, section 2.4), and what translates to IPv4 (RFC 6052).
+# Addresses allocated for the internet (RFC 4291, section 2.4), and the prefix that translates to IPv4 (RFC 6052).
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
-# Special purposes (IANA's registries) that `ipaddress` takes for global, in some of its versions: protocol assignments,
-# relays of 6to4, Teredo and ORCHID and benchmarks, documentation (RFC 9637).
+# Special purposes (IANA's registries) that some versions of `ipaddress` regard as global: protocol assignments, relays
+# of 6to4, Teredo and ORCHID and benchmarks, documentation (RFC 9637).
 _SPECIAL_4 = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
 _SPECIAL_6 = (IPv6Network("2001::/23"), IPv6Network("2002::/16"), IPv6Network("3fff::/20"))
 
 
 class EgressFailed(Exception):
-    """Nothing usable came back; the text says why and holds nothing that was received."""
+    """The call failed; the text says why, without anything that was received."""
 
 
 @dataclass(frozen=True)
 class EgressResponse:
-    """What a receiver answered: its status, and the first KiB of its body as text."""
+    """A response: its status, and the first KiB of its body as text."""
 
     status: int
     text: str
 
 
 def is_public(address: IPAddress) -> bool:
-    """Whether the address belongs to the open internet, also where IPv6 carries an IPv4 address inside."""
+    """Whether the address is public; IPv6 addresses that embed an IPv4 address are judged by that."""
     if isinstance(address, IPv6Address):
         inner = IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else address.ipv4_mapped
         if inner is not None:
@@ -69,12 +69,10 @@ def is_public(address: IPAddress) -> bool:
 
 
 def is_callable(url: str) -> bool:
-    """Whether a URL may be called at all: https, a host by name, no user name, and port 443 or one from 1024 up.
+    """Whether a URL may be called: https, a host by name, no user name, and port 443 or one from 1024 up.
 
-    Two readers of URLs must find the same host in it.
-
-    What listens on the other ports is no web server, and shall not be spoken to in a user's name. Whether the name's
-    addresses are public is decided at each call.
+    Services on other ports are no web servers, and must not get requests at a user's command. Two URL parsers must
+    agree on the host. Whether the addresses of the name are public is decided at each call.
     """
     try:
         target = httpx.URL(url)
@@ -83,12 +81,13 @@ def is_callable(url: str) -> bool:
     port = target.port or HTTPS_PORT
     usual_port = port == HTTPS_PORT or port >= FIRST_UNPRIVILEGED_PORT
     name = http_host(url)
-    same = name is not None and name == canonical_host(target.host)
-    return target.scheme == "https" and same and _is_name(name or "") and not target.userinfo and usual_port
+    parsers_agree = name is not None and name == canonical_host(target.host)
+    is_https_to_name = target.scheme == "https" and parsers_agree and _is_name(name or "")
+    return is_https_to_name and not target.userinfo and usual_port
 
 
 def _is_name(name: str) -> bool:
-    """Whether a canonical host is a name and no address."""
+    """Whether a canonical host is a name, not an address."""
     try:
         ip_address(name)
     except ValueError:
@@ -97,9 +96,9 @@ def _is_name(name: str) -> bool:
 
 
 class Egress:
-    """Asks the name service, reads small texts and posts small bodies over HTTPS.
+    """Resolves TXT records, and reads small texts and posts small bodies over HTTPS.
 
-    The arguments are for tests, which have no public addresses, and are no settings: with the defaults nothing on
+    The arguments exist for tests, which have no public addresses. They are no settings: with the defaults, nothing on
     this machine or its networks can be reached.
     """
 
@@ -117,7 +116,7 @@ class Egress:
         self._tls = tls
 
     async def txt_records(self, domain: str) -> list[str]:
-        """The TXT records of a domain, the parts of each joined.
+        """The TXT records of a domain, with the parts of each joined.
 
         Raises:
             EgressFailed
@@ -128,10 +127,10 @@ class Egress:
         ]
 
     async def get_text(self, url: str) -> str:
-        """The text at an https URL, at most 10 kB and within 5 seconds.
+        """The text at an https URL, at most `MAX_BYTES` and within `TOTAL_SECONDS`.
 
         Raises:
-            EgressFailed: Also for any answer but 200, and where one address of the host is not public.
+            EgressFailed: Also for any status but 200, and if one address of the host is not public.
         """
         try:
             async with asyncio.timeout(TOTAL_SECONDS), self._response("GET", url) as response:
@@ -144,12 +143,12 @@ class Egress:
             raise EgressFailed(_reason(error)) from error
 
     async def post(self, url: str, *, content: bytes, headers: Mapping[str, str]) -> EgressResponse:
-        """Post a body to an https URL, within 15 seconds from the lookup of its name to the first KiB of the answer.
+        """Post a body to an https URL, within `POST_SECONDS`, from the DNS lookup to the first KiB of the response.
 
-        Once there is a status, what becomes of the rest of the answer does not matter.
+        Once the status was received, errors in the rest of the response are ignored.
 
         Raises:
-            EgressFailed: There was no status: also where one address of the host is not public.
+            EgressFailed: No status was received; also if one address of the host is not public.
         """
         status, body = None, bytearray()
         try:
@@ -168,7 +167,7 @@ class Egress:
         return EgressResponse(status or 0, bytes(body[:MAX_POST_BYTES]).decode("utf-8", "replace"))
 
     async def _checked_address(self, host: str) -> IPAddress:
-        """The address to connect to. One that is not public spoils all: which of them is asked would be luck."""
+        """The address to connect to. One that is not public refuses the host, since any of them might be used."""
         found = [
             ip_address(record.address) for kind in ("A", "AAAA") for record in await self._records(host, kind)
         ]
@@ -179,7 +178,7 @@ class Egress:
         return found[0]
 
     async def _records(self, name: str, kind: str) -> list[Any]:
-        """No records where the name has none of that kind."""
+        """The records of that kind; empty if the name has none."""
         try:
             resolver = self._resolver or Resolver()
             answer = await resolver.resolve(
@@ -193,11 +192,11 @@ class Egress:
     async def _response(
         self, method: str, url: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> AsyncIterator[httpx.Response]:
-        """The answer to one request, its body unread: connected to a checked address, under the host's own name."""
+        """The response to one request, its body unread; it connects to a checked address, under the host's name."""
         if not is_callable(url):
             raise EgressFailed("only https URLs of a host by its name are called")
         target = httpx.URL(url)
-        host = target.raw_host.decode().removesuffix(".")  # certificates name no root
+        host = target.raw_host.decode().removesuffix(".")  # names in certificates have no trailing dot
         address = await self._checked_address(host)
         transport = httpx.AsyncHTTPTransport(verify=self._trusted, trust_env=False)
         async with (
@@ -220,12 +219,12 @@ class Egress:
 
     @cached_property
     def _trusted(self) -> ssl.SSLContext:
-        """Read once: the list of authorities takes some milliseconds."""
+        """Cached, since loading the list of authorities takes some milliseconds."""
         return self._tls or httpx.create_ssl_context(trust_env=False)
 
 
 async def _at_most(response: httpx.Response, max_bytes: int) -> bytes:
-    """The body as it was sent, never unpacked."""
+    """The raw body, never decompressed."""
     body = b""
     async for chunk in response.aiter_raw():
         body += chunk
@@ -235,7 +234,7 @@ async def _at_most(response: httpx.Response, max_bytes: int) -> bytes:
 
 
 async def _read_head(response: httpx.Response, body: bytearray) -> None:
-    """Read what is kept of the body into `body`; the rest is left unread."""
+    """Read at least the first `MAX_POST_BYTES` of the body into `body`; the rest is left unread."""
     async for chunk in response.aiter_raw():
         body += chunk
         if len(body) >= MAX_POST_BYTES:
@@ -243,7 +242,7 @@ async def _read_head(response: httpx.Response, body: bytearray) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in words of ours: the library's may repeat what was received."""
+    """The reason in our own words: the library's message may repeat what was received."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

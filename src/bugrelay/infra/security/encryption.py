@@ -1,10 +1,10 @@
-"""Secrets that BugRelay itself must be able to read again, encrypted in their rows.
+"""Encryption of stored secrets that BugRelay itself must be able to read.
 
-AES-256-GCM under a key that stands in the settings and not in the database. What a ciphertext is for and the row that
-it belongs to are authenticated with it: one that is copied to another row is refused there. A ciphertext is the first
-four bytes of the SHA-256 of its key, a nonce of 96 bits, and what AES-GCM gives (docs/adr/0028).
+AES-256-GCM with a key from the settings, which is not in the database. The purpose of a ciphertext and the id of its
+row are authenticated with it, so it cannot be decrypted in another row. A ciphertext consists of the first four bytes
+of the SHA-256 of its key, a nonce of 96 bits, and the output of AES-GCM (docs/adr/0028).
 
-`cryptography` is loaded with the first secret: it is 9 MB of a worker, and most read none. A server has it already.
+`cryptography` is loaded at the first use: it takes 9 MB, and most workers never need it. A server has it anyway.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ _KEY_BYTES, _KEY_ID_BYTES, _NONCE_BYTES = 32, 4, 12
 
 
 class SecretUnreadable(Exception):
-    """No key of the settings reads this ciphertext, or it was changed or moved."""
+    """No key of the settings decrypts this ciphertext, or it was changed or moved."""
 
 
 class Encryption:
     """Encrypts with the first key, and decrypts with any.
 
     Args:
-        keys: Texts of the settings, the newest first; at least one.
+        keys: The keys of the settings, the newest first; at least one.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = keys
 
     def encrypt(self, secret: bytes, *, purpose: str, row_id: UUID) -> bytes:
-        """The ciphertext, for this purpose and row alone."""
+        """The ciphertext, which only this purpose and row can decrypt."""
         nonce = os.urandom(_NONCE_BYTES)
         key_id, cipher = next(iter(self._ciphers.items()))
         return key_id + nonce + cipher.encrypt(nonce, secret, _context(purpose, row_id))
@@ -59,15 +59,15 @@ class Encryption:
             raise SecretUnreadable("it was changed, or belongs to another row") from error
 
     def is_current(self, ciphertext: bytes) -> bool:
-        """Whether the newest key has encrypted it."""
+        """Whether it was encrypted with the newest key."""
         return ciphertext[:_KEY_ID_BYTES] == next(iter(self._ciphers))
 
     def renewed(self, columns: Mapping[str, tuple[bytes | None, str]], *, row_id: UUID) -> dict[str, bytes]:
-        """Those columns of a row that stand under a former key, under the newest.
+        """The columns of a row that are encrypted with a former key, re-encrypted with the newest.
 
         Args:
-            columns: The ciphertext of each, or None, and its purpose.
-            row_id: The row's.
+            columns: For each column, its ciphertext or None, and its purpose.
+            row_id: The row's id.
 
         Raises:
             SecretUnreadable

@@ -1,4 +1,4 @@
-"""Passwords: which ones are too weak, and argon2id hashes made beside the event loop in bounded memory."""
+"""Passwords: checks for weak ones, and argon2id hashing in threads, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from argon2.exceptions import VerifyMismatchError
 from bugrelay.infra.threads import BoundedThreads
 
 MIN_CHARACTERS, MAX_CHARACTERS = 8, 128
-# Two hashes at once: two times 19 MiB by default, and the loop keeps its turn on the processor.
+# Two concurrent hashes: twice 19 MiB by default, and the event loop still gets its share of the processor.
 _WORKERS = 2
 _WAITING = 200
 _DEADLINE_SECONDS = 5.0
@@ -32,29 +32,29 @@ class Passwords:
         self._threads = BoundedThreads(
             "passwords", workers=_WORKERS, waiting=_WAITING, deadline_seconds=_DEADLINE_SECONDS
         )
-        # Checked against where there is no account, so that the time tells nobody which addresses have one.
-        self._nobodys = self._hasher.hash(b"")
+        # Verified if there is no account, so that timing does not reveal which addresses have one.
+        self._dummy_hash = self._hasher.hash(b"")
 
     async def hash(self, password: str) -> str:
-        """The text to store, with its salt and parameters.
+        """The hash to store, with its salt and parameters.
 
         Raises:
-            ServiceUnavailable: Too many wait.
+            ServiceUnavailable: Too many are waiting, or the deadline has passed.
         """
         return await self._threads.run(self._hasher.hash, _bytes(password))
 
     async def verify(self, stored: str | None, password: str) -> bool:
-        """Whether the password is the one behind the hash; for None, no, after the same work.
+        """Whether the password matches the stored hash; False for None, after the same work.
 
         Raises:
-            ServiceUnavailable: Too many wait.
-            argon2.exceptions.InvalidHashError: What is stored is no argon2 hash.
+            ServiceUnavailable: Too many are waiting, or the deadline has passed.
+            argon2.exceptions.InvalidHashError: The stored text is no argon2 hash.
         """
-        matches = await self._threads.run(self._matches, stored or self._nobodys, _bytes(password))
+        matches = await self._threads.run(self._matches, stored or self._dummy_hash, _bytes(password))
         return matches and bool(stored)
 
     def needs_rehash(self, stored: str) -> bool:
-        """Whether the hash was made with other parameters than today's."""
+        """Whether the hash was made with parameters other than the current ones."""
         return self._hasher.check_needs_rehash(stored)
 
     def close(self) -> None:
@@ -68,9 +68,9 @@ class Passwords:
 
 
 def weakness(password: str, *, email: str, names: Iterable[str]) -> str | None:
-    """Why the password may not be used, as a sentence, or None if it may. `names`: all that the user goes by.
+    """The reason why the password is too weak, as a sentence, or None. `names`: the user's names.
 
-    Length counts code points of what was typed: nothing is trimmed or normalised, any script will do.
+    The length is that in code points, as typed: nothing is trimmed or normalised, and any script is allowed.
     """
     if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
         return f"The password must have {MIN_CHARACTERS} to {MAX_CHARACTERS} characters"
@@ -85,18 +85,18 @@ def weakness(password: str, *, email: str, names: Iterable[str]) -> str | None:
 
 
 def _is_sequence(text: str) -> bool:
-    """One character over and over, or neighbours in a row up or down: aaaaaaaa, 12345678, hgfedcba."""
+    """Whether the text repeats one character, or counts up or down: aaaaaaaa, 12345678, hgfedcba."""
     steps = {ord(after) - ord(before) for before, after in pairwise(text)}
     return len(steps) == 1 and steps <= {-1, 0, 1}
 
 
 @cache
 def _common_passwords() -> frozenset[str]:
-    """One per line, case-folded."""
+    """The common passwords of the package, one per line, case-folded."""
     text = resources.files(__package__).joinpath("common_passwords.txt").read_text(encoding="utf-8")
     return frozenset(text.split())
 
 
 def _bytes(password: str) -> bytes:
-    """UTF-8; a lone surrogate cannot be in a stored password, and must not make a sign-in fail."""
+    """The password in UTF-8. A lone surrogate, which no stored password has, must not raise an error at sign-in."""
     return password.encode("utf-8", "surrogatepass")

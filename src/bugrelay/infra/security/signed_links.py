@@ -1,7 +1,7 @@
-"""Tokens of mailed links, derived and not stored, and signatures of links that carry what they are for in the open.
+"""Signed links: tokens of mailed links, which are derived and not stored, and signatures of links with plain values.
 
-A token is an HMAC of the row's id under the signing key; the row keeps its SHA-256. So the same mail sent twice has
-the same link, and neither the database nor a job holds anything that opens an account.
+A token is an HMAC of the row's id with the signing key; the row has its SHA-256. So a mail that is sent twice has the
+same link, and neither the database nor a job has anything that gives access to an account.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from uuid import UUID
 
 
 def link_token(key: str, *, purpose: str, link_id: UUID) -> str:
-    """256 bits, good for one purpose and row."""
+    """The token of a link: 256 bits, base64url, valid for one purpose and row."""
     digest = hmac.new(key.encode(), f"link:{purpose}:{link_id}".encode(), hashlib.sha256).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def signed_values(key: str, *, purpose: str, values: Sequence[object]) -> str:
-    """A signature of these values, which a link carries in the open: 256 bits, good for one purpose.
+    """A signature of values that a link has in plain text: 256 bits, base64url, valid for one purpose.
 
     Args:
         key: The signing key.
-        purpose: What the link is for; no two purposes have signatures in common.
+        purpose: What the link is for; a signature is not valid for another purpose.
         values: Ids and numbers, whose text has no colon.
     """
     signed = ":".join(["values", purpose, *map(str, values)])

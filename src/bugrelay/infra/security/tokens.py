@@ -1,4 +1,4 @@
-"""Access tokens, signed and short-lived, and secrets, random and stored only as a hash."""
+"""Access tokens, which are signed and short-lived; and random secrets, of which only a hash is stored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REQUIRED = ["exp", "iat", "iss", "aud", "sub", "sid", "jti", "typ"]
 
 @dataclass(frozen=True)
 class AccessClaims:
-    """Whose token it is and of which session; what they may do is not in it."""
+    """The user and the session of a token; it has no rights, which are read from the database."""
 
     user_id: UUID
     session_id: UUID
@@ -32,17 +32,17 @@ class AccessClaims:
 
 
 class AccessTokens:
-    """Issues and reads JWTs under one key, which has at least 32 bytes (RFC 7518, section 3.2)."""
+    """Issues and verifies JWTs with one key of at least 32 bytes (RFC 7518, section 3.2)."""
 
     def __init__(self, key: str, issuer: str, *, minutes: int) -> None:
         self._key = key
         self._issuer = issuer
         self._life = timedelta(minutes=minutes)
-        # By the hash of a token that was verified; a signature that was right stays right.
+        # Verified tokens by their hash: a valid signature stays valid, so it is checked once.
         self._verified: OrderedDict[bytes, AccessClaims] = OrderedDict()
 
     def issue(self, *, user_id: UUID, session_id: UUID) -> tuple[str, int]:
-        """A new token, and the seconds for which it holds."""
+        """A new token, and its lifetime in seconds."""
         now = datetime.now(UTC)
         claims = {
             "iss": self._issuer,
@@ -57,7 +57,7 @@ class AccessTokens:
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM), int(self._life.total_seconds())
 
     def read(self, token: str) -> AccessClaims:
-        """What the token says.
+        """The claims of a valid token.
 
         Raises:
             InvalidToken: It is malformed, forged, expired, or was issued for another purpose.
@@ -90,7 +90,7 @@ class AccessTokens:
             issuer=self._issuer,
             audience=AUDIENCE,
             leeway=0,
-            # A token of this second must hold on a machine whose clock is a second behind; only `exp` counts.
+            # A new token must be valid on a machine whose clock is a second slow, so only `exp` is checked.
             options={"require": _REQUIRED, "verify_iat": False},
         )
         if claims["typ"] != _TYPE:
@@ -99,10 +99,10 @@ class AccessTokens:
 
 
 def new_secret() -> str:
-    """256 random bits, as text that fits into a URL."""
+    """256 random bits, as base64url."""
     return secrets.token_urlsafe(32)
 
 
 def hash_secret(secret: str) -> bytes:
-    """What is stored of a secret, 32 bytes; plain SHA-256 is enough, for nobody guesses 256 random bits."""
+    """The hash of a secret to store, 32 bytes; plain SHA-256 suffices, since 256 random bits cannot be guessed."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

@@ -29,7 +29,7 @@ from bugrelay.settings import SettingError
 if TYPE_CHECKING:
     from obstore.store import S3Config
 
-_CHUNK_BYTES = 256 * 1024  # more than of a folder, because each is a request
+_CHUNK_BYTES = 256 * 1024  # larger than for a folder, since each chunk is a request
 _OPTIONS = {"endpoint", "region", "access_key_id", "secret_access_key"}
 
 log = structlog.get_logger()
@@ -37,10 +37,10 @@ T = TypeVar("T")
 
 
 def s3_storage_from(upload_url: str) -> S3Storage:
-    """The bucket that the URL names.
+    """The bucket at a URL.
 
     Raises:
-        SettingError: It names none.
+        SettingError: The URL names no bucket, or has unknown options.
     """
     parts = urlsplit(upload_url)
     options = dict(parse_qsl(parts.query))
@@ -66,7 +66,7 @@ def s3_storage_from(upload_url: str) -> S3Storage:
 
 
 class S3Storage:
-    """Files in a bucket; credentials come from the URL or the usual AWS variables."""
+    """Files in a bucket; credentials are in the URL or in the usual AWS variables."""
 
     def __init__(self, store: S3Store) -> None:
         self._store = store
@@ -75,7 +75,7 @@ class S3Storage:
         if not STORAGE_KEY.fullmatch(key):
             raise ValueError(f"not a storage key: {key!r}")
         attributes: dict[str, Any] = {"Content-Type": content_type}
-        # In one piece: a multipart upload that breaks off leaves paid-for parts behind.
+        # One PUT: an interrupted multipart upload would leave parts that cost money.
         upload = obstore.put_async(self._store, key, content, attributes=attributes, use_multipart=False)
         try:
             await _in_time(upload)
@@ -140,7 +140,7 @@ class S3Storage:
             raise unavailable(error) from error
 
     async def drop_drafts(self) -> None:
-        """There are none: a PUT is whole or nothing."""
+        """A bucket has no drafts, since a PUT is atomic."""
 
     async def _chunks(self, key: str, first: bytes, size: int) -> AsyncIterator[bytes]:
         yield first
@@ -148,7 +148,7 @@ class S3Storage:
             yield (await self._part(key, offset))[0]
 
     async def _part(self, key: str, offset: int) -> tuple[bytes, int]:
-        """One piece of the file, and the size of the whole."""
+        """A chunk of the file from the offset, and the size of the file."""
         wanted = (offset, offset + _CHUNK_BYTES)
         try:
             return await _in_time(_fetch(self._store, key, wanted))
@@ -164,6 +164,6 @@ async def _fetch(store: S3Store, key: str, wanted: tuple[int, int]) -> tuple[byt
 
 
 async def _in_time(call: Awaitable[T]) -> T:
-    """The result within the deadline; retries and slow bodies included. TimeoutError is an OSError."""
+    """The result, within a deadline for the call with its retries and body. TimeoutError is an OSError."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         return await call

@@ -1,4 +1,4 @@
-"""Blocking work with the files of a folder, for threads. A link that lies there is no file: nothing outside is read."""
+"""Blocking operations on the files of a folder, for threads. Symbolic links are ignored, so nothing outside is read."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from typing import BinaryIO
 from bugrelay.infra.file_permissions import create_private_file
 from bugrelay.infra.storage.port import FileMissing, ListedFile
 
-CHUNK_BYTES = 64 * 1024  # what a reader holds who does not read
+CHUNK_BYTES = 64 * 1024  # memory for each slow reader
 _DRAFTS = ".incoming"
-_DRAFT_SECONDS = 3600  # no request lives as long
+_DRAFT_SECONDS = 3600  # longer than any request
 _COPIED_AT_ONCE_BYTES = 1024 * 1024
 
 
 class Disk:
-    """Files under one root. What is written is a draft first, and becomes the file when all of it is on the disk."""
+    """Files under one root. A file is written as a draft, and renamed once it is completely on the disk."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._drafts = root / _DRAFTS
 
     def new_draft(self) -> Path:
-        """A name for one."""
+        """A path for a new draft."""
         return self._drafts / secrets.token_hex(16)
 
     def begin(self, draft: Path) -> None:
@@ -39,13 +39,13 @@ class Disk:
         create_private_file(draft).close()
 
     def append(self, draft: Path, content: bytes) -> None:
-        """Opened anew each time, so that a sender who never comes back holds no file open; never made anew."""
+        """Append to an existing draft; opened for each chunk, so that a stalled sender keeps no file open."""
         with draft.open("r+b") as file:
             file.seek(0, os.SEEK_END)
             file.write(content)
 
     def finish(self, draft: Path, path: Path, given_up: threading.Event) -> None:
-        """Make the draft the file, on the disk before it is found."""
+        """Sync the draft to the disk, and rename it to its final path."""
         _make_folder(path.parent)
         try:
             with draft.open("r+b") as file:
@@ -56,7 +56,7 @@ class Disk:
             path.unlink(missing_ok=True)
             raise
         if given_up.is_set():
-            # Nobody waits for the answer any more, so no row will ever name this file.
+            # The caller gave up, so no row will ever reference this file.
             self.unlink(path)
 
     def write(self, path: Path, content: bytes, given_up: threading.Event) -> None:
@@ -69,7 +69,8 @@ class Disk:
             draft.unlink(missing_ok=True)
 
     def copy(self, source: Path, path: Path, given_up: threading.Event) -> None:
-        """
+        """Copy a file.
+
         Raises:
             FileMissing: There is no source.
         """
@@ -88,7 +89,8 @@ class Disk:
             draft.unlink(missing_ok=True)
 
     def size_of(self, path: Path) -> int:
-        """
+        """The size of a file in bytes.
+
         Raises:
             FileNotFoundError, NotADirectoryError, IsADirectoryError: It is no file.
         """
@@ -110,7 +112,7 @@ class Disk:
         _sync_folder(path.parent)
 
     def keys(self, after: str) -> list[str]:
-        """Those behind this one, in order; folders are among them."""
+        """The keys after this one, in order; they include folders."""
         paths = (path for path in self._root.rglob("*") if self._drafts not in path.parents)
         return sorted(key for path in paths if (key := path.relative_to(self._root).as_posix()) > after)
 
@@ -118,7 +120,7 @@ class Disk:
         return [listed for key in keys if (listed := self._listed(key)) is not None]
 
     def _listed(self, key: str) -> ListedFile | None:
-        """None for a folder or a link, and for a file that was deleted meanwhile."""
+        """The file with this key; None for a folder or a link, and for a file that was deleted meanwhile."""
         try:
             status = (self._root / key).lstat()
         except FileNotFoundError:
@@ -129,8 +131,8 @@ class Disk:
         return ListedFile(key, status.st_size, modified_at)
 
     def drop_drafts(self) -> None:
-        """Remove what a killed process was writing; younger drafts may belong to a process that lives."""
-        # A folder that is not there yet has none, and one that cannot be used says so at the first upload.
+        """Delete drafts of killed processes; newer drafts may belong to a running process."""
+        # A missing folder has no drafts, and one without permissions fails at the first upload.
         with suppress(OSError):
             for draft in self._drafts.iterdir():
                 if draft.lstat().st_mtime < time.time() - _DRAFT_SECONDS:
@@ -138,12 +140,13 @@ class Disk:
 
 
 def _open_file(path: Path) -> BinaryIO:
-    """
+    """Open a regular file for reading.
+
     Raises:
         FileNotFoundError, NotADirectoryError, IsADirectoryError: It is no file.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe must not hold us up
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # opening a pipe must not block
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise FileNotFoundError(errno.ENOENT, "a link is no file") from error
@@ -155,7 +158,7 @@ def _open_file(path: Path) -> BinaryIO:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each entry on the disk before anything is put inside."""
+    """Create a folder and its parents, each synced to the disk before anything is put inside."""
     if folder.is_dir():
         return
     _make_folder(folder.parent)
@@ -164,7 +167,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A new or removed name is on the disk only when its folder is."""
+    """Sync a folder to the disk: only then a new or removed name in it is durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

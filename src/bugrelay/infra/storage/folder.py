@@ -1,4 +1,4 @@
-"""Files in a folder, on one machine."""
+"""Storage in a folder of one machine."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from bugrelay.infra.storage.port import (
 )
 from bugrelay.infra.threads import BoundedThreads
 
-_PIECE_BYTES = 256 * 1024  # what is held of a file that comes in chunks
+_PIECE_BYTES = 256 * 1024  # in memory of a file that is received in chunks
 
 log = structlog.get_logger()
 
 
 class LocalStorage:
-    """Files of mode 0600 in a folder of mode 0700, on one machine."""
+    """Files with mode 0600 in a folder with mode 0700."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -59,7 +59,7 @@ class LocalStorage:
             with _unavailable_on_failure() as given_up:
                 await self._threads.run(self._disk.finish, draft, path, given_up)
         finally:
-            # There is none any more when all went well. One that this cannot take away, drop_drafts does.
+            # After success there is no draft any more. One that cannot be deleted here, drop_drafts will delete.
             with suppress(OSError, ServiceUnavailable):
                 await self._threads.run(draft.unlink, missing_ok=True)
 
@@ -101,7 +101,7 @@ class LocalStorage:
                 yield file
 
     async def presigned_put(self, key: str, *, expires_in: timedelta) -> None:
-        """A folder has no address of its own."""
+        """A folder has no URL."""
 
     async def drop_drafts(self) -> None:
         await asyncio.to_thread(self._disk.drop_drafts)
@@ -116,7 +116,7 @@ class LocalStorage:
         return path
 
     async def _chunks(self, path: Path, size: int) -> AsyncIterator[bytes]:
-        """Opened anew for each chunk, so that a reader who never comes back holds no file open."""
+        """The chunks of a file, which is opened for each, so that a stalled reader keeps no file open."""
         for offset in range(0, size, CHUNK_BYTES):
             try:
                 chunk = await self._threads.run(self._disk.read_part, path, offset)
@@ -127,7 +127,7 @@ class LocalStorage:
 
 @contextmanager
 def _unavailable_on_failure() -> Iterator[threading.Event]:
-    """StorageUnavailable where the disk fails; the event tells the thread that nobody waits for it any more."""
+    """Raise StorageUnavailable if the disk fails; the event tells the thread that the caller gave up."""
     given_up = threading.Event()
     try:
         yield given_up
@@ -141,10 +141,10 @@ def _unavailable_on_failure() -> Iterator[threading.Event]:
 
 
 async def _pieces(chunks: AsyncIterator[bytes], size_bytes: int) -> AsyncIterator[bytes]:
-    """The same bytes in larger pieces.
+    """The bytes of the chunks in larger pieces.
 
     Raises:
-        WrongSize: There are more of them than announced, and the rest is not read, or fewer.
+        WrongSize: There are more bytes than announced, in which case the rest is not read, or fewer.
     """
     piece, left = bytearray(), size_bytes
     async for chunk in chunks:

@@ -1,8 +1,8 @@
-"""The port that files are stored by.
+"""The port of storage.
 
-A file is whole or absent: the folder gets it by rename after fsync, the bucket by one PUT. Keys are our own
-(`bugs/<random>.png`), so a key of another shape names nothing. Somebody outside can be let put one file under one key:
-into a bucket by a URL that is signed for it, into a folder through us.
+Writes are atomic: in a folder by fsync and rename, in a bucket by one PUT. Keys are our own (`bugs/<random>.png`), so
+no file has a key of another form. A client can be permitted to upload one file under one key: into a bucket by a
+presigned URL, into a folder through BugRelay (`ReceivingStorage`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 class StorageUnavailable(BugRelayError):
-    """The file was not stored, and nothing of it is left."""
+    """The file was not stored, not even in part."""
 
     code = "STORAGE_UNAVAILABLE"
     status = 507
@@ -38,24 +38,24 @@ class FileMissing(KeyError):
 
 
 class WrongSize(Exception):
-    """What was sent has more bytes than announced, or fewer; nothing of it is left."""
+    """The content has more bytes than announced, or fewer; nothing was stored."""
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that is there: its size, and its bytes in chunks, fetched as they are asked for."""
+    """A stored file: its size, and its bytes in chunks, which are fetched as they are consumed."""
 
     size_bytes: int
     chunks: AsyncIterator[bytes]
 
     async def read(self) -> bytes:
-        """The whole content; once, and not after iterating `chunks`."""
+        """The whole content. To be called once, and not after iterating `chunks`."""
         return b"".join([chunk async for chunk in self.chunks])
 
 
 @dataclass(frozen=True)
 class ListedFile:
-    """A file as a listing names it."""
+    """A file in a listing."""
 
     key: str
     size_bytes: int
@@ -63,79 +63,79 @@ class ListedFile:
 
 
 class Storage(Protocol):
-    """A place for files."""
+    """Stores files by key."""
 
     async def put(self, key: str, content: bytes, *, content_type: str) -> None:
         """Store a file durably.
 
         Raises:
-            StorageUnavailable: Disk full, no permission, bucket away, too slow.
-            ValueError: The key is not of the shape that this module's callers make.
+            StorageUnavailable: Disk full, no permission, bucket unreachable, too slow.
+            ValueError: The key does not have the form of storage keys.
         """
 
     async def get(self, key: str) -> StoredFile:
         """The file with this key.
 
         Raises:
-            FileMissing: There is none, or no file can have such a key.
-            ServiceUnavailable: The store does not answer; also while the chunks are read.
+            FileMissing: There is none, or the key does not have the form of storage keys.
+            ServiceUnavailable: The storage does not respond; also raised while the chunks are read.
         """
 
     async def delete(self, key: str) -> None:
-        """Take the file away, durably; nothing happens if it is not there.
+        """Delete the file durably; a missing file is no error.
 
         Raises:
-            ServiceUnavailable: The store does not answer.
+            ServiceUnavailable: The storage does not respond.
         """
 
     def listing(self, *, after: str = "") -> AsyncIterator[ListedFile]:
-        """All files whose keys come after this one, in the order of keys, half-made ones left out.
+        """All files whose keys come after this one, in the order of keys, without drafts.
 
         Raises:
-            ServiceUnavailable: The store does not answer.
+            ServiceUnavailable: The storage does not respond.
         """
 
     async def size_of(self, key: str) -> int:
-        """The bytes of the file with this key.
+        """The size of the file with this key, in bytes.
 
         Raises:
-            FileMissing: There is none, or no file can have such a key.
-            ServiceUnavailable: The store does not answer.
+            FileMissing: There is none, or the key does not have the form of storage keys.
+            ServiceUnavailable: The storage does not respond.
         """
 
     async def copy(self, key: str, to: str) -> None:
-        """Store what the file `key` is now as the file `to`, durably; what is put under `key` later changes nothing.
+        """Copy the file `key` durably to `to`; overwriting `key` later does not change the copy.
 
         Raises:
             FileMissing: There is no file `key`.
             StorageUnavailable: Nothing was stored.
-            ValueError: `to` is no key.
+            ValueError: `to` does not have the form of storage keys.
         """
 
     async def presigned_put(self, key: str, *, expires_in: timedelta) -> str | None:
-        """A URL at which whoever has it may PUT this one file; of any size, for the signature does not say one.
+        """A URL with which a client may PUT this one file; of any size, which the signature does not limit.
 
-        None where the store has no address of its own: then it is a `ReceivingStorage`.
+        None if the storage has no URL of its own: then it is a `ReceivingStorage`.
 
         Raises:
-            ServiceUnavailable: The store's credentials cannot be had.
+            ServiceUnavailable: The credentials of the storage are not available.
         """
 
     async def drop_drafts(self) -> None:
-        """Take away what processes that were killed had written half."""
+        """Delete incomplete files of processes that were killed."""
 
 
 @runtime_checkable
 class ReceivingStorage(Storage, Protocol):
-    """A store without an address of its own, so that what others may put into it passes through us."""
+    """A storage without a URL of its own, so that clients upload through BugRelay."""
 
     async def put_chunks(self, key: str, chunks: AsyncIterator[bytes], *, size_bytes: int) -> None:
-        """Store a file that comes in chunks, durably, with no more of it in memory than a piece.
+        """Store a file durably as its chunks are received, without keeping the whole file in memory.
 
         Raises:
-            WrongSize: The chunks have more bytes than `size_bytes`, which ends the reading, or fewer.
+            WrongSize: The chunks have more bytes than `size_bytes`, in which case the rest is not read, or fewer.
             StorageUnavailable: Nothing was stored.
-            ValueError: The key is not of the shape that this module's callers make.
+            ValueError: The key does not have the form of storage keys.
         """
 
 
@@ -145,7 +145,7 @@ def unavailable(error: Exception) -> ServiceUnavailable:
 
 
 def plain_reason(error: Exception) -> str:
-    """What went wrong, without paths, addresses or credentials."""
+    """The kind of the error, without paths, addresses or credentials."""
     if isinstance(error, OSError) and error.errno:
         return errno.errorcode.get(error.errno, str(error.errno))
     return type(error).__name__

@@ -11,17 +11,17 @@ from bugrelay.settings import SettingError
 
 
 def storage_from(upload_url: str) -> Storage:
-    """The storage that `UPLOAD_URL` names.
+    """The storage at `UPLOAD_URL`.
 
     Raises:
         SettingError: The URL cannot be used.
     """
     if upload_url.startswith("s3://"):
-        # Its library takes six megabytes, which a process with a folder does without.
+        # Imported here, since the library takes six megabytes, which a process with a folder does not need.
         from bugrelay.infra.storage.bucket import s3_storage_from
 
         return s3_storage_from(upload_url)
-    # Not urlsplit: a folder may well have a # or ? in its name.
+    # Not urlsplit, since the name of a folder may contain # or ?.
     path = Path(unquote(upload_url.removeprefix("file://").removeprefix("localhost")))
     if not upload_url.startswith("file://") or not path.is_absolute():
         raise SettingError("UPLOAD_URL must be s3://bucket/prefix?endpoint=… or file:// and an absolute path")

@@ -1,1 +1,1 @@
-"""Text that people send."""
+"""Typed text: normalisation, markup, Markdown, redaction of secrets; URLs, tags, names of files, CSV."""

@@ -1,4 +1,4 @@
-"""Names of files that people send, as they may be shown."""
+"""Names of uploaded files, cleaned for display."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from bugrelay.infra.text.normalising import CONTROL, LINE_BREAK, SURROGATE, nfc
 
 FILENAME_LENGTH: Final = 255
 
-# Marks, embeddings, overrides and isolates that reorder what stands around them.
+# Marks, embeddings, overrides and isolates, which reorder the text around them.
 _BIDI = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _MAX_EXTENSION_LENGTH: Final = 20
 
 
 def clean_filename(text: str) -> str:
-    """Return the name of a sent file as it may be shown: without path, control and reordering characters.
+    """Return the name of an uploaded file for display: without path, control and reordering characters.
 
-    It has at most 255 characters; a longer name is cut before its extension. A name of which nothing but
-    dots and spaces is left becomes "file". Never raises.
+    It has at most 255 characters; a longer name is cut before its extension. If only dots and spaces are left, the
+    name is "file". Never raises.
     """
     name = re.split(r"[/\\]", text)[-1]
     name = _BIDI.sub("", CONTROL.sub("", SURROGATE.sub("", LINE_BREAK.sub(" ", name))))

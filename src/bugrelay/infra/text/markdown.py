@@ -1,7 +1,7 @@
-"""Markdown as people write it, rendered to HTML that a page may show as it is.
+"""Markdown rendered to HTML that is safe to put into a page.
 
-Two libraries stand behind each other: markdown-it-py never passes HTML through, and nh3 lets only the
-elements below leave, whatever the first one does.
+Two libraries in a row ensure this: markdown-it-py passes no HTML through, and nh3 allows only the elements below,
+whatever the first one does.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from markdown_it.token import Token
 
 
 class Rendered:
-    """Marks a text that `render` has made: it is clean, and leaves as it is."""
+    """Marks HTML made by `render`: it is clean, so responses do not defuse it."""
 
 
 RenderedHtml = Annotated[str, Rendered]
 
-# A short text can grow a long way: a reference link repeats its URL at each use (5,000 characters give
-# 2 MB); a table fills up each row with cells (65,536 of them, in over a second). Beyond these limits it is
-# shown as plain text.
+# A short text can render to a very long one: a reference link repeats its URL at each use (5,000 characters give 2 MB);
+# a table is padded with cells in each row (65,536 of them, in over a second). Beyond these limits it is shown as plain
+# text.
 _MAX_SOURCE: Final = 10_000
 _MAX_CELLS: Final = 3_000
 _MAX_CONTENT: Final = 100_000
@@ -36,20 +36,20 @@ _STEPS_PER_CHARACTER: Final = 4
 _MAX_NESTING: Final = 20
 
 _LINKED_SCHEME = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
-# The row of a table that says how many columns it has, also inside lists and quotations.
+# The row of a table that defines its columns, also inside lists and quotations.
 _DELIMITER_ROW = re.compile(r"^[ \t>|:*+.)0-9-]+$", re.MULTILINE)
 _LANGUAGE = re.compile(r"language-[\w+#.-]{1,30}")
 
 
 class _TooCostly(Exception):
-    """The source takes more looking ahead than a text that somebody wrote to be read."""
+    """Parsing takes more steps than any text that is written to be read."""
 
 
 class _BoundedInline(ParserInline):
-    """Inline parsing that ends after a number of steps of looking ahead.
+    """Inline parsing with a limited number of lookahead steps.
 
-    Each bracket looks ahead for its end, through the brackets inside it: for brackets that have none, one character is
-    passed once for each level of nesting.
+    For each opening bracket the parser looks ahead for its end. Unclosed nested brackets would make that quadratic:
+    each character is passed once for each level.
     """
 
     def skipToken(self, state: StateInline) -> None:  # noqa: N802 - the library's name
@@ -70,15 +70,15 @@ class _Markdown(MarkdownIt):
         self.core.ruler.push("images_as_links", _images_as_links)
 
     def validateLink(self, url: str) -> bool:  # noqa: N802 - the library's name
-        """Refuse other links here rather than in nh3: then the text stays as it was typed, URL and all."""
+        """Refuse other links here rather than in nh3, so that their source is shown as typed, with the URL."""
         return bool(_LINKED_SCHEME.match(url))
 
 
 def render(source: str) -> str:
-    """Return Markdown as clean HTML: HTML in the source is shown as text, images become links to them.
+    """Return Markdown as clean HTML: HTML in the source is shown as text, images become links.
 
-    So nobody's browser fetches a picture by reading a bug. Links carry `nofollow noopener noreferrer ugc`. A
-    source over 10,000 characters, or one that would swell, is shown as plain text. Never raises.
+    So no browser fetches a picture from elsewhere when somebody reads a bug. Links have `nofollow noopener noreferrer
+    ugc`. A source over 10,000 characters, or one that would render to too much, is shown as plain text. Never raises.
     """
     if len(source) > _MAX_SOURCE or _max_cells(source) > _MAX_CELLS:
         return _plain(source)
@@ -97,13 +97,13 @@ def _plain(source: str) -> str:
 
 
 def _max_cells(source: str) -> int:
-    """Return how many cells the tables cannot exceed: the widest one's columns for every line."""
+    """Return an upper bound of the number of table cells: the columns of the widest table for every line."""
     columns = max((row[0].count("|") + 1 for row in _DELIMITER_ROW.finditer(source)), default=0)
     return columns * (source.count("\n") + 1)
 
 
 def _weight(tokens: Sequence[Token]) -> int:
-    """Return about how many characters the tokens will render to."""
+    """Return the approximate number of characters that the tokens render to."""
     return sum(
         _CELL_WEIGHT + len(token.content) + sum(len(str(value)) for value in token.attrs.values())
         for token in _flat(tokens)
@@ -117,7 +117,7 @@ def _flat(tokens: Iterable[Token]) -> Iterator[Token]:
 
 
 def _images_as_links(state: StateCore) -> None:
-    """Put a link with the alternative text where an image stands; inside a link, only the text."""
+    """Replace each image by a link with its alternative text; inside a link, by the text alone."""
     for token in state.tokens:
         if token.type != "inline":
             continue
@@ -141,14 +141,14 @@ def _image_link(image: Token, *, linked: bool) -> list[Token]:
 
 
 def _alternative_text(tokens: Iterable[Token]) -> str:
-    """Return the words of an image's label, those of images inside it included."""
+    """Return the text of an image's label, including that of images inside it."""
     return "".join(
         _alternative_text(token.children) if token.children else token.content for token in tokens
     ).strip()
 
 
 def _allowed_attribute(_element: str, attribute: str, value: str) -> str | None:
-    """Keep of classes only the one that names the language of a code block."""
+    """Allow a class only if it is the language of a code block."""
     return value if attribute != "class" or _LANGUAGE.fullmatch(value) else None
 
 

@@ -1,6 +1,6 @@
-"""Markup that would act in a page, made harmless by one invisible character when JSON is written.
+"""Defusing of active markup: one invisible character makes it harmless when JSON is written.
 
-What is stored is the source as it was typed.
+Texts are stored as they were typed.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from typing import Final
 
 WORD_JOINER: Final = "\u2060"
 
-# Elements that run, frame or style something by themselves, or whose content is read by other rules than
-# HTML's own (raw text, SVG, MathML): on that ground a harmless attribute comes alive when a page copies the
-# markup.
+# Elements that run, frame or style something by themselves, or whose content is not parsed as HTML (raw text, SVG,
+# MathML), so that a harmless attribute in it may become active when a page copies the markup (mutation XSS).
 _ACTIVE_ELEMENTS: Final = re.compile(
     "script|style|iframe|frameset|fencedframe|portal|svg|math|noscript|noembed|noframes|plaintext|xmp|listing"
 )
-# Elements that act through these attributes alone: `List<Object>` and `<Link to="/">` stay as they are.
+# Elements that are active only with one of these attributes: `List<Object>` and `<Link to="/">` stay unchanged.
 _ACTIVE_WITH: Final = {
     "applet": frozenset({"archive", "code", "codebase", "object"}),
     "base": frozenset({"href", "target"}),
@@ -32,8 +31,8 @@ _ACTIVE_WITH: Final = {
 }
 _WATCHED: Final = frozenset[str]().union(*_ACTIVE_WITH.values())
 _ACTIVE_ATTRIBUTES: Final = frozenset({"attributename", "http-equiv", "is", "srcdoc", "style"})
-# Without a value even a handler does nothing, and "on" begins many words (`a <b only if`): so, of the
-# attributes without one, those count whose names begin like a handler that browsers know.
+# Without a value even a handler does nothing, and many words begin with "on" (`a <b only if`). So attributes without a
+# value are active only if their names begin like those of handlers that browsers know.
 _ACTIVE_BARE = re.compile(
     r"on(?:abort|after|animation|auxclick|before|begin|blur|cancel|canplay|change|click|close|command|contextmenu|copy"
     r"|cuechange|cut|dblclick|device|drag|drop|duration|emptied|end|error|focus|formdata|fullscreen|gotpointer"
@@ -51,15 +50,16 @@ _URL_ATTRIBUTE_NAMES: Final = frozenset(_URL_ATTRIBUTES.split())
 _FORM_TARGETS: Final = frozenset({"action", "formaction"})
 _ACTIVE_URL = re.compile(r"(?:javascript|vbscript|livescript|mocha|data):", re.IGNORECASE)
 _FOREIGN_URL = re.compile(r"[/\\]{2}|[a-z][a-z0-9+.\-]*:", re.IGNORECASE)
-# A browser drops some of these from a URL wherever they stand; dropping all of them errs on the safe side.
+# Browsers remove some of these anywhere in a URL; removing all of them is the safe side.
 _URL_NOISE = re.compile(r"[\s\x00-\x20\x7f-\x9f\u200b-\u200f\ufeff]+")
 
-# A tag may begin here, also where the next text brings its name; one without attributes is read to its end.
+# The possible start of a tag, also at the end of the text, where the next text may add its name; a tag without
+# attributes is matched to its end.
 _TAG_START = re.compile(r"<(?=/?(?:[a-zA-Z]|\Z))(?:/?([a-zA-Z][a-zA-Z0-9]*+)>)?")
 _ELEMENT_END = re.compile(r"[\t\n\f\r />]|\Z")
 _VALUE_END = re.compile(r"[\t\n\f\r >]")
-# What stands before an attribute, its name, and its equals sign; no name at the end of the tag or of the text. The
-# first character belongs to the name even when it is an equals sign.
+# The space before an attribute, its name, and its equals sign; no name at the end of the tag or of the text. The first
+# character belongs to the name even if it is an equals sign.
 _ATTRIBUTE = re.compile(r"[\t\n\f\r /]*+(?:([^\t\n\f\r />][^\t\n\f\r />=]*+)([\t\n\f\r ]*+=[\t\n\f\r ]*+)?)?")
 
 _MAX_NAME_LENGTH: Final = 16
@@ -68,14 +68,14 @@ _ACTS: Final = frozenset({"<acts>"})  # no attribute can have this name
 
 
 def defuse(text: str) -> str:
-    """Put U+2060 behind the `<` of each tag that acts, so that the text runs nothing as `innerHTML`.
+    """Insert U+2060 after the `<` of each active tag, so that the text runs nothing as `innerHTML`.
 
-    A tag acts when it brings a script, handler, frame, style or a `javascript:`-like URL, sends a form
-    elsewhere, or is left open at the end of the text: then the next text in a page could go on with it, and
-    bring the handler. Everything else comes back as it was typed, and the same object if nothing acts.
+    A tag is active if it has a script, handler, frame, style or a `javascript:`-like URL, sends a form elsewhere, or is
+    still open at the end of the text, since the next text in a page could continue it with a handler. Everything else
+    is returned as it was typed; the same object if no tag is active.
 
-    Each `<` is judged as if a browser began a tag there, whatever stands before it: so no comment, quote or
-    broken tag around it can change the verdict. Defusing twice changes nothing; time is linear in the length.
+    Each `<` is judged as if a browser began a tag there, whatever comes before it, so that no comment, quote or broken
+    tag around it matters. Defusing is idempotent, and its time linear in the length.
     """
     if "<" not in text:
         return text
@@ -87,10 +87,10 @@ def defuse(text: str) -> str:
     return "".join((*pieces, text[done:])) if pieces else text
 
 
-# A text is read far more often than it is written, mostly by the same lists.
+# Cached, since texts are read far more often than written, mostly in the same lists.
 @lru_cache(maxsize=256)
 def _acting_tags(text: str) -> tuple[int, ...]:
-    """Return where the tags that act begin."""
+    """Return the positions of active tags."""
     tags = _Tags(text)
     return tuple(
         tag.start()
@@ -100,10 +100,9 @@ def _acting_tags(text: str) -> tuple[int, ...]:
 
 
 class _Tags:
-    """The possible tags of one text, read as the tokeniser of the HTML standard reads them.
+    """The possible tags of one text, parsed as by the tokeniser of the HTML standard.
 
-    Tags that begin inside one another share their ends: so what follows a position is worked out once and
-    kept.
+    Tags that begin inside one another share their ends, so the result for each position is computed once and cached.
     """
 
     def __init__(self, text: str) -> None:
@@ -113,14 +112,13 @@ class _Tags:
         self._held: dict[int, frozenset[str]] = {}
 
     def acts(self, start: int) -> bool:
-        """Say whether the tag that begins with the `<` at `start` would act; to be asked from left to right."""
+        """Whether the tag that begins with the `<` at `start` is active; must be called from left to right."""
         if start > self._last_end:
             return True
         name_start = start + 2 if self._text[start + 1] == "/" else start + 1
         if name_start > self._name_end:
             self._name_end = _ELEMENT_END.search(self._text, name_start).start()  # type: ignore[union-attr]
-        # No element of ours has a longer name; copying a long one for each of the tags inside it would be
-        # quadratic.
+        # No element in our lists has a longer name; copying a long one for each tag inside it would be quadratic.
         name = self._text[name_start : min(self._name_end, name_start + _MAX_NAME_LENGTH)].lower()
         if _ACTIVE_ELEMENTS.fullmatch(name):
             return True
@@ -130,7 +128,7 @@ class _Tags:
         )
 
     def _attributes(self, start: int) -> frozenset[str]:
-        """Return what the attributes from `start` to the tag's end hold: `_ACTS` and the watched names."""
+        """Return what is found in the attributes from `start` to the tag's end: `_ACTS`, or the watched names."""
         passed: list[tuple[int, frozenset[str]]] = []
         position = start
         while (held := self._held.get(position)) is None:
@@ -146,7 +144,8 @@ class _Tags:
         return held
 
     def _attribute(self, position: int) -> tuple[frozenset[str], int | None]:
-        """Return what the next attribute holds, and where it ends: nowhere if there is none or the text ends."""
+        """Return what is found in the next attribute, and its end; None if there is no further attribute, or the text
+        ends."""
         found = _ATTRIBUTE.match(self._text, position)
         assert found is not None  # noqa: S101 - it matches nothing, too
         if found[1] is None:
@@ -160,7 +159,7 @@ class _Tags:
         return (frozenset({name}) if name in _WATCHED else _NOTHING), end
 
     def _value(self, start: int) -> tuple[int, int, int]:
-        """Return where a value starts and ends, and the tag goes on: behind the text if a quote is open."""
+        """Return the start and end of a value, and where the tag continues: after the text if a quote is open."""
         quote = self._text[start : start + 1]
         if quote not in {'"', "'"}:
             end = self._next_value_end(start)
@@ -175,8 +174,7 @@ class _Tags:
             return True
         if name not in _URL_ATTRIBUTE_NAMES and not name.endswith(":href"):
             return False
-        # No scheme reaches over a `<`; stopping there keeps overlapping values from being read again and
-        # again.
+        # No scheme contains a `<`; stopping there keeps overlapping values from being read repeatedly.
         less_than = self._text.find("<", value_start, value_end)
         value = self._text[value_start : value_end if less_than < 0 else less_than]
         url = _URL_NOISE.sub("", html.unescape(value))
@@ -187,6 +185,6 @@ class _Tags:
         return [end.start() for end in _VALUE_END.finditer(self._text)]
 
     def _next_value_end(self, start: int) -> int:
-        """Return where a value without quotes ends; values that begin inside one another share their end."""
+        """Return the end of an unquoted value; values that begin inside one another share their end."""
         index = bisect_left(self._value_ends, start)
         return self._value_ends[index] if index < len(self._value_ends) else len(self._text)

@@ -1,4 +1,4 @@
-"""When two names are the same."""
+"""Keys by which names are compared."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ _KEY_HEAD: Final = 200
 
 
 def name_key(name: str) -> str:
-    """Return the key by which names are the same: without case, width and repeated space.
+    """Return the key by which names are compared: regardless of case, width and repeated spaces.
 
-    The key is NFKC and casefolded, and its own key. A few characters grow eighteenfold under NFKC, beyond
-    what a PostgreSQL index row holds: so a key over 300 characters keeps 200 and ends in its SHA-256.
+    The key is in NFKC and case-folded; applied to a key, the function returns it unchanged. NFKC makes some characters
+    eighteen times as long, too long for an index row of PostgreSQL: so a key over 300 characters is cut to 200, and
+    ends in its SHA-256.
     """
     folded = unicodedata.normalize("NFKC", name).casefold()
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", folded).casefold())

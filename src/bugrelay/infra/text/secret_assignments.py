@@ -1,8 +1,8 @@
-"""Secrets that stand behind their names in a text: query strings, headers, JSON that was cut, settings, code.
+"""Redaction of secrets after their names in a text: query strings, headers, truncated JSON, settings, code.
 
-A quoted value and one of a query string are taken out by the name alone; what stands behind a name in prose only if it
-looks like a secret: "session: expired" tells none. What is taken out is read once, and of what is left at most 64
-characters are read for each name, so time is linear in the length.
+Quoted values and those of a query string are redacted by the name alone; a word after a name in prose only if it looks
+like a secret, which "session: expired" does not. What is redacted is read once, and of the rest at most 64 characters
+for each name, so the time is linear in the length.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ASSIGNMENT: Final = re.compile(
     r"(?<![\w$%.\[\]~-])(?P<name>[\w$%.\[\]~-]{3,}+)(?P<quote>\\*+[\"'`])?+"
     r"(?P<sign>[ \t]*+(?::=|=>|=|:)(?![=:])(?:\*\*)?+[ \t]*+)(?!//)"
 )
-# Behind `'token: ' + token` the quotation is over.
+# In `'token: ' + token` the quotation ends after the name.
 _QUOTED: Final = re.compile(
     r"([\"'`])(?![ \t]*+[+,.)][ \t])(?P<secret>[^\"'`\\\n]*+(?:(?:\\.|(?!\1)[\"'`])[^\"'`\\\n]*+)*+)"
 )
@@ -26,7 +26,7 @@ _ESCAPED: Final = re.compile(r"\\++[\"'](?P<secret>[^\"'\\\n]*+)")
 _QUERY_VALUE: Final = re.compile(r"(?P<secret>(?:(?i:bearer|basic|digest|token)[ +])?+[^\s&;,\"'<>`]++)")
 _JSON_WORD: Final = re.compile(r"(?P<secret>[^\s,;\"'<>`{}\[\]]++)")
 _WORD: Final = re.compile(r"(?P<secret>[^\s,;\"'<>`]++)")
-# A number as banks print it, in groups of four (ISO 13616).
+# A number in groups of four, as banks print it (ISO 13616).
 _IBAN: Final = re.compile(r"(?P<secret>[A-Za-z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}+(?: ?[A-Z0-9]{1,3}\b)?+)")
 _LINE: Final = re.compile(r"(?P<secret>[^\r\n]++)")
 _QUOTED_LINE: Final = re.compile(r"(?P<secret>[^\r\n\"'`]++)")
@@ -42,7 +42,7 @@ _HEADERS: Final = {
 _QUOTES: Final = frozenset("\"'`\\")
 _PLACEHOLDER: Final = "[redacted:"
 
-# What a program says in the place of a secret, and what a person says of one.
+# What programs print instead of a secret, and what people write about one.
 _NO_SECRET: Final = re.compile(
     r"(?i:true|false|null|none|nil|undefined|nan|required|missing|invalid|expired|wrong|incorrect|empty|unknown|error"
     r"|failed|valid|string|str|text|int|number|bool|boolean|object|ok|yes|no|on|off|optional)?[\])}.!?:]*+\Z"
@@ -60,9 +60,9 @@ _TYPED_BY_HAND: Final = frozenset({"password", "pin", "otp", "cvv", "secret", "c
 
 
 def redact_assignments(text: str, placeholder: Callable[[str], str]) -> str:
-    """Return the text without the secrets behind their names; `placeholder` is called once for each, with its kind.
+    """Return the text without secrets after their names; `placeholder` is called once for each, with its kind.
 
-    Nobody writes a text with more than 10,000 such names: from there on, all of it is taken out as one.
+    From the 10,001st such name on, the rest of the text is redacted as one.
     """
     pieces: list[str] = []
     done = names = 0
@@ -72,15 +72,15 @@ def redact_assignments(text: str, placeholder: Callable[[str], str]) -> str:
         names += 1
         if names > _MAX_NAMES:
             return "".join((*pieces, text[done : assignment.start()], placeholder("rest")))
-        start, end = _secret_behind(text, assignment, kind)
+        start, end = _secret_after(text, assignment, kind)
         if start < end:
             pieces += text[done:start], placeholder(kind)
             done = end
     return "".join((*pieces, text[done:])) if pieces else text
 
 
-def _secret_behind(text: str, assignment: re.Match[str], kind: str) -> tuple[int, int]:
-    """Return where the secret starts and ends; both are the same where there is none, or none any more."""
+def _secret_after(text: str, assignment: re.Match[str], kind: str) -> tuple[int, int]:
+    """Return the start and end of the secret; both are the same if there is none, or it was redacted already."""
     start = assignment.end()
     if text.startswith(_PLACEHOLDER, start):
         return start, start
@@ -116,7 +116,7 @@ def _unquoted(text: str, assignment: re.Match[str], kind: str) -> tuple[int, int
 
 
 def _closing(text: str, start: int) -> int:
-    """Return where what is opened at `start` is closed, or the end of the text: it was cut."""
+    """Return the end of the bracket that opens at `start`; the end of the text if the JSON was truncated."""
     depth = 0
     for bracket in _BRACKET.finditer(text, start):
         depth += 1 if bracket[0] in "[{" else -1
@@ -126,13 +126,13 @@ def _closing(text: str, start: int) -> int:
 
 
 def _header(text: str, assignment: re.Match[str]) -> tuple[int, int]:
-    """Return the rest of the line, or of the quotation in which the header stands."""
+    """Return the span of the rest of the line, or of the quotation that contains the header."""
     quoted = text[assignment.start() - 1 : assignment.start()] in _QUOTES
     return _span(_QUOTED_LINE if quoted else _LINE, text, assignment.end())
 
 
 def _query_value(text: str, assignment: re.Match[str], word: str) -> tuple[int, int]:
-    """Return the value of a query string; or of something like it, unless it is code."""
+    """Return the span of the value in a query string; or of `name=value` elsewhere, unless it is code."""
     in_query = text[assignment.start() - 1 : assignment.start()] in {"?", "&", "#"}
     if not in_query and _CODE.fullmatch(word):
         return assignment.end(), assignment.end()
@@ -140,7 +140,7 @@ def _query_value(text: str, assignment: re.Match[str], word: str) -> tuple[int, 
 
 
 def _looks_secret(text: str, word: re.Match[str], kind: str) -> bool:
-    """Say whether a word behind a name is a secret rather than prose."""
+    """Whether a word after a name is a secret rather than prose."""
     bare = word[0].rstrip(".,;:!?)]}")
     by_hand = kind in _TYPED_BY_HAND
     if bare.isdigit():

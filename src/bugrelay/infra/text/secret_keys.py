@@ -1,4 +1,4 @@
-"""Which names of values say that the value is a secret, by the words they are made of."""
+"""Names of secret values, recognised by their words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 _WORD_BREAK = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z]++")
-# Nothing else can be in a name that is one: so that most names are not taken apart.
+# Every name of a secret matches; so most other names need not be split into words.
 _SUSPECT = re.compile(
     r"pass|pwd|secret|token|auth|cookie|sess|sid|jwt|key|c[sr]|otp|pin|cv|iban", re.IGNORECASE
 )
@@ -33,7 +33,7 @@ _KINDS: Final = {
     "iban": "iban ibans",
 }
 _KIND_OF_WORD: Final = {word: kind for kind, words in _KINDS.items() for word in words.split()}
-# Names in small letters, whose words nothing separates: `accesstoken`, `PHPSESSID`, `csrfmiddlewaretoken`.
+# Endings of names whose words are not separated: `accesstoken`, `PHPSESSID`, `csrfmiddlewaretoken`.
 _ENDINGS: Final = {
     **{word: word for word in ("password", "secret", "token", "cookie", "jwt")},
     **dict.fromkeys(("passwd", "passphrase"), "password"),
@@ -45,10 +45,10 @@ _ENDINGS: Final = {
 
 
 def secret_kind(name: str) -> str | None:
-    """Return what kind of secret a value of this name is (`password`, `token` …), or None.
+    """Return the kind of secret that a value with this name is (`password`, `token` …), or None.
 
-    The words of a name are found in `camelCase`, `snake_case`, `kebab-case` and headers: `X-Auth-Token` has
-    the word auth, `author` has not. Time is linear in the length.
+    Words are recognised in `camelCase`, `snake_case`, `kebab-case` and headers: `X-Auth-Token` has the word auth,
+    `author` does not. The time is linear in the length.
     """
     return _cached_kind(name) if len(name) <= _MAX_CACHED_LENGTH else _kind(name)
 

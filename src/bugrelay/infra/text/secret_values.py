@@ -1,7 +1,7 @@
-"""Secrets that are known by how they look, wherever they stand in a text.
+"""Redaction of secrets that are recognised by their shape, anywhere in a text.
 
 No pattern backtracks, and none reads a character more than a fixed number of times: repetitions are possessive, and
-what is unbounded starts only where a run of its characters starts. So time is linear in the length, whatever was sent.
+unbounded ones start only at the start of a run of their characters. So the time is linear in the length of any text.
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ from unicodedata import decimal
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """How a kind of secret looks. The group `secret` of the pattern is the secret, or all of it without such a group.
+    """The shape of a kind of secret.
 
-    `needles`: one of them stands in every text that has such a secret. `is_secret` looks again at what matched.
+    Attributes:
+        kind: The kind of secret.
+        pattern: Its group `secret` is the secret; without such a group, the whole match.
+        needles: Every text that has such a secret contains one of these.
+        is_secret: A further check of what matched.
     """
 
     kind: str
@@ -29,12 +33,12 @@ class _Shape:
 
 
 def may_have_shapes(text: str) -> bool:
-    """Say whether there may be a secret of some shape in the text; for most texts, one search says no."""
+    """Whether the text may have a secret of any shape; for most texts, this one search rules it out."""
     return _NEEDLE.search(text) is not None
 
 
 def redact_shapes(text: str, placeholder: Callable[[str], str]) -> str:
-    """Return the text with each secret replaced by what `placeholder` gives for its kind, called once for each."""
+    """Return the text with each secret replaced by `placeholder(kind)`, which is called once for each."""
     for shape in _SHAPES:
         if any(needle in text for needle in shape.needles):
             text = _replaced(text, shape, placeholder)
@@ -53,9 +57,9 @@ def _replaced(text: str, shape: _Shape, placeholder: Callable[[str], str]) -> st
 
 
 def unbroken(text: str) -> str:
-    """Return the text with each JWT in one line that was broken into several, as terminals and mails break them.
+    """Return the text with JWTs joined that terminals or mails have broken into several lines.
 
-    A line is known as broken if it ends in forty characters of a token and the next one holds nothing else.
+    A line counts as broken if it ends in forty characters of a token, and the next line has nothing else.
     """
     if "eyJ" not in text or not ("\n" in text or "\\n" in text):
         return text
@@ -63,12 +67,12 @@ def unbroken(text: str) -> str:
 
 
 def _is_random(text: str) -> bool:
-    """Say whether this is a token rather than a word behind Bearer: "bearer authentication" is none."""
+    """Whether this is a token rather than a word after Bearer, as in "bearer authentication"."""
     return bool(_RANDOM.search(text))
 
 
 def _is_credentials(text: str) -> bool:
-    """Say whether this is a name and a password as Basic sends them: "basic functionality" is not."""
+    """Whether this is a name and a password of Basic authentication, unlike "basic functionality"."""
     data = text.rstrip("=")
     try:
         decoded = b64decode(data + "=" * (-len(data) % 4), validate=True).decode()
@@ -82,27 +86,27 @@ def _is_jwt(text: str) -> bool:
 
 
 def _is_address(text: str) -> bool:
-    """Say whether this is a mail address: neither `icon@2x.png`, nor `git@` before a repository, nor a version."""
+    """Whether this is an e-mail address: not `icon@2x.png`, `git@` before a repository, or a version."""
     name, _, domain = text.replace("%40", "@").rpartition("@")
     ending = domain.rpartition(".")[2].lower()
     return name != "git" and len(ending) > 1 and ending.isalpha() and ending not in _FILE_ENDINGS
 
 
 def _is_card(text: str) -> bool:
-    """Say whether the digits are a number as card schemes give it, with its check digit (ISO/IEC 7812)."""
+    """Whether the digits are a number that card schemes issue, with its check digit (ISO/IEC 7812)."""
     digits = text.translate(_SEPARATORS)
-    if not digits.isascii():  # of another script, or of full width
+    if not digits.isascii():  # digits of another script, or fullwidth ones
         digits = "".join(str(decimal(digit)) for digit in digits)
     return bool(_ISSUED.fullmatch(digits)) and _has_luhn_digit(digits)
 
 
 def is_card_number(number: float) -> bool:
-    """Say whether a number of JSON is one of a card."""
+    """Whether a number in JSON is a card number."""
     return 10**12 <= number < 10**19 and number == int(number) and _is_card(str(int(number)))
 
 
 def _has_luhn_digit(digits: str) -> bool:
-    """Every second digit from the right is doubled, and the digits of that are added."""
+    """Luhn's algorithm: every second digit from the right is doubled, and the digits of the products are added."""
     return (sum(map(int, digits[-1::-2])) + sum(map(int, digits[-2::-2].translate(_DOUBLED)))) % 10 == 0
 
 
@@ -135,7 +139,7 @@ _ISSUED: Final = re.compile(
     r"4\d{12}(?:\d{3}){0,2}|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720|220[0-4])\d{12}"
     r"|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|35(?:2[89]|[3-8]\d)\d{12}|(?:5[0678]|6\d)\d{14,17}"
 )
-_DIGITS: Final = "23456"  # that card numbers begin with
+_DIGITS: Final = "23456"  # with which card numbers begin
 _BREAK: Final = re.compile(r"\r?\n[ \t]*+|(?:\\r)?\\n")
 _BROKEN_JWT: Final = re.compile(
     r"(?<![\w-])(?:(?!eyJ)[\w-])*+eyJ[\w-]*+(?:(?:\."
@@ -221,7 +225,7 @@ _SHAPES: Final = (
         _is_card,
     ),
 )
-# One of a card begins with a group of four, or has none.
+# A card number begins with a group of four digits, or is not grouped.
 _NEEDLE: Final = re.compile(
     "|".join(
         rf"(?:[{_DIGITS}]|[^\x00-\x7f](?<=\d))\d{{3}}[{_SPACES}.-]?\d{{4}}"

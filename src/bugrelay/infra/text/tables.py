@@ -1,4 +1,4 @@
-"""Tables as CSV (RFC 4180) that a spreadsheet shows and does not run."""
+"""Tables as CSV (RFC 4180), safe from formula injection in spreadsheets."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 MEDIA_TYPE = "text/csv"
 
-# What spreadsheets take for the beginning of a formula, also behind spaces and as full-width forms.
+# Characters that begin a formula in spreadsheets, also after spaces and as fullwidth forms.
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 
 def to_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """The table in UTF-8. None is an empty cell; a text that a spreadsheet would run begins with an apostrophe."""
+    """The table in UTF-8. None becomes an empty cell; a text that would be a formula gets an apostrophe before it."""
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\r\n")
     writer.writerow(header)

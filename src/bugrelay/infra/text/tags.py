@@ -1,4 +1,4 @@
-"""Tags: short, in lower case, of a few signs."""
+"""Tags: short, in lower case, with a limited set of characters."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ _TAG_SIGNS: Final = frozenset(" -_.+#&@/:()'")
 
 
 def clean_tag(text: str) -> str:
-    """Return a tag normalised and in lower case, or raise UnusableText saying what does not fit.
+    """Return a tag normalised and in lower case.
 
-    Allowed are 1-50 letters, digits and marks of any script, single spaces, and - _ . + # & @ / : ( ) '.
-    Trimming and lower-casing are all that a tag is helped with: two spaces in a row inside are refused like
-    a bad character.
+    Allowed are 1-50 letters, digits and marks of any script, single spaces, and - _ . + # & @ / : ( ) '. A tag is
+    trimmed and lower-cased, but not repaired any further: two spaces in a row are refused like an invalid character.
+
+    Raises:
+        UnusableText: The message says what is not allowed.
     """
     tag = normalise(text, single_line=True, max_length=TAG_LENGTH)
     if len(tag) <= MAX_COMPOSED_LENGTH * TAG_LENGTH:

@@ -1,7 +1,7 @@
-"""The addresses that people send: whether one is a URL of the web, and the one spelling of its host.
+"""URLs that users send: whether one is a web URL, and the canonical form of its host.
 
-Browsers decide what a host is, so hosts are read as they read them: in every case and width, with Unicode
-dots, and with user names before them (`https://slack.com@attacker.io` lies at `attacker.io`).
+Hosts are parsed as browsers do: in any case and width, with Unicode dots, and with user names before them
+(`https://slack.com@attacker.io` is at `attacker.io`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Final
 
 import idna
 
-# A browser reads a backslash as a slash and drops tabs and line breaks, so readers would see different hosts.
-# Direction overrides make one URL look like another. The rest cannot stand in a URL.
+# Browsers read a backslash as a slash, and remove tabs and line breaks, so parsers would disagree about the host.
+# Direction overrides make one URL look like another. The rest is not allowed in URLs.
 _NEVER_IN_URL = re.compile(r"[\s\x00-\x20\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\\<>\"]")
 _WEB_URL = re.compile(r"https?://(?:[^/?#]*@)?([^/?#@]+)(?:[/?#]|$)", re.IGNORECASE)
 _HOST_AND_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]+)(?::([0-9]{0,5}))?")
@@ -22,22 +22,21 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 # A last label that is a number makes the host an IPv4 address, in any of the spellings of inet_aton(3).
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _MAX_HOST_LENGTH: Final = 253
-# No longer spelling comes down to a host name; this bounds what mapping it costs.
+# No longer text can be mapped to a host name; this limits the cost of the mapping.
 _MAX_SPELLING_LENGTH: Final = 1000
 _LAST_PORT: Final = 65535
 
 
 def valid_http_url(url: str) -> bool:
-    """Say whether this is an absolute http or https URL with a host and, if any, a port up to 65535.
+    """Whether this is an absolute http or https URL with a host and, optionally, a port up to 65535.
 
-    A user name before the host is allowed: the URL is as absolute with it, and the host is found all the
-    same. The length is the caller's to check.
+    A user name before the host is allowed. The length is not checked here.
     """
     return http_host(url) is not None
 
 
 def http_host(url: str) -> str | None:
-    """Return the canonical host of an absolute http or https URL; None if it is no such URL."""
+    """Return the canonical host of an absolute http or https URL; None for anything else."""
     if _NEVER_IN_URL.search(url):
         return None
     authority = _WEB_URL.match(url)
@@ -48,10 +47,10 @@ def http_host(url: str) -> str | None:
 
 
 def canonical_host(host: str) -> str | None:
-    """Return a host in its one spelling, or None if no browser could go there.
+    """Return the canonical form of a host, or None if no browser accepts it.
 
-    Names come back in lower case and IDNA A-labels without a trailing dot, IPv4 addresses as four decimals,
-    bracketed IPv6 addresses compressed and without the brackets.
+    Names are in lower case, as IDNA A-labels without a trailing dot; IPv4 addresses as four decimals; bracketed IPv6
+    addresses compressed, without the brackets.
     """
     if host.startswith("["):
         return _ipv6(host[1:-1])

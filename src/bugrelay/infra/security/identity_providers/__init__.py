@@ -1,1 +1,1 @@
-"""Sign-in with others: GitHub, Google and any OpenID Connect issuer, behind one port."""
+"""Identity providers behind one port: GitHub, Google and any OpenID Connect issuer."""

@@ -1,4 +1,4 @@
-"""The providers that the settings name."""
+"""The identity providers of the settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GOOGLE_ISSUER = "https://accounts.google.com"
 
 
 def identity_providers_from(settings: Settings) -> Mapping[str, IdentityProvider]:
-    """By name, in the order in which clients show them; nothing is asked of any before it is used."""
+    """The providers by name, in the order in which clients show them; none is called before its first use."""
     found: list[IdentityProvider] = []
     if settings.oauth_github_client_id:
         github = GitHub(

@@ -1,4 +1,4 @@
-"""GitHub, which knows OAuth 2.0 but no ID tokens: who somebody is, its API tells.
+"""GitHub, which has OAuth 2.0 but no ID tokens: the identity comes from its API.
 
 https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps
 """
@@ -25,7 +25,7 @@ _SCOPE = "read:user user:email"
 
 
 class _Token(msgspec.Struct):
-    """GitHub answers 200 with an `error` where a code does not hold."""
+    """GitHub responds with 200 and an `error` if a code is not valid."""
 
     access_token: str | None = None
 

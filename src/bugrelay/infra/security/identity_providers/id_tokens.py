@@ -1,4 +1,4 @@
-"""ID tokens: what must hold before one is believed (OpenID Connect Core 1.0, section 3.1.3.7)."""
+"""Validation of ID tokens (OpenID Connect Core 1.0, section 3.1.3.7)."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any
 
 import jwt
 
-# Signatures by a key that only the issuer has: neither "none" nor the HS family, for which our own client secret, or
-# the issuer's public key, would do (RFC 8725, section 3.1).
+# Signatures by a key that only the issuer has: neither "none" nor the HS family, which our own client secret, or the
+# issuer's public key used as a secret, could sign (RFC 8725, section 3.1).
 ALGORITHMS = frozenset(
     ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 )
 LEEWAY_SECONDS = 60  # between the issuer's clock and ours
-MAX_AGE_SECONDS = 600  # a token is made when it is asked for, and a sign-in takes ten minutes at most
+MAX_AGE_SECONDS = 600  # a token is issued on request, and a sign-in takes ten minutes at most
 # Core, section 2: at most 255 ASCII characters; no control characters, which PostgreSQL does not store either.
 _SUBJECT = re.compile(r"[ -~]{1,255}")
 _REQUIRED = ["iss", "sub", "aud", "exp", "iat", "nonce"]
 
 
 class InvalidIdToken(Exception):
-    """The token does not hold; the text says why and holds nothing of it."""
+    """The token is not valid; the text says why, without any part of the token."""
 
 
 def read_header(token: str, *, supported: list[str]) -> tuple[str, str | None]:
     """The algorithm and the key's id.
 
     Args:
-        token: As it was received.
-        supported: What the issuer says that it signs with.
+        token: The token as received.
+        supported: The signing algorithms that the issuer announces.
 
     Raises:
         InvalidIdToken
@@ -48,7 +48,7 @@ def read_header(token: str, *, supported: list[str]) -> tuple[str, str | None]:
 def verify(
     token: str, key: dict[str, Any] | None, *, algorithm: str, issuer: str, client_id: str, nonce: str
 ) -> dict[str, Any]:
-    """The claims of a token that holds; none holds without a key.
+    """The claims of a valid token; without a key no token is valid.
 
     Raises:
         InvalidIdToken

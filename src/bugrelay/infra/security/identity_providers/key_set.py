@@ -1,4 +1,4 @@
-"""The keys of an issuer, kept for an hour, and asked for again when a token names one that is not among them."""
+"""The keys of an issuer (JWK set), cached for an hour, and fetched again if a token names an unknown key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from bugrelay.infra.security.identity_providers.provider_client import ProviderClient
 
 KEPT_SECONDS = 3600.0
-MIN_SECONDS_BETWEEN_REFRESHES = 30.0  # for keys that are unknown: nobody makes us ask more often
+MIN_SECONDS_BETWEEN_REFRESHES = 30.0  # so that tokens with unknown keys cannot cause more calls
 MAX_KEYS = 100
 
 Jwk = dict[str, Any]
@@ -24,7 +24,7 @@ class _JwkSet(msgspec.Struct):
 
 
 class KeySet:
-    """Of one issuer."""
+    """The keys of one issuer."""
 
     def __init__(self, client: ProviderClient) -> None:
         self._client = client
@@ -33,7 +33,7 @@ class KeySet:
         self._fetching = asyncio.Lock()
 
     async def find(self, url: str, key_id: str | None) -> Jwk | None:
-        """The key of that id; without an id the only key there is. None where it is not there, or one of several.
+        """The key with that id; without an id, the only key. None if there is no such key, or more than one.
 
         Raises:
             OAuthUnavailable
@@ -50,7 +50,7 @@ class KeySet:
 
     async def _fetch(self, url: str) -> None:
         answer = await self._client.get(url, _JwkSet)
-        # Keys to encrypt with verify nothing.
+        # Encryption keys do not verify signatures.
         self._keys = [key for key in answer.keys[:MAX_KEYS] if key.get("use", "sig") == "sig"]
         self._fetched_at = time.monotonic()
 

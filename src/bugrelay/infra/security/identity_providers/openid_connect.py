@@ -26,12 +26,12 @@ from bugrelay.infra.security.identity_providers.port import (
 from bugrelay.infra.security.identity_providers.provider_client import ProviderClient
 from bugrelay.settings import OidcIssuer
 
-METADATA_SECONDS = 3600.0  # for which a discovery document is kept
+METADATA_SECONDS = 3600.0  # for which a discovery document is cached
 _SCOPE = "openid email profile"
 
 
 class _Metadata(msgspec.Struct):
-    """What we read of a discovery document (OpenID Connect Discovery 1.0, section 3; RFC 9207, section 3)."""
+    """The used fields of a discovery document (OpenID Connect Discovery 1.0, section 3; RFC 9207, section 3)."""
 
     issuer: str
     authorization_endpoint: str
@@ -46,14 +46,14 @@ class _Metadata(msgspec.Struct):
 
 
 class _Tokens(msgspec.Struct):
-    """OpenID Connect Core 1.0, section 3.1.3.3."""
+    """A token response (OpenID Connect Core 1.0, section 3.1.3.3)."""
 
     id_token: str
     access_token: str | None = None
 
 
 class OpenIdConnect:
-    """One issuer, by the operator's settings."""
+    """One issuer of the settings."""
 
     def __init__(self, issuer: OidcIssuer) -> None:
         self._issuer = issuer
@@ -111,7 +111,7 @@ class OpenIdConnect:
             return self._metadata
 
     def _checked(self, metadata: _Metadata) -> _Metadata:
-        """The issuer must name itself as the settings name it, and nothing in clear where the issuer is not."""
+        """Check that the issuer is that of the settings, and that no endpoint has a weaker scheme than the issuer."""
         if metadata.issuer != self._issuer.issuer:
             raise unavailable(self.name, "the discovery document is of another issuer")
         scheme = urlsplit(self._issuer.issuer).scheme
@@ -171,11 +171,11 @@ class OpenIdConnect:
     async def _with_userinfo(
         self, endpoint: str, claims: dict[str, Any], access_token: str
     ) -> dict[str, Any]:
-        """The claims with what the userinfo endpoint adds, if it tells of the same person (Core, section 5.3.2)."""
+        """The claims with those of the userinfo endpoint, if its subject is the same (Core, section 5.3.2)."""
         more = await self._client.get(endpoint, dict[str, Any], token=access_token)
         if more.get("sub") != claims["sub"]:
             raise failed(self.name, "the userinfo is of another subject")
-        # The address and the word on it come from one place: the token's `email_verified` is not of this address.
+        # The address and `email_verified` must come from the same response: the token's may be about another address.
         return more | claims | {name: more.get(name) for name in ("email", "email_verified")}
 
     def _identity(self, claims: dict[str, Any]) -> ProvenIdentity:
@@ -196,7 +196,7 @@ def s256(code_verifier: str) -> str:
 
 
 def is_usable_address(url: str, scheme: str) -> bool:
-    """Whether the URL can be called and stand in a header, and is as safe as the issuer's own."""
+    """Whether the URL can be called and put into a header, and its scheme is https or that of the issuer."""
     if "#" in url or not all("!" <= character <= "~" for character in url):
         return False
     try:
@@ -208,7 +208,7 @@ def is_usable_address(url: str, scheme: str) -> bool:
 
 
 def _is_true(value: object) -> bool:
-    """Some issuers write the boolean as a text."""
+    """Whether a claim is true; some issuers send booleans as strings."""
     return value is True or value == "true"
 
 

@@ -1,7 +1,7 @@
-"""What a provider of identities is to us, and how it fails.
+"""The port of identity providers, and its errors.
 
-A provider is named by the operator, in the settings, and so may stand in an internal network: unlike what users name,
-its address is not held against the public ones (docs/adr/0031).
+Providers are configured by the operator, and may be in an internal network: unlike hosts that users name, their
+addresses need not be public (docs/adr/0031).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 class OAuthFailed(BugRelayError):
-    """The provider's answer does not hold: nobody is signed in by it."""
+    """The provider's response is not valid, so nobody is signed in."""
 
     code = "OAUTH_FAILED"
     status = 400
@@ -25,7 +25,7 @@ class OAuthFailed(BugRelayError):
 
 
 class OAuthUnavailable(ServiceUnavailable):
-    """The provider gave no usable answer in time."""
+    """The provider gave no usable response in time."""
 
     code = "OAUTH_UNAVAILABLE"
     message = "The provider cannot be reached right now; try again shortly"
@@ -33,13 +33,13 @@ class OAuthUnavailable(ServiceUnavailable):
 
 @dataclass(frozen=True, kw_only=True)
 class AuthorizationRequest:
-    """What one sign-in sends to its provider and expects back.
+    """The authorisation request of one sign-in.
 
     Attributes:
-        state: Comes back with the browser.
-        nonce: Comes back inside the ID token.
-        code_verifier: Of PKCE (RFC 7636), between us and the provider; only its hash goes through the browser.
-        redirect_uri: Where the provider sends the browser; every provider has one of its own (RFC 9700, section 4.4).
+        state: Returned with the browser.
+        nonce: Returned inside the ID token.
+        code_verifier: The PKCE verifier between us and the provider (RFC 7636); the browser sees only its hash.
+        redirect_uri: Where the provider sends the browser; each provider has its own (RFC 9700, section 4.4).
     """
 
     state: str
@@ -50,7 +50,7 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class AuthorizationResponse:
-    """What the browser brings back: the code, and the issuer where the provider names it (RFC 9207)."""
+    """The authorisation response: the code, and the issuer if the provider names it (RFC 9207)."""
 
     code: str
     issuer: str | None
@@ -58,15 +58,15 @@ class AuthorizationResponse:
 
 @dataclass(frozen=True, kw_only=True)
 class ProvenIdentity:
-    """Somebody, as a provider knows them. `issuer` and `subject` together are who it is; all else may change.
+    """An identity at a provider. `issuer` and `subject` identify it; everything else may change.
 
     Attributes:
-        issuer: Whose word it is.
-        subject: Never given to anybody else by this issuer.
+        issuer: The issuer.
+        subject: The subject, which the issuer never reassigns.
         email: The address that the provider names.
-        is_email_proven: Whether the provider says that the address is theirs, and is believed.
-        username: What the provider calls them; a wish.
-        display_name: Their name.
+        is_email_proven: Whether the provider has verified the address, and the settings trust it in that.
+        username: The username at the provider, as a suggestion.
+        display_name: The name at the provider.
     """
 
     issuer: str
@@ -78,7 +78,7 @@ class ProvenIdentity:
 
 
 class IdentityProvider(Protocol):
-    """Knows who somebody is. `name` is its name in addresses and settings, `issuer` that of what it proves."""
+    """Identifies users. `name` is its name in addresses and settings, `issuer` that of its identities."""
 
     @property
     def name(self) -> str: ...
@@ -87,7 +87,7 @@ class IdentityProvider(Protocol):
     def issuer(self) -> str: ...
 
     async def authorization_url(self, request: AuthorizationRequest) -> str:
-        """Where the browser goes to be asked.
+        """The address to which the browser is sent to sign in.
 
         Raises:
             OAuthUnavailable
@@ -96,18 +96,18 @@ class IdentityProvider(Protocol):
     async def identify(
         self, request: AuthorizationRequest, response: AuthorizationResponse
     ) -> ProvenIdentity:
-        """Who came back, by the code; within `PROVIDER_SECONDS`.
+        """The identity of the user who returned, by the code; within `PROVIDER_SECONDS`.
 
         Raises:
             OAuthFailed, OAuthUnavailable
         """
 
     async def close(self) -> None:
-        """Give back connections."""
+        """Close connections."""
 
 
 def failed(provider: str, reason: str) -> OAuthFailed:
-    """The error, with its reason in the log; the reason holds nothing that was received."""
+    """Log the reason, which must have nothing that was received, and return the error."""
     log.warning("oauth_failed", provider=provider, reason=reason)
     return OAuthFailed()
 

@@ -1,4 +1,4 @@
-"""Calls to one provider: few at once, each bounded in time and size, no redirect followed."""
+"""Calls to one provider: limited in number, time and size; no redirects are followed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class ProviderClient:
-    """HTTP to one provider; a provider that hangs keeps nobody from another."""
+    """HTTP to one provider; each has limits of its own, so a slow provider does not block others."""
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
@@ -28,14 +28,14 @@ class ProviderClient:
         self._client = httpx.AsyncClient(
             timeout=PROVIDER_SECONDS,
             follow_redirects=False,
-            # Uncompressed, so that the bound on the answer is a bound on what it unpacks to.
+            # Uncompressed, so that the limit of the response's size is also that of the decoded content.
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "BugRelay"},
             limits=httpx.Limits(max_connections=_MAX_CALLS * 2, max_keepalive_connections=5),
         )
 
     @asynccontextmanager
     async def within_deadline(self) -> AsyncIterator[None]:
-        """All calls in the block together, with the wait for a free slot, end within `PROVIDER_SECONDS`.
+        """One deadline of `PROVIDER_SECONDS` for all calls in the block, with the wait for a free slot.
 
         Raises:
             OAuthUnavailable
@@ -47,7 +47,7 @@ class ProviderClient:
             raise unavailable(self._provider, type(error).__name__) from error
 
     async def get(self, url: str, kind: type[T], *, token: str | None = None) -> T:
-        """What is at the address, as `kind`.
+        """The JSON at the address, decoded as `kind`.
 
         Raises:
             OAuthUnavailable
@@ -61,7 +61,7 @@ class ProviderClient:
     async def post_form(
         self, url: str, form: Mapping[str, str], kind: type[T], *, auth: tuple[str, str] | None = None
     ) -> T:
-        """The answer to a form.
+        """The JSON response to a form, decoded as `kind`.
 
         Raises:
             OAuthFailed: The provider refuses it.
