@@ -1,4 +1,4 @@
-"""The application: the routes of all deliveries, wrapped in what is true of every request and answer."""
+"""The application: the routes of all deliveries, wrapped in the middleware that every request passes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from bugrelay.migrate import outgrown_revisions
 from bugrelay.settings import Settings, load_settings
 
 MAX_BODY_BYTES = 1024 * 1024
-# The only list of deliveries; that of the domains is in bootstrap.py, which workers need without any HTTP.
+# The only list of deliveries; the list of domains is in bootstrap.py, which workers use without HTTP.
 DELIVERIES: tuple[tuple[type[Controller], ...], ...] = (
     (HealthController, DocsController),
     v1.CONTROLLERS,
@@ -62,8 +62,8 @@ def create_app(settings: Settings, lifecycle: Lifecycle | None = None) -> Litest
     """The ASGI application of one server process. Nothing connects before the first request.
 
     Args:
-        settings: Of the process.
-        lifecycle: Of the server it belongs to, if any.
+        settings: The settings of the process.
+        lifecycle: The lifecycle of the server that the process belongs to, if any.
     """
     platform = build(settings)
     lifecycle = lifecycle or Lifecycle()
@@ -107,13 +107,13 @@ def create_app(settings: Settings, lifecycle: Lifecycle | None = None) -> Litest
 
 @lru_cache(maxsize=1)
 def registered() -> Litestar:
-    """All routes, checked. They depend on no setting: all applications of a process share them.
+    """All routes, with their contracts checked. They depend on no setting, so all applications of a process share them.
 
-    Registering them takes Litestar a tenth of a second. It has no state; a request has that of the application that it
-    came to (`request.app`).
+    Registering them takes Litestar a tenth of a second. This object has no state: `request.app` is the application
+    that received the request.
 
     Raises:
-        RouteError: A route's contract does not hold.
+        RouteError: The contract of a route is invalid.
     """
     routes = Litestar(
         route_handlers=[*CONTROLLERS],
@@ -132,12 +132,12 @@ def registered() -> Litestar:
 
 @lru_cache(maxsize=1)
 def openapi_bytes() -> bytes:
-    """The OpenAPI document as JSON; made when it is first asked for."""
+    """The OpenAPI document as JSON, generated at first use."""
     return msgspec.json.encode(openapi_document(routes_of(registered())))
 
 
 def served_app(lifecycle: Lifecycle) -> Litestar:
-    """What a server process serves."""
+    """The application of a server process."""
     configure_logging()
     return create_app(load_settings(), lifecycle)
 
@@ -148,7 +148,7 @@ async def _authenticate(request: ApiRequest, token: str) -> SignedInViewer:
 
 
 def _hub(platform: Platform, lifecycle: Lifecycle) -> Hub:
-    """What reads the event log for the streams and sockets of this process."""
+    """The hub, which reads the event log for all live connections of this process."""
     settings = platform.settings
     return Hub(
         platform.database,

@@ -1,4 +1,4 @@
-"""The only list of features, and how they are put on the platform."""
+"""The only list of domains, and `build`, which subscribes them to events on the platform."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ DOMAINS: tuple[DomainPlugin, ...] = (
 
 
 def build(settings: Settings) -> Platform:
-    """The platform with every domain subscribed to its events, and the event log to all that it tells of."""
+    """The platform, with all domains and the event log subscribed to their facts."""
     platform = open_platform(settings)
     for domain in DOMAINS:
         if domain.subscribe is not None:

@@ -1,7 +1,7 @@
-"""The errors of BugRelay: one base class, and the ones that every part of the system may raise.
+"""The base class of all errors, and the errors that any part of BugRelay may raise.
 
-A domain keeps its own errors in its `errors.py`; the HTTP layer turns any of them into the one error body that
-`docs/api/errors.md` describes. Codes and statuses are the contract with clients.
+Each domain has its own errors in its `errors.py`; `http/errors.py` turns all of them into the one error body
+(docs/api/errors.md). Codes and statuses are a contract with clients.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from msgspec import Struct
 
 
 class FieldProblem(Struct, frozen=True):
-    """One input field that does not fit: where it is (`tags[3]`) and what it must be ("must have …")."""
+    """An invalid input field: its path (`tags[3]`), and what it must be ("must have …")."""
 
     field: str
     message: str
 
 
 class BugRelayError(Exception):
-    """What the caller is told: a stable code, an HTTP status, a sentence, and headers where a rule asks for them.
+    """An error for the client: a stable code, an HTTP status, a sentence, and further headers.
 
-    `facts` are values, by their names in snake case, that a program needs to go on.
+    `facts` are values that a program needs to handle the error, by their names in snake_case.
     """
 
     code: ClassVar[str] = "INTERNAL_ERROR"
@@ -46,7 +46,7 @@ class BugRelayError(Exception):
 
 
 class ValidationFailed(BugRelayError):
-    """Input that does not fit; names every bad field at once."""
+    """Invalid input; names all invalid fields at once."""
 
     code = "VALIDATION_ERROR"
     status = 400
@@ -61,7 +61,7 @@ class ValidationFailed(BugRelayError):
 
     @classmethod
     def of(cls, field: str, message: str) -> ValidationFailed:
-        """The common case of one bad field."""
+        """The error of a single invalid field."""
         return cls([FieldProblem(field, message)])
 
 
@@ -144,7 +144,8 @@ class RateLimitExceeded(BugRelayError):
 
 
 class ServiceUnavailable(BugRelayError):
-    """A dependency is down or too slow, or the process is at its limit. Nothing was changed, or it cannot be known."""
+    """A dependency is down or too slow, or the process is overloaded. Usually nothing was changed, but the outcome may
+    be unknown."""
 
     code = "SERVICE_UNAVAILABLE"
     status = 503
@@ -155,4 +156,4 @@ class ServiceUnavailable(BugRelayError):
 
 
 class InternalError(BugRelayError):
-    """Anything unforeseen; the log has the traceback under the request id."""
+    """An unexpected error; the log has its traceback with the request id."""

@@ -445,7 +445,7 @@ async def _list_files(connection: Connection, storage: Storage) -> None:
 async def _rows(
     connection: Connection, statement: sql.Composed | LiteralString, row: BaseRowFactory[T]
 ) -> AsyncIterator[T]:
-    """The rows a few at a time, however many there are."""
+    """The rows, fetched in batches from a server-side cursor."""
     async with connection.cursor(name="problems", row_factory=row) as cursor:
         cursor.itersize = _FETCHED_AT_ONCE
         await cursor.execute(statement)
@@ -454,7 +454,7 @@ async def _rows(
 
 
 async def _broken_references(connection: Connection) -> AsyncIterator[str]:
-    """Rows that name a row which is not there; PostgreSQL prevents them, except while it is restored."""
+    """Rows that reference a missing row; PostgreSQL prevents them, except during a restore."""
     async with connection.cursor(row_factory=class_row(_Reference)) as cursor:
         references = await (await cursor.execute(_REFERENCES)).fetchall()
     for reference in references:

@@ -19,7 +19,7 @@ _IN_A_WHEEL = _PACKAGE / "_migrations"  # pyproject.toml puts them there
 _IN_A_CHECKOUT = _PACKAGE.parents[1] / "migrations"
 
 PATIENCE_SECONDS = 60
-PAUSE_SECONDS = 1  # between two attempts, for those who were held up by the first
+PAUSE_SECONDS = 1  # between two attempts, for transactions that waited for the first one
 
 
 class MigrationError(Exception):
@@ -27,7 +27,7 @@ class MigrationError(Exception):
 
 
 def scripts_folder() -> Path:
-    """Where `env.py`, `versions/` and `sql/` are: in the installed package, or at the top of a checkout."""
+    """The folder of `env.py`, `versions/` and `sql/`: in the installed package, or at the top of a checkout."""
     return _IN_A_WHEEL if _IN_A_WHEEL.is_dir() else _IN_A_CHECKOUT
 
 
@@ -39,9 +39,10 @@ def alembic_config(settings: Settings) -> Config:
 
 
 def migrate(settings: Settings, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
-    """Apply what is missing; safe to call from several processes at once, and when nothing is missing.
+    """Apply the missing migrations, if any; safe to call from several processes at once.
 
-    A migration that does not get a lock at once is rolled back, so that nobody queues behind it, and tried again.
+    A migration that does not get a lock at once is rolled back, so that no other transaction queues behind it, and
+    tried again.
 
     Raises:
         MigrationError: It did not get its locks for `patience_seconds`. The migrations before it are applied.
@@ -57,7 +58,7 @@ def migrate(settings: Settings, *, patience_seconds: float = PATIENCE_SECONDS) -
 
 
 def _upgraded(settings: Settings) -> bool:
-    """Whether every migration got its locks."""
+    """Apply the missing migrations; returns False if one did not get a lock."""
     try:
         command.upgrade(alembic_config(settings), "head")
     except OperationalError as error:
@@ -69,16 +70,17 @@ def _upgraded(settings: Settings) -> bool:
 
 @lru_cache(maxsize=1)
 def outgrown_revisions() -> frozenset[str]:
-    """Those that are too old for this release. One that is not among them is its own, or a newer release's."""
+    """The revisions that are too old for this release; any other is its own, or that of a newer release."""
     scripts = ScriptDirectory(str(scripts_folder()))
     return frozenset(script.revision for script in scripts.walk_revisions()) - set(scripts.get_heads())
 
 
 def create_functions(*names: str) -> None:
-    """Create functions of the database, or replace their bodies, in this order; for migrations.
+    """Create SQL functions, or replace their bodies, in this order; for migrations.
 
-    Each has one file in `migrations/sql/`, its current body, which the last migration that changed it executes.
+    Each function has one file in `migrations/sql/` with its current body, which the last migration that changed it
+    runs.
     """
     for name in names:
         body = (scripts_folder() / "sql" / f"{name}.sql").read_text()
-        op.get_bind().exec_driver_sql(body.replace("%", "%%"))  # no parameters: a per cent sign is one
+        op.get_bind().exec_driver_sql(body.replace("%", "%%"))  # there are no parameters, so % is escaped

@@ -1,4 +1,4 @@
-"""How far a command has come, on standard error: a bar on a terminal, plain lines elsewhere."""
+"""The progress of a command, on standard error: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def opened_lines(file: str) -> Iterator[Lines]:
 
 @contextmanager
 def shown_progress(lines: Lines) -> Iterator[Callable[[], None]]:
-    """Gives the function to call now and then while the lines are read."""
+    """Yields a function to call from time to time while the lines are read."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _PlainProgress(lines).advance
@@ -53,7 +53,7 @@ def shown_progress(lines: Lines) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def shown_steps(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Gives the function to call with the steps that are done and of how many."""
+    """Yields a function to call with the number of finished steps and of all steps."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _PlainSteps(what).advance
@@ -80,7 +80,7 @@ class _PlainSteps:
 
 
 class _PlainProgress:
-    """A line for every tenth of the file, or for every ten thousand lines where its size is not known."""
+    """A line for every tenth of the file, or for every ten thousand lines if its size is not known."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines

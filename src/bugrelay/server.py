@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 HEADER_MILLISECONDS = 20_000  # slow headers are closed; the contract allows 60 s
 HEADER_BYTES = 64 * 1024  # of one request, its line included; of a response, hyper buffers as much
 STOP_SECONDS = 10
-MAX_CONNECTIONS = 4096  # of one process, idle ones included: the server takes no more until one is closed
+MAX_CONNECTIONS = 4096  # of one process, including idle ones: it accepts no more until one is closed
 _POLL_SECONDS = 0.05
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ log = structlog.get_logger()
 Ts = TypeVarTuple("Ts")
 
 
-# Granian's own handlers write text to standard output; without them its lines reach ours.
+# Granian's own handlers write text to standard output; without them its messages reach our handlers.
 GRANIAN_LOGGING: dict[str, Any] = {
     "formatters": {},
     "handlers": {},
@@ -54,12 +54,12 @@ GRANIAN_LOGGING: dict[str, Any] = {
 
 
 def serve(settings: Settings, *, join: bool = False, max_connections: int | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; what was accepted is finished first.
+    """Serve until SIGTERM or SIGINT, and then finish accepted requests.
 
     Args:
-        settings: Of the server and all its processes.
+        settings: The settings of the server and all its processes.
         join: Share the port with servers that listen on it already.
-        max_connections: How many PostgreSQL lets an ordinary role have, where that is known.
+        max_connections: The connections that PostgreSQL allows to an ordinary role, if known.
 
     Raises:
         SettingError: HOST:PORT cannot be listened on.
@@ -77,7 +77,7 @@ def serve(settings: Settings, *, join: bool = False, max_connections: int | None
         backpressure=MAX_CONNECTIONS,
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
-        http=HTTPModes.http1,  # HTTP/2 is for the proxy in front; here it would be a second set of limits
+        http=HTTPModes.http1,  # HTTP/2 is left to the proxy in front; here it would need limits of its own
         websockets=True,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS, max_buffer_size=HEADER_BYTES),
         workers_kill_timeout=STOP_SECONDS,
@@ -108,8 +108,8 @@ def _compare_connections(settings: Settings, max_connections: int | None) -> Non
 class _Server(MPServer):
     """granian with one listening socket for all processes, which drains before it stops.
 
-    By itself granian opens a socket for each process, at a port that any other server may share, and what the kernel
-    has queued for a process is reset when that process ends. docs/adr/0019 has the order of a stop.
+    Without this, granian opens a socket for each process, on a port that any other server may share, and connections
+    that the kernel has queued for a process are reset when it ends. docs/adr/0019 has the order of a stop.
     """
 
     listener: socket.socket
@@ -118,12 +118,12 @@ class _Server(MPServer):
     hurried = False
 
     def _init_shared_socket(self) -> None:
-        """Hand our socket to the processes, the way granian does where there is no SO_REUSEPORT."""
+        """Pass our socket to the processes, as granian does without SO_REUSEPORT."""
         self._ssp, self._sso = None, self.listener
         self._shd = SocketHolder(os.dup(self.listener.fileno()), False, BACKLOG)  # type: ignore[assignment, call-arg]
 
     def signal_handler_interrupt(self, *arguments: Any, **named: Any) -> None:
-        """The second signal ends the draining."""
+        """A second signal ends draining early."""
         self.hurried = self.interrupt_signal
         super().signal_handler_interrupt(*arguments, **named)  # type: ignore[no-untyped-call]
 
@@ -139,16 +139,16 @@ class _Server(MPServer):
             time.sleep(_POLL_SECONDS)
         try:
             drop_new_connections(self.listener)
-        except OSError as error:  # who connects in the last instant may be reset
+        except OSError as error:  # connections of the last moment may be reset
             log.warning("new_connections_not_dropped", cause=str(error))
         wait_until_accepted(self.listener)
         self.lifecycle.stop()
 
 
 class _ProcessLoop(uvloop.Loop):
-    """Lets SIGTERM and SIGINT pass only when the parent wants it.
+    """Obeys SIGTERM and SIGINT only once the parent is stopping.
 
-    A terminal and a service manager send them to all processes of a server at once, while the parent still drains.
+    Terminals and service managers send them to all processes of a server at once, while the parent is still draining.
     """
 
     lifecycle: Lifecycle
@@ -162,7 +162,7 @@ class _ProcessLoop(uvloop.Loop):
 
 
 def _ignore_hangup() -> None:
-    """A process cannot be replaced without cutting off who has just connected to it: SIGHUP changes nothing."""
+    """Ignore SIGHUP, with which granian would replace its processes, and reset connections to them."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
@@ -174,13 +174,13 @@ def _process_loop(lifecycle: Lifecycle) -> uvloop.Loop:
 
 
 def _application(lifecycle: Lifecycle) -> Litestar:
-    """Made in the process that serves it; the parent needs none of what it imports."""
+    """The application, created in the process that serves it, so that the parent does not import it."""
     from bugrelay.app import served_app
 
     return served_app(lifecycle)
 
 
 def _allow_open_files() -> None:
-    """Each connection is an open file; the usual soft limit of 1024 is a default for programs that use `select`."""
+    """Raise the soft limit of open files, since each connection is one; the usual 1024 is meant for `select`."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,6 +1,6 @@
-"""Every setting of BugRelay: one frozen value, read once from the environment and `.env`, checked at start.
+"""All settings, in one frozen dataclass: read once from the environment and `.env`, and validated at startup.
 
-`SETTINGS` below is the only list of names; `docs/settings.md` is checked against it by a test.
+`SETTINGS` below is the only list of names; a test compares `docs/settings.md` with it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from dotenv import dotenv_values
 
-MIN_POOL_SIZE = 3  # one route may hold two of them, and the third is left for the others
+MIN_POOL_SIZE = 3  # one route may use two of them, the third stays free for the others
 
 GITHUB_REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38})/(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,100}")
 
@@ -26,7 +26,7 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SettingError(Exception):
-    """A setting that cannot be used; the text is one line that names it."""
+    """An invalid setting; the text is one line that names it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def _rate(text: str) -> Rate | None:
 
 
 def _hourly_rate(text: str) -> Rate | None:
-    """As `_rate`; a bare number is an hour's."""
+    """As `_rate`; a number without a unit is per hour."""
     return _rate(f"{text}/hour" if re.fullmatch(r"\s*\d{1,6}\s*", text) else text)
 
 
@@ -218,13 +218,13 @@ def _repository(text: str) -> str:
 
 
 def _setting(default: str, parse: Callable[[str], Any], doc: str) -> Any:
-    """A field with its default as text, its parser and the sentence that the docs show."""
+    """A field with its default as text, its parser and its description in the docs."""
     return field(default=parse(default), metadata={"default": default, "parse": parse, "doc": doc})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All settings, by subject. A field's environment name is its name in capitals."""
+    """All settings, by subject. The environment variable of a field is its name in capitals."""
 
     # The site
     site_name: str = _setting("BugRelay", str, "Name of the board, in mails and pages.")
@@ -432,7 +432,7 @@ class Settings:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What production may run with, and what is seldom meant: one sentence each, that begins with the setting."""
+        """Settings that are valid but probably unintended: one sentence each, which begins with the setting."""
         if self.environment != "production":
             return ()
         found = []
@@ -448,12 +448,12 @@ class Settings:
 
     @property
     def pool_size(self) -> int:
-        """Connections that one process may hold for reads; as many for writes, and for votes."""
+        """The maximum number of connections of one process for reads; the same for writes, and for votes."""
         return max(MIN_POOL_SIZE, self.database_pool // self.workers // 3)
 
     @property
     def server_connections(self) -> int:
-        """Connections that all processes of a server hold at most: `database_pool`, or what they need at least."""
+        """The maximum number of connections of a server: `database_pool`, or the minimum of its processes if larger."""
         return max(self.database_pool, self.workers * 3 * MIN_POOL_SIZE)
 
     @property
@@ -466,12 +466,12 @@ class Settings:
 
     @property
     def secrets_keys(self) -> tuple[str, ...]:
-        """What stored secrets are encrypted with, the newest first."""
+        """The keys of stored secrets, the newest first."""
         return (*self.encryption_keys, self.signing_key)
 
     @property
     def signing_key(self) -> str:
-        """`SECRET_KEY`, or the development secret that is made once in `BUGRELAY_HOME` (mode 0600)."""
+        """`SECRET_KEY`, or the development secret that is created once in `BUGRELAY_HOME` (mode 0600)."""
         if self.secret_key:
             return self.secret_key
         path = self.bugrelay_home / "secret"
@@ -513,7 +513,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def _given(environ: Mapping[str, str], name: str) -> tuple[str, str]:
-    """What a setting is set by, `NAME` or `NAME_FILE`, and its text; empty: not set."""
+    """The variable that sets a setting, `NAME` or `NAME_FILE`, and its text; empty if it is not set."""
     file_name = f"{name}_FILE"
     text, path = environ.get(name, ""), environ.get(file_name, "")
     if not path:
@@ -524,13 +524,13 @@ def _given(environ: Mapping[str, str], name: str) -> tuple[str, str]:
 
 
 def _text_of_file(name: str, path: Path) -> str:
-    """What the file holds, without the newline at its end that editors and shells leave."""
+    """The content of the file, without the newline that editors and shells add at its end."""
     try:
         text = path.read_text(encoding="utf-8").removesuffix("\n")
     except OSError as error:
         raise SettingError(f"{name} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SettingError(f"{name} is not a text in UTF-8") from error
-    if not text:  # a secret that was never written is not meant to be none
+    if not text:  # an empty file is a mistake, not an empty setting
         raise SettingError(f"{name} is an empty file")
     return text

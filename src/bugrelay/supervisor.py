@@ -1,7 +1,7 @@
-"""What `make run` runs: the embedded databases, the migrations, then the server and the worker, kept alive.
+"""What `make run` runs: embedded databases, migrations, then the server and the worker, restarted if they exit.
 
-All of them end with it: on Ctrl-C and SIGTERM in order, on its own kill -9 by the death signal of each child.
-It stays with the standard library, so that it starts at once.
+All of them end with the supervisor: in order on Ctrl-C and SIGTERM, and by each child's death signal if the supervisor
+is killed. It imports only the standard library, so that it starts quickly.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from bugrelay.settings import SettingError, Settings
 
 HEALTH_SECONDS = 60
 PORT_SECONDS = 15  # A server whose supervisor was killed still finishes its requests.
-STOP_SECONDS = 20  # After DRAIN_SECONDS; the server accepts for 5 s at most, and gives its own workers 10 s.
-QUICK_SECONDS = 5  # What ends sooner after a start did not really start.
-QUICK_ENDS = 5  # In a row, before giving up.
-LOOK_SECONDS = 0.1
+STOP_SECONDS = 20  # After DRAIN_SECONDS; the server accepts for 5 s at most, and gives its processes 10 s.
+QUICK_SECONDS = 5  # An exit sooner after the start counts as a failed start.
+QUICK_ENDS = 5  # Failed starts in a row, before giving up.
+POLL_SECONDS = 0.1
 SERVER_ERROR = 500
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class SupervisorError(Exception):
-    """BugRelay cannot go on; the text is one line for the person at the terminal."""
+    """BugRelay cannot continue; the text is one line for the person at the terminal."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Child:
-    """A program to keep running. `env` is laid over our own environment and the URLs of the databases."""
+    """A program to keep running. `env` overrides our own environment and the URLs of the databases."""
 
     name: str
     argv: Sequence[str]
@@ -48,15 +48,15 @@ class Child:
 
 
 def run(settings: Settings, *, children: Sequence[Child], migrate: Callable[[Settings], None]) -> int:
-    """Run BugRelay until it is told to stop.
+    """Run BugRelay until a signal stops it.
 
     Args:
-        settings: An empty URL means an embedded database.
-        children: In the order in which they are started and stopped; one of them answers HOST:PORT/health.
-        migrate: Brings the database up to date; called once, with both URLs filled in.
+        settings: The settings; an empty URL means an embedded database.
+        children: The programs in the order in which they are started and stopped; one of them serves HOST:PORT/health.
+        migrate: Migrates the database; called once, with both URLs filled in.
 
     Returns:
-        The exit status: 0 when told to stop, 1 when it could not start or go on.
+        The exit status: 0 after a signal, 1 if it could not start or continue.
     """
     stop_request = StopRequest()
     for each in STOP_SIGNALS:
@@ -74,16 +74,16 @@ def run(settings: Settings, *, children: Sequence[Child], migrate: Callable[[Set
             print(f"bugrelay: {error}", file=sys.stderr, flush=True)
             return 1
         finally:
-            # Nothing that comes now is asked for again. Python takes its handlers away when it ends: a signal that is
-            # still sent then would end it with another status.
+            # Further signals change nothing any more. Python removes its handlers at its end, and a signal after that
+            # would change the exit status.
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
 
 class StopRequest:
-    """What SIGINT and SIGTERM ask for.
+    """The request to stop, by SIGINT or SIGTERM.
 
-    An exception in a handler comes anywhere, in the midst of the stopping as well. So a signal is noted, and whoever
-    waits looks (`check`). Only what cannot look while it takes long is interrupted, and once at most.
+    An exception in a signal handler can be raised anywhere, also while stopping. So a signal is only recorded, and
+    waiting loops call `check`. Only long blocks that cannot do that are interrupted, and once at most.
     """
 
     def __init__(self) -> None:
@@ -91,10 +91,10 @@ class StopRequest:
         self._interrupts = False
 
     def receive(self, _signal: int, _frame: FrameType | None) -> None:
-        """The handler.
+        """The signal handler.
 
         Raises:
-            KeyboardInterrupt: In a block of `interrupting`, the first time.
+            KeyboardInterrupt: At the first signal, in a block of `interrupting`.
         """
         is_first, self._is_made = not self._is_made, True
         if is_first and self._interrupts:
@@ -103,14 +103,14 @@ class StopRequest:
     def check(self) -> None:
         """
         Raises:
-            KeyboardInterrupt: We are to stop.
+            KeyboardInterrupt: A signal was received.
         """
         if self._is_made:
             raise KeyboardInterrupt
 
     @contextmanager
     def interrupting(self) -> Iterator[None]:
-        """A signal cuts the block short."""
+        """A context that a signal interrupts."""
         self._interrupts = True
         try:
             self.check()
@@ -147,13 +147,13 @@ def _keep_running(
     _announce(settings)
     while True:
         stop_request.check()
-        for kept in (*databases, *programs):
-            kept.restart_if_exited()
-        time.sleep(LOOK_SECONDS)
+        for process in (*databases, *programs):
+            process.restart_if_exited()
+        time.sleep(POLL_SECONDS)
 
 
 class ManagedProcess:
-    """A process that is started again when it ends, after growing pauses, unless it keeps ending at once."""
+    """A process that is restarted when it exits, with exponential back-off, until too many starts fail in a row."""
 
     def __init__(self, name: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self.name = name
@@ -164,10 +164,10 @@ class ManagedProcess:
         self._started_at = time.monotonic()
 
     def restart_if_exited(self) -> None:
-        """Start it again if it has ended and its pause is over.
+        """Restart it if it has exited and its pause is over.
 
         Raises:
-            SupervisorError: It ended at once, too many times in a row.
+            SupervisorError: Too many starts in a row have failed.
         """
         if self._resume_at is not None:
             if time.monotonic() >= self._resume_at:
@@ -198,7 +198,7 @@ class ManagedProcess:
 
 
 def _databases(settings: Settings, servers: EmbeddedServers) -> Iterator[ManagedProcess]:
-    """Start those that no URL is set for."""
+    """Start the embedded databases for which no URL is set."""
     if not settings.database_url:
         yield ManagedProcess("postgres", servers.start_postgres)
     if not settings.redis_url:
@@ -218,7 +218,7 @@ def _stop_all(programs: Sequence[ManagedProcess], *, seconds: float) -> None:
 
 
 def _wait_for_port(settings: Settings, stop_request: StopRequest) -> None:
-    """Return when the port is free: another listener would answer in the server's place."""
+    """Wait until the port is free, since another listener would respond instead of the server."""
     seconds = settings.drain_seconds + PORT_SECONDS
     deadline = time.monotonic() + seconds
     told = False
@@ -231,7 +231,7 @@ def _wait_for_port(settings: Settings, stop_request: StopRequest) -> None:
             _say(f"{settings.host}:{settings.port} is in use, waiting for it up to {seconds} s")
             told = True
         stop_request.check()
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def _cannot_listen(settings: Settings) -> OSError | None:
@@ -260,17 +260,17 @@ def _wait_for_health(
         if time.monotonic() > deadline:
             raise SupervisorError(f"no answer from {settings.host}:{settings.port} in {HEALTH_SECONDS} s")
         stop_request.check()
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def answers(settings: Settings) -> bool:
-    """Whether a server lives on HOST:PORT; it may be busy, or without its databases."""
+    """Whether a server responds on HOST:PORT, even if it is overloaded or its databases are down."""
     every_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to ask, not where to listen
     host = every_address.get(settings.host, settings.host)
     with closing(http.client.HTTPConnection(host, settings.port, timeout=2)) as connection:
         try:
             connection.request("GET", "/health")
-            # ALLOWED_HOSTS may refuse the address that we ask by: that is an answer, too.
+            # ALLOWED_HOSTS may refuse this address: that is a response, too.
             return connection.getresponse().status < SERVER_ERROR
         except (OSError, http.client.HTTPException):
             return False

@@ -1,4 +1,4 @@
-"""One worker process: runs the jobs of all domains and follows the event log, until SIGTERM or SIGINT."""
+"""A worker process: runs the jobs of all domains and the consumers of the event log, until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bugrelay.infra.platform import Platform
 from bugrelay.infra.redis.subscription import Subscription
 from bugrelay.settings import Settings
 
-# Whatever servers may hold. Jobs are one route to the bulkhead, so they take a third of it, twelve connections.
+# Independent of the servers' setting. All jobs share one bulkhead, a third of the pool: twelve connections.
 DATABASE_POOL = 36
 
 log = structlog.get_logger()
@@ -36,7 +36,7 @@ def all_tasks() -> Tasks:
 
 
 def all_consumers(platform: Platform) -> list[Consumer]:
-    """Everybody who follows the event log."""
+    """The consumers of the event log of all domains."""
     return [
         consumer
         for domain in DOMAINS
@@ -46,16 +46,18 @@ def all_consumers(platform: Platform) -> list[Consumer]:
 
 
 async def follow_events(platform: Platform, consumers: Sequence[Consumer]) -> None:
-    """Let them follow the event log until cancelled."""
+    """Run the consumers of the event log until cancelled."""
     woken = asyncio.Event()
-    bell = Subscription(platform.settings.redis_url, f"{CHANNEL}*", lambda _channel, _number: woken.set())
+    notifications = Subscription(
+        platform.settings.redis_url, f"{CHANNEL}*", lambda _channel, _number: woken.set()
+    )
     async with asyncio.TaskGroup() as group:
-        group.create_task(bell.listen())
+        group.create_task(notifications.listen())
         group.create_task(follow(consumers, work=platform.work, database=platform.database, woken=woken))
 
 
 async def work(settings: Settings) -> None:
-    """Run jobs and consumers; a signal lets the jobs that have begun finish."""
+    """Run jobs and consumers; after a signal, jobs that have started are finished."""
     configure_service_logging()
     cause.set(Cause("system"))
     for doubt in settings.doubts:
@@ -69,7 +71,9 @@ async def work(settings: Settings) -> None:
     await platform.start()
     log.info("worker_started")
     following = asyncio.create_task(follow_events(platform, all_consumers(platform)))
-    following.add_done_callback(lambda _: stopping.set())  # without them, somebody should begin a worker anew
+    following.add_done_callback(
+        lambda _: stopping.set()
+    )  # without consumers, the worker exits to be restarted
     try:
         await run_worker(settings.database_url, all_tasks(), platform, stopping=stopping)
     finally:

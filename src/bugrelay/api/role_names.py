@@ -1,7 +1,7 @@
-"""The names that roles in a company have in the APIs of before, which programs were written for.
+"""The names of roles in the older APIs, whose clients expect them.
 
-A role may be sent by any of its names; the answer has the one of the API that the sent one belongs to, without one the
-ticket API's.
+A role may be sent by any of its names. Responses use the names of the API that the sent name belongs to; if none was
+sent, those of the ticket API.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ OURS: dict[Role, RoleName] = {"admin": "admin", "member": "member", "reporter": 
 
 
 def role_named(name: RoleName) -> Role:
-    """Our role by any of its names."""
+    """The role with this name, in any API."""
     return next(role for names in (TICKET_API, ISSUE_API, OURS) for role in names if names[role] == name)
 
 

@@ -1,6 +1,6 @@
-"""The tenant of a request: loaders of the routes of the private half.
+"""The tenant of a request: loaders for the routes of the private half.
 
-`X-Company-ID` or `?company=` names a company by its id or domain. Who belongs to one only need not name it.
+`X-Company-ID` or `?company=` names a company by its id or domain. Users who belong to only one need not name it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ HEADER, PARAMETER = "X-Company-ID", "company"
 
 
 async def require_tenant(request: ApiRequest) -> Tenant:
-    """The viewer's tenant, whatever their role in it.
+    """The viewer's tenant, in any role.
 
     Raises:
         AuthRequired, ValidationFailed, CompanyRequired, CompanyNotFound
@@ -27,7 +27,7 @@ async def require_tenant(request: ApiRequest) -> Tenant:
 
 
 async def require_tenant_member(request: ApiRequest) -> Tenant:
-    """The same, for members and admins.
+    """The viewer's tenant, for members and admins.
 
     Raises:
         AuthRequired, ValidationFailed, CompanyRequired, CompanyNotFound, InsufficientPermissions
@@ -39,7 +39,7 @@ async def require_tenant_member(request: ApiRequest) -> Tenant:
 
 
 async def require_tenant_admin(request: ApiRequest) -> Tenant:
-    """The same, for admins.
+    """The viewer's tenant, for admins.
 
     Raises:
         AuthRequired, ValidationFailed, CompanyRequired, CompanyNotFound, InsufficientPermissions
@@ -51,7 +51,7 @@ async def require_tenant_admin(request: ApiRequest) -> Tenant:
 
 
 async def load_tenant(request: ApiRequest) -> Tenant | None:
-    """The viewer's tenant on a route that needs none; None where there is none, or it is not clear which.
+    """The viewer's tenant on a route that does not need one; None if there is none, or several and none is named.
 
     Raises:
         ValidationFailed
@@ -69,10 +69,10 @@ def _named(request: ApiRequest) -> str | None:
 
 
 def one_company(sent: Iterable[str]) -> str | None:
-    """The company that a request names in one or more places, alike in each; None where it names none.
+    """The company that a request names, once or several times; None if it names none.
 
     Raises:
-        ValidationFailed: It names two, of which each of us might believe another one.
+        ValidationFailed: It names different companies, of which a proxy might check another one than we do.
     """
     names = {name for one in sent if (name := one.strip().lower())}
     if len(names) > 1:

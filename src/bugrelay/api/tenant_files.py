@@ -1,4 +1,4 @@
-"""Files of tickets, for the interfaces that have them: what a path names, and links."""
+"""Files of tickets, for the APIs that have them: loaders, and signed links."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ INCOMING_PATH = "/uploads/incoming"
 
 @dataclass(frozen=True)
 class TenantFile:
-    """A file of a ticket, and the tenant that asks for it."""
+    """A file of a ticket, and the caller's tenant."""
 
     tenant: Tenant
     attachment: AttachmentDetail
 
 
 async def load_file(request: ApiRequest) -> TenantFile:
-    """The file of the path, for whoever sees its ticket; an unfinished upload for its sender and admins.
+    """The file in the path, for users who see its ticket; an unfinished upload, for its sender and admins.
 
     Raises:
         InvalidId, AttachmentNotFound, and those of `require_tenant`
@@ -55,7 +55,7 @@ async def require_may_delete(request: ApiRequest) -> TenantFile:
 
 
 def download_link(request: ApiRequest, tenant: Tenant, attachment: AttachmentDetail) -> Link | None:
-    """Where the file can be had for ten minutes; None while its upload is not complete."""
+    """A link to the file, valid for `DOWNLOAD_FOR`; None while its upload is not complete."""
     if not attachment.is_complete:
         return None
     settings = request.platform.settings

@@ -1,4 +1,4 @@
-"""The version of a thing as an ETag, and which one a change is meant for."""
+"""ETag and If-Match: optimistic locking by versions."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def etag(version: int) -> dict[str, str]:
 
 
 def expected_versions(request: ApiRequest, version: int | None) -> Expected:
-    """Those that `If-Match` and the `version` of the body both allow; None where neither is sent.
+    """The versions that both `If-Match` and the `version` in the body allow; None if neither was sent.
 
-    A tag that is none of ours, or a weak one, is that of no version (RFC 9110, section 13.1.1).
+    Weak tags, and tags that are not ours, match no version (RFC 9110, section 13.1.1).
     """
     sent = ",".join(request.headers.getall("if-match", []))
     named = None if version is None else frozenset({version})

@@ -1,4 +1,4 @@
-"""The shape of the files in `board/`, and how they are read."""
+"""The structure of the files in `board/`, and their reader."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Application(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Company(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A company that answers: its people have addresses at its domain."""
+    """A company with a team, whose members have addresses at its domain."""
 
     domain: str
     name: str

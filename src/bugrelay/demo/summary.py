@@ -1,4 +1,4 @@
-"""What a newcomer is told when the demo is on the board."""
+"""The summary that `bugrelay demo` prints."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ __all__ = [
 
 
 class Urls(NamedTuple):
-    """Where throw-away servers listen; `database_url` is the maintenance database, as superuser."""
+    """The URLs of temporary servers; `database_url` is the maintenance database, as superuser."""
 
     database_url: str
     redis_url: str
@@ -67,7 +67,7 @@ def running(settings: Settings) -> Iterator[Settings]:
 
 
 def require_programs(settings: Settings) -> None:
-    """Make sure that what no URL is set for can be started, before anything is written.
+    """Check that the servers for which no URL is set can be started, before anything is written.
 
     Raises:
         EmbeddedError: BugRelay is installed without its extra `embedded`.
@@ -84,7 +84,7 @@ def require_programs(settings: Settings) -> None:
 
 
 def filled_in(settings: Settings, servers: EmbeddedServers) -> Settings:
-    """The settings with the embedded URLs in place of the empty ones."""
+    """The settings with empty URLs replaced by those of the embedded servers."""
     return replace(
         settings,
         database_url=settings.database_url or servers.database_url,
@@ -97,7 +97,7 @@ def temporary(directory: Path | None = None) -> Iterator[Urls]:
     """Fresh servers for tests: fast, not crash-safe, deleted at the end.
 
     Args:
-        directory: Where they keep their files; by default a new directory, which is deleted too.
+        directory: The directory of their files; by default a new one, which is deleted at the end.
     """
     home = directory or Path(tempfile.mkdtemp(prefix="bugrelay-"))
     servers = EmbeddedServers(home, throw_away=True)
@@ -114,7 +114,7 @@ def temporary(directory: Path | None = None) -> Iterator[Urls]:
 
 
 def _start_or_join(servers: EmbeddedServers, settings: Settings) -> bool:
-    """True if the servers were started here, False if another process owns them."""
+    """Returns True if the servers were started here, False if another process owns them."""
     postgres, redis = not settings.database_url, not settings.redis_url
     deadline = time.monotonic() + START_SECONDS
     while True:

@@ -1,4 +1,4 @@
-"""What can go wrong with the embedded servers, told in one line for the person at the terminal."""
+"""Errors of the embedded servers; each text is one line for the person at the terminal."""
 
 
 class EmbeddedError(Exception):

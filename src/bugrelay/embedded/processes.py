@@ -1,4 +1,4 @@
-"""Child processes that cannot outlive their parent, and what a killed parent may have left behind."""
+"""Child processes that end with their parent, and cleaning up after a killed parent."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def spawn(
         env=env,
         cwd=cwd,
         start_new_session=True,
-        umask=0o077,  # what they write is nobody else's
+        umask=0o077,  # nobody else may read what they write
         preexec_fn=bind_to_parent,  # noqa: PLW1509 - a change of user would reset what is set before it
         user=account.uid if account else None,
         group=account.gid if account else None,
@@ -62,7 +62,7 @@ def spawn(
 
 
 def stop(process: subprocess.Popen[bytes], sig: signal.Signals, *, seconds: float) -> None:
-    """Ask a child of `spawn` to end with `sig`; after `seconds`, kill it and all that it started."""
+    """Send `sig` to a child of `spawn`; after `seconds`, kill it and all processes that it started."""
     if process.poll() is None:
         process.send_signal(sig)
         with suppress(subprocess.TimeoutExpired):
@@ -73,9 +73,9 @@ def stop(process: subprocess.Popen[bytes], sig: signal.Signals, *, seconds: floa
 
 
 def end_leftovers(program: str, token: str, *, seconds: float) -> None:
-    """End what a killed owner left running, and return when it is gone; after `seconds`, kill it.
+    """Stop processes that a killed owner left running, and wait until they are gone; after `seconds`, kill them.
 
-    SIGINT ends a PostgreSQL or Valkey server, and cancels what an orphaned PostgreSQL backend is busy with.
+    SIGINT stops a PostgreSQL or Valkey server, and cancels the statement of an orphaned PostgreSQL backend.
     """
     deadline = time.monotonic() + seconds
     while leftovers := _processes(program, token):
@@ -86,12 +86,12 @@ def end_leftovers(program: str, token: str, *, seconds: float) -> None:
 
 
 def _processes(program: str, token: str) -> list[int]:
-    """Pids of living processes of this program with the token in their command line or title; no zombies."""
+    """Pids of processes of this program, except zombies, with the token in their command line or title."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
-        with suppress(OSError):  # It ended while we looked.
+        with suppress(OSError):  # It ended meanwhile.
             if (entry / "comm").read_text().strip() != program:
                 continue
             if token.encode() in (entry / "cmdline").read_bytes():

@@ -1,7 +1,7 @@
-"""The PostgreSQL and the Valkey of one home: made, started, asked, stopped.
+"""PostgreSQL and Valkey of one home: created, started, checked, stopped.
 
-Both are plain children on Unix sockets, and whoever starts them owns the home by a file lock. What a killed
-owner left behind is cleared at the next start, so neither a crash nor kill -9 needs a hand.
+Both are child processes on Unix sockets; the process that starts them owns the home by a file lock. The next start
+cleans up after a killed owner, so neither a crash nor kill -9 needs manual work.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STOP_SECONDS = 30
 PSQL_SECONDS = 10
 LOG_BYTES = 10_000_000
 
-# PostgreSQL's programs obey PG* variables (PGPORT, PGOPTIONS, …): the caller's environment is kept from them.
+# PostgreSQL's programs obey PG* variables (PGPORT, PGOPTIONS, …), so they do not inherit the caller's environment.
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "PGCONNECT_TIMEOUT": "3"}
 
 # The built-in locale is the same on every machine; the host's may be missing, and changes with its C library.
@@ -90,7 +90,7 @@ THROW_AWAY_VALKEY_OPTIONS = {"appendonly": "no"}
 class EmbeddedServers:
     """The two servers of one home: `acquire` it, start what is needed, `close` it.
 
-    `postgres` and `redis` are the running processes, None where not started by us.
+    `postgres` and `redis` are the running processes, or None if they were not started here.
     """
 
     def __init__(self, home: Path, *, throw_away: bool = False) -> None:
@@ -137,9 +137,9 @@ class EmbeddedServers:
         self._lock = file
 
     def try_to_join(self, *, postgres: bool, redis: bool) -> bool:
-        """Use the servers that another owner started, if those asked for accept connections.
+        """Use the servers that another owner started, if the required ones accept connections.
 
-        An owner that lets guests join waits for them before it stops; see `wait_for_guests`.
+        An owner that other processes may join waits for them before it stops; see `wait_for_guests`.
         """
         file = self._open_lock("guests")
         try:
@@ -154,12 +154,12 @@ class EmbeddedServers:
         return True
 
     def wait_for_guests(self) -> None:
-        """Return when everybody who joined is through; from then on nobody can join."""
+        """Wait until all processes that joined have finished; after that no process can join."""
         self._guests = self._open_lock("guests")
         fcntl.flock(self._guests, fcntl.LOCK_EX)
 
     def start_postgres(self) -> subprocess.Popen[bytes]:
-        """Start PostgreSQL, made on first use, and return when its database `bugrelay` accepts connections.
+        """Start PostgreSQL, created at first use, and wait until its database `bugrelay` accepts connections.
 
         Raises:
             EmbeddedError: It did not come up; the line quotes the end of its log.
@@ -182,7 +182,7 @@ class EmbeddedServers:
         return self.postgres
 
     def start_redis(self) -> subprocess.Popen[bytes]:
-        """Start Valkey and return when it answers, its data loaded.
+        """Start Valkey, and wait until it responds with its data loaded.
 
         Raises:
             EmbeddedError: It did not come up; the line quotes the end of its log.
@@ -194,7 +194,7 @@ class EmbeddedServers:
         return self.redis
 
     def close(self) -> None:
-        """Stop what was started here, PostgreSQL first, and give the home back."""
+        """Stop the servers that were started here, PostgreSQL first, and release the home."""
         if self.postgres is not None:
             stop(self.postgres, signal.SIGINT, seconds=STOP_SECONDS)  # "Fast": does not wait for clients.
         if self.redis is not None:
@@ -233,7 +233,7 @@ class EmbeddedServers:
             make_private(directory, self._account)
 
     def _make_cluster(self, data: Path) -> None:
-        """Make the cluster beside its place and move it there complete: a kill leaves no half of one."""
+        """Create the cluster under a temporary name and rename it when complete, so a kill leaves no incomplete one."""
         fresh = data.with_name("pg.new")
         shutil.rmtree(fresh, ignore_errors=True)
         make_private(fresh, self._account)
@@ -303,7 +303,7 @@ class EmbeddedServers:
         return self._psql(database, "SELECT 1")
 
     def _psql(self, database: str, sql: str) -> bool:
-        """Whether the statement went through."""
+        """Run a statement; returns whether it succeeded."""
         where = [f"--host={self.sockets}", "--username=bugrelay", f"--dbname={database}"]
         argv: list[str | Path] = [self._program("psql"), "--no-psqlrc", *where, f"--command={sql}"]
         with suppress(subprocess.TimeoutExpired):

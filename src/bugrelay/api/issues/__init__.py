@@ -1,4 +1,4 @@
-"""The issue API: issues of companies and their files, in snake case, with upper-case words of its own."""
+"""The issue API: issues of companies and their files, in snake_case, with the upper-case terms of its clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of issues: the files of their tickets, sent in one step."""
+"""Files of issues: the files of their tickets, uploaded in one request."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class IssueFileController(Controller):
     async def upload_file(self, request: ApiRequest, issue: OnIssue) -> Response[IssueFileEnvelope]:
         """Add a file of any type to an issue.
 
-        A picture is decoded and written anew, without metadata.
+        A picture is decoded and re-encoded, without metadata.
         """
         platform, tenant = request.platform, issue.tenant
         too_large = FileTooLarge(f"The file is larger than {platform.settings.max_upload_mb} MiB")
@@ -134,6 +134,6 @@ def _response(request: ApiRequest, tenant: Tenant, attachment: AttachmentDetail)
 
 
 def _safe_name(attachment: AttachmentDetail) -> str:
-    """The id, with the extension of the sender's name where that is a plain one."""
+    """The id, with the extension of the original name if that is a plain one."""
     extension = _EXTENSION.search(attachment.filename)
     return f"{attachment.id}{extension[0].lower() if extension else ''}"

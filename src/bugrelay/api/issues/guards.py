@@ -1,4 +1,4 @@
-"""The issue that a path names, loaded before the body is read: missing, not seen, or no issue is 404."""
+"""Loaders for the issue in a path, run before the body is read: 404 if it is missing, not visible, or no issue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bugrelay.http.request import ApiRequest
 
 @dataclass(frozen=True)
 class OnIssue:
-    """An issue of the path, and who asks: they see it."""
+    """An issue in the path, and the caller's tenant; the caller sees the issue."""
 
     tenant: Tenant
     issue_id: UUID
@@ -36,7 +36,7 @@ async def load_issue(request: ApiRequest) -> OnIssue:
 
 
 async def require_issue_admin(request: ApiRequest) -> OnIssue:
-    """The same, for admins."""
+    """The issue in the path, for admins."""
     found = await load_issue(request)
     if not policies.is_admin(found.tenant):
         raise InsufficientPermissions("Only the company's admins may do this")

@@ -1,4 +1,4 @@
-"""`/api/v1/issues`: report, list, show, change, remove."""
+"""`/api/v1/issues`: report, list, show, change and remove issues."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class IssueController(Controller):
     ) -> Response[IssueResponse]:
         """Report an issue.
 
-        It goes to the project `ISS`, which is made at first use.
+        It goes to the project `ISS`, which is created at first use.
         """
 
         async def work(complete: Complete) -> Response[Any]:
@@ -79,7 +79,7 @@ class IssueController(Controller):
     async def update_issue(
         self, request: ApiRequest, found: OnIssue, data: JSONBody[UpdateIssue]
     ) -> Response[IssueResponse]:
-        """Change an issue, its status as well; what is left out stays."""
+        """Change an issue, including its status; absent fields stay unchanged."""
         with _in_words_of_issues():
             async with request.platform.work() as work:
                 await _change(work, found, data, expected=expected_versions(request, data.version))
@@ -88,14 +88,14 @@ class IssueController(Controller):
     @delete("/{issue_id:str}", status_code=200)
     @Route(access=tenant_users("a company's admins"), loads=require_issue_admin)
     async def remove_issue(self, request: ApiRequest, found: OnIssue) -> Response[Message]:
-        """Remove an issue; its number stays taken."""
+        """Remove an issue; its number is not used again."""
         async with request.platform.work() as work:
             await remove_ticket(work, found.tenant, found.issue_id)
         return json_response(Message("Issue removed successfully"))
 
 
 async def _change(work: UnitOfWork, found: OnIssue, data: UpdateIssue, *, expected: Expected) -> None:
-    """The fields first: whoever finishes an issue may correct it with the same request."""
+    """Change the fields before the status, so that one request can correct and close an issue."""
     tenant, issue_id = found.tenant, found.issue_id
     await open_ticket(work, tenant, issue_id, expected=expected)
     assigned = await assignee_ids_of(work, tenant, issue_id)
@@ -106,7 +106,7 @@ async def _change(work: UnitOfWork, found: OnIssue, data: UpdateIssue, *, expect
 
 @contextmanager
 def _in_words_of_issues() -> Iterator[None]:
-    """The fields that somebody else has changed are named as issues have them."""
+    """Translate the names of conflicting fields in a VersionConflict to those of issues."""
     try:
         yield
     except VersionConflict as error:
@@ -118,7 +118,7 @@ def _in_words_of_issues() -> Iterator[None]:
 async def _shown(reader: Reader, found: OnIssue) -> Response[IssueResponse]:
     """
     Raises:
-        TicketNotFound: It is out of the reader's sight since the request was let in.
+        TicketNotFound: The caller cannot see it any more since the request was authorised.
     """
     ticket = await find_ticket(reader, found.tenant, found.issue_id)
     if ticket is None:

@@ -1,4 +1,4 @@
-"""What the issue API reads."""
+"""Requests of the issue API."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class CreateIssue(Struct, kw_only=True):
     Attributes:
         title: A summary in one line.
         description: The description in Markdown.
-        severity: How bad it is; `MEDIUM` where nothing is said.
-        assignee_id: Who works on it: an active member of the company, named by members and admins.
+        severity: How severe it is; `MEDIUM` by default.
+        assignee_id: The assignee, an active member of the company; only members and admins may set it.
         tags: At most ten tags; they are normalised.
     """
 
@@ -59,7 +59,7 @@ class UpdateIssue(Struct, kw_only=True):
         description: The description in Markdown; null clears it.
         severity: The severity.
         status: The status.
-        assignee_id: Who works on it, in place of the former one; null takes everybody off.
+        assignee_id: The assignee, who replaces the former one; null removes all assignees.
         tags: At most ten tags, which replace the present ones; null clears them.
         version: The version that the change is based on; 409 where the current one differs.
     """
@@ -75,7 +75,7 @@ class UpdateIssue(Struct, kw_only=True):
     def wanted(self, assignee_ids: Sequence[UUID]) -> TicketChanges:
         """
         Args:
-            assignee_ids: Of those who work on it now.
+            assignee_ids: The ids of the present assignees.
         """
         return TicketChanges(
             title=self.title,
@@ -86,7 +86,8 @@ class UpdateIssue(Struct, kw_only=True):
         )
 
     def _assignee_ids(self, former: Sequence[UUID]) -> list[UUID] | UnsetType:
-        """The first one is the issue's; others, whom tickets may have, stay beside them."""
+        """The ids of all assignees after the change. It replaces the first; further ones, which tickets may have,
+        stay."""
         if self.assignee_id is UNSET:
             return UNSET
         if self.assignee_id is None:
@@ -103,10 +104,10 @@ class ListIssues(CursorQuery, kw_only=True):
     Attributes:
         status: Issues with this status.
         severity: Issues with this severity.
-        assignee_id: Issues that this user works on.
+        assignee_id: Issues that are assigned to this user.
         reporter_id: Issues that this user reported.
         tag: Issues with this tag.
-        search: Words to look for in title, key and description; those that fit best come first.
+        search: Words to search for in title, key and description; the best matches come first.
     """
 
     status: IssueStatus | None = None

@@ -1,4 +1,4 @@
-"""What the issue API answers."""
+"""Responses of the issue API."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class IssueOut(Struct, kw_only=True):
         severity: The severity.
         status: The status.
         reporter_id: Who reported it.
-        assignee_id: Who works on it, the first of them; null while nobody does.
+        assignee_id: The first assignee; null if there is none.
         tags: Its tags.
         created_at: When it was reported.
         updated_at: When it was last changed.
-        version: The version; rises with each change.
+        version: The version, which increases with each change.
     """
 
     id: UUID
@@ -60,7 +60,7 @@ class IssueList(Struct):
     """A page of issues.
 
     Attributes:
-        issues: The newest first; of a search those that fit best.
+        issues: The newest first; in a search, the best matches first.
         pagination: The page's position in the list.
     """
 

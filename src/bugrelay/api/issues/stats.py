@@ -1,4 +1,4 @@
-"""`/api/v1/stats`: a company's figures, in the words of the issue API."""
+"""`/api/v1/stats`: statistics of a company, in the terms of the issue API."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ SCHEME = "issues"
 
 
 class IssueStatsQuery(Struct, kw_only=True, rename={"first": "from", "last": "to"}):
-    """Which issues, and which days.
+    """The query of statistics: which issues, and which days.
 
     Attributes:
         project_id: Only tickets of this project.
-        first: The first day of `daily` and the median, in UTC; thirty days up to the last, where nothing is said.
+        first: The first day of `daily` and the median, in UTC; by default so that there are thirty days.
         last: The last day, in UTC, inclusive.
     """
 
@@ -54,7 +54,7 @@ class NewIssue(Struct, kw_only=True):
         severity: The severity.
         status: The status.
         reporter_id: Who reported it.
-        assignee_id: Who works on it, the first of them; null while nobody does.
+        assignee_id: The first assignee; null if there is none.
         created_at: When it was reported.
     """
 
@@ -68,18 +68,18 @@ class NewIssue(Struct, kw_only=True):
 
 
 class IssueStats(Struct, kw_only=True):
-    """A company's issues in figures.
+    """Statistics of a company's issues.
 
     Attributes:
         total_issues: All issues.
-        by_status: How many have a status; one that none has is left out.
-        by_severity: How many have a severity.
-        by_department: How many are for a department; null for those without one.
+        by_status: The number of issues by status, without statuses that no issue has.
+        by_severity: The number of issues by severity.
+        by_department: The number of issues by department; null for those without one.
         created_today: Issues created since midnight, UTC.
         closed_today: Issues that became done since then, and still are.
-        median_hours_to_close: Of the thousand issues closed last in the days asked for; null without any.
+        median_hours_to_close: The median of the thousand issues closed last within the given days; null without any.
         newest: The ten newest.
-        daily: A row for each day that was counted; every thirty minutes they are.
+        daily: A row for each day that was counted, which happens every thirty minutes.
     """
 
     total_issues: int
@@ -94,10 +94,10 @@ class IssueStats(Struct, kw_only=True):
 
 
 class IssueStatsResponse(Struct):
-    """The figures.
+    """A response with statistics.
 
     Attributes:
-        stats: Of the company's issues.
+        stats: The statistics of the company's issues.
     """
 
     stats: IssueStats
@@ -116,7 +116,7 @@ class StatsController(Controller):
     async def get_stats_dashboard(
         self, request: ApiRequest, tenant: Tenant, query: IssueStatsQuery
     ) -> Response[IssueStatsResponse]:
-        """Show the figures of the company's issues."""
+        """Show statistics of the company's issues."""
         async with request.platform.database.reading() as reader:
             found = await get_dashboard(reader, tenant, scope=query.scope())
         return json_response(IssueStatsResponse(_stats_of(found)))

@@ -1,4 +1,4 @@
-"""The words of the issue API, and those of tickets that they stand for."""
+"""The terms of the issue API, and the terms of tickets that they correspond to."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def severity_of(priority: str) -> Severity:
 
 
 def field_names(fields: Iterable[str]) -> list[str]:
-    """Those of a ticket's fields, as an issue has them."""
+    """Names of a ticket's fields, as issues name them."""
     return [_FIELDS.get(name, name) for name in fields]

@@ -1,4 +1,4 @@
-"""The JSON API under `/api/v1`, one module per resource, and what stands at fixed addresses beside it."""
+"""The JSON API under `/api/v1`, one module per resource, and pages at other addresses."""
 
 from __future__ import annotations
 

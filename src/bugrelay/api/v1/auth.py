@@ -1,4 +1,4 @@
-"""`/api/v1/auth`: register, sign in, stay signed in, sign out."""
+"""`/api/v1/auth`: register, sign in, refresh, sign out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.pagination import PageQuery, Pagination
 from bugrelay.infra.viewer import SignedInViewer
 
-MAX_AGENT_LENGTH = 300  # characters that are kept of a User-Agent
+MAX_AGENT_LENGTH = 300  # characters of a User-Agent that are stored
 
 
 class AuthController(Controller):
@@ -38,9 +38,9 @@ class AuthController(Controller):
     async def register_account(
         self, request: ApiRequest, data: JSONBody[Register]
     ) -> Response[SignedInResponse]:
-        """Make an account and sign in to it; a verification link goes to its address.
+        """Create an account and sign in to it; a verification link is mailed to its address.
 
-        An address that has used up its budget of mails still gets its account, and can ask for the link later.
+        If the mail limit of the address is reached, the account is created without the mail; request the link later.
         """
         platform = request.platform
         password_hash = await registration.hash_password(
@@ -53,7 +53,7 @@ class AuthController(Controller):
         caller = limit_identity(request.client_address)
         async with platform.work() as work:
             user = await registration.create_user(work, data, password_hash=password_hash)
-            # A call to Redis inside the transaction, where the constraints have spoken: a 409 charges nothing.
+            # Redis is called inside the transaction, after the constraints were checked, so that a 409 charges nothing.
             may_mail = await platform.mail_limits.take(data.email, caller=caller) == 0
             opened = await open_session(request, work, user.id)
             if may_mail:
@@ -81,7 +81,7 @@ class AuthController(Controller):
     @post("/refresh", status_code=200)
     @Route(access=anyone(alike=True), limits=("sign_in",), example=accounts.REFRESH, errors=(403,))
     async def refresh_session(self, request: ApiRequest, data: JSONBody[Refresh]) -> Response[TokensResponse]:
-        """Use a refresh token up for a new pair; a token that comes back a second time ends its session."""
+        """Exchange a refresh token for a new pair of tokens; a token that is used a second time ends its session."""
         platform = request.platform
         refresh_token = data.ticket_refresh_token if data.refresh_token is UNSET else data.refresh_token
         if refresh_token is UNSET:
@@ -113,7 +113,7 @@ class AuthController(Controller):
     @post("/logout-all", status_code=200)
     @Route(access=users())
     async def end_all_sessions(self, request: ApiRequest, viewer: SignedInViewer) -> Response[Message]:
-        """End every session of mine."""
+        """End all my sessions."""
         async with request.platform.work() as work:
             await sessions.end_all_sessions(work, viewer.user_id)
         return json_response(Message("Signed out everywhere"))
@@ -145,7 +145,7 @@ class AuthController(Controller):
     async def end_session(
         self, request: ApiRequest, viewer: SignedInViewer, session_id: UUID
     ) -> Response[Message]:
-        """End one session of mine."""
+        """End one of my sessions."""
         life = timedelta(days=request.platform.settings.refresh_token_days)
         async with request.platform.work() as work:
             await sessions.end_my_session(work, session_id, user_id=viewer.user_id, life=life)
@@ -158,7 +158,7 @@ def _device(request: ApiRequest) -> sessions.Device:
 
 
 async def open_session(request: ApiRequest, work: UnitOfWork, user_id: UUID) -> sessions.OpenedSession:
-    """A session on the device that asks."""
+    """Open a session on the device that sends the request."""
     return await sessions.open_session(
         work, user_id, _device(request), refresh_days=request.platform.settings.refresh_token_days
     )
@@ -167,7 +167,7 @@ async def open_session(request: ApiRequest, work: UnitOfWork, user_id: UUID) -> 
 def signed_in(
     request: ApiRequest, user: User, opened: sessions.OpenedSession, message: str
 ) -> SignedInResponse:
-    """What a client is told of a session that was opened just now."""
+    """The response to a client that has just signed in."""
     access_token, expires_in = request.platform.tokens.issue(user_id=user.id, session_id=opened.session_id)
     return SignedInResponse(
         message=message,

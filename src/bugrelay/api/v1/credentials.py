@@ -1,4 +1,4 @@
-"""`/api/v1/auth`: prove the address, change or reset the password."""
+"""`/api/v1/auth`: verify the address, change or reset the password."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ class CredentialController(Controller):
     async def verify_email(
         self, request: ApiRequest, query: LinkQuery
     ) -> Response[VerifiedResponse] | Response[str]:
-        """Prove my address by the link that was mailed.
+        """Verify my address by the mailed link.
 
-        A browser, and HEAD, get a page with a button, so that programs which fetch every link in a mail use none up.
+        Browsers and HEAD requests get a page with a button, so that programs which fetch every link in a mail do not
+        use it.
         """
         if wants_page(request) or request.is_head:
             return page(request, "verify_email", token=query.token)
@@ -72,7 +73,7 @@ class CredentialController(Controller):
     async def change_password(
         self, request: ApiRequest, viewer: SignedInViewer, data: JSONBody[ChangePassword]
     ) -> Response[Message]:
-        """Change my password; every other session ends."""
+        """Change my password; all other sessions end."""
         platform = request.platform
         proven = await check_current_password(
             viewer.user_id,
@@ -105,12 +106,12 @@ class CredentialController(Controller):
     ) -> Response[Message]:
         """Mail a link to set a new password, if there is an account.
 
-        The answer does not tell.
+        The response is the same if there is none.
         """
         platform = request.platform
         account = await repository.account_at(platform.database, data.email)
         if await platform.reset_budget.take(data.email):
-            account = None  # over the address's budget nothing is sent, and nothing said
+            account = None  # beyond the mail limit of the address nothing is sent; the response is the same
         async with platform.work() as work:
             user_id = account.id if account else None
             await links.request_link(work, user_id=user_id, purpose=RESET_PASSWORD, jobs=platform.jobs)
@@ -121,15 +122,17 @@ class CredentialController(Controller):
     async def confirm_password_reset(
         self, request: ApiRequest, data: JSONBody[ConfirmReset]
     ) -> Response[Message]:
-        """Set a new password by the link that was mailed; every session ends."""
+        """Set a new password by the mailed link; all sessions end."""
         await set_password_by_link(request, data)
         return json_response(Message("Password changed; sign in with the new one"))
 
 
 async def set_password_by_link(request: ApiRequest, wanted: ConfirmReset) -> None:
-    """
+    """Set a new password by a mailed link.
+
     Raises:
-        InvalidLinkToken, WeakPassword: The latter leaves the link good.
+        InvalidLinkToken
+        WeakPassword: The link stays valid.
     """
     platform = request.platform
     owner = await links.user_of_link(platform.database, wanted.token, purpose=RESET_PASSWORD)

@@ -1,4 +1,4 @@
-"""The page behind the link of an invitation."""
+"""The page at the link of an invitation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class InvitationPageController(Controller):
     @get("/")
     @Route(access=anyone(alike=True), limits=("sign_in",))
     async def get_invitation_page(self, request: ApiRequest) -> Response[Any]:
-        """A button, so that programs which fetch every link in a mail accept nothing."""
+        """A page with a button, so that programs which fetch every link in a mail do not accept the invitation."""
         try:
             token = request.read_query(AcceptInvitation).token
             invitation = await read_invitation(request.platform.database, token)

@@ -23,7 +23,7 @@ from bugrelay.infra.viewer import SignedInViewer
 
 
 async def _require_invitation(request: ApiRequest) -> Tenant:
-    """The tenant of an admin, which has the invitation of the path."""
+    """The caller's tenant, if they are its admin and it has the invitation in the path."""
     invitation_id = request.path_id("invitation_id")
     tenant = await require_tenant_admin(request)
     invitation = await open_invitation(request.platform.database, invitation_id)
@@ -51,7 +51,7 @@ class InvitationController(Controller):
     async def withdraw_invitation(
         self, request: ApiRequest, invitation_id: UUID, tenant: Tenant
     ) -> Response[Message]:
-        """Withdraw an invitation of my company; its link leads nowhere from now on."""
+        """Withdraw an invitation of my company, which makes its link invalid."""
         async with request.platform.work() as work:
             await withdraw_invitation(work, tenant, invitation_id=invitation_id)
         return json_response(Message("Invitation withdrawn"))
@@ -76,7 +76,7 @@ class InvitationController(Controller):
 
 
 def shown_invitation(invitation: OpenInvitation, *, named: RoleName | None) -> InvitationOut:
-    """Under the role's name in the API that the sent name belongs to."""
+    """The invitation, with the role's name of the API that the sent name belongs to."""
     return InvitationOut(
         id=invitation.id,
         email=invitation.email,

@@ -32,8 +32,8 @@ from bugrelay.infra.security.identity_providers.port import (
 from bugrelay.infra.security.tokens import new_secret
 from bugrelay.infra.viewer import SignedInViewer
 
-TRIES = 4  # to make an account beside others that take its name or its address
-# RFC 6749, section 4.1.2.1; what else somebody writes into the address does not come into the log.
+TRIES = 4  # to create an account, while concurrent sign-ins take its username or its address
+# RFC 6749, section 4.1.2.1; anything else in the address is not logged.
 _ERRORS = {
     "invalid_request",
     "unauthorized_client",
@@ -62,7 +62,7 @@ class OAuthController(Controller):
     ) -> Response[None] | Response[str]:
         """Send the browser to a provider, to sign in or to link an identity.
 
-        It comes back to `return_to` with a `code` for `POST /auth/oauth/exchange`, or with an `error`.
+        It returns to `return_to` with a `code` for `POST /auth/oauth/exchange`, or with an `error`.
         """
         try:
             pending = await _pending_sign_in(request, provider, query)
@@ -88,9 +88,9 @@ class OAuthController(Controller):
     async def finish_sign_in(
         self, request: ApiRequest, provider: IdentityProvider, query: OAuthCallback
     ) -> Response[None] | Response[str]:
-        """Take a browser back from its provider, and send it on to `return_to`.
+        """Receive a browser from its provider, and send it on to `return_to`.
 
-        Where it is not known who began, there is nowhere to go: the error is answered, to a browser as a page.
+        If the sign-in is not known, neither is its `return_to`: the response is the error, for browsers as a page.
         """
         try:
             request_id, pending = await _consume_request(request, query)
@@ -108,7 +108,7 @@ class OAuthController(Controller):
     async def exchange_code(
         self, request: ApiRequest, data: JSONBody[ExchangeCode]
     ) -> Response[SignedInResponse]:
-        """Open a session with the code that the browser came back with; one that was to link an identity links it."""
+        """Open a session with the code that the browser returned with; a code for linking links the identity."""
         async with request.platform.work() as work:
             user_id = await oauth.consume_code(work, data.code, verifier=data.verifier)
             opened = await open_session(request, work, user_id)
@@ -124,7 +124,7 @@ class OAuthController(Controller):
         provider: IdentityProvider,
         data: JSONBody[LinkIdentity],
     ) -> Response[LinkStartedResponse]:
-        """Begin to link an identity to my account; the code that comes back is exchanged as that of a sign-in."""
+        """Begin to link an identity to my account; its code is exchanged in the same way as that of a sign-in."""
         pending = oauth.PendingSignIn(
             provider=provider.name,
             return_to=_trusted_return(request, data.return_to),
@@ -141,7 +141,7 @@ class OAuthController(Controller):
     async def unlink_identity(
         self, request: ApiRequest, viewer: SignedInViewer, provider: str
     ) -> Response[Message]:
-        """Unlink my identity of a provider, unless nothing else opens my account."""
+        """Unlink my identity of a provider, unless I have no other way to sign in."""
         usable = {known.issuer for known in request.platform.identity_providers.values()}
         async with request.platform.work() as work:
             await identities.unlink(work, viewer.user_id, provider=provider, usable=usable)
@@ -151,7 +151,7 @@ class OAuthController(Controller):
 async def _pending_sign_in(
     request: ApiRequest, provider: IdentityProvider, query: StartOAuth
 ) -> oauth.PendingSignIn:
-    """How the sign-in begins, as the query or the ticket in it says.
+    """The parameters of the sign-in, from the query, or by the ticket in it.
 
     Raises:
         ValidationFailed, InvalidOAuthState
@@ -206,7 +206,7 @@ async def _identify(
 ) -> ProvenIdentity:
     """
     Raises:
-        InvalidOAuthState: The sign-in was begun with another provider.
+        InvalidOAuthState: The sign-in began with another provider.
         OAuthDenied, OAuthFailed, OAuthUnavailable
     """
     if pending.provider != provider.name:
@@ -221,11 +221,11 @@ async def _identify(
 
 
 async def _code(request: ApiRequest, pending: oauth.PendingSignIn, proven: ProvenIdentity) -> str:
-    """The code to exchange: of the account that the identity opens, or to link it.
+    """The code to exchange: to sign in with the identity, or to link it.
 
     Raises:
         EmailAlreadyExists, UsernameTaken, OAuthEmailMissing, ProviderAlreadyLinked, AccountBanned
-        InvalidOAuthState: The session that is to link was deleted meanwhile.
+        InvalidOAuthState: The session to link to was deleted meanwhile.
     """
     platform = request.platform
     if pending.session_id is not None:
@@ -258,13 +258,14 @@ async def _open_account(
 
 
 def _cookie_name(request: ApiRequest) -> str:
-    """Of the cookie that tells a browser from others; where the site has TLS, no other host can set it."""
+    """The name of the cookie that identifies a browser; on a site with TLS, no other host can set it."""
     is_secure = request.platform.settings.public_url.startswith("https:")
     return "__Host-bugrelay-oauth" if is_secure else "bugrelay-oauth"
 
 
 def _browser(request: ApiRequest) -> str | None:
-    """What the browser's cookie holds. One value for all its tabs, so that none of them stops another."""
+    """The value of the browser's cookie: one for all its tabs, so that concurrent sign-ins do not invalidate each
+    other."""
     held = request.cookies.get(_cookie_name(request), "")
     return held if _BROWSER.fullmatch(held) else None
 
@@ -276,14 +277,14 @@ def _cookie(request: ApiRequest, browser: str) -> str:
 
 
 def _problem(request: ApiRequest, error: BugRelayError) -> Response[str]:
-    """What a browser is shown where it cannot be sent on; a client of the API gets the error itself."""
+    """The response if the browser cannot be sent on: a page for browsers, the error for clients of the API."""
     if wants_page(request):
         return page(request, "problem", error=error, message=error.message)
     raise error
 
 
 def _redirect(url: str, *, cookie: str | None = None) -> Response[None]:
-    """To elsewhere, told to nobody and kept by nobody: the address may hold a code."""
+    """A redirect without Referer and caching, since the address may have a code."""
     headers = {"Location": url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
     if cookie is not None:
         headers["Set-Cookie"] = cookie

@@ -1,4 +1,4 @@
-"""`/api/v1/companies/{id}/applications`: what a company stands behind."""
+"""`/api/v1/companies/{id}/applications`: the applications of a company."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CompanyApplicationController(Controller):
     async def link_application(
         self, request: ApiRequest, viewer: SignedInViewer, company_id: UUID, application_id: UUID
     ) -> Response[ApplicationChangedResponse]:
-        """Put the company behind an application; the application's bugs follow."""
+        """Assign an application, with its bugs, to the company."""
         async with request.platform.work() as work:
             await assignment.link_application(
                 work,

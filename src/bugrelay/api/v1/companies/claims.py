@@ -1,4 +1,4 @@
-"""`/api/v1/companies/{id}/claim` and `/verify`: ask to be recognised as a company's admin, and prove it."""
+"""`/api/v1/companies/{id}/claim` and `/verify`: claim a company by proving control of its domain."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class ClaimController(Controller):
         """Claim a company by proving control of its domain, within 24 hours.
 
         `{"email"}` mails a token to that address, which must be at exactly the company's domain. Without a mailbox
-        there, `{"method": "dns"}` or `{"method": "file"}` answers with what to publish, as a TXT record of the domain
-        or at `https://<domain>/.well-known/bugrelay.txt`: `bugrelay-verification=<token>`. A newer claim of mine on
-        the company replaces the older one.
+        there, `{"method": "dns"}` or `{"method": "file"}` returns what to publish, as a TXT record of the domain or at
+        `https://<domain>/.well-known/bugrelay.txt`: `bugrelay-verification=<token>`. A newer claim of mine for the
+        company replaces the older one.
         """
         method = data.method or "mail"
         if method == "mail" and data.email is None:
@@ -78,11 +78,11 @@ class ClaimController(Controller):
         company: CompanyState,
         data: JSONBody[VerifyCompany],
     ) -> Response[CompanyChangedResponse]:
-        """Complete a claim of mine; I become the company's admin.
+        """Complete my claim; I become the company's admin.
 
-        `{"token"}` sends the token of the mail. `{"method": "dns"}` or `{"method": "file"}` has the published proof
-        looked for: 202, and the company is verified a moment later if it is there. It is also looked for every few
-        minutes without being asked.
+        `{"token"}` has the token from the mail. `{"method": "dns"}` or `{"method": "file"}` queues a check of the
+        published proof: 202, and the company is verified a moment later if the proof is found. Open claims are also
+        checked every few minutes.
         """
         platform = request.platform
         if data.token is None and data.method is None:
@@ -101,7 +101,7 @@ class ClaimController(Controller):
 
 
 async def _charge(request: ApiRequest, viewer: SignedInViewer, email: str | None) -> None:
-    """Mails are counted by the account that causes them and by the address that gets them."""
+    """Charge the limits of mails: by the account that causes the mail, and by the address that gets it."""
     wait_seconds = await request.platform.mail_limits.take(email, caller=f"user:{viewer.user_id}")
     if wait_seconds:
         raise RateLimitExceeded(headers={"Retry-After": str(wait_seconds)})

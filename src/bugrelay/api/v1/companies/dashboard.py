@@ -21,6 +21,6 @@ class DashboardController(Controller):
     async def get_company_dashboard(
         self, request: ApiRequest, membership: Membership
     ) -> Response[CompanyDashboard]:
-        """Show figures and recent bugs, for the company's members."""
+        """Show statistics and recent bugs, for the company's members."""
         database, company = request.platform.database, membership.company
         return json_response(await get_dashboard(database, company.id, role=membership.role))

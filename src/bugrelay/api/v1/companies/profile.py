@@ -1,7 +1,7 @@
 """`/api/v1/companies`: companies with the counts of their bugs, and their profiles.
 
-A change is a use case of domain/companies; it is answered with the read model, because that shows the counts of bugs,
-of which that domain knows nothing.
+A change is a use case of domain/companies; its response is the read model of domain/dashboards, since domain/companies
+does not know the counts of bugs.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class CompanyController(Controller):
         company: CompanyState,
         data: JSONBody[ChangeCompany],
     ) -> Response[CompanyChangedResponse]:
-        """Change the company's profile; what is absent stays as it is."""
+        """Change the company's profile; absent fields stay unchanged."""
         async with request.platform.work() as work:
             await change_company(work, company.id, actor_id=viewer.user_id, change=data)
             changed = await service.get_company(work, company.id)

@@ -1,4 +1,4 @@
-"""What everybody may see of companies and applications, from the cache."""
+"""Cached responses with public data of companies and applications."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from bugrelay.http.responses import raw_json_response
 async def public_response(
     request: ApiRequest, load: Callable[[], Awaitable[bytes]], *, key: str, cached: bool = True
 ) -> Response[Any]:
-    """From the cache for the anonymous, from the database for the signed-in, so that nobody misses their own write."""
+    """A response from the cache for anonymous users, from the database for signed-in ones, who must see their own
+    writes."""
     if request.viewer.signed_in or not cached:
         return raw_json_response(await load())
     body, hit = await request.platform.cache.get_or_load(group=cache.COMPANIES, key=key, load=load)

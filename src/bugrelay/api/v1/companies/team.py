@@ -32,7 +32,7 @@ class TeamController(Controller):
     ) -> Response[MemberList]:
         """List the team with its e-mail addresses.
 
-        Its admins also see who does not count yet, and former members.
+        Its admins also see memberships that are not effective yet, and former members.
         """
         listed = await team.list_team(
             request.platform.database, membership.company.id, query, role=membership.role
@@ -46,7 +46,7 @@ class TeamController(Controller):
     async def add_member(
         self, request: ApiRequest, viewer: SignedInViewer, company: CompanyState, data: JSONBody[AddMember]
     ) -> Response[MemberResponse]:
-        """Add a registered user whose address is at the company's domain; they count once it is verified."""
+        """Add a registered user with an address at the company's domain; effective once the address is verified."""
         platform = request.platform
         async with platform.work() as work:
             user_id = await team.add_to_team(
@@ -86,7 +86,7 @@ class TeamController(Controller):
         membership: Membership,
         data: JSONBody[RemoveMember],
     ) -> Response[Message]:
-        """Take a member off the team; who is no admin can take off themself alone."""
+        """Remove a member from the team; only admins may remove others."""
         async with request.platform.work() as work:
             await team.remove_from_team(
                 work, membership.company.id, actor_id=viewer.user_id, user_id=data.user_id

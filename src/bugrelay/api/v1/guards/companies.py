@@ -1,4 +1,4 @@
-"""What a path names, loaded before the body is read: missing is 404, not for this viewer 403."""
+"""Loaders for companies and applications in a path, run before the body is read: 404 if missing, 403 if refused."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bugrelay.http.request import ApiRequest
 
 @dataclass(frozen=True)
 class Membership:
-    """The viewer's role in the company of the path, which is verified."""
+    """The viewer's role in the company in the path, which is verified."""
 
     company: CompanyState
     role: str
 
 
 async def load_company(request: ApiRequest) -> CompanyState:
-    """The company of the path.
+    """The company in the path.
 
     Raises:
         InvalidId, CompanyNotFound
@@ -32,7 +32,7 @@ async def load_company(request: ApiRequest) -> CompanyState:
 
 
 async def load_application(request: ApiRequest) -> ApplicationState:
-    """The application of the path.
+    """The application in the path.
 
     Raises:
         InvalidId, ApplicationNotFound
@@ -62,7 +62,7 @@ async def require_company_admin(request: ApiRequest) -> CompanyState:
 
 
 async def require_may_link(request: ApiRequest) -> None:
-    """System admins, and the company's admins where the application lies on the company's domain."""
+    """For system admins, and for the company's admins if the application is at the company's domain."""
     company = await load_company(request)
     application = await load_application(request)
     role = await _role(request, company)

@@ -1,4 +1,4 @@
-"""The provider that a path names."""
+"""Loader for the identity provider in a path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is mine: `/api/v1/auth/profile`, `/api/v1/users/me` and below."""
+"""The caller's own account and data: `/api/v1/auth/profile`, `/api/v1/users/me` and below."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class MyController(Controller):
     async def update_profile(
         self, request: ApiRequest, viewer: SignedInViewer, data: JSONBody[ProfileChange]
     ) -> Response[ProfileChangedResponse]:
-        """Change my profile; what is absent stays as it is."""
+        """Change my profile; absent fields stay unchanged."""
         async with request.platform.work() as work:
             await change_profile(work, viewer.user_id, data)
             profile = await repository.profile_of(work, viewer.user_id)
@@ -66,7 +66,7 @@ class MyController(Controller):
     async def list_my_bugs(
         self, request: ApiRequest, viewer: SignedInViewer, query: CursorQuery
     ) -> Response[BugList]:
-        """List what I reported, newest first."""
+        """List the bugs that I reported, newest first."""
         wanted = BugQuery(page=query.page, limit=query.limit, cursor=query.cursor, reporter_id=viewer.user_id)
         async with request.platform.database.reading() as reader:
             found = await list_bugs(reader, request.platform.counts, wanted)
@@ -77,7 +77,7 @@ class MyController(Controller):
     async def list_my_votes(
         self, request: ApiRequest, viewer: SignedInViewer, query: PageQuery
     ) -> Response[MyVoteList]:
-        """List what I voted for, latest first."""
+        """List the bugs that I voted for, latest vote first."""
         votes, total = await repository.votes_of(request.platform.database, viewer.user_id, query)
         return json_response(MyVoteList(votes, Pagination.of(query, total)))
 
@@ -86,7 +86,7 @@ class MyController(Controller):
     async def list_my_comments(
         self, request: ApiRequest, viewer: SignedInViewer, query: PageQuery
     ) -> Response[MyCommentList]:
-        """List what I wrote, latest first."""
+        """List my comments, latest first."""
         comments, total = await repository.comments_of(request.platform.database, viewer.user_id, query)
         return json_response(MyCommentList(comments, Pagination.of(query, total)))
 
@@ -103,7 +103,7 @@ class MyController(Controller):
     async def erase_account(
         self, request: ApiRequest, viewer: SignedInViewer, data: JSONBody[EraseAccount]
     ) -> Response[Message]:
-        """Erase my account: what says who I am goes, what I wrote stays under "deleted user"."""
+        """Erase my account: personal data is deleted, my texts stay, by "deleted user"."""
         platform = request.platform
         proven = await check_current_password(
             viewer.user_id,

@@ -1,4 +1,4 @@
-"""`/api/v1/users`: what everybody may see of a user, and a tenant's users, for its admins."""
+"""`/api/v1/users`: public profiles of users, and a tenant's users, for its admins."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ from bugrelay.infra.viewer import SignedInViewer
 
 
 async def _load_changing(request: ApiRequest) -> Tenant | None:
-    """For one's own profile the tenant where it is clear which; for somebody else's the tenant that one is an admin of.
+    """For the caller's own profile, their tenant if there is only one or it is named; for others, the tenant that the
+    caller is an admin of.
 
     Raises:
         ValidationFailed, CompanyRequired, CompanyNotFound, InsufficientPermissions, UserNotFound
@@ -68,7 +69,7 @@ async def _load_changing(request: ApiRequest) -> Tenant | None:
 
 
 async def _require_removable(request: ApiRequest) -> Tenant:
-    """Admins remove anybody, everybody else themself."""
+    """The caller's tenant: admins may remove anybody, others themselves."""
     user_id = request.path_id("user_id")
     if user_id == request.user_id:
         return await require_tenant(request)
@@ -174,7 +175,7 @@ class UserController(Controller):
     @delete("/{user_id:str}", status_code=200)
     @Route(access=tenant_users("company admins, oneself"), loads=_require_removable)
     async def remove_user(self, request: ApiRequest, user_id: UUID, tenant: Tenant) -> Response[Message]:
-        """Take a user out of my company, as an admin, or leave it; the account stays."""
+        """Remove a user from my company, as an admin, or leave it; the account stays."""
         async with request.platform.work() as work:
             await remove_tenant_user(work, tenant, user_id=user_id)
         return json_response(Message("User removed successfully"))
@@ -209,6 +210,6 @@ async def _profile(
 
 
 def _shown(user: TenantUser, *, named: RoleName | None) -> TenantUserOut:
-    """Under the role's name in the API that the sent name belongs to."""
+    """The user, with the role's name of the API that the sent name belongs to."""
     role = names_with(named)[user.role]
     return TenantUserOut(**asdict(user) | {"role": role, "company_role": user.role})
