@@ -30,9 +30,7 @@ class FlagController(Controller):
             flag_id = await flags.flag_bug(
                 work, bug.id, user_id=viewer.user_id, reason=data.reason, note=data.note
             )
-        return json_response(
-            FlagResponse("ReportExcerpt to the moderators", flag_id, data.reason), status=201
-        )
+        return json_response(FlagResponse("Reported to the moderators", flag_id, data.reason), status=201)
 
     @post("/comments/{comment_id:str}/flag")
     @Route(access=users(), loads=load_visible_comment)
@@ -48,6 +46,4 @@ class FlagController(Controller):
             flag_id = await flags.flag_comment(
                 work, comment.id, user_id=viewer.user_id, reason=data.reason, note=data.note
             )
-        return json_response(
-            FlagResponse("ReportExcerpt to the moderators", flag_id, data.reason), status=201
-        )
+        return json_response(FlagResponse("Reported to the moderators", flag_id, data.reason), status=201)

@@ -36,6 +36,7 @@ async def test_a_flag_is_taken_once_per_person_and_thing(
             response = await flag(client, person, path, note="look")
             assert response.status_code == 201
             assert response.json()["reason"] == "spam"
+            assert response.json()["message"] == "Reported to the moderators"
         refused(await flag(client, ada, path, "abuse"), 409, "ALREADY_FLAGGED")
 
 
