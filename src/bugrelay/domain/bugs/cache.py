@@ -1,7 +1,7 @@
-"""What of the board is cached, and which fact drops it.
+"""Cache keys and groups of the board, and which fact invalidates which group.
 
-Only what everybody may see: pages of lists, and details as the anonymous see them. Signed-in readers are always
-answered from the database, so nobody misses their own write.
+Only public content is cached: pages of lists, and details as anonymous readers see them. Signed-in readers always read
+the database, so they see their own writes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bugrelay.domain.companies.events import (
 from bugrelay.infra.redis.invalidation import Invalidations
 
 LISTS = "bugs"
-MAX_INVALIDATED = 1000  # details at once; what is beyond expires within a second
+MAX_INVALIDATED = 1000  # details for one fact; the others expire within a second
 
 _canonical = msgspec.json.Encoder().encode
 
@@ -34,7 +34,7 @@ def detail_group(bug_id: UUID) -> str:
 
 
 def list_key(query: BugQuery) -> str:
-    """One key for all spellings of a query: parameters in any order, defaults named or not."""
+    """The canonical key of a query: the same for any order of parameters, and with or without defaults."""
     return _canonical(msgspec.structs.replace(query, sort=query.order)).decode()
 
 
@@ -84,7 +84,7 @@ INVALIDATIONS: Invalidations = {
     events.CommentRestored: _lists_and_detail,
     events.AttachmentAdded: _detail,
     events.AttachmentRemoved: _detail,
-    # Any number of bugs show these names; a detail that does expires within a second.
+    # Any number of details show these names; they are left to expire within a second.
     ProfileChanged: _lists,
     AccountErased: _lists,
     CompanyEdited: _lists,

@@ -1,4 +1,4 @@
-"""What can go wrong on the board."""
+"""Errors of the board."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class BugNotFound(BugRelayError):
 
 
 class BugMerged(BugRelayError):
-    """The bug lives on as another one; every method is sent there."""
+    """The bug was merged into another one; every method is redirected to `location`, a path with its query."""
 
     code = "BUG_MERGED"
     status = 308

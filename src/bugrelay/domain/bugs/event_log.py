@@ -1,4 +1,4 @@
-"""What the event log tells of the board: which event each fact becomes (docs/events.md)."""
+"""The events of the board in the event log: which fact becomes which event (docs/events.md)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _imported(fact: events.BugImported) -> Iterable[LogEntry]:
 
 
 def _edited(fact: events.BugEdited) -> Iterable[LogEntry]:
-    # What stood there before is in bug_edits, where it can be blanked.
+    # The former values are in bug_edits only, where they can be blanked.
     return _entry("bug.edited", fact, edit_id=fact.edit_id, fields=fact.fields)
 
 
@@ -65,7 +65,7 @@ def _status_changed(fact: events.StatusChanged) -> Iterable[LogEntry]:
 
 
 def _on_both(kind: str, fact: events.BugMerged | events.BugUnmerged) -> Iterable[LogEntry]:
-    """The history of both bugs shows it, so both have an event of it."""
+    """An event for each of the two bugs, since the history of both shows the merge."""
     yield from _entry(kind, fact, target_id=fact.target_id)
     yield _on(
         kind,
@@ -81,7 +81,7 @@ def _attachments(fact: events.AttachmentAdded | events.AttachmentRemoved) -> Ite
 
 
 def _reassigned(fact: events.BugReassigned) -> Iterable[LogEntry]:
-    # It has left the former company's stream: what comes now is that of the company it has come to.
+    # The event and all later ones are in the stream of the new company, not in that of the former one.
     return _entry(
         "bug.edited",
         fact,

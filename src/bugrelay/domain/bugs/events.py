@@ -1,7 +1,7 @@
-"""What has happened on the board: facts in the past tense, with ids and values.
+"""Facts of the board, in the past tense, with ids and short values.
 
-`company_id` is the company that the bug is assigned to, as it stood with the change; `actor_id` is who did it, None for
-the anonymous, the command line and the clock. All happened at the time of their transaction.
+`company_id` is the company that the bug is assigned to after the change; `actor_id` is the acting user, None for
+anonymous reporters, commands and jobs. The time of a fact is that of its transaction.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ MAX_VALUE_LENGTH = 255  # characters
 
 
 def short_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What a fact may hold of these: texts of up to 255 characters, and lists of texts with no more in all.
+    """The values that a fact may contain: texts of up to 255 characters, and lists of texts with that many in all.
 
-    Longer ones stay where a moderator can remove them.
+    Longer ones are stored only where a moderator can remove them.
     """
     return {name: value for name, value in values.items() if _length(value) <= MAX_VALUE_LENGTH}
 
@@ -32,7 +32,7 @@ def _length(value: str | list[str] | None) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class BugReported:
-    """A bug is on the board."""
+    """A bug was reported."""
 
     bug_id: UUID
     company_id: UUID | None
@@ -46,7 +46,7 @@ class BugReported:
 
 @dataclass(frozen=True, kw_only=True)
 class BugImported:
-    """A bug of another tracker is on the board, as it was there at `created_at`."""
+    """A bug was imported from another tracker, where it was reported at `created_at`."""
 
     bug_id: UUID
     company_id: UUID | None
@@ -61,7 +61,7 @@ class BugImported:
 
 @dataclass(frozen=True, kw_only=True)
 class BugEdited:
-    """The reporter corrected these fields; `former` has their values from before, but for long ones.
+    """The reporter edited these fields; `former` has their former values, except long ones.
 
     The row `edit_id` of the history has all of them.
     """
@@ -76,7 +76,7 @@ class BugEdited:
 
 @dataclass(frozen=True, kw_only=True)
 class BugReassigned:
-    """The bug has followed its application to another company, or to none."""
+    """The bug was assigned to another company with its application, or to none."""
 
     bug_id: UUID
     company_id: UUID | None
@@ -86,9 +86,9 @@ class BugReassigned:
 
 @dataclass(frozen=True, kw_only=True)
 class StatusChanged:
-    """From `old` to `new`, in the name of `answering_company_id`; None for a system admin.
+    """The status changed from `old` to `new`, on behalf of `answering_company_id`; None for a system admin.
 
-    The row `change_id` of the history says the same.
+    `change_id` is the row of the history.
     """
 
     bug_id: UUID
@@ -102,7 +102,7 @@ class StatusChanged:
 
 @dataclass(frozen=True, kw_only=True)
 class BugRemoved:
-    """A moderator took the bug from the board, or its anonymous reporter withdrew it (`actor_id` None).
+    """A moderator removed the bug, or its anonymous reporter withdrew it (`actor_id` None).
 
     `chain` is the bug and all that it is merged into, in turn.
     """
@@ -116,7 +116,7 @@ class BugRemoved:
 
 @dataclass(frozen=True, kw_only=True)
 class BugRestored:
-    """A moderator brought the bug back. `chain` is the bug and all that it is merged into, in turn."""
+    """A moderator restored the bug. `chain` is the bug and all that it is merged into, in turn."""
 
     bug_id: UUID
     company_id: UUID | None
@@ -128,7 +128,7 @@ class BugRestored:
 class BugMerged:
     """A moderator merged the bug into `target_id`; its comments and pictures are shown there, its votes count there.
 
-    `note_id` is the comment by which BugRelay says so on the target.
+    `note_id` is BugRelay's own comment on the target that names the bug.
     """
 
     bug_id: UUID
@@ -141,7 +141,7 @@ class BugMerged:
 
 @dataclass(frozen=True, kw_only=True)
 class BugUnmerged:
-    """A moderator took the merge into `target_id` back. `chain` is the bug and all that it was merged into, in turn."""
+    """A moderator undid the merge into `target_id`. `chain` is the bug and all that it was merged into, in turn."""
 
     bug_id: UUID
     company_id: UUID | None
@@ -156,7 +156,7 @@ class BugUnmerged:
 
 @dataclass(frozen=True, kw_only=True)
 class VoteCast:
-    """A vote that was not there counts; `vote_count` as it stands with it."""
+    """A vote was added; `vote_count` is the count with it."""
 
     bug_id: UUID
     actor_id: UUID
@@ -165,7 +165,7 @@ class VoteCast:
 
 @dataclass(frozen=True, kw_only=True)
 class VoteWithdrawn:
-    """A vote that counted is gone; `vote_count` as it stands without it."""
+    """A vote was withdrawn; `vote_count` is the count without it."""
 
     bug_id: UUID
     actor_id: UUID
@@ -174,7 +174,7 @@ class VoteWithdrawn:
 
 @dataclass(frozen=True, kw_only=True)
 class VotesSuspended:
-    """The votes of a banned user count no more, on all of these bugs at once."""
+    """The votes of a user for these bugs do not count any more, since the user was banned."""
 
     user_id: UUID
     bug_ids: tuple[UUID, ...]
@@ -183,7 +183,7 @@ class VotesSuspended:
 
 @dataclass(frozen=True, kw_only=True)
 class VotesReinstated:
-    """The votes of a user whose ban has ended count again, on all of these bugs at once."""
+    """The votes of a user for these bugs count again, since the ban has ended."""
 
     user_id: UUID
     bug_ids: tuple[UUID, ...]
@@ -192,7 +192,7 @@ class VotesReinstated:
 
 @dataclass(frozen=True, kw_only=True)
 class VotesCounted:
-    """The votes of a bug have moved since they were told of; `vote_count` as it stands now. By the clock."""
+    """The vote count of a bug has changed since its last event; recorded by a job."""
 
     bug_id: UUID
     company_id: UUID | None
@@ -205,7 +205,7 @@ class VotesCounted:
 
 @dataclass(frozen=True, kw_only=True)
 class CommentAdded:
-    """Somebody commented, for themself; a company's answer is `ResponseAdded`."""
+    """A user commented; an official response is `ResponseAdded`."""
 
     comment_id: UUID
     bug_id: UUID
@@ -215,7 +215,7 @@ class CommentAdded:
 
 @dataclass(frozen=True, kw_only=True)
 class ResponseAdded:
-    """An official response, in the name of `answering_company_id`; None for a system admin."""
+    """An official response was posted on behalf of `answering_company_id`; None for a system admin."""
 
     comment_id: UUID
     bug_id: UUID
@@ -226,7 +226,7 @@ class ResponseAdded:
 
 @dataclass(frozen=True, kw_only=True)
 class CommentEdited:
-    """The author corrected a comment or an official response."""
+    """The author edited a comment or an official response."""
 
     comment_id: UUID
     bug_id: UUID
@@ -246,7 +246,7 @@ class CommentWithdrawn:
 
 @dataclass(frozen=True, kw_only=True)
 class CommentRemoved:
-    """A moderator took the comment from the board."""
+    """A moderator removed the comment."""
 
     comment_id: UUID
     bug_id: UUID
@@ -257,7 +257,7 @@ class CommentRemoved:
 
 @dataclass(frozen=True, kw_only=True)
 class CommentRestored:
-    """A moderator brought the comment back."""
+    """A moderator restored the comment."""
 
     comment_id: UUID
     bug_id: UUID
@@ -270,7 +270,7 @@ class CommentRestored:
 
 @dataclass(frozen=True, kw_only=True)
 class AttachmentAdded:
-    """A picture is shown with the bug."""
+    """A picture was attached to the bug."""
 
     attachment_id: UUID
     bug_id: UUID
@@ -283,7 +283,7 @@ class AttachmentAdded:
 
 @dataclass(frozen=True, kw_only=True)
 class AttachmentRemoved:
-    """The picture is gone."""
+    """A picture was removed from the bug."""
 
     attachment_id: UUID
     bug_id: UUID
@@ -296,9 +296,9 @@ class AttachmentRemoved:
 
 @dataclass(frozen=True)
 class ActedAsAdmin:
-    """On a bug that is not theirs, somebody did what they may do only as a system admin.
+    """A user did to another user's bug what only a system admin may do.
 
-    `resource_id` is the bug's or the picture's; `before` and `after` are what the act changed, under the same keys.
+    `resource_id` is the bug's or the picture's id; `before` and `after` have the changed values, under the same keys.
     """
 
     admin_id: UUID
@@ -313,4 +313,4 @@ CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (VotesCounted, ActedAsAdmin)
 """Facts that no cached response shows."""
 
 WRITES_NO_EVENT: tuple[type, ...] = (VoteCast, VoteWithdrawn, VotesSuspended, VotesReinstated, ActedAsAdmin)
-"""Facts that the event log does not tell of: a job writes how many votes a bug has, the audit log has the rest."""
+"""Facts without an event: a job writes the vote counts to the event log, and the audit log has the admins' acts."""

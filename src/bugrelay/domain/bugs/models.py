@@ -1,8 +1,8 @@
-"""Bugs and what hangs on them.
+"""Tables of bugs and what belongs to them.
 
-A bug is spread over three tables by how often its parts change. `bugs` is narrow: a vote rewrites one small row and
-no search index. `bug_texts` is read by key. `bug_search` carries the search index and the columns it filters by; the
-database keeps it true by triggers (migrations/), whoever writes.
+A bug is split over three tables by how often its parts change. `bugs` is narrow: a vote rewrites one small row and
+no search index. `bug_texts` is read by key. `bug_search` has the search index and the columns it filters by; triggers
+(migrations/) keep it consistent, whoever writes.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ INITIAL_STATUS: Final = "open"
 RESOLVED_STATUSES = ("fixed", "wont_fix")
 PRIORITIES = ("low", "medium", "high", "critical")
 
-LISTED = text("removed_at IS NULL AND merged_into_id IS NULL")  # as visibility.py says it, for indexes
+LISTED = text("removed_at IS NULL AND merged_into_id IS NULL")  # `visibility.LISTED`, for indexes
 MOVED = text("origin_bug_id IS NOT NULL")
 
 
 class Bug(Base):
-    """What a list shows and sorts by."""
+    """The columns that lists show and sort by."""
 
     __tablename__ = "bugs"
     __table_args__ = (
@@ -105,7 +105,7 @@ class Bug(Base):
 class BugText(Base):
     """The long text, its rendering, and the technical fields that only the detail shows.
 
-    `receipt_hash` is of the secret that the anonymous reporter was given (service/receipts.py).
+    `receipt_hash` is the hash of the anonymous reporter's secret (service/receipts.py); null without one.
     """
 
     __tablename__ = "bug_texts"
@@ -135,7 +135,7 @@ _MONTH = f"(extract(year FROM {_UTC}) * 12 + extract(month FROM {_UTC}))::intege
 
 
 class BugSearch(Base):
-    """A listed bug as searches see it: its document, and copies of what lists filter by; written by triggers alone."""
+    """The search document of a listed bug, and copies of the columns that lists filter by; only triggers write it."""
 
     __tablename__ = "bug_search"
     __table_args__ = (
@@ -157,8 +157,8 @@ class BugSearch(Base):
     created_month: Mapped[int | None] = mapped_column(Computed(_MONTH, persisted=True))
 
 
-# What the triggers on bug_search write beside it, for totals that are carried forward (docs/adr/0016). Rows without an
-# identity of their own, so tables and no classes.
+# The log of changes that triggers on bug_search write for incremental totals (docs/adr/0016), and the era of the table.
+# Nothing refers to a single row of these, so they are tables without classes.
 bug_search_changes = Table(
     "bug_search_changes",
     Base.metadata,
@@ -180,7 +180,7 @@ bug_search_changes = Table(
 )
 bug_search_era = Table("bug_search_era", Base.metadata, Column("era", Uuid, nullable=False))
 
-# Totals that a job counts and every process finds.
+# Totals that a job counts for all processes.
 kept_totals = kept_totals_table("kept_totals", primary_key="kept_totals_pkey")
 tag_counts = Table(
     "tag_counts",
@@ -197,14 +197,14 @@ tag_changes = Table(
 )
 
 
-# The bugs whose vote_count has moved since the event log was told of it; a trigger on bugs writes it.
+# The bugs whose vote_count has changed since its last event; a trigger on bugs writes it.
 vote_changes = Table("vote_changes", Base.metadata, Column("bug_id", Uuid, nullable=False))
 
 
 class Vote(Base):
-    """One vote a user and bug. `is_recent` says that `recent_vote_count` still counts it.
+    """A user's vote for a bug. `is_recent`: whether `recent_vote_count` still includes it.
 
-    `counted` is false while the voter is banned; `merged_from_id` is set when a merge brought the row here.
+    `counted` is false while the voter is banned; `merged_from_id` is the merged bug from which the row was copied.
     """
 
     __tablename__ = "bug_votes"
@@ -222,10 +222,10 @@ class Vote(Base):
 
 
 class Comment(Base):
-    """A comment, a company's response, or a note of the system itself (`user_id` null).
+    """A comment, a company response, or a note of BugRelay itself (`user_id` null, as for erased accounts).
 
-    `bug_id` is the bug it is shown with, `origin_bug_id` the one it was written for where a merge moved it.
-    `moderated_at` tells what an admin removed from what its author withdrew.
+    `bug_id` is the bug it is shown with, `origin_bug_id` the one it was written for if a merge has moved it.
+    `moderated_at` is set if an admin removed it, and null if its author withdrew it.
     """
 
     __tablename__ = "comments"
@@ -263,7 +263,7 @@ class Comment(Base):
 
 
 class Attachment(Base):
-    """A picture: the sender's name for it, and the unguessable key under which storage holds it."""
+    """A picture: the uploader's file name, and the unguessable key of the file in storage."""
 
     __tablename__ = "attachments"
     __table_args__ = (
@@ -299,7 +299,7 @@ class StatusChange(Base):
 
 
 class BugEdit(Base):
-    """One correction by the reporter: the public fields that changed, as they were before (a JSON object)."""
+    """One edit by the reporter: the former values of the changed public fields, as a JSON object."""
 
     __tablename__ = "bug_edits"
     __table_args__ = (Index("ix_bug_edits_bug_id", "bug_id", "at", "id"),)
@@ -312,9 +312,9 @@ class BugEdit(Base):
 
 
 class BugMerge(Base):
-    """A merge, or its undoing: one row, which the history of both bugs shows. The reason is for admins alone.
+    """A merge or an unmerge: one row, shown in the history of both bugs. Only admins see the reason.
 
-    `note_id` is the comment by which BugRelay says on the target what was merged.
+    `note_id` is BugRelay's own comment on the target that names the source.
     """
 
     __tablename__ = "bug_merges"
@@ -336,7 +336,7 @@ class BugMerge(Base):
 
 
 class CaptchaToken(Base):
-    """A captcha token that has been used, as SHA-256: a token is good once."""
+    """A used captcha token, as SHA-256: each is accepted once."""
 
     __tablename__ = "captcha_tokens"
 

@@ -1,4 +1,4 @@
-"""Who may do what to a bug; pure functions of the facts."""
+"""Who may do what to a bug: pure functions of its state and the viewer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def is_reporter(viewer: Viewer, bug: BugState) -> bool:
 
 
 def may_edit(viewer: Viewer, bug: BugState) -> bool:
-    """The reporter alone: an admin removes, but does not rewrite."""
+    """Only the reporter: admins can remove a bug, but not change its text."""
     return is_reporter(viewer, bug)
 
 
@@ -22,13 +22,13 @@ def may_attach(viewer: Viewer, bug: BugState) -> bool:
 
 
 def may_remove_attachment(viewer: Viewer, bug: BugState, *, uploader_id: UUID | None) -> bool:
-    """Whoever may attach to the bug, and the uploader: a merge shows the picture with somebody else's bug."""
+    """Users who may attach to the bug, and the uploader, whose picture a merge may have moved to another user's bug."""
     is_uploader = viewer.user_id is not None and viewer.user_id == uploader_id
     return is_uploader or may_attach(viewer, bug)
 
 
 def may_answer_officially(viewer: Viewer, *, company_role: str | None) -> bool:
-    """Change the status, post the company's response: a member of the verified assigned company, or an admin."""
+    """Change the status, or post a company response: members of the verified assigned company, and admins."""
     return company_role is not None or viewer.is_admin
 
 
@@ -39,13 +39,14 @@ def may_see_contact(viewer: Viewer, bug: BugState, *, company_role: str | None) 
 def may_change_comment(
     comment: CommentState, *, user_id: UUID, is_admin: bool, company_role: str | None
 ) -> bool:
-    """Its author; an official response only while they still speak for the company, or as the admin, that gave it.
+    """Only its author; an official response only while they are a member of the company that they wrote it for, or an
+    admin, if they wrote it as one.
 
     Args:
         comment: The comment.
-        user_id: Who asks.
+        user_id: The user who wants to change it.
         is_admin: Whether they are a system admin.
-        company_role: Theirs in the company that the comment was written for.
+        company_role: Their role in the company that the comment was written for.
     """
     if user_id != comment.user_id:
         return False
@@ -55,5 +56,5 @@ def may_change_comment(
 
 
 def may_see_address(viewer: Viewer, *, user_id: UUID) -> bool:
-    """A user's e-mail address: that user, and admins."""
+    """Whether the viewer may see this user's e-mail address: the user, and admins."""
     return viewer.is_admin or viewer.user_id == user_id

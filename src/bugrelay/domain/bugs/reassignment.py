@@ -1,7 +1,7 @@
-"""Bugs follow their application: when it is linked to another company, they are assigned to that one.
+"""Reassignment of bugs with their application: when it is assigned to another company, so are its bugs.
 
-The first batch moves in the transaction of the link. A popular application has more bugs than a request has time for
-(each one's search document is made anew), so a job moves the rest.
+The first batch is reassigned in the transaction of the assignment. An application may have more bugs than a request has
+time for (each one's search document is rewritten), so a job reassigns the rest.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ JOB = "bugs.follow_application"
 async def reassign_batch(
     session: AsyncSession, application_id: UUID, *, actor_id: UUID | None
 ) -> list[BugReassigned]:
-    """Assign bugs to the company that stands behind their application now; a full `BATCH` when some may be left."""
+    """Assign up to `BATCH` bugs to the current company of their application; if there are fewer, none is left."""
     company_id = await lock_company_of_application(session, application_id)
     former = await lock_misassigned(session, application_id, company_id=company_id, limit=BATCH)
     await session.execute(
@@ -42,15 +42,15 @@ async def reassign_batch(
 
 
 def subscribe(bus: EventBus, jobs: JobQueue) -> None:
-    async def follow(
+    async def reassign(
         session: AsyncSession, assignments: Sequence[ApplicationAssigned]
     ) -> list[BugReassigned]:
-        followed = []
+        reassigned = []
         for assignment in assignments:
             batch = await reassign_batch(session, assignment.application_id, actor_id=assignment.actor_id)
-            followed += batch
+            reassigned += batch
             if len(batch) == BATCH:
                 await jobs.add(session, JOB, application_id=str(assignment.application_id))
-        return followed
+        return reassigned
 
-    bus.subscribe_durable(follow, ApplicationAssigned)
+    bus.subscribe_durable(reassign, ApplicationAssigned)

@@ -1,4 +1,4 @@
-"""What the board does by the clock: votes age, and what was kept for a while goes."""
+"""Jobs of the board: ageing of votes, deletion of expired rows, and the upkeep of counts and of the index."""
 
 from __future__ import annotations
 
@@ -19,23 +19,22 @@ from bugrelay.infra.jobs.tasks import Periodic, Tasks
 from bugrelay.infra.platform import Platform
 
 RECENT = timedelta(days=30)
-BATCH = 2000  # rows a transaction: short locks, whatever the board's size
-BATCH_TOLD = 200  # events a transaction, whose streams are locked
+BATCH = 2000  # rows in each transaction, so that locks are short whatever the board's size
+BATCH_TOLD = 200  # events in each transaction, which locks their streams
 CAPTCHA_KEPT_FOR = timedelta(days=7)  # verifiers refuse a token after minutes
-LOG_KEPT_FOR = timedelta(
-    hours=1
-)  # twice what infra/incremental_counts.py believes a total for that was not carried forward
+# Twice the time for which infra/incremental_counts.py uses a total that was not updated.
+LOG_KEPT_FOR = timedelta(hours=1)
 
 _VOTES_TOLD = text("SELECT votes_told(:most)")
 
 
 async def age_votes(platform: Platform) -> None:
-    """Votes older than thirty days leave the count that `trending` sorts by."""
+    """Take votes older than thirty days out of the count that `trending` sorts by."""
     while True:
         async with platform.work() as work:
             votes = await aged_votes(work, age=RECENT, limit=BATCH)
             await lock_bugs_for_votes(work, (vote.bug_id for vote in votes))
-            # The date is written as it is: the database's own rule says what is recent, and moves the count.
+            # The date is written unchanged: it fires the trigger that decides what is recent and updates the count.
             await work.session.execute(
                 update(Vote)
                 .where(tuple_(Vote.bug_id, Vote.user_id).in_([(vote.bug_id, vote.user_id) for vote in votes]))
@@ -47,7 +46,7 @@ async def age_votes(platform: Platform) -> None:
 
 
 async def clean_up(platform: Platform) -> None:
-    """Delete answers kept for repeats, used captcha tokens, and the log of changes that no total needs any more."""
+    """Delete expired idempotency keys, used captcha tokens, and changes that no total needs any more."""
     async with platform.work() as work:
         await work.session.execute(
             delete(IdempotencyKey).where(IdempotencyKey.created_at < func.now() - KEPT_FOR)
@@ -62,13 +61,13 @@ async def clean_up(platform: Platform) -> None:
 
 
 async def fold_tags(platform: Platform) -> None:
-    """Add what has changed to the counts of tags, so that reading them stays short."""
+    """Fold the changes of tags into their counts, so that reading these stays fast."""
     async with platform.work() as work:
         await work.session.execute(text("SELECT tags_fold()"))
 
 
 async def reassign_bugs(platform: Platform, *, application_id: str) -> None:
-    """Move what is left to the application's company, a batch a transaction; again without harm."""
+    """Assign the remaining bugs to the application's company, each batch in its own transaction; idempotent."""
     full = True
     while full:
         async with platform.work() as work:
@@ -79,7 +78,7 @@ async def reassign_bugs(platform: Platform, *, application_id: str) -> None:
 
 
 async def tell_votes(platform: Platform) -> None:
-    """Tell the event log how many votes a bug has, at most once a bug and minute; a vote itself writes no event."""
+    """Write the vote counts of bugs to the event log, for each bug at most once a minute; votes write no events."""
     full = True
     while full:
         async with platform.work() as work:
@@ -92,12 +91,12 @@ async def tell_votes(platform: Platform) -> None:
 
 
 async def count_total(platform: Platform, *, key: str) -> None:
-    """Count what somebody asks for."""
+    """Count a total that a reader needs."""
     await KEPT.count_once(key, database_url=platform.settings.database_url, counts=platform.counts)
 
 
 async def keep_totals(platform: Platform) -> None:
-    """Carry kept totals forward."""
+    """Update the kept totals, and count common ones that are missing."""
     await counting.keep_totals(database_url=platform.settings.database_url, counts=platform.counts)
 
 

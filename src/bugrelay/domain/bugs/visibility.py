@@ -1,12 +1,11 @@
-"""What a viewer may see of the board, said once: as SQL for statements, and as a predicate for what is loaded.
+"""What a viewer may see of the board: as SQL conditions for statements, and as predicates for loaded states.
 
-By its id everybody sees a bug until it is removed, and then admins alone; one that was merged away leads whoever may
-see it to its survivor. Lists, searches, counts, tags, profiles and files hold the same for everybody, admins too: what
-is listed. Removed and merged bugs are listed under `/admin`.
+By its id, everybody can see a bug until it is removed, and then only admins; a merged bug redirects to its survivor.
+Lists, searches, counts, tags, profiles and files show the same to everybody, admins included: listed bugs. Removed and
+merged bugs are in the lists under `/admin` only.
 
-A comment is seen with its bug until its author withdraws it or an admin removes it. A picture is seen with its bug,
-and its file is served while the bug is listed. Comments and pictures of a bug that was merged away are rows of its
-survivor.
+A comment is visible with its bug until its author withdraws it or an admin removes it. A picture is visible with its
+bug, and its file is served while the bug is listed. Comments and pictures of a merged bug are rows of its survivor.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from bugrelay.infra.viewer import ANONYMOUS, Viewer
 
 
 def visible_to(viewer: Viewer) -> ColumnElement[bool]:
-    """Bugs that the viewer may see by their id; the same as `is_visible_to`.
+    """The condition for bugs that the viewer may see by their id; as SQL what `is_visible_to` is for a state.
 
-    Depends on the viewer's class alone, so that a statement is compiled once for each class.
+    It depends only on whether the viewer is an admin, so that a statement is compiled once for each case.
     """
     return true() if viewer.is_admin else Bug.removed_at.is_(None)
 
@@ -31,7 +30,7 @@ def is_visible_to(viewer: Viewer, bug: BugState) -> bool:
 
 
 LISTED = and_(visible_to(ANONYMOUS), Bug.merged_into_id.is_(None))
-"""Bugs that everybody finds on the board; the same as `is_listed`, and as the triggers on `bugs` know it."""
+"""The condition for bugs in lists; the same as `is_listed`, and as in the triggers on `bugs`."""
 
 
 def is_listed(bug: BugState) -> bool:
@@ -39,7 +38,7 @@ def is_listed(bug: BugState) -> bool:
 
 
 COMMENT_SHOWN = Comment.removed_at.is_(None)
-"""Comments that are seen with a bug, once it is known that the bug is."""
+"""The condition for visible comments of a bug that is known to be visible."""
 
 COMMENT_LISTED = and_(COMMENT_SHOWN, LISTED)
-"""Comments that everybody finds on the board, for a SELECT that joins their bugs."""
+"""The condition for visible comments of listed bugs, for a SELECT that joins the bugs."""

@@ -1,4 +1,4 @@
-"""Every SELECT of the board, a file for each kind of thing. Reads give structs; nothing here is an ORM object."""
+"""The SELECTs of the board, one module for each entity. They return structs, not ORM objects."""
 
 from bugrelay.domain.bugs.repository.attachments import (
     count_attachments,

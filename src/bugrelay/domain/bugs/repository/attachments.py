@@ -1,4 +1,4 @@
-"""Pictures, and the files that they are."""
+"""SELECTs of pictures and their files."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def attachment_of(row: AttachmentRow) -> AttachmentOut:
 
 
 async def list_attachments(reader: Reader, bug_id: UUID) -> list[AttachmentOut]:
-    """Of a bug that the viewer may see, oldest first."""
+    """The pictures of a bug, oldest first; the caller has checked that the bug is visible."""
     return [attachment_of(row) for row in await reader.rows(_ATTACHMENTS, {"bug_id": bug_id})]
 
 
@@ -69,10 +69,10 @@ async def count_attachments(reader: Reader, bug_id: UUID) -> int:
 
 
 async def find_attachment(reader: Reader, bug_id: UUID, attachment_id: UUID) -> AttachmentState | None:
-    """A picture that is shown with the bug."""
+    """The state of a picture of the bug; None if it has no such picture."""
     return await reader.row(_STATE, {"bug_id": bug_id, "attachment_id": attachment_id})
 
 
 async def type_of_file(reader: Reader, storage_key: str) -> str | None:
-    """None for a file that nobody is served: there is none, or its bug is not listed."""
+    """The media type of a stored picture; None if it is not served: there is none, or its bug is not listed."""
     return await reader.row(_FILE, {"storage_key": storage_key})

@@ -1,4 +1,4 @@
-"""One bug, and bugs in lists."""
+"""SELECTs of one bug, and of bugs in lists."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from bugrelay.infra.db.query import Query, Reader, Row
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.viewer import ANONYMOUS, Viewer
 
-# --- what rights depend on ------------------------------------------------------------------------------------------
+# --- states -----------------------------------------------------------------------------------------------------------
 
 _state = select(*(getattr(Bug, name) for name in BugState.__struct_fields__)).where(
     Bug.id == bindparam("bug_id")
@@ -45,17 +45,17 @@ _VISIBLE_STATE = {
 
 
 async def bug_state(reader: Reader, bug_id: UUID) -> BugState | None:
-    """Of a bug whatever its state."""
+    """The state of any bug, also of a removed or merged one; None if there is no such bug."""
     return await reader.row(_STATE, {"bug_id": bug_id})
 
 
 async def visible_bug(reader: Reader, viewer: Viewer, bug_id: UUID) -> BugState | None:
-    """None for one that the viewer may not know of. One that was merged away leads to its survivor."""
+    """The state of a bug, also of a merged one; None if there is none that the viewer may see."""
     return await reader.row(_VISIBLE_STATE[viewer.is_admin], {"bug_id": bug_id})
 
 
 async def wait_for_tables(work: UnitOfWork, *tables: type[Base]) -> None:
-    """Wait until these can be written to, before a bug is locked: its voters must not wait for a table with us."""
+    """Acquire the table locks for writes before a bug is locked, so that votes for it do not wait for a table."""
     names = ", ".join(str(table.__tablename__) for table in tables)
     await work.session.execute(text(f"LOCK TABLE {names} IN ROW EXCLUSIVE MODE"))
 
@@ -63,19 +63,19 @@ async def wait_for_tables(work: UnitOfWork, *tables: type[Base]) -> None:
 async def lock_bug(
     work: UnitOfWork, bug_id: UUID, *, before_writing: Sequence[type[Base]]
 ) -> BugState | None:
-    """The state, kept from changing until the transaction ends. None for a bug that is not listed.
+    """Lock a bug until the transaction ends, and return its state; None if it is not listed.
 
     Args:
-        work: The change.
+        work: The unit of work.
         bug_id: The bug.
-        before_writing: The tables that the change goes on to write to.
+        before_writing: The tables that the unit of work will write to, whose locks come before the bug's.
     """
     await wait_for_tables(work, *before_writing)
     bug = await work.row(_LOCKED_STATE, {"bug_id": bug_id})
     return bug if bug is not None and is_listed(bug) else None
 
 
-# --- what is shown --------------------------------------------------------------------------------------------------
+# --- items and details ------------------------------------------------------------------------------------------------
 
 ITEM_COLUMNS = (
     Bug.id,
@@ -111,7 +111,7 @@ TECHNICAL_COLUMNS = (
 
 
 class ItemRow(Row):
-    """`ITEM_COLUMNS`. The reporter and the company are null together with their ids."""
+    """`ITEM_COLUMNS`. The columns of the reporter and the company are null if their ids are."""
 
     id: UUID
     title: str
@@ -148,6 +148,7 @@ class BugRow(ItemRow):
 
 
 def joined(base: Any) -> Any:
+    """`base`, which has the table of bugs, joined with the other tables of `ITEM_COLUMNS` and `TECHNICAL_COLUMNS`."""
     return (
         base.join(BugText, BugText.bug_id == Bug.id)
         .join(Application, Application.id == Bug.application_id)
@@ -157,7 +158,7 @@ def joined(base: Any) -> Any:
 
 
 def item_of(row: ItemRow) -> BugItem:
-    """A bug of a list."""
+    """The row as a bug in a list."""
     company_id, reporter_id = row.assigned_company_id, row.reporter_id
     return BugItem(
         id=row.id,
@@ -183,7 +184,7 @@ def item_of(row: ItemRow) -> BugItem:
     )
 
 
-# Ids come as text: made into UUIDs and back they would cost as much as the rest of a row.
+# Ids are passed as text: converting them to UUIDs and back would cost as much as the rest of a row.
 _wanted = (
     func.unnest(bindparam("ids", type_=ARRAY(Uuid)))
     .table_valued("id", with_ordinality="position", name="wanted")
@@ -199,14 +200,14 @@ _LISTED = Query(
 
 
 async def listed_bugs(reader: Reader, ids: Sequence[str]) -> list[BugItem]:
-    """These bugs in this order, without those that were removed a moment ago."""
+    """The bugs with these ids (UUIDs as text), in this order, without any that is not listed any more."""
     if not ids:
         return []
     return [item_of(row) for row in await reader.rows(_LISTED, {"ids": f"{{{','.join(ids)}}}"})]
 
 
 class BugRecord(Row):
-    """A bug with what only some may see beside it."""
+    """A bug, and addresses that only some viewers may see."""
 
     bug: BugWithTechnical
     contact_email: str | None
@@ -222,7 +223,7 @@ _BUG = Query(
 
 
 async def find_bug(reader: Reader, bug_id: UUID) -> BugRecord | None:
-    """Of a bug whatever its state: whether the viewer may see it is asked of `visible_bug`, or of a lock, before."""
+    """Any bug, also a removed or merged one: the caller has checked the viewer's rights by `visible_bug` or a lock."""
     row = await reader.row(_BUG, {"bug_id": bug_id})
     if row is None:
         return None
@@ -253,5 +254,5 @@ _CORRECTABLE = Query(
 
 
 async def correctable_fields(reader: Reader, bug_id: UUID) -> CorrectableFields | None:
-    """Of a bug whatever its state."""
+    """The editable fields of any bug, also of a removed or merged one; None if there is no such bug."""
     return await reader.row(_CORRECTABLE, {"bug_id": bug_id})

@@ -1,4 +1,4 @@
-"""Comments, and the bugs that they are shown with."""
+"""SELECTs of comments and of the bugs that they are shown with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMMENTS_IN_DETAIL = 100
 
 
 class CommentRow(Row, array_like=True):
-    """`username` is null together with `user_id`."""
+    """`username` is null if `user_id` is."""
 
     id: UUID
     bug_id: UUID
@@ -78,14 +78,14 @@ def comment_of(row: CommentRow) -> CommentOut:
 
 
 async def list_comments(reader: Reader, bug_id: UUID, query: PageQuery) -> tuple[list[CommentOut], int]:
-    """A page of the comments of a bug that the viewer may see, oldest first, and how many there are."""
+    """A page of a bug's comments, oldest first, and their total; the caller has checked that the bug is visible."""
     total = await reader.row(_TOTAL, {"bug_id": bug_id}) or 0
     rows = await reader.rows(_PAGE, {"bug_id": bug_id, "limit": query.limit, "offset": query.offset})
     return [comment_of(row) for row in rows], total
 
 
 async def find_comment(reader: Reader, comment_id: UUID) -> CommentOut | None:
-    """None for one that is withdrawn or removed."""
+    """A comment; None if there is none, or it is withdrawn or removed."""
     row = await reader.row(_COMMENT, {"comment_id": comment_id})
     return comment_of(row) if row else None
 
@@ -99,7 +99,7 @@ _STATE = Query(
 
 
 async def comment_state(reader: Reader, comment_id: UUID) -> CommentState | None:
-    """None for a comment that is not listed: it is withdrawn or removed, or its bug is."""
+    """The state of a comment; None unless it is listed: neither it nor its bug is withdrawn or removed."""
     return await reader.row(_STATE, {"comment_id": comment_id})
 
 
@@ -108,9 +108,10 @@ _LOCK_BUG = Query(select(Bug.id).where(Bug.id == bindparam("bug_id")).with_for_u
 
 
 async def lock_bug_of_comment(work: UnitOfWork, comment_id: UUID) -> UUID | None:
-    """Lock the bug that a comment is shown with, whatever its state; None for a comment that is not there.
+    """Lock the bug that a comment is shown with, whatever its state, and return its id; None if there is no comment.
 
-    Comments are changed under the lock of their bug, as by a merge, which may move one while we wait.
+    Comments are changed under the lock of their bug. A merge may move one while this waits for the lock, so it is
+    repeated until the comment belongs to the locked bug.
     """
     await wait_for_tables(work, Comment)
     bug_id = await work.row(_BUG_OF, {"comment_id": comment_id})

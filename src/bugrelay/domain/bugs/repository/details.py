@@ -1,6 +1,6 @@
-"""One bug with all that is shown with it, in one statement.
+"""One bug with its pictures, latest comments and what depends on the viewer, in one statement.
 
-Comments and pictures come as JSON arrays, one value for all of them: a statement for each is a round trip more.
+Comments and pictures are read as one JSON array each, since separate statements would add round trips.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class _DetailRow(BugRow):
 
 
 class DetailRecord(Row):
-    """A bug with all that is shown with it, and beside it what only some may see.
+    """A bug with its pictures and comments, and fields that only some viewers may see.
 
-    `state` is what rights over it depend on, `company_role` the viewer's in the company that it is assigned to.
+    `state` is what rights depend on; `company_role` is the viewer's role in the company that the bug is assigned to.
     """
 
     detail: BugDetail
@@ -79,7 +79,7 @@ def _array(rows: Subquery, *order: ColumnElement[Any]) -> ColumnElement[str]:
 
 
 def _statement(viewer: Viewer) -> Query[_DetailRow]:
-    """For the viewer's class: of the signed-in it asks for `user_id`."""
+    """The statement for viewers like this one: anonymous, signed in, or an admin; takes `:user_id` if signed in."""
     user_id = bindparam("user_id", type_=Uuid)
     source = joined(Bug.__table__)
     of_viewer: tuple[Any, ...] = (false(), cast(null(), Text), cast(null(), Text), cast(null(), Text))
@@ -115,7 +115,7 @@ _comments_in = msgspec.json.Decoder(list[CommentRow]).decode
 
 
 async def find_detail(reader: Reader, viewer: Viewer, bug_id: UUID) -> DetailRecord | None:
-    """None for a bug that the viewer may not know of. One that was merged away leads to its survivor."""
+    """A bug with what belongs to it, also a merged one; None if there is none that the viewer may see."""
     statement = _DETAIL[viewer.signed_in, viewer.is_admin]
     row = await reader.row(statement, {"bug_id": bug_id, "user_id": viewer.user_id})
     if row is None:
@@ -136,7 +136,7 @@ async def find_detail(reader: Reader, viewer: Viewer, bug_id: UUID) -> DetailRec
 
 
 def _detail_of(row: _DetailRow) -> BugDetail:
-    """As the anonymous see it."""
+    """The detail as anonymous readers see it."""
     return BugDetail(
         **asdict(item_of(row)),
         operating_system=row.operating_system,

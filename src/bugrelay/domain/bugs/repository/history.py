@@ -1,4 +1,4 @@
-"""What was changed of a bug."""
+"""SELECTs of a bug's history: status changes, edits and merges."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _history = union_all(_changes, _edits, _merges).subquery("history")
 
 
 class _HistoryRow(Row):
-    """What only some kinds have is null in the others; names are null together with their ids."""
+    """An entry; columns that its kind does not have are null, and so are names whose ids are."""
 
     id: UUID
     at: datetime
@@ -115,7 +115,7 @@ def _entry_of(row: _HistoryRow) -> HistoryEntry:
 
 
 async def list_history(reader: Reader, bug_id: UUID, query: PageQuery) -> tuple[list[HistoryEntry], int]:
-    """A page of what was changed of a bug that the viewer may see, oldest first, and how many changes there are."""
+    """A page of a bug's history, oldest first, and its total; the caller has checked that the bug is visible."""
     total = await reader.row(_HISTORY_TOTAL, {"bug_id": bug_id}) or 0
     rows = await reader.rows(_HISTORY, {"bug_id": bug_id, "limit": query.limit, "offset": query.offset})
     return [_entry_of(row) for row in rows], total

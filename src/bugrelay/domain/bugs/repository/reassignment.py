@@ -1,4 +1,4 @@
-"""Bugs that are not assigned to the company behind their application; of a durable subscriber's session."""
+"""SELECTs for the reassignment of bugs with their application, in a durable subscriber's session."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bugrelay.domain.companies.models import Application
 
 
 async def lock_company_of_application(session: AsyncSession, application_id: UUID) -> UUID | None:
-    """The company behind the application, kept from changing until the transaction ends."""
+    """The application's company, under a shared lock until the transaction ends; None for none."""
     return await session.scalar(
         select(Application.company_id).where(Application.id == application_id).with_for_update(read=True)
     )
@@ -21,7 +21,11 @@ async def lock_company_of_application(session: AsyncSession, application_id: UUI
 async def lock_misassigned(
     session: AsyncSession, application_id: UUID, *, company_id: UUID | None, limit: int
 ) -> dict[UUID, UUID | None]:
-    """Bugs of the application that are assigned to another company than this one, and to which."""
+    """Lock up to `limit` bugs of the application that are assigned to another company than this one.
+
+    Returns:
+        Their assigned companies by their ids.
+    """
     misassigned = (
         select(Bug.id, Bug.assigned_company_id)
         .where(Bug.application_id == application_id, Bug.assigned_company_id.is_distinct_from(company_id))

@@ -1,4 +1,4 @@
-"""Receipts of anonymous reports."""
+"""SELECTs of receipts of anonymous reports."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ _LOCKED_TEXT = Query(
 
 
 async def bug_of_receipt(reader: Reader, secret_hash: bytes) -> UUID | None:
-    """Of a bug whatever its state."""
+    """The id of the bug with this receipt, whatever its state; None if there is none."""
     return await reader.row(_BUG_OF_RECEIPT, {"secret_hash": secret_hash})
 
 
 async def lock_receipt(work: UnitOfWork, bug_id: UUID, *, secret_hash: bytes) -> bool:
-    """Keep the receipt of the bug from being used up until the transaction ends; False where it is."""
+    """Lock the receipt of the bug until the transaction ends; returns False if it is not valid any more."""
     return await work.row(_LOCKED_RECEIPT, {"bug_id": bug_id, "secret_hash": secret_hash}) is not None
 
 
 async def lock_owner(work: UnitOfWork, bug_id: UUID) -> None:
-    """The same lock, of a receipt that may be used up: whoever changes the owner's addresses takes it before them."""
+    """Take the same lock, whether or not the receipt is valid; it comes before the addresses of the bug's owner."""
     await work.row(_LOCKED_TEXT, {"bug_id": bug_id})
 
 
 class ChainedBug(Row):
-    """A bug of a merge chain, as everybody may see it where it is not removed."""
+    """A bug of a merge chain, with its public fields."""
 
     id: UUID
     title: str
@@ -73,7 +73,7 @@ _MERGE_CHAIN = Query(
 
 
 async def merge_chain_of(reader: Reader, bug_id: UUID) -> Sequence[ChainedBug]:
-    """The bug and all that it is merged into, in turn, up to the survivor or one that is removed."""
+    """The bug and all that it is merged into, in turn, up to the survivor or a removed one."""
     return await reader.rows(_MERGE_CHAIN, {"bug_id": bug_id})
 
 
@@ -104,7 +104,7 @@ _RESPONSES = Query(
 
 
 async def official_responses(reader: Reader, bug_id: UUID) -> list[OfficialResponse]:
-    """The latest, oldest first."""
+    """The latest `MAX_RESPONSES` official responses to the bug, oldest first."""
     rows = await reader.rows(_RESPONSES, {"bug_id": bug_id})
     return [
         OfficialResponse(

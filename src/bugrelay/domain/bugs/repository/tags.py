@@ -1,4 +1,4 @@
-"""Tags in use, and how often: counted by triggers, for the bugs that are listed."""
+"""SELECTs of the tags of listed bugs with their counts, which triggers maintain."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _TAG_TOTAL = Query(select(func.count()).select_from(_used), int)
 
 
 async def list_tags(reader: Reader, query: TagQuery) -> tuple[list[TagCount], int]:
-    """A page of tags, most used first, and how many there are."""
+    """A page of tags, most used first, and their total."""
     prefix = contains((query.search or "").lower()).removeprefix("%")
     rows = await reader.rows(_TAGS, {"prefix": prefix, "limit": query.limit, "offset": query.offset})
     if rows:

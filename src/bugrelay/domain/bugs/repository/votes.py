@@ -1,4 +1,4 @@
-"""Votes, and which of them age."""
+"""SELECTs of votes and their counts."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _AGED = Query(
 
 
 async def aged_votes(reader: Reader, *, age: timedelta, limit: int) -> Sequence[VoteKey]:
-    """Votes that count as recent and are of this age or older, the oldest first."""
+    """Up to `limit` votes that count as recent and are at least this old, oldest first."""
     return await reader.rows(_AGED, {"age": age, "limit": limit})
 
 
 class VoteCount(Row):
-    """The votes of a listed bug."""
+    """The vote count of a listed bug."""
 
     id: UUID
     assigned_company_id: UUID | None
@@ -50,7 +50,7 @@ _COUNTS = Query(
 
 
 async def vote_counts(reader: Reader, bug_ids: Sequence[UUID]) -> Sequence[VoteCount]:
-    """Those of these bugs that are on the board."""
+    """The vote counts of those of these bugs that are listed."""
     return await reader.rows(_COUNTS, {"ids": list(bug_ids)}) if bug_ids else ()
 
 
@@ -64,5 +64,5 @@ _LOCK_BUGS = Query(
 
 
 async def lock_bugs_for_votes(work: UnitOfWork, ids: Iterable[UUID]) -> None:
-    """Before their votes, in the order of their ids, as whoever votes, bans or merges locks them."""
+    """Lock the bugs before their votes, in the order of their ids, like votes, bans and merges do."""
     await work.rows(_LOCK_BUGS, {"ids": list(set(ids))})

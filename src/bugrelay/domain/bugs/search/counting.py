@@ -1,7 +1,7 @@
-"""The job that counts what is too much to count while somebody waits, and keeps these totals.
+"""The job that counts totals which are too large for a reader, and keeps them in a table.
 
-What the planner's statistics call common is counted before anybody asks and kept in a table, carried forward every
-minute; what is asked for besides is counted at once, and kept for a day. docs/adr/0016.
+Totals that are large by the planner's statistics are counted in advance and updated every minute; others are counted
+when a reader needs them, and kept for a day after their last use. docs/adr/0016.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bugrelay.infra.incremental_counts import IncrementalCounts
 from bugrelay.infra.kept_totals import ROUND_SECONDS
 from bugrelay.infra.search.parser import quoted
 
-MAX_COMMON = 300  # totals that are kept whether anybody asks or not
+MAX_COMMON = 300  # totals that are counted in advance
 
 # The filter of each column whose values are counted.
 _FILTERS = {
@@ -41,7 +41,7 @@ def _hits_by_key(common: Common) -> Iterator[tuple[float, str]]:
     yield common.rows, BoundQuery(QuerySpec()).total_key
     for column, values in common.values.items():
         for value, hits in values.items():
-            # Tiers and stop words are no words that people type.
+            # Lexemes of rank tiers (`^`) and stop words (`=`) are not words that people type.
             if column == "document" and value[0] not in "^=":
                 yield hits, BoundQuery(QuerySpec(searching=True), {"search": quoted(value)}).total_key
             elif column == "tags":
@@ -51,7 +51,7 @@ def _hits_by_key(common: Common) -> Iterator[tuple[float, str]]:
 
 
 async def keep_totals(*, database_url: str, counts: IncrementalCounts) -> None:
-    """Carry the kept totals forward, then count the common ones that are not kept yet."""
+    """Update the kept totals, then count the common ones that are missing."""
     async with KEPT.round(database_url=database_url) as reader:
         if reader is None:
             return

@@ -1,9 +1,9 @@
-"""How a page is found: from what a list asks for and how many bugs it has to the plans that are tried, in order.
+"""The planner of lists and searches: which plans are tried for a page, by the query spec and the known total.
 
-A few thousand bugs are found by the search index and sorted. More than that are not read one by one: a list in the
-order of an index is an index scan that keeps what matches; relevance reads the rank tiers from the top, and stops where
-no bug outside of a tier can stand on the page; what is older than a moment far down the list of all bugs begins there.
-Nothing in here reads: statements.py makes SQL of a plan, service.py runs it. docs/adr/0016.
+Up to a few thousand matches are found by the search index and sorted. With more, a list in the order of an index is an
+index scan that filters; relevance reads the rank tiers from the top, until no bug outside of a tier can be on the page;
+and a deep page of the list of all bugs begins at a boundary time. These are pure functions: statements.py builds the
+SQL of a plan, and service.py runs it. docs/adr/0016.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import msgspec
 from bugrelay.infra.search.parser import SearchQuery
 from bugrelay.infra.search.ranking import BEST_OUTSIDE, TIERS
 
-MAX_SORTED = 3000  # bugs; up to here finding all and sorting them is as fast as anything
-MAX_WHOLE_TIER = 100_000  # bugs that match, up to which tiers are small enough to be read whole
-DEEP_OFFSET = 20_000  # bugs; fewer are stepped over one by one, in a millisecond
+MAX_SORTED = 3000  # matching bugs; up to here no plan is faster than sorting all
+MAX_WHOLE_TIER = 100_000  # matching bugs, up to which a tier is small enough to be read as a whole
+DEEP_OFFSET = 20_000  # bugs; a smaller offset takes about a millisecond to scan
 
 _KEYS = {
     "recent": ("created_at", "id"),
@@ -41,13 +41,13 @@ KEY_TYPES: Mapping[str, type] = {
 
 @dataclass(frozen=True)
 class QuerySpec:
-    """A list without its values: which conditions there are, and the order.
+    """The conditions and the order of a list, without values.
 
     Attributes:
-        filters: Names of those that apply.
-        order: By which the list is sorted.
+        filters: The names of the filters that apply.
+        order: The name of the order.
         searching: Whether documents must match `:search`.
-        words: How many words rank.
+        words: The number of words that count for the rank.
     """
 
     filters: tuple[str, ...] = ()
@@ -57,17 +57,17 @@ class QuerySpec:
 
     @property
     def counted(self) -> QuerySpec:
-        """The part that the total depends on: the same for every order."""
+        """The part that the total depends on, which is everything but the order."""
         return replace(self, order="", words=0)
 
     @property
     def is_ranked(self) -> bool:
-        """Whether the words decide the order: relevance without a word is the newest first."""
+        """Whether the list is sorted by the score of words; relevance without ranked words is newest first."""
         return self.order == "relevance" and self.words > 0
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """What the list is ordered by, all in one direction, so that a page may begin after any row. The id is last."""
+        """The sort keys, all in the same direction, so that a page can begin after any row; the id is the last."""
         if not self.is_ranked:
             return _KEYS["recent" if self.order == "relevance" else self.order]
         return ("score", "created_at", "id")
@@ -79,8 +79,8 @@ class BoundQuery:
 
     Attributes:
         spec: The conditions and the order.
-        values: Of the parameters that the conditions name.
-        search: What was typed.
+        values: The values of the conditions' parameters, by name.
+        search: The parsed search; None without one.
     """
 
     spec: QuerySpec
@@ -89,28 +89,28 @@ class BoundQuery:
 
     @cached_property
     def total_key(self) -> str:
-        """All that the total depends on, as JSON. `false` is there because the keys of a former release had a flag."""
+        """All that the total depends on, as JSON. `false` is there because keys of an earlier release had a flag."""
         names = [*self.spec.filters, *(["search"] if self.spec.searching else [])]
         values = {name: self.values[name] for name in names}
         return msgspec.json.encode([self.spec.filters, False, values], order="sorted").decode()
 
     @classmethod
     def of_total_key(cls, key: str) -> BoundQuery:
-        """What to count for a key."""
+        """The query that a key of a total stands for."""
         filters, _, values = msgspec.json.decode(key)
         return cls(QuerySpec(tuple(filters), order="", searching="search" in values), values)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One way to find a page; by default everything that matches is found and sorted.
+    """One way to find a page; by default all matches are found and sorted.
 
     Attributes:
-        index_scan: In the order of an index, with a look at each bug.
-        tier: Only bugs with a word in this tier; 0 for all.
-        newest: Of that tier, without those above it, only the newest months.
-        keyset: After the row whose keys are `:after_created_at` and so on.
-        deep_offset: Only bugs older than `:since`; the newer ones are part of the offset, and counted.
+        index_scan: Scan an index in the order of the list, and check each bug.
+        tier: Read only bugs with a word in this tier; 0 for all.
+        newest: Of those that are not in a higher tier, read only the newest months.
+        keyset: Begin after the row whose keys are `:after_created_at` and so on.
+        deep_offset: Read only bugs older than `:since`; the newer ones are counted, and subtracted from the offset.
     """
 
     index_scan: bool = False
@@ -120,11 +120,11 @@ class Plan:
     deep_offset: bool = False
 
     def is_settled(self, spec: QuerySpec, *, next_score: int | None) -> bool:
-        """Whether the page that was found is the true one: no bug outside of the tier can stand on it.
+        """Whether the page that was found is final: no bug outside of the tier can be on it.
 
         Args:
-            spec: What is asked for.
-            next_score: Of the first bug after the page; None when none was found.
+            spec: The conditions and the order of the list.
+            next_score: The score of the first bug after the page; None if there is none.
         """
         if not self.tier:
             return True
@@ -132,11 +132,11 @@ class Plan:
 
 
 def plans(spec: QuerySpec, *, total: int, keyset: bool = False) -> list[Plan]:
-    """What to try, one after the other, until the page is settled. The last one finds every page.
+    """The plans to try in turn until the page is settled; the last one always settles it.
 
     Args:
-        spec: What is asked for.
-        total: Bugs that match, as far as is known.
+        spec: The conditions and the order of the list.
+        total: The number of matching bugs, as last known.
         keyset: Whether the page begins after a row.
     """
     whole = Plan(keyset=keyset)
@@ -148,7 +148,8 @@ def plans(spec: QuerySpec, *, total: int, keyset: bool = False) -> list[Plan]:
 
 
 def _tiers(spec: QuerySpec, total: int, whole: Plan) -> list[Plan]:
-    """From the top down. Of a very common word the newest of a tier come before all of it; the top one is small."""
+    """Plans for the tiers from the top. For a very common word, the newest months of a tier are tried before all of it,
+    except for the top tier, which is small."""
     top, *lower = (replace(whole, tier=tier) for tier in TIERS)
     if spec.words > 1 or total <= MAX_WHOLE_TIER:
         return [top, *lower]
@@ -156,17 +157,17 @@ def _tiers(spec: QuerySpec, total: int, whole: Plan) -> list[Plan]:
 
 
 def is_deep(spec: QuerySpec, *, offset: int, total: int) -> bool:
-    """Whether the page is so far down the list of all bugs that the rows before it are counted, not read."""
+    """Whether the page is so deep in the list of all bugs that the rows before it are counted instead of scanned."""
     return spec == QuerySpec() and total > 0 and offset >= DEEP_OFFSET
 
 
 def deep_boundary(bounds: Sequence[datetime], *, offset: int, total: int) -> datetime | None:
-    """A moment a little newer than the page, at a guess; None where there is none.
+    """An estimated time slightly newer than the page; None if there is none.
 
     Args:
-        bounds: Of parts of the board with about as many bugs each, the oldest first.
-        offset: Bugs before the page, the newest first.
-        total: Of the board.
+        bounds: The bounds of a histogram of `created_at` with equal frequencies, oldest first.
+        offset: The number of bugs before the page, newest first.
+        total: The number of bugs on the board.
     """
     index = int((1 - offset / total) * len(bounds)) + 2
     return bounds[index] if 0 < index < len(bounds) else None

@@ -1,7 +1,7 @@
-"""Lists and searches of bugs: one story, from a query to a page with an exact total.
+"""Lists and searches of bugs, from a query to a page with an exact total.
 
-What was typed is parsed (infra/search/parser.py) and bound to a query spec; the total (totals.py) decides which plans
-are tried (planner.py); their SQL (statements.py) gives the keys of the page's rows, and these what is shown of them.
+The search is parsed (infra/search/parser.py) and bound to a query spec; the total (totals.py) decides which plans are
+tried (planner.py); their SQL (statements.py) returns the keys of the page's rows, by which their bugs are read.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class BugPage:
     """A page of a list.
 
     Attributes:
-        bugs: In the list's order.
-        total: Of the list, exact. Of a search those with all words or, where no bug has them, those with some.
+        bugs: The bugs of the page, in the order of the list.
+        total: The exact total of the list; for a search, the bugs with all words or, if there are none, with some.
         match: "all" or "some" of the words, by the first bug of the page; None without a search.
-        ranked: Whether the total is that of the bugs with some of the words.
-        next_cursor: Leads to the next page; None on the last.
+        ranked: Whether the total counts bugs with some of the words.
+        next_cursor: The cursor of the next page; None on the last.
     """
 
     bugs: list[BugItem]
@@ -59,7 +59,7 @@ class BugPage:
     next_cursor: str | None = None
 
     def pagination(self, query: BugQuery) -> CursorPagination:
-        """Behind the pages that are counted those of bugs with some of the words may follow."""
+        """The pagination; pages of bugs with some of the words may follow the last page of the total."""
         number = query.page_number
         pages = -(-self.total // query.limit)
         more = self.next_cursor is not None or (query.cursor is None and number < pages)
@@ -67,7 +67,7 @@ class BugPage:
 
 
 class _Keys(NamedTuple):
-    """A page before its bugs are read: their ids, the total, and whether more of them follow."""
+    """A page before its bugs are read: their ids as text, the total, and the cursor of the next page, if any."""
 
     ids: list[str]
     total: int
@@ -82,17 +82,17 @@ async def list_bugs(
     some_words: SomeWords | None = None,
     primary: Reader | None = None,
 ) -> BugPage:
-    """A page of visible bugs. Behind those with all words of a search, those with some are shown.
+    """A page of listed bugs. For a search, bugs with some of the words follow those with all.
 
     Args:
-        reader: Where bugs are read.
-        counts: Of this process.
-        query: What is asked for.
-        some_words: How bugs with some of the words are found; without it there are none.
-        primary: Where totals are read when `reader` is a replica.
+        reader: The connection for bugs.
+        counts: The incremental counts of this process.
+        query: The query.
+        some_words: Finds bugs with some of the words; None for bugs with all words only.
+        primary: The connection for totals if `reader` is a replica.
 
     Raises:
-        ValidationFailed: A cursor of another list, or beside a page.
+        ValidationFailed: The cursor is of another list, or was sent together with a page.
     """
     if query.cursor is not None and query.page > 1:
         raise ValidationFailed.of("cursor", "leads to a page of its own: leave out page")
@@ -115,7 +115,7 @@ async def list_bugs(
 
 
 async def _bound(reader: Reader, query: BugQuery) -> BoundQuery | None:
-    """The query with its values; None for a search that nothing can match."""
+    """The query spec and its values; None for a search that no bug can match."""
     filters = await _filters(reader, query)
     spec = QuerySpec(tuple(filters), query.order)
     if query.search is None:
@@ -136,7 +136,7 @@ async def _with_some_words(
     found: _Keys,
     position: Position | None,
 ) -> BugPage:
-    """A page whose rest, or all of it, are bugs with some of the words."""
+    """A page that bugs with some of the words fill, after those in `found`."""
     begin = position or Position(some_words.at or datetime.now(UTC))
     ranked = await some_words.ranked(
         reader,
@@ -157,16 +157,16 @@ async def _with_some_words(
 
 
 def _next_ranked(query: BugQuery, ranked: Sequence[str], begin: Position, *, found: _Keys) -> _Keys:
-    """Those that fill the page."""
+    """The bugs of the ranking that fill the page."""
     first = begin.first(ranked) + (max(0, query.offset - found.total) if query.cursor is None else 0)
     last = first + query.limit - len(found.ids)
     more = last < len(ranked)
-    cursor = begin.cursor(query.page_number + 1, found=ranked, place=last) if more else None
+    cursor = begin.cursor(query.page_number + 1, found=ranked, offset=last) if more else None
     return _Keys([*ranked[first:last]], len(ranked), cursor)
 
 
 async def _sorted(reader: Reader, query: BugQuery, order: str, ranked: Sequence[str]) -> _Keys:
-    """A page of them in an order that is not that of the ranking."""
+    """A page of the ranked bugs in another order."""
     spec = QuerySpec(("bug_ids",), order)
     ids = ",".join(ranked)
     plan = Plan(keyset=query.cursor is not None)
@@ -176,7 +176,7 @@ async def _sorted(reader: Reader, query: BugQuery, order: str, ranked: Sequence[
 
 
 async def _filters(reader: Reader, query: BugQuery) -> dict[str, Any]:
-    """The filters that apply, by name. Parts of names become ids first: ids are what the indexes know."""
+    """The values of the filters that apply, by name. Parts of names are resolved to ids, which are indexed."""
     values: dict[str, Any] = {
         "status": query.status,
         "priority": query.priority,
@@ -198,7 +198,7 @@ async def _ids(reader: Reader, query: Query[str], part: str) -> str:
 
 
 async def _keys(reader: Reader, totals: Totals, query: BugQuery, wanted: BoundQuery) -> _Keys:
-    """Total and keys by one statement; what is shown is read by another, whose plan is always the same."""
+    """The total and the keys of the page's rows, by one statement for each plan that is tried."""
     spec, limit = wanted.spec, query.limit
     values = {**wanted.values, **_position(query, spec)}
     known = totals.known(wanted)
@@ -218,7 +218,7 @@ async def _keys(reader: Reader, totals: Totals, query: BugQuery, wanted: BoundQu
 
 
 def _shown(query: BugQuery, spec: QuerySpec, rows: Sequence[KeyRow], *, total: int) -> _Keys:
-    """Of the rows that were read the last only tells that there are more."""
+    """The keys of the page, without the extra row that only tells whether there are more."""
     more = len(rows) > query.limit
     cursor = _cursor(query, spec, rows[query.limit - 1]) if more else None
     return _Keys([row.id for row in rows[: query.limit] if row.id], total, cursor)
@@ -227,10 +227,10 @@ def _shown(query: BugQuery, spec: QuerySpec, rows: Sequence[KeyRow], *, total: i
 async def _deep_offset(
     reader: Reader, totals: Totals, tried: list[Plan], values: dict[str, Any], *, total: int
 ) -> tuple[list[Plan], dict[str, Any]]:
-    """Far down the list of all bugs: what is newer than some moment is counted, not stepped over.
+    """The plan and values for a deep page of the list of all bugs: bugs newer than a boundary time are counted.
 
-    Its count is a total like any other, so it is carried forward and exact; where the moment lies only has to be a
-    good guess. The page then begins that much nearer.
+    Their count is an incremental total, so it is exact; the boundary only has to be a good estimate. The offset is
+    reduced by that count.
     """
     offset = values["offset"]
     since = deep_boundary(await reader.rows(BOUNDS), offset=offset, total=total)
@@ -242,11 +242,11 @@ async def _deep_offset(
     return [Plan(deep_offset=True)], {**values, "since": since, "offset": offset - newer}
 
 
-# --- where a page begins --------------------------------------------------------------------------------------------
+# --- keyset and offset ----------------------------------------------------------------------------------------------
 
 
 def _position(query: BugQuery, spec: QuerySpec) -> dict[str, Any]:
-    """Offset or keyset, and the limit: one row more than is shown tells whether there are more.
+    """The parameters for offset or keyset, and the limit, with an extra row that tells whether there are more.
 
     Raises:
         ValidationFailed: The cursor is of a list in another order.
@@ -256,11 +256,11 @@ def _position(query: BugQuery, spec: QuerySpec) -> dict[str, Any]:
 
 
 def _keyset(cursor: str, spec: QuerySpec) -> Mapping[str, Any]:
-    """The keys of the row that the page begins after, by parameter."""
+    """The keys of the row after which the page begins, by parameter."""
     keys = decoded_cursor(cursor).keys_of(spec.order, [KEY_TYPES[name] for name in spec.keys])
     return {f"after_{name}": key for name, key in zip(spec.keys, keys, strict=True)}
 
 
 def _cursor(query: BugQuery, spec: QuerySpec, row: KeyRow) -> str:
-    """Leads to the page that begins after this row."""
+    """The cursor of the page that begins after this row."""
     return encoded_cursor(spec.order, query.page_number + 1, [getattr(row, name) for name in spec.keys])

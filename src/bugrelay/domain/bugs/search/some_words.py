@@ -1,7 +1,7 @@
-"""What a search shows behind the bugs with all of its words: those with some, by the ranking of similar bugs.
+"""Bugs with some of the words of a search, which follow those with all words, by the ranking of similar bugs.
 
-What was typed is asked for as the title of a report is, so merged bugs are found by their own words, and what is not
-indexed yet is found as well. docs/adr/0005.
+The search is used like the title of a report, so merged bugs are found by their own words, and pending bugs are found
+as well. docs/adr/0005.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from bugrelay.infra.pagination import NO_CURSOR, decoded_cursor, encoded_cursor
 from bugrelay.infra.search.parser import SearchQuery
 from bugrelay.infra.threads import BoundedThreads
 
-MAX_LISTED = 200  # bugs of a search, those with all words among them
-MIN_WORDS = 3  # of a search, for more than the bugs with all words to be shown
+MAX_LISTED = 200  # results of a search, including those with all words
+MIN_WORDS = 3  # of a search with some matches of all words, for bugs with some of the words to follow
 CURSOR_ORDER = "relevance, some"
 NOBODY = UUID(int=0)  # the first page begins after it
 
 
 @dataclass(frozen=True)
 class SomeWords:
-    """How bugs with some of the words are found.
+    """Finds bugs with some of the words.
 
     Attributes:
-        threads: Where sums are done.
+        threads: The threads for large sums.
         ranking: The weights.
-        at: From when ages are counted; later reports are left out. Now, where nothing is said.
+        at: The time from which ages are computed; later reports are left out. The current time by default.
     """
 
     threads: BoundedThreads
@@ -52,20 +52,20 @@ class SomeWords:
         at: datetime,
         page_end: int | None = None,
     ) -> list[str]:
-        """The ids of the bugs with some of the words, best first, without those that have all.
+        """The ids of bugs with some of the words, best first, without those that have all.
 
         Args:
-            reader: Where bugs are read.
+            reader: The connection for bugs.
             wanted: The search.
-            hits: How many bugs have all words.
-            shown: Those of them that are on the page: where these are all, no statement asks for them.
-            at: As above.
-            page_end: How many bugs there are up to the end of the page; those far behind it may be left out. By default
-                none is.
+            hits: The number of bugs with all words.
+            shown: The ids of those of them on the page; if these are all, they need not be read.
+            at: The time from which ages are computed.
+            page_end: The number of bugs up to the end of the page; bugs far after it may be left out. By default
+                all are returned.
         """
         search, filters = wanted.search, wanted.spec.filters
-        assert search is not None  # noqa: S101 - of a list without a search nothing is asked
-        # Where no bug has all words, the total is that of all of these; else one more tells that others follow.
+        assert search is not None  # noqa: S101 - it is called for searches only
+        # If no bug has all words, the total counts all of these; else one bug after the page tells that others follow.
         is_whole = hits == 0 or filters or search.required
         found = await find_ranked(
             reader,
@@ -84,7 +84,7 @@ class SomeWords:
 
 
 def follow(wanted: BoundQuery, *, hits: int) -> bool:
-    """Whether bugs with some of the words are shown behind so many with all of them."""
+    """Whether bugs with some of the words follow, if `hits` bugs have all of them."""
     search = wanted.search
     if search is None or not search.lexemes:
         return False
@@ -98,7 +98,7 @@ def _question(search: SearchQuery, at: datetime) -> Question:
 
 
 async def _listed(reader: SnapshotReader, wanted: BoundQuery, found: list[str]) -> list[str]:
-    """Those that the filters let through, and what was excluded or put in quotes."""
+    """The ids in `found` whose bugs pass the filters, excluded words and quoted phrases, in the same order."""
     required = wanted.search.required if wanted.search else ""
     if not (found and (required or wanted.spec.filters)):
         return found
@@ -113,44 +113,45 @@ async def _with_all_words(reader: SnapshotReader, wanted: BoundQuery) -> frozens
     return frozenset(await reader.rows(query, {**wanted.values, "limit": MAX_LISTED}))
 
 
-# --- where a page begins ----------------------------------------------------------------------------------------------
+# --- cursors ----------------------------------------------------------------------------------------------------------
 
 
 class Position(NamedTuple):
-    """Where a page begins.
+    """The position of a page in the ranking.
 
     Attributes:
-        at: When the first page was asked for, so that ages are the same on every page.
-        place: How many bugs are before it.
-        behind: The last of these.
+        at: The time of the first page, so that ages are the same on every page.
+        offset: The number of bugs before the page.
+        after: The last of these.
     """
 
     at: datetime
-    place: int = 0
-    behind: UUID = NOBODY
+    offset: int = 0
+    after: UUID = NOBODY
 
     def first(self, found: Sequence[str]) -> int:
-        """The index of the first bug of the page: behind the same bug as before or, if that is gone, in its place."""
-        if str(self.behind) in found:
-            return found.index(str(self.behind)) + 1
-        return max(0, self.place - 1)
+        """The index of the page's first bug: after the last one of the previous page or, if that is gone, at its
+        index."""
+        if str(self.after) in found:
+            return found.index(str(self.after)) + 1
+        return max(0, self.offset - 1)
 
-    def cursor(self, page: int, *, found: Sequence[str], place: int) -> str:
-        """Leads to the page behind the first bugs."""
-        behind = found[place - 1] if place else NOBODY
-        return encoded_cursor(CURSOR_ORDER, page, [self.at, place, behind])
+    def cursor(self, page: int, *, found: Sequence[str], offset: int) -> str:
+        """The cursor of the page with this number, which begins after the first `offset` bugs of `found`."""
+        after = found[offset - 1] if offset else NOBODY
+        return encoded_cursor(CURSOR_ORDER, page, [self.at, offset, after])
 
 
 def position_of(text: str | None) -> Position | None:
-    """What a cursor says; None for one that leads to bugs with all words, or is of another list.
+    """The position in a cursor; None without a cursor, or for one of bugs with all words or of another list.
 
     Raises:
-        ValidationFailed: It is made up.
+        ValidationFailed: The cursor is invalid.
     """
     cursor = decoded_cursor(text) if text else None
     if cursor is None or cursor.order != CURSOR_ORDER:
         return None
-    at, place, behind = cursor.keys_of(CURSOR_ORDER, [datetime, int, UUID])
+    at, offset, after = cursor.keys_of(CURSOR_ORDER, [datetime, int, UUID])
     if at.tzinfo is None:
         raise ValidationFailed.of("cursor", NO_CURSOR)
-    return Position(at, place, behind)
+    return Position(at, offset, after)

@@ -1,7 +1,7 @@
-"""The SQL of lists and searches. It depends on the query spec and the plan, and the values are parameters, so each
+"""The SQL of lists and searches. It depends only on the query spec and the plan, while values are parameters, so each
 statement is compiled once.
 
-A page is two statements: the keys of its rows beside the total (`page_query`), then what is shown of these bugs
+A page takes two statements: the total with the keys of its rows (`page_query`), then the bugs of these keys
 (`repository.listed_bugs`), whose plan is always the same.
 """
 
@@ -53,7 +53,7 @@ CACHED_STATEMENTS = 512
 
 
 class KeyRow(Row):
-    """A bug of a page by the keys of its order; those of other orders are None, and all of them on an empty page."""
+    """The sort keys of a bug; those of other orders are None, and all of them in the one row of an empty page."""
 
     score: int | None
     recent_vote_count: int | None
@@ -63,7 +63,7 @@ class KeyRow(Row):
 
 
 class PageRow(KeyRow):
-    """The same with the total, or with its change, and what the next one is counted from."""
+    """The same with the total or its change, and the snapshot and era from which it is updated next time."""
 
     total: int
     snapshot: str
@@ -75,7 +75,7 @@ class PageRow(KeyRow):
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
 def page_query(spec: QuerySpec, plan: Plan, *, incremental: bool) -> Query[PageRow]:
-    """The rows of a page by their keys, each beside the total; of an empty page one row without keys."""
+    """The keys of a page's rows, each with the total; one row without keys for an empty page."""
     page = _page(spec, plan)
     total = _total(spec, incremental=incremental).subquery("counted")
     return Query(_rows(spec, page, beside=total), PageRow)
@@ -106,7 +106,7 @@ def _page(spec: QuerySpec, plan: Plan) -> Subquery:
 
 
 def _rows(spec: QuerySpec, page: Subquery, *, beside: Subquery | None = None) -> Select[Any]:
-    """Ids go to and fro as text: made into UUIDs and back they cost as much as the rest."""
+    """SELECT of `KeyRow`; ids are text, since converting them to UUIDs and back would cost as much as the rest."""
     return rows_of_page(
         page,
         columns=KeyRow.__struct_fields__,
@@ -116,11 +116,11 @@ def _rows(spec: QuerySpec, page: Subquery, *, beside: Subquery | None = None) ->
     )
 
 
-# --- where bugs are found -------------------------------------------------------------------------------------------
+# --- sources of matching bugs ---------------------------------------------------------------------------------------
 
 
 class _Found(NamedTuple):
-    """Bugs that match: where they come from, under which conditions, and the columns that they can be ordered by."""
+    """Matching bugs: their source, the conditions on it, and the columns by which it can be sorted."""
 
     source: FromClause
     conditions: list[ColumnElement[bool]]
@@ -143,7 +143,7 @@ def _found(spec: QuerySpec, plan: Plan) -> _Found:
 
 
 def _listed(spec: QuerySpec, plan: Plan) -> _Found:
-    """Without a search: bugs themselves, in the order of an index."""
+    """Without a search: the table of bugs, by an index in the order of the list."""
     conditions = [LISTED, *_conditions(_bugs.c, spec)]
     if plan.deep_offset:
         conditions.append(_bugs.c.created_at < bindparam("since", type_=DateTime(timezone=True)))
@@ -151,11 +151,11 @@ def _listed(spec: QuerySpec, plan: Plan) -> _Found:
 
 
 def _by_votes(spec: QuerySpec, plan: Plan) -> _Found:
-    """A search in an order that documents do not know."""
+    """A search sorted by counts of votes, which the table of documents does not have."""
     if not plan.index_scan:
         source = _documents.join(_bugs, _bugs.c.id == _documents.c.bug_id)
         return _Found(source, _conditions(_documents.c, spec), _BUG_COLUMNS)
-    # OFFSET 0 keeps the subquery apart: the index of votes is scanned, with a look at each bug's document.
+    # OFFSET 0 keeps the planner from flattening the subquery: it scans the index of votes and checks each document.
     found = (
         select(literal(1).label("one"))
         .where(_documents.c.bug_id == _bugs.c.id, *_conditions(_documents.c, spec, index_scan=True))
@@ -166,7 +166,7 @@ def _by_votes(spec: QuerySpec, plan: Plan) -> _Found:
 
 
 def _by_documents(spec: QuerySpec, plan: Plan) -> _Found:
-    """A search in an order that documents know by themselves."""
+    """A search sorted by columns of the table of documents."""
     conditions = _conditions(_documents.c, spec, index_scan=plan.index_scan)
     if plan.tier:
         conditions.append(document_matches(_documents.c.document, f"tier_{plan.tier}"))
@@ -180,7 +180,7 @@ def _by_documents(spec: QuerySpec, plan: Plan) -> _Found:
 
 
 def _of_one_word(spec: QuerySpec, plan: Plan) -> _Found:
-    """The tiers of one word: what is in a tier and not in the one above has one score, so no document is read."""
+    """The tiers of one word: bugs in a tier but not in the one above have the same score, so no document is read."""
     document = _documents.c.document
     top = document_matches(document, f"tier_{next(iter(TIERS))}")
     parts = [_tier(spec, _score(document, 1), top)]
@@ -204,7 +204,8 @@ def _tier(spec: QuerySpec, score: ColumnElement[int], *matches: ColumnElement[bo
 
 
 def _newest_months(part: Select[Any]) -> list[Select[Any]]:
-    """What is left out is older than all of it and has the same score: it stands below."""
+    """The part's newest `NEWEST_MONTHS`; bugs of the part that are left out are older with the same score, so they rank
+    lower."""
     newest = select(_documents.c.created_month).order_by(
         _documents.c.created_at.desc(), _documents.c.bug_id.desc()
     )
@@ -225,11 +226,11 @@ _BY_IDS = {"application_ids": "application_id", "company_ids": "assigned_company
 
 
 def _conditions(columns: Any, spec: QuerySpec, *, index_scan: bool = False) -> list[ColumnElement[bool]]:
-    """What a query spec asks for, of a table that has these columns."""
+    """The conditions of a query spec, for a table with these columns."""
     conditions = [_filter(columns, name) for name in spec.filters]
     if spec.searching:
         matches = document_matches(columns.document, "search")
-        # IS TRUE keeps the planner from the search index: this list is in the order of another.
+        # IS TRUE keeps the planner from using the search index, since the list is in the order of another one.
         conditions.append(matches.is_(true()) if index_scan else matches)
     return conditions
 
@@ -265,7 +266,7 @@ def _score(document: Any, words: int) -> ColumnElement[int]:
 
 
 def _sum(terms: Mapping[str, str]) -> ColumnElement[int]:
-    """Of terms by the parameter that each compares with. As text: a tree of 96 terms takes 40 ms to compile."""
+    """The sum of terms, given by the parameter of each; textual, since a tree of 96 terms takes 40 ms to compile."""
     tsqueries = (bindparam(name, type_=TSQUERY) for name in terms)
     return type_coerce(text(" + ".join(terms.values())).bindparams(*tsqueries), Integer)
 
@@ -275,12 +276,12 @@ def _sum(terms: Mapping[str, str]) -> ColumnElement[int]:
 
 _SNAPSHOT = literal_column("pg_current_snapshot()::text", Text).label("snapshot")
 
-# With the table's own number, which is another one after a restore: what was counted later than the dump is not there.
+# With the table's OID, which a restore changes: totals counted after the dump are void then.
 ERA = literal_column("(SELECT era::text || '/' || tableoid FROM bug_search_era)", Text)
 
 
 def _total(spec: QuerySpec, *, incremental: bool) -> Select[int, str, str]:
-    """SELECT of the count, or of what the log has changed since `:snapshot`, with its own snapshot and the era."""
+    """SELECT of the count, or of its change by the log since `:snapshot`, with the current snapshot and the era."""
     if incremental:
         return _change(spec.counted)
     return (
@@ -304,11 +305,11 @@ def _change(spec: QuerySpec) -> Select[int, str, str]:
     )
 
 
-# --- what is read before a list -------------------------------------------------------------------------------------
+# --- lookups before a list ------------------------------------------------------------------------------------------
 
 
 def _ids_as_text(key: Any, condition: ColumnElement[bool]) -> Query[str]:
-    """SELECT of an array, written as text: thousands of ids, which nobody here looks at one by one."""
+    """SELECT of the matching ids as the text of an array: there may be thousands, which are only passed on."""
     ids = func.array_agg(aggregate_order_by(key, key))
     return Query(select(func.coalesce(cast(ids, Text), literal_column("'{}'"))).where(condition), str)
 
@@ -319,7 +320,7 @@ COMPANY_IDS = _ids_as_text(
     Company.id, func.lower(Company.name).like(func.lower(bindparam("part", type_=Text)))
 )
 
-# Bounds of parts of the board that hold about as many bugs each, the oldest first: from the planner's statistics.
+# The bounds of the planner's histogram of `created_at`, with about as many bugs between each two, oldest first.
 BOUNDS = Query(
     text(
         "SELECT bound FROM pg_stats s, unnest(s.histogram_bounds::text::timestamptz[]) AS bound"
@@ -341,7 +342,7 @@ def all_words_query(spec: QuerySpec) -> Query[str]:
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
 def listed_query(filters: tuple[str, ...], *, required: bool) -> Query[str]:
-    """Which of the bugs in `:ids` pass the filters and, if so asked, match the tsquery `:required`."""
+    """The ids in `:ids` whose bugs pass the filters and, with `required`, match the tsquery `:required`."""
     conditions = [_filter(_documents.c, name) for name in filters]
     if required:
         conditions.append(document_matches(_documents.c.document, "required"))
@@ -351,7 +352,8 @@ def listed_query(filters: tuple[str, ...], *, required: bool) -> Query[str]:
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
 def numbers_query(filters: tuple[str, ...]) -> Query[int]:
-    """The documents, in the index of similar bugs, of the newest bugs that pass the filters and match `:rarest`."""
+    """The document numbers, in the index of similar bugs, of the newest bugs that pass the filters and match `:rarest`;
+    `MAX_NUMBERS` at most."""
     newest = (
         select(_documents.c.bug_id)
         .where(

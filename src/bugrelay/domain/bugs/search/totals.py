@@ -1,7 +1,7 @@
-"""The total of a list: exact, and counted by its reader only when there are few bugs to count.
+"""The exact total of a list, counted by its reader only if there are few bugs to count.
 
-What the planner's statistics call common is counted by a job and kept where every process finds it
-(infra/kept_totals.py); a key says all that a total depends on, so the job can count it from the key alone.
+Totals that are large by the planner's statistics are counted by a job and kept for all processes
+(infra/kept_totals.py); a key contains everything that a total depends on, so the job needs only the key.
 docs/adr/0016.
 """
 
@@ -23,9 +23,9 @@ from bugrelay.infra.kept_totals import KeptTotals
 
 COUNT_JOB = "bugs.count_total"
 TABLE = "bug_search"
-MAX_KEY_LENGTH = 600  # characters, of at most four bytes: an entry of an index holds 2,700
+MAX_KEY_LENGTH = 600  # characters of at most four bytes: an index entry can have 2,700 bytes
 
-# Filters by the column that they read, where that has another name.
+# The columns of filters that have another name.
 _COLUMNS = {
     "application_ids": "application_id",
     "company_ids": "assigned_company_id",
@@ -44,35 +44,35 @@ _BY_JOB = ByJob(KEPT.by_key, COUNT_JOB)
 
 @dataclass(frozen=True)
 class Totals:
-    """Of lists.
+    """Exact totals of lists.
 
     Attributes:
-        counts: Of this process.
-        primary: Where totals are read: a standby's snapshots do not tell what was visible.
+        counts: The incremental counts of this process.
+        primary: Where totals are read, since a standby's snapshots do not tell what was visible.
     """
 
     counts: IncrementalCounts
     primary: Reader
 
     def known(self, wanted: BoundQuery) -> int | None:
-        """The total as it was a moment ago, good for choosing a plan; None for one that is not known."""
+        """The last known total, which suffices to choose a plan; None if it is not known."""
         return self.counts.known(wanted.total_key)
 
     async def read(self, wanted: BoundQuery) -> int:
-        """The total now."""
+        """The current total."""
         total, _ = await self._read(wanted, partial(total_query, wanted.spec.counted), wanted.values)
         return total
 
     async def read_with_page(
         self, reader: Reader, wanted: BoundQuery, *, plan: Plan, values: Values
     ) -> tuple[int, Sequence[KeyRow]]:
-        """The total, and the keys of a page's rows: of one snapshot, unless `reader` is a replica.
+        """The total, and the keys of a page's rows; from one snapshot unless `reader` is a replica.
 
         Args:
-            reader: Where bugs are read.
+            reader: The connection for bugs.
             wanted: The list.
             plan: How the page is found.
-            values: Of the list and the page.
+            values: The parameters of the list and the page.
         """
         if reader is not self.primary:
             return await self.read(wanted), await reader.rows(keys_query(wanted.spec, plan), values)
@@ -88,7 +88,7 @@ class Totals:
         )
 
     async def _job_for(self, wanted: BoundQuery) -> ByJob | None:
-        """The job that counts this total, when more rows are to be expected than a reader counts."""
+        """The job that counts this total if it is expected to be too large for a reader; else None."""
         least = incremental_counts.MAX_COUNTED_HERE
         common = await self.counts.statistics.common(self.primary, TABLE, least=least)
         is_large = len(wanted.total_key) <= MAX_KEY_LENGTH and expected_hits(common, wanted) >= least
@@ -96,7 +96,7 @@ class Totals:
 
 
 def expected_hits(common: Common, wanted: BoundQuery) -> float:
-    """About how many bugs a list has, at most. A value that the statistics do not name is rare."""
+    """An estimated upper bound of the total. Values that the statistics do not have count as zero."""
     hits = [common.rows, *(_filter_hits(common, name, wanted.values[name]) for name in wanted.spec.filters)]
     search = wanted.search
     if search is not None and search.lexemes:

@@ -1,4 +1,4 @@
-"""Pictures of a bug: how many, whose, and which of the stored files they are."""
+"""Attach pictures to a bug and remove them: rows in step with the stored files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ async def attach(
     file: NewFile,
     is_admin: bool = False,
 ) -> UUID:
-    """Name a stored file as a picture of the bug. An admin who does it to somebody else's bug acts as one.
+    """Attach a stored file to the bug, and return the attachment's id.
+
+    An admin who attaches to another user's bug is recorded in the audit log.
 
     Raises:
         BugNotFound, TooManyAttachments, AccountBanned
@@ -79,7 +81,9 @@ async def attach(
 async def detach(
     work: UnitOfWork, bug_id: UUID, attachment_id: UUID, *, user_id: UUID, is_admin: bool = False
 ) -> None:
-    """Take a picture away; its file goes after the commit. An admin who takes somebody else's acts as one.
+    """Remove a picture; its file is deleted after the commit.
+
+    An admin who removes another user's picture from another user's bug is recorded in the audit log.
 
     Raises:
         AttachmentNotFound, AccountBanned

@@ -1,4 +1,4 @@
-"""Comments and company responses."""
+"""Write, edit and withdraw comments and company responses."""
 
 from __future__ import annotations
 
@@ -35,19 +35,20 @@ async def write_comment(
     as_response: bool = False,
     is_admin: bool = False,
 ) -> UUID:
-    """Comment on a visible bug. A member of the assigned company makes a company response without asking.
+    """Comment on a visible bug, and return the comment's id. A comment by a member of the assigned company is always a
+    company response.
 
     Args:
-        work: The change.
+        work: The unit of work.
         bug_id: The bug.
         user_id: The author.
         content: Markdown.
-        as_response: Ask for a company response outright.
-        is_admin: An admin may answer for any company.
+        as_response: Whether the request is for a company response.
+        is_admin: Whether the author is a system admin, who may respond for any company.
 
     Raises:
         BugNotFound, AccountBanned
-        InsufficientPermissions: A response was asked for, and the author does not speak for the company (any more).
+        InsufficientPermissions: For `as_response`: the author is not, or no longer, a member of the company.
     """
     content_html = render(content)  # before the first statement, so that no lock waits for it
     await lock_active_user(work, user_id)
@@ -68,7 +69,7 @@ async def write_comment(
             is_company_response=as_response or speaks_for is not None,
         )
     )
-    # Last, since whoever votes for the bug waits from here to the COMMIT.
+    # The counter changes last, since votes for the bug wait from here to the COMMIT.
     company_id_now = await _count(work, bug_id, by=1)
     if company_id_now != company_id:
         speaks_for = await _speaks_for(work, author, company_id=company_id_now)
@@ -100,7 +101,7 @@ async def write_comment(
 
 @dataclass(frozen=True, kw_only=True)
 class _Author:
-    """Who comments, and as what: see `write_comment`."""
+    """The author of a comment; for the attributes see `write_comment`."""
 
     user_id: UUID
     as_response: bool
@@ -108,10 +109,10 @@ class _Author:
 
 
 async def _speaks_for(work: UnitOfWork, author: _Author, *, company_id: UUID | None) -> UUID | None:
-    """The company that is assigned to the bug, where the author is a member.
+    """The assigned company if the author is a member of it, else None.
 
     Raises:
-        InsufficientPermissions: A response was asked for, and the author does not speak for the company.
+        InsufficientPermissions: For `as_response`: the author is neither a member of the company nor an admin.
     """
     if company_id is not None and await lock_role_of(work, user_id=author.user_id, company_id=company_id):
         return company_id
@@ -121,7 +122,7 @@ async def _speaks_for(work: UnitOfWork, author: _Author, *, company_id: UUID | N
 
 
 async def _sign(work: UnitOfWork, comment_id: UUID, *, speaks_for: UUID | None, as_response: bool) -> None:
-    """Sign again a comment on a bug that went to another company while it was written."""
+    """Correct the company of a comment whose bug was reassigned while it was written."""
     await work.session.execute(
         update(Comment)
         .where(Comment.id == comment_id)
@@ -133,10 +134,12 @@ async def _sign(work: UnitOfWork, comment_id: UUID, *, speaks_for: UUID | None, 
 async def update_comment(
     work: UnitOfWork, comment_id: UUID, *, user_id: UUID, content: str, is_admin: bool = False
 ) -> None:
-    """
+    """Replace the text of a comment.
+
     Raises:
-        CommentNotFound: It was withdrawn meanwhile.
-        InsufficientPermissions: The author does not speak for the company (any more).
+        AccountBanned
+        CommentNotFound: It was withdrawn or removed meanwhile.
+        InsufficientPermissions: The user is not the author, or no longer a member of the company.
     """
     content_html = render(content)
     await lock_active_user(work, user_id)
@@ -164,11 +167,12 @@ async def update_comment(
 async def withdraw_comment(
     work: UnitOfWork, comment_id: UUID, *, user_id: UUID, is_admin: bool = False
 ) -> None:
-    """The comment is shown and counted no more.
+    """Hide a comment and take it out of the bug's count.
 
     Raises:
-        CommentNotFound: It was withdrawn before.
-        InsufficientPermissions: The author does not speak for the company (any more).
+        AccountBanned
+        CommentNotFound: It was withdrawn or removed already.
+        InsufficientPermissions: The user is not the author, or no longer a member of the company.
     """
     await lock_active_user(work, user_id)
     await _ensure_may_change(work, comment_id, user_id=user_id, is_admin=is_admin)
@@ -190,7 +194,11 @@ async def withdraw_comment(
 
 
 async def _ensure_may_change(work: UnitOfWork, comment_id: UUID, *, user_id: UUID, is_admin: bool) -> None:
-    """Asks again behind the lock: who is leaving the team leaves before or after the change, not meanwhile."""
+    """Check the policy again under locks, so that a member leaves the team before or after the change, not during it.
+
+    Raises:
+        CommentNotFound, InsufficientPermissions
+    """
     comment = await repository.comment_state(work, comment_id)
     if comment is None:
         raise CommentNotFound
@@ -202,10 +210,10 @@ async def _ensure_may_change(work: UnitOfWork, comment_id: UUID, *, user_id: UUI
 
 
 async def _count(work: UnitOfWork, bug_id: UUID, *, by: int) -> UUID | None:
-    """Move the count; gives the assigned company.
+    """Change the bug's `comment_count`, and return the assigned company's id.
 
     Raises:
-        BugNotFound: It is removed or merged away.
+        BugNotFound: It is removed or merged.
     """
     counting = (
         update(Bug)

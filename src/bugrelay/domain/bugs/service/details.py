@@ -1,4 +1,4 @@
-"""One bug, as a viewer may see it."""
+"""Read one bug, as a viewer may see it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ async def get_bug(reader: Reader, viewer: Viewer, bug_id: UUID) -> BugWithTechni
 
 
 async def get_bug_detail(reader: Reader, viewer: Viewer, bug_id: UUID) -> DetailRecord:
-    """The bug with its attachments and latest comments, and what else this viewer may see of it.
+    """The bug with its attachments and latest comments, and the fields that only this viewer may see.
 
-    One that was merged away is given as well; its state says where to.
+    A merged bug is returned as well; its state has the bug that it was merged into.
 
     Args:
-        reader: The primary for the signed-in, since their rights are asked of it.
-        viewer: Who looks.
+        reader: For signed-in viewers the primary, since their rights are read with the bug.
+        viewer: Who reads.
         bug_id: The bug.
 
     Raises:
-        BugNotFound: There is none that they may know of.
+        BugNotFound: There is no such bug, or the viewer may not see it.
     """
     record = await repository.find_detail(reader, viewer, bug_id)
     if record is None:

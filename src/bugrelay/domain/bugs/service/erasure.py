@@ -1,4 +1,4 @@
-"""What the board knows about a person goes when their account is erased."""
+"""Erasure of personal data on the board, with the account."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bugrelay.domain.bugs.models import Bug, BugText
 
 
 async def forget_contact_addresses(session: AsyncSession, erased: Sequence[AccountErased]) -> None:
-    """The contact addresses of their reports; runs in the transaction of the erasure."""
+    """Delete the contact addresses of their reports, in the transaction of the erasure."""
     theirs = select(Bug.id).where(Bug.reporter_id.in_([account.user_id for account in erased]))
     await session.execute(
         update(BugText).where(BugText.bug_id.in_(theirs)).values(contact_email=None),

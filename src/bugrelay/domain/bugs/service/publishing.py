@@ -1,4 +1,4 @@
-"""Put a bug on the board that a company publishes itself."""
+"""Create a public bug from a company's ticket."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ async def publish_bug(
     app_version: str | None,
     browser_version: str | None,
 ) -> UUID:
-    """Put a bug of nobody on the board, in an application that is locked; gives its id.
+    """Create a bug without a reporter in an application that is locked, and return its id.
 
-    Whoever publishes it stands nowhere: neither with the bug nor in its event.
+    Neither the bug nor its event names the user who publishes it.
     """
     bug_id = new_id()
     await work.session.execute(

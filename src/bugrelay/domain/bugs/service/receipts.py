@@ -1,7 +1,7 @@
-"""The receipt of an anonymous report: a link by which its owner looks at it, follows it and withdraws it.
+"""The receipt of an anonymous report: a link by which its owner reads, follows and withdraws it.
 
-Its secret is derived from the bug's id, so that who repeats a report under its Idempotency-Key is given it again, and
-is stored as a hash alone: neither the database nor a stored response opens anything.
+Its secret is derived from the bug's id, so that a repeat of the report with the same Idempotency-Key returns it again.
+Only its hash is stored, so neither the database nor a stored response contains a usable secret.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _UNSYNCHRONISED = {"synchronize_session": False}
 
 
 def receipt_secret(key: str, bug_id: UUID) -> str:
-    """What stands in the link, under the signing key."""
+    """The secret in the link, derived from the bug's id by the signing key."""
     return link_token(key, purpose="receipt", link_id=bug_id)
 
 
 async def owned_bug(reader: Reader, secret: str) -> UUID:
-    """The bug that the secret is the receipt of.
+    """The id of the bug that this secret is the receipt of.
 
     Raises:
-        ReceiptNotFound: There is none, or its owner has withdrawn.
+        ReceiptNotFound: There is none, or the report was withdrawn.
     """
     bug_id = await repository.bug_of_receipt(reader, hash_secret(secret))
     if bug_id is None:
@@ -45,7 +45,7 @@ async def owned_bug(reader: Reader, secret: str) -> UUID:
 
 
 async def read_receipt(reader: Reader, bug_id: UUID) -> Receipt:
-    """What has become of the report. Where it was merged, of the bug that it became; of a removed one nothing."""
+    """The state of the report: for a merged bug that of its survivor, for a removed one without details."""
     chain = await repository.merge_chain_of(reader, bug_id)
     survivor = chain[-1]
     is_removed, is_merged = survivor.removed_at is not None, survivor.id != bug_id
@@ -69,19 +69,19 @@ async def read_receipt(reader: Reader, bug_id: UUID) -> Receipt:
 
 
 async def withdraw_report(work: UnitOfWork, bug_id: UUID, *, secret: str) -> bool:
-    """Take the report back: the bug goes from the board while it is its owner's alone; the receipt and the address
-    for questions go in any case.
+    """Withdraw the report: remove the bug unless others have contributed to it, and in any case delete the receipt and
+    the contact address.
 
     Args:
-        work: The change; it has waited for the table of texts (`wait_for_tables`).
+        work: The unit of work, which has locked the table of texts (`wait_for_tables`).
         bug_id: The bug.
-        secret: Of its receipt, which may have been used up meanwhile.
+        secret: The secret of its receipt.
 
     Returns:
-        Whether the bug was removed. It stays where somebody has voted or commented, or a moderator has merged it.
+        Whether the bug was removed. A bug with votes or comments, or that was merged with another, stays.
 
     Raises:
-        ReceiptNotFound
+        ReceiptNotFound: The receipt was used to withdraw meanwhile.
     """
     removed = await _remove_unshared(work, bug_id)
     forgetting = (
@@ -98,9 +98,10 @@ async def withdraw_report(work: UnitOfWork, bug_id: UUID, *, secret: str) -> boo
 
 
 async def _remove_unshared(work: UnitOfWork, bug_id: UUID) -> BugRemoved | None:
-    """The counters are the votes and comments that there are, and whoever writes one moves them under this lock.
+    """Remove the bug if it is listed, has no votes and comments, and no bug is merged into it; else return None.
 
-    The lock is the UPDATE's own, which does not wait for those who only name the bug.
+    Votes and comments change the counters under a lock of this row, so these are exact here. The UPDATE's own lock
+    suffices, and does not wait for transactions that only reference the bug.
     """
     merged, removed_at = aliased(Bug), datetime.now(UTC)
     removing = (

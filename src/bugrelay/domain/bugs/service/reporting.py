@@ -1,4 +1,4 @@
-"""Report a bug, and correct a report."""
+"""Report a bug, and edit a reported one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from bugrelay.infra.viewer import Viewer
 
 
 class UnknownApplication(Exception):
-    """The report is the first to name its application, for which it has no leave; nothing of it may be kept."""
+    """The report would create its application without permission; its transaction must be rolled back."""
 
 
 class _Report(Struct, kw_only=True):
@@ -67,7 +67,8 @@ class _Report(Struct, kw_only=True):
 
 
 class _Written(Row):
-    """What the function gives; `refused` says why nothing may be kept. The reporter is null for the anonymous."""
+    """The result of the function. `refused` is the reason why the transaction must be rolled back, or None. The columns
+    of the reporter are null for an anonymous report, and those of the company if there is none."""
 
     refused: str | None
     reported_at: datetime
@@ -99,24 +100,24 @@ async def report_bug(
     receipt_key: str | None = None,
     may_add_application: bool = True,
 ) -> BugWithTechnical:
-    """Put a bug on the board, in one statement; its application and company are found or made.
+    """Create a bug in one statement, with its application and company where these are new.
 
     Args:
-        work: The change.
-        viewer: The reporter, or nobody.
+        work: The unit of work.
+        viewer: The reporter, who may be anonymous.
         wanted: The report.
         spent_captcha: The identity of a captcha token that this report uses up.
-        receipt_key: What the receipt of an anonymous report is made under; None where nobody is given one.
-        may_add_application: Whether it may be the first to name its application.
+        receipt_key: The key from which the secret of an anonymous report's receipt is derived; None for no receipt.
+        may_add_application: Whether the report may create its application.
 
     Returns:
         The bug, as the viewer may see it.
 
     Raises:
-        AccountBanned: Of the reporter, however late the ban came.
+        AccountBanned: The reporter is banned, possibly since the request was authenticated.
         InvalidToken: The account was erased meanwhile.
         RecaptchaFailed: The token was used before.
-        UnknownApplication
+        UnknownApplication: The application is new, and `may_add_application` is false.
     """
     named = NamedApplication.of(name=wanted.application_name, url=wanted.application_url)
     bug_id = new_id()
@@ -179,7 +180,7 @@ def _reported(report: _Report, application: ResolvedApplication) -> BugReported:
 
 
 def _as_written(report: _Report, written: _Written, viewer: Viewer) -> BugWithTechnical:
-    """The bug, without reading it again."""
+    """The bug as the viewer may see it, from the report and its result, without reading it again."""
     reporter = None
     if report.reporter_id is not None:
         sees_address = may_see_address(viewer, user_id=report.reporter_id)
@@ -216,10 +217,10 @@ def _as_written(report: _Report, written: _Written, viewer: Viewer) -> BugWithTe
 
 
 async def update_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, wanted: UpdateBug) -> None:
-    """Change what the reporter corrects; what stood there before goes to the history.
+    """Edit the fields that are set; the former values go to the history. Equal values are no change.
 
     Raises:
-        BugNotFound
+        BugNotFound, AccountBanned
     """
     description_html = UNSET if wanted.description is UNSET else render(wanted.description)
     await lock_active_user(work, user_id)

@@ -23,11 +23,11 @@ from bugrelay.infra.viewer import Viewer
 async def change_status(
     work: UnitOfWork, viewer: Viewer, bug_id: UUID, *, user_id: UUID, status: str
 ) -> None:
-    """Set the status; the time of resolution and the history follow. The status it has is no change.
+    """Set the status, `resolved_at` and the history; setting the current status changes nothing but `updated_at`.
 
     Raises:
         BugNotFound, AccountBanned
-        InsufficientPermissions: The bug went to another company, or the member left, since the request was let in.
+        InsufficientPermissions: Since the guard's check the bug was reassigned, or the member has left.
     """
     await lock_active_user(work, user_id)
     bug = await repository.lock_bug(work, bug_id, before_writing=(StatusChange,))
@@ -71,7 +71,7 @@ async def change_status(
 
 
 def _act(bug_id: UUID, *, admin_id: UUID, before: str, after: str) -> ActedAsAdmin:
-    """Who changed the status without a role in the company did it as a system admin."""
+    """The fact for the audit log: a user without a role in the company can only have acted as a system admin."""
     return ActedAsAdmin(
         admin_id,
         "bug_status_change",

@@ -1,4 +1,4 @@
-"""What a report must pass before its transaction begins, since each asks somebody outside the database."""
+"""Checks of a report before its transaction begins: they call Redis or the captcha's verifier."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from bugrelay.infra.viewer import Viewer
 async def check_captcha(
     captcha: CaptchaVerifier, viewer: Viewer, *, token: str | None, remote_address: str
 ) -> str | None:
-    """Verify the token where one is asked for or given; gives the identity of the one that is used up by it.
+    """Verify the token if one is required or given.
+
+    Returns:
+        The identity of a token that the report uses up; None without one.
 
     Raises:
         RecaptchaFailed, RecaptchaUnavailable
@@ -25,12 +28,12 @@ async def check_captcha(
 
 
 async def charge_new_application(limiter: Limiter, budget: Bucket | None, *, caller: str) -> None:
-    """An address may name only so many applications a day that nobody has named before.
+    """Charge a report that would create an application to the daily limit of its address.
 
     Args:
-        limiter: Counts what the caller has named.
-        budget: How many; None for any number.
-        caller: What `limit_identity` gives.
+        limiter: Counts the new applications of the caller.
+        budget: The limit; None for no limit.
+        caller: The result of `limit_identity`.
 
     Raises:
         RateLimitExceeded
@@ -48,14 +51,15 @@ async def charge_new_application(limiter: Limiter, budget: Bucket | None, *, cal
 async def may_mail_contact(
     wanted: ReportBug, viewer: Viewer, *, caller: str, mail_limits: MailLimits
 ) -> bool:
-    """Whether the address of an anonymous report may be mailed a link now. A report is not refused for that: its
-    receipt can ask again.
+    """Whether the contact address of an anonymous report may be mailed a link now, within the caller's mail limit.
+
+    A report is accepted even if it may not: its receipt can request the mail later.
 
     Args:
         wanted: The report.
         viewer: Who reports.
-        caller: What `limit_identity` gives.
-        mail_limits: Counts the mails that the caller has asked for.
+        caller: The result of `limit_identity`.
+        mail_limits: Counts the mails that the caller has requested.
     """
     if viewer.signed_in or wanted.contact_email is None:
         return False

@@ -1,9 +1,8 @@
-"""Votes: one a user and bug, and a count that is true after any interleaving.
+"""Votes: one for each user and bug, and a count that is exact after any interleaving.
 
-The function `vote` of the database (migrations/sql/vote.sql) locks, moves the rows and counts, in one statement, which
-also asks whether the voter's session holds.
-A bug that everybody votes for takes the votes of a process together: its row is locked, and a COMMIT written to disk,
-once for all that came meanwhile.
+The database function `vote` (migrations/sql/vote.sql) locks, changes the rows and counts, in one statement, which also
+checks the voter's session. Concurrent votes for one bug in a process are coalesced: the bug's row is locked, and the
+COMMIT written to disk, once for a batch (docs/adr/0017).
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.events import EventBus
 
 VoteAction = Literal["cast", "withdraw", "toggle"]
-"""My vote is there afterwards; it is gone; it is there if it was not."""
+"""`cast` and `withdraw` are idempotent; `toggle` casts the vote if there is none, and withdraws it otherwise."""
 
 _BUG_ID = bindparam("bug_id", type_=Uuid)
 _VOTERS = bindparam("voters", type_=ARRAY(Uuid))
@@ -51,10 +50,10 @@ _COLUMNS = ("refused", "voted", "changed", "votes")
 
 
 def _by_session() -> Select[Any]:
-    """The votes of those whose session holds; the others are refused, and nothing of theirs is done.
+    """SELECT that applies the votes of valid sessions, and refuses the others.
 
-    For nobody the function is not called, since it locks the bug. It is called once: PostgreSQL folds no CTE with a
-    volatile function into the statement around it.
+    The function is not called without a valid session, since it locks the bug. It is called only once, because
+    PostgreSQL does not inline a CTE with a volatile function.
     """
     asked = (
         func.unnest(_VOTERS, _WANTED, bindparam("sessions", type_=ARRAY(Uuid)))
@@ -99,7 +98,7 @@ _NOTHING = (("voted", "false"), ("changed", "false"), ("votes", "0"))
 
 
 class _VoteRow(Row):
-    """What the function gives for each voter; `refused` says why nothing was done."""
+    """The result for one voter; `refused` is the reason why the vote was not applied, or None."""
 
     refused: str | None
     voted: bool
@@ -119,7 +118,7 @@ _NO_BUG = "BR404"  # the function's own error code
 
 @dataclass(frozen=True)
 class VoteRequest:
-    """A vote that somebody asks for; by `session_id`, unless whoever calls knows that they may."""
+    """A requested vote; without `session_id`, the caller has checked the user's rights."""
 
     user_id: UUID
     action: VoteAction
@@ -128,7 +127,13 @@ class VoteRequest:
 
 @dataclass(frozen=True)
 class VoteOutcome:
-    """`changed`: whether this call moved a counter; `vote_count` as it stands with it."""
+    """The result of a vote.
+
+    Attributes:
+        voted: Whether the user has a vote for the bug now.
+        changed: Whether this call has changed the counter.
+        vote_count: The count after this vote.
+    """
 
     voted: bool
     changed: bool
@@ -137,19 +142,19 @@ class VoteOutcome:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Votes for one bug that go together."""
+    """Votes for one bug in one statement."""
 
     bug_id: UUID
     requests: Sequence[VoteRequest]
     must_be_verified: bool = False
 
     def of(self, request: VoteRequest) -> _Batch:
-        """One of them alone."""
+        """A batch of this vote only."""
         return _Batch(self.bug_id, [request], self.must_be_verified)
 
 
 _Outcomes = Sequence[VoteOutcome | BugRelayError | None]
-"""In the order of the requests; None for one of several that is to be asked again alone."""
+"""In the order of the requests; None for a vote of a batch that is to be retried alone."""
 
 
 async def vote(
@@ -161,15 +166,15 @@ async def vote(
     bus: EventBus,
     coalescer: Coalescer,
 ) -> VoteOutcome:
-    """Vote in a transaction of its own, together with whoever votes for the bug meanwhile.
+    """Vote, in one transaction with concurrent votes for the bug.
 
     Args:
         bug_id: The bug.
         wanted: The vote.
-        must_be_verified: Whether who votes by a session needs a verified address.
-        database: Where it is cast.
-        bus: Who hears of it.
-        coalescer: Knows who else votes.
+        must_be_verified: Whether a user who votes by a session needs a verified address.
+        database: The primary.
+        bus: Publishes the facts.
+        coalescer: Collects concurrent votes for one bug.
 
     Raises:
         BugNotFound, AccountBanned
@@ -191,13 +196,13 @@ async def vote(
 
 
 class _Commit(Protocol):
-    """Does votes for one bug in a transaction, and lets the subscribers know."""
+    """Applies the votes of a batch in a transaction, and publishes the facts."""
 
     async def __call__(self, batch: _Batch, *, database: Database, bus: EventBus) -> _Outcomes: ...
 
 
 async def _in_one_statement(batch: _Batch, *, database: Database, bus: EventBus) -> _Outcomes:
-    """Without BEGIN and COMMIT, which are two round trips more: nobody is to hear of it inside the transaction."""
+    """Without BEGIN and COMMIT, which saves two round trips; possible only without durable subscribers."""
     outcomes = await _voted(database.autocommit, batch)
     await bus.publish_afterwards(_facts(batch, outcomes))
     return outcomes
@@ -216,7 +221,7 @@ async def _recorded(work: UnitOfWork, batch: _Batch) -> _Outcomes:
 
 
 def _facts(batch: _Batch, outcomes: _Outcomes) -> list[VoteCast | VoteWithdrawn]:
-    """What has happened: one for each vote that moved the count."""
+    """A fact for each vote that has changed the count."""
     return [
         (VoteCast if outcome.voted else VoteWithdrawn)(
             bug_id=batch.bug_id, actor_id=request.user_id, vote_count=outcome.vote_count
@@ -227,7 +232,7 @@ def _facts(batch: _Batch, outcomes: _Outcomes) -> list[VoteCast | VoteWithdrawn]
 
 
 async def vote_within(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, action: VoteAction) -> VoteOutcome:
-    """Vote as a part of a larger change.
+    """Vote as a part of a larger transaction.
 
     Raises:
         BugNotFound, AccountBanned, InvalidToken
@@ -239,7 +244,7 @@ async def vote_within(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, action: 
 async def _alone(
     batch: _Batch, commit: _Commit, *, database: Database, bus: EventBus
 ) -> VoteOutcome | BugRelayError:
-    """One whose row was locked, by another change of theirs: it can be waited for by one who holds nothing."""
+    """Retry a vote whose user's row was locked by another transaction: alone, it can wait without holding a lock."""
     try:
         (outcome,) = await commit(batch, database=database, bus=bus)
     except BugRelayError as error:
@@ -254,7 +259,8 @@ def _unless_refused(outcome: VoteOutcome | BugRelayError) -> VoteOutcome:
 
 
 async def _voted(where: Reader, batch: _Batch) -> _Outcomes:
-    """
+    """Run the statement of a batch.
+
     Raises:
         BugNotFound
     """

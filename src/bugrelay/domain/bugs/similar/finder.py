@@ -1,7 +1,6 @@
-"""Find the bugs that may be the same: candidates by the index and among what is pending, ranked again.
+"""Find similar bugs: candidates from the index and from pending bugs, ranked again by more features.
 
-Everything is read in one snapshot, or in one state of the index, so that a bug that is being folded is found once and
-not never.
+Everything is read in one snapshot, or in one state of the index, so that a bug is found once while it is being folded.
 """
 
 from __future__ import annotations
@@ -37,15 +36,13 @@ from bugrelay.infra.threads import BoundedThreads
 
 MAX_CANDIDATES = 300  # the best by text and age, which are ranked again
 MAX_SEARCHED = 220  # the same for a search, which shows up to 200
-MAX_COMPARED = 60  # of a search without filters, whose titles are compared: the first by text and age
+MAX_COMPARED = 60  # the same whose titles are compared, for a search without filters
 NEWEST_PENDING = 32
-MAX_BYTES_HERE = 350_000  # of postings, summed up in half a millisecond: a thread for it costs as much
-RAREST_WORDS = 8  # at most, by which a longer queue is searched, or what a filter leaves
-MAX_FILTERED = (
-    5000  # bugs that have one of the rarest words, about, when a filter is applied to them; not to more
-)
-MAX_DESCRIPTION_BYTES = 5000  # that are looked at; more would cost, and find nothing better
-MIN_STEM = 4  # characters, of which the last may be another one than in the word
+MAX_BYTES_HERE = 350_000  # of postings; adding up more is worth the half millisecond of a thread
+RAREST_WORDS = 8  # the maximum by which a long queue or a filtered list is searched
+MAX_FILTERED = 5000  # bugs with the rarest word, up to which a filtered list is searched as well
+MAX_DESCRIPTION_BYTES = 5000  # that are used; more would cost time without finding more
+MIN_STEM = 4  # characters; the last one of a stem may differ from the word (`happi`, `happy`)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WORD = re.compile(r"\w+")
@@ -54,16 +51,16 @@ _DAY_SECONDS = 86_400
 
 @dataclass(frozen=True)
 class Match:
-    """A bug that may be the same.
+    """A similar bug.
 
     Attributes:
-        bug_id: That is shown.
-        matched_id: Whose words matched: the same, or one that was merged into it.
-        matched_title: Of that one.
-        score: For the order only.
-        words: As they were typed, those that it has, heaviest first.
-        same_application: As the question.
-        title_similarity: 0 to 1, by trigrams.
+        bug_id: The bug that is shown.
+        matched_id: The bug whose words matched: the same, or one that was merged into it.
+        matched_title: The title of that one.
+        score: For sorting only.
+        words: The matching words as they were typed, heaviest first.
+        same_application: Whether it is in the application of the question.
+        title_similarity: The trigram similarity of the titles, 0 to 1.
     """
 
     bug_id: str
@@ -77,11 +74,11 @@ class Match:
 
 @dataclass(frozen=True)
 class Filter:
-    """A list within which is looked: its bugs may be too few to be among the best of the whole board.
+    """A filtered list, whose bugs may not be among the best of the whole board.
 
     Attributes:
-        numbers: SELECT of documents that have one of the words in the tsquery `:rarest`, and that the list holds.
-        values: Of its other parameters.
+        numbers: SELECT of the numbers of the list's documents that match the tsquery `:rarest`.
+        values: The values of its other parameters.
     """
 
     numbers: Query[int]
@@ -98,20 +95,20 @@ async def find_ranked(
     enough: int | None = None,
     ranking: Ranking = SEARCH_RANKING,
 ) -> list[str]:
-    """The ids of what a search shows by the ranking, best first, one of each family; none that is not visible to
-    everybody.
+    """The ids of the listed bugs that a search shows by the ranking, best first; a bug and what was merged into it make
+    one result.
 
-    Nobody begins a transaction for it, which is two statements more: where the index has changed meanwhile, all is read
-    again, in one snapshot.
+    There is no transaction, which saves two statements: if the index has changed between the statements, everything is
+    read again in one snapshot.
 
     Args:
-        reader: Where bugs are read.
-        threads: Where sums are done.
-        question: What was typed.
-        words: Its words, as documents have them.
-        within: Looks for more bugs of this list; those of others are not left out.
-        enough: How many of the best somebody needs; where nothing is said, all.
-        ranking: The weights; cover and application count for nothing.
+        reader: The connection.
+        threads: The threads for large sums.
+        question: The search.
+        words: Its words as lexemes of documents.
+        within: A filtered list from which more candidates are read; it does not exclude others.
+        enough: How many of the best results are needed; all by default.
+        ranking: The weights; cover and application are ignored.
     """
     finder = _Finder(reader, threads, question, ranking)
     found = await finder.ranked(words, within, enough=enough, in_snapshot=False)
@@ -124,13 +121,13 @@ async def find_ranked(
 async def find_matches(
     reader: Reader, threads: BoundedThreads, question: Question, *, limit: int, ranking: Ranking = RANKING
 ) -> list[Match]:
-    """Bugs that may be the same, best first, one of each family; none that is not visible to everybody.
+    """Listed bugs that are similar, best first; a bug and what was merged into it make one result.
 
     Args:
-        reader: Of one snapshot.
-        threads: Where sums are done.
+        reader: A connection in one snapshot.
+        threads: The threads for large sums.
         question: The report.
-        limit: How many at most.
+        limit: The maximum number of results.
         ranking: The weights.
     """
     return await _Finder(reader, threads, question, ranking).matches(limit)
@@ -161,25 +158,27 @@ class _Finder:
     async def ranked(
         self, words: Sequence[str], within: Filter | None, *, enough: int | None, in_snapshot: bool
     ) -> list[str] | None:
-        """The ids; None where the index has changed between two statements that were not of one snapshot."""
+        """The ids of the results; None if the index has changed between the statements, or if too many changes are
+        pending to score them outside of a snapshot."""
         rows = await self._reader.rows(statements.ASKED_WORDS, {"words": list(words)})
         if rows and rows[0].pending > MAX_PENDING and not in_snapshot:
             return None
         asked = await self._looked_up(rows, within, most=MAX_SEARCHED)
         if asked is None:
             return []
-        compared = MAX_COMPARED if within is None else len(asked.texts)  # those of the list stand behind
+        compared = MAX_COMPARED if within is None else len(asked.texts)  # documents of the list are the last
         found = await self._ranked(asked, compared, enough)
         if found.state != rows[0].state:
             return None
         return found.ids[1:-1].split(",") if found.ids != "{}" else []
 
     async def _ranked(self, asked: _Asked, compared: int, enough: int | None) -> RankedBugs:
-        """Where a few are enough, first those alone whose titles are compared: mostly nobody else can stand there."""
+        """The ranked bugs. If a few are enough, only the documents whose titles are compared are ranked first: usually
+        no other one can be among these few."""
         if enough is not None and compared < len(asked.texts):
             values = asked.ranked_values(compared, most=compared, enough=enough)
             (found,) = await self._reader.rows(statements.RANKED, values)
-            if found.least_score is not None and found.least_score > asked.best_behind(compared):
+            if found.least_score is not None and found.least_score > asked.best_after(compared):
                 return found
         (found,) = await self._reader.rows(statements.RANKED, asked.ranked_values(compared))
         return found
@@ -187,7 +186,7 @@ class _Finder:
     async def _looked_up(
         self, rows: Sequence[AskedWord], within: Filter | None, *, most: int
     ) -> _Asked | None:
-        """The words and the texts that have them; None when nothing of the question is known."""
+        """The words of the question and the best documents with them; None if the question has no words."""
         if not rows:
             return None
         first = rows[0]
@@ -205,7 +204,8 @@ class _Finder:
         return _Asked(self._question, self._ranking, terms, weights, *texts, pending)
 
     async def _estimated(self, terms: Sequence[Term], documents: float) -> tuple[float, list[Term]]:
-        """While most of the board is not indexed, words are as frequent as the planner's statistics say."""
+        """The number of documents and the terms, by the planner's statistics: while most of the board is not indexed,
+        the index has no true frequencies."""
         rows = await self._reader.rows(statements.ESTIMATES, {"words": [term.word for term in terms]})
         bugs = max(rows[0].bugs, documents)
         shares = {row.word: row.share or 0.0 for row in rows}
@@ -219,7 +219,7 @@ class _Finder:
     ) -> BestDocuments:
         """The best documents of the index by text and age.
 
-        `read` are postings that have been read, by word.
+        `read` has postings that have been read already, by the id of the word.
         """
         by_id = {term.id: weight for term, weight in weights.items() if term.id is not None}
         wanted: Sequence[int] = ()
@@ -245,7 +245,7 @@ class _Finder:
     async def _pending(
         self, weights: Mapping[Term, float], terms: Sequence[Term], totals: Totals
     ) -> dict[str, PendingText]:
-        """Bugs that the index does not have yet, or has as they were before, by their ids."""
+        """The pending bugs, which the index does not have, or in an outdated version, by their ids."""
         if not totals.pending:
             return {}
         values: dict[str, Any] = {
@@ -264,7 +264,7 @@ class _Finder:
         return {row.bug_id: row for row in await self._reader.rows(query, values)}
 
     async def _candidates(self, asked: _Asked) -> Sequence[Candidate]:
-        """The bugs of the texts."""
+        """The candidates of the best documents and the pending bugs."""
         values = {
             "numbers": _array(asked.texts),
             "pending": list(asked.pending),
@@ -297,13 +297,14 @@ class _Finder:
 
 
 def _array(values: Iterable[float]) -> str:
-    """As text: hundreds of numbers cost more as a list."""
+    """The text of an array: hundreds of numbers take longer to pass as a list."""
     return f"{{{','.join(map(repr, values))}}}"
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """The words of a question and the texts that have them, with what else ranks."""
+    """A question with everything that has been read to rank its candidates; for `texts` and `scores` see
+    `BestDocuments`."""
 
     question: Question
     ranking: Ranking
@@ -318,7 +319,7 @@ class _Asked:
         return {term.word: weight for term, weight in self.weights.items()}
 
     def families(self, candidates: Sequence[Candidate]) -> list[tuple[float, Candidate]]:
-        """The best of each family, best first; without the family of the question itself."""
+        """The best candidate for each bug that is shown, best first, with its score; without the question's own bug."""
         known = {term.id for term in self.terms}
         scored = [(-self._score(one, known), one.bug_id, one) for one in candidates]
         scored.sort()  # ids differ, so no bug is compared
@@ -328,20 +329,20 @@ class _Asked:
         families.pop(str(self.question.bug_id), None)
         return list(families.values())
 
-    def best_behind(self, place: int) -> float:
-        """What nobody behind the first so many documents exceeds, whose titles are not compared.
+    def best_after(self, compared: int) -> float:
+        """An upper bound for the scores of the documents after the first `compared`, whose titles are not compared.
 
-        They were ordered by whole days: between one and the next, age costs at most as much as on the first.
+        `scores` count age in whole days; the error is at most the penalty of the first day.
         """
-        return self.scores[place] + self.ranking.age * log(2)
+        return self.scores[compared] + self.ranking.age * log(2)
 
     def ranked_values(self, compared: int, *, most: int | None = None, enough: int = 1) -> dict[str, Any]:
         """The parameters of `statements.RANKED`, which ranks as `families` does, without cover and application.
 
         Args:
-            compared: Of the first documents, how many titles are compared.
-            most: How many documents are ranked; all by default.
-            enough: The place whose score is told.
+            compared: The number of documents, from the first, whose titles are compared.
+            most: The number of documents to rank; all by default.
+            enough: The position, from 1, whose score is returned.
         """
         weight = self.ranking.text
         return {
@@ -387,27 +388,27 @@ class _Asked:
         return candidate.application_id in self.question.application_ids
 
     def has(self, candidate: Candidate, term: Term, indexed: Mapping[int, set[int]]) -> bool:
-        """Whether a candidate has a word; `indexed` has the words of those that have a document."""
+        """Whether a candidate has a word; `indexed` has the ids of the words of documents, by their numbers."""
         if candidate.number is None:
             return term.word in self.pending[candidate.bug_id].words
         return term.id in indexed[candidate.number]
 
 
 class _TypedWords:
-    """Finds the word that somebody typed to the stem that it is indexed by."""
+    """Finds the typed word for a stem of the index."""
 
     def __init__(self, typed: str) -> None:
         words = _WORD.findall(unicodedata.normalize("NFKC", typed).lower())
         self._words = sorted(dict.fromkeys(words), key=len)
 
     def of(self, stem: str) -> str:
-        """The shortest word that begins as the stem does (`happy` for `happi`), or the stem."""
+        """The shortest typed word that begins like the stem (`happy` for `happi`), or the stem if there is none."""
         beginnings = (stem, stem[:-1]) if len(stem) >= MIN_STEM else (stem,)
         return next((word for start in beginnings for word in self._words if word.startswith(start)), stem)
 
 
 def _rarest(weights: Mapping[Term, float], *, most: int) -> list[str]:
-    """tsquery of each of the rarest words, while no more bugs have them than that; at least of one."""
+    """The tsqueries of the rarest words, as long as at most `most` bugs have them; at least one."""
     chosen: list[Term] = []
     for term in sorted(weights, key=lambda term: term.documents)[:RAREST_WORDS]:
         if chosen and sum(one.documents for one in (*chosen, term)) > most:

@@ -1,6 +1,6 @@
 """The tables of the index. Triggers write `similar_pending`, and `similar_fold` (migrations/sql) the others.
 
-A document is one version of a bug's text: an edit makes another one with a number of its own. Numbers only grow.
+A document is one version of a bug's text: an edit creates another one with a new number. Numbers only grow.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bugrelay.infra.db.models import Base
 
 
 class SimilarWord(Base):
-    """A word (a lexeme of the search documents), and how many documents have it."""
+    """A word (a lexeme of the search documents) and its document frequency."""
 
     __tablename__ = "similar_words"
     __table_args__ = (Index("uq_similar_words_word", "word", unique=True),)
@@ -26,9 +26,9 @@ class SimilarWord(Base):
 
 
 class SimilarDocument(Base):
-    """A bug that is not removed, merged or not.
+    """The document of a bug that is not removed, merged or not.
 
-    `day` counts from 1970, lengths count words, and `weights` has a byte for each of `words` (similar_weight).
+    `day` counts from 1970, lengths are in words, and `weights` has a byte for each of `words` (similar_weight).
     """
 
     __tablename__ = "similar_docs"
@@ -56,7 +56,7 @@ class SimilarBlock(Base):
 
 
 class SimilarTotals(Base):
-    """One row: how many documents there are, and the sums of their lengths."""
+    """One row: the number of documents and the sums of their lengths."""
 
     __tablename__ = "similar_totals"
 
@@ -67,7 +67,7 @@ class SimilarTotals(Base):
 
 
 class SimilarPending(Base):
-    """A bug whose document must be made, made anew or taken away. Several rows for one bug are as good as one."""
+    """A bug whose document must be created, replaced or deleted; several rows for a bug have the effect of one."""
 
     __tablename__ = "similar_pending"
     __table_args__ = (Index("ix_similar_pending_bug_id", "bug_id"),)

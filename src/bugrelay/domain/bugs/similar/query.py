@@ -1,4 +1,4 @@
-"""What is asked of the index: the words of a report, which of them are looked up, and how much each counts."""
+"""Queries of the index: the words of a report, which of them are looked up, and their weights."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from uuid import UUID
 
 from msgspec import Struct
 
-SATURATION = 3.4  # of BM25: what a word counts at most, in units of its rarity
-MAX_WEIGHT = 255  # of a posting: similar_weight
+SATURATION = 3.4  # of BM25: the maximum that a word counts, in units of its inverse document frequency
+MAX_WEIGHT = 255  # of a posting, by similar_weight
 
 MAX_PENDING = 128  # bugs that are scored one by one; of a longer queue, the likeliest
 MAX_TITLE_WORDS = 12
 MAX_DESCRIPTION_WORDS = 24
-POSTINGS_SHARE = 0.4  # of the board's documents: what may be summed up for one question
+POSTINGS_SHARE = 0.4  # the maximum of postings for one query, relative to the number of documents
 MIN_POSTINGS, MAX_POSTINGS = 20_000, 400_000
 
 
@@ -43,15 +43,15 @@ SEARCH_RANKING = Ranking(cover=0.0, same_application=0.0)  # a search has no app
 
 @dataclass(frozen=True)
 class Question:
-    """A report that others may be similar to.
+    """A report whose duplicates are looked for.
 
     Attributes:
-        title: As typed.
-        description: Empty where there is none.
-        application_ids: Of its application; several where only a name is known that several have.
-        at: When it was reported: ages are counted from here.
-        until: Reports after that are left out.
-        bug_id: Of the bug itself, where it exists; its family is left out.
+        title: The title as typed.
+        description: The description; empty without one.
+        application_ids: The id of its application; several if it is known by a name that several have.
+        at: When it was reported; ages are computed from here.
+        until: Later reports are left out.
+        bug_id: The bug, if it exists already; it and what was merged into it are left out.
     """
 
     title: str
@@ -63,7 +63,7 @@ class Question:
 
 
 class Term(Struct, frozen=True):
-    """A word of the question; `id` is null where no indexed document has it, `documents` is how many do."""
+    """A word of the query; `id` is None if no indexed document has it, `documents` is its document frequency."""
 
     word: str
     id: int | None
@@ -73,7 +73,8 @@ class Term(Struct, frozen=True):
 
 
 class Totals(Struct):
-    """Of the index; `pending` is counted only as far as it matters."""
+    """Totals of the index: documents, the sums of their lengths in words, and pending changes, counted up to
+    `MAX_PENDING` + 1."""
 
     documents: int
     title_length: int
@@ -95,10 +96,10 @@ def rarity(term: Term, documents: float) -> float:
 
 
 def weighed(terms: Sequence[Term], documents: float, ranking: Ranking) -> dict[Term, float]:
-    """The words that are looked up, heaviest first, with what one unit of a posting's weight counts.
+    """The words that are looked up, heaviest first, each with the factor by which the weights of its postings count.
 
-    Title and description are two queries, of which the second is weak: mixed into one, a long description would
-    drown the title. The heaviest words of each are taken while their postings fit.
+    Title and description are two queries, of which the second has a lower weight: in a single query, a long description
+    would outweigh the title. Of each, the heaviest words are taken until the limit of postings is reached.
     """
     unit = SATURATION / MAX_WEIGHT
     title = {term: unit * rarity(term, documents) for term in terms if term.in_title}
@@ -114,7 +115,7 @@ def weighed(terms: Sequence[Term], documents: float, ranking: Ranking) -> dict[T
 
 
 def _repeated(times: int) -> float:
-    """A word that the description has again and again counts up to twice (k3 = 1 of BM25)."""
+    """The factor for a word that the description repeats, less than 2 (BM25 with k3 = 1)."""
     return 2 * times / (1 + times)
 
 
@@ -123,7 +124,7 @@ def _heaviest(weights: Mapping[Term, float]) -> list[tuple[Term, float]]:
 
 
 def _fitting(weights: Mapping[Term, float], documents: float) -> dict[Term, float]:
-    """The heaviest, while the postings that have to be read are few enough; at least one."""
+    """The heaviest terms within the limit of postings; at least one."""
     room = min(max(POSTINGS_SHARE * documents, MIN_POSTINGS), MAX_POSTINGS)
     fitting: dict[Term, float] = {}
     for term, weight in _heaviest(weights):

@@ -1,4 +1,4 @@
-"""`bugrelay reindex similar`: the index made anew in one transaction, while the former one serves."""
+"""`bugrelay reindex similar`: a rebuild of the index in one transaction, while the old one serves."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from sqlalchemy import text
 
 from bugrelay.infra.platform import Platform
 
-BATCH = 1000  # documents a statement
-DOCUMENTS_A_PART = 100_000  # whose postings are made by one statement, and sorted by it
+BATCH = 1000  # documents for each statement
+DOCUMENTS_A_PART = 100_000  # whose postings one statement builds and sorts
 STATEMENT_SECONDS = 600
 
-# What is pending at that moment is in the texts that are read afterwards; what comes later stays pending.
+# Changes that are pending now are contained in the texts that are read afterwards; later ones stay pending.
 BEGIN = tuple(
     map(
         text,
@@ -32,14 +32,14 @@ _POST = text("SELECT similar_post(0, :parts, :part)")
 
 
 async def rebuild(platform: Platform, *, on_step: Callable[[int, int], None]) -> int:
-    """Make the index anew and give the number of its documents. One that is cut off has changed nothing.
+    """Rebuild the index and return the number of its documents. An aborted rebuild has changed nothing.
 
-    Nobody waits for it: questions are answered by the former index until the commit, and changes are pending until
-    then. It makes a second copy of the index, whose space is used again afterwards.
+    It blocks nobody: queries use the old index until the commit, and changes stay pending until then. It needs space
+    for a second copy of the index, which is reused afterwards.
 
     Args:
-        platform: Whose board.
-        on_step: Is told how many steps are done, and of how many.
+        platform: The ports of the process.
+        on_step: Called after each step with the number of finished steps and of all.
     """
     async with platform.work() as work:
         await work.set_timeouts(statement_seconds=STATEMENT_SECONDS, lock_seconds=STATEMENT_SECONDS)

@@ -1,4 +1,4 @@
-"""What is asked of similar bugs over the wire, and what is answered."""
+"""Requests and responses for similar bugs."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ from msgspec import Meta, Struct
 from bugrelay.domain.bugs.schemas import BugItem
 from bugrelay.infra.validation import OneLine
 
-MAX_CHARACTERS = (
-    20_000  # more than a report may have: what is pasted first and cut later is looked at as well
-)
+MAX_CHARACTERS = 20_000  # more than a report may have, since text that is pasted may be cut later
 
 Limit = Annotated[int, Meta(ge=1, le=20)]
 
 
 class FindSimilar(Struct, kw_only=True):
-    """`POST /bugs/similar`: what somebody has typed so far. An application that nobody knows changes nothing.
+    """`POST /bugs/similar`: a report that is being typed. An unknown application is ignored.
 
     Attributes:
-        title: What is typed as the title so far.
-        description: What is typed as the description so far.
+        title: The title as typed so far.
+        description: The description as typed so far.
         application_name: The name of the application.
-        application_id: The application, where it is known; it counts before the name.
-        limit: How many to find at most.
+        application_id: The application, if it is known; takes precedence over the name.
+        limit: The maximum number of results.
     """
 
     title: Annotated[str, OneLine, Meta(min_length=1, max_length=MAX_CHARACTERS)]
@@ -39,19 +37,19 @@ class SimilarQuery(Struct, kw_only=True):
     """`GET /bugs/{id}/similar`.
 
     Attributes:
-        limit: How many to find at most.
+        limit: The maximum number of results.
     """
 
     limit: Limit = 5
 
 
 class Why(Struct):
-    """Why a bug may be the same.
+    """Why a bug may be a duplicate.
 
     Attributes:
-        words: The words that both have, as they were typed, the heaviest first.
-        same_application: Whether both are in one application.
-        title_similarity: How alike the titles are, from 0 to 1.
+        words: The words that both have, as they were typed, heaviest first.
+        same_application: Whether both are in the same application.
+        title_similarity: The similarity of the titles, from 0 to 1.
     """
 
     words: list[str]
@@ -60,7 +58,7 @@ class Why(Struct):
 
 
 class Via(Struct):
-    """The bug that was merged into the one that is shown, and whose words matched.
+    """The merged bug whose words matched, if that is not the bug that is shown.
 
     Attributes:
         id: The merged bug's id.
@@ -72,10 +70,10 @@ class Via(Struct):
 
 
 class SimilarBug(Struct):
-    """A bug that may be the same.
+    """A possible duplicate.
 
     Attributes:
-        score: For the order alone; the higher, the more alike.
+        score: For sorting only; higher is more similar.
     """
 
     bug: BugItem
@@ -85,7 +83,7 @@ class SimilarBug(Struct):
 
 
 class SimilarList(Struct):
-    """Bugs that may be the same, the likeliest first.
+    """Possible duplicates, likeliest first.
 
     Attributes:
         similar: The bugs.

@@ -1,4 +1,4 @@
-"""The arithmetic of similar bugs. The only module that computes with numpy."""
+"""The scores of documents, computed with NumPy; no other module uses it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ from bugrelay.domain.bugs.similar.query import Ranking
 from bugrelay.domain.bugs.similar.statements import Block
 
 _POSTING = np.dtype([("no", ">u4"), ("day", ">u2"), ("weight", "u1")])  # as similar_post writes it
-_SAMPLED = 8  # one of so many
+_SAMPLED = 8  # one score in eight is sampled
 
 
 class BestDocuments(NamedTuple):
-    """Documents with the scores of their texts, best first by text and age, and those scores in the same order."""
+    """The best documents by text and age.
+
+    Attributes:
+        texts: The scores of their texts by document number, best first by text and age.
+        scores: Their scores by text and age, in the same order.
+    """
 
     texts: Mapping[int, float]
     scores: Sequence[float]
@@ -32,16 +37,16 @@ def best_documents(
     limit: int,
     wanted: Sequence[int] = (),
 ) -> BestDocuments:
-    """The documents that score best by text and age, in whole days.
+    """The documents with the highest scores by text and age in whole days.
 
     Args:
-        blocks: Of the words that are asked for.
-        weights: Of each word, what a posting's weight is multiplied by.
+        blocks: The blocks of postings of all words.
+        weights: The factor for the weights of a word's postings, by the id of the word.
         ranking: The weights of text and age.
-        day: From which ages are counted, in days since 1970.
-        last_day: Younger documents are left out.
-        limit: How many.
-        wanted: Documents that are given behind these, those of them that have a word.
+        day: The day from which ages are computed, in days since 1970.
+        last_day: Later documents are left out.
+        limit: The maximum number of documents.
+        wanted: Numbers of documents to append, as far as they have any of the words.
     """
     if not blocks:
         return BestDocuments({}, ())
@@ -67,16 +72,17 @@ def best_documents(
 
 
 def _age_costs(age: float, days: int, *, day: int, last_day: int) -> NDArray[np.floating[Any]]:
-    """What each of so many days costs a report of it, as days are fewer than documents; one left out costs all."""
+    """The age penalty by day, for days since 1970 below `days`, computed once for each day; infinite after
+    `last_day`."""
     costs: NDArray[np.floating[Any]] = age * np.log1p(np.abs(day - np.arange(days)))
     costs[max(last_day + 1, 0) :] = np.inf
     return costs
 
 
 def _highest(scores: NDArray[np.floating[Any]], limit: int) -> NDArray[np.intp]:
-    """Where the highest scores are, the highest first, without those of minus infinity.
+    """The indexes of the `limit` highest scores, highest first, without minus infinity.
 
-    No score of them is below the `limit` highest of a sample: with these the others need not be sorted.
+    The `limit`-th highest score of a sample is a lower bound for them, so that lower scores need not be sorted.
     """
     sample = scores[::_SAMPLED]
     least = np.partition(sample, -limit)[-limit] if len(sample) > limit else -np.inf

@@ -1,4 +1,4 @@
-"""Show the bugs that may be the same as a report, or as another bug."""
+"""Find possible duplicates of a report, or of another bug."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bugrelay.infra.threads import BoundedThreads
 
 
 async def similar_to_text(reader: Connection, threads: BoundedThreads, wanted: FindSimilar) -> SimilarList:
-    """What may be the same as a report that somebody is typing."""
+    """Possible duplicates of a report that is being typed, best first."""
     now = datetime.now(UTC)
     async with reader.snapshot():
         question = Question(
@@ -34,7 +34,7 @@ async def similar_to_text(reader: Connection, threads: BoundedThreads, wanted: F
 async def similar_to_bug(
     reader: Connection, threads: BoundedThreads, bug_id: UUID, *, limit: int
 ) -> SimilarList:
-    """What may be the same as a bug that is there, older or younger; it and what was merged into it are left out.
+    """Possible duplicates of an existing bug, older or newer, without the bug itself and what was merged into it.
 
     Raises:
         BugNotFound
@@ -55,7 +55,7 @@ async def similar_to_bug(
 
 
 async def _applications(reader: Connection, wanted: FindSimilar) -> frozenset[str]:
-    """The application of the report; several where others have the same name under another domain."""
+    """The ids of the report's application, as text; several if it is named, and others have that name, too."""
     if wanted.application_id is not None:
         return frozenset({str(wanted.application_id)})
     if wanted.application_name is None:

@@ -1,4 +1,4 @@
-"""The statements of the index of similar bugs, and what their rows become. A search runs them in one snapshot."""
+"""The SELECTs of the index of similar bugs and the structs of their rows."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from bugrelay.infra.db.query import Query, Row
 
 
 class AskedWord(Row):
-    """A word of the question, beside what the index holds in all; `id` is null where no indexed document has it.
+    """A word of the query, with the totals of the index; `id` is None if no indexed document has the word.
 
-    `postings` are there where the word is one of those that a title alone would be looked up by. `state` says in which
-    state of the index all of it was read.
+    `postings` is None unless the word would be looked up for the title alone. `state` identifies the state of the index
+    in which the row was read.
     """
 
     word: str
@@ -40,14 +40,14 @@ class AskedWord(Row):
     state: str
 
 
-# Another one whenever something was folded, or is pending that was not.
+# Changes with every fold and with every pending change.
 _STATE = """
     concat_ws(' ', (SELECT xmin::text FROM similar_totals), (SELECT max(id) FROM similar_pending),
               (SELECT count(*) FROM (SELECT FROM similar_pending LIMIT {most}) AS counted))
 """
 
-# How many changes are pending is only counted as far as it matters. The words of a title whose postings are read here
-# are those that `query.weighed` chooses where there is no description: the rarest, while their postings fit.
+# Pending changes are counted only up to the limit. Postings are read for the words that `query.weighed` chooses for a
+# title without a description: the rarest, within the limit of postings.
 _ASKED = """
     WITH totals AS MATERIALIZED (
         SELECT coalesce(t.documents, 0) AS indexed, coalesce(t.title_length, 0) AS title_length,
@@ -85,7 +85,7 @@ def _asked(words: str) -> Query[AskedWord]:
 
 
 ASKED_TEXTS = _asked("similar_tokens(search_document(:title, '', :description)) AS t")
-# The subquery hides from the planner how many words there are, or it would plan each question anew.
+# The subquery hides the number of words from the planner, which would otherwise make a new plan for each query.
 ASKED_WORDS = _asked(
     "(SELECT word, 1 AS in_title, 0 AS in_description"
     " FROM unnest((SELECT CAST(:words AS text[]))) AS word) AS t"
@@ -105,14 +105,14 @@ BLOCKS = Query(
 
 
 class Estimate(Row):
-    """`bugs` is how many there are; `share` is that of the bugs that have the word."""
+    """The planner's estimates: `bugs` is the number of bugs; `share` the fraction of them that have the word."""
 
     bugs: float
     word: str | None
     share: float | None
 
 
-# While most of the board is still to be indexed. A word that the planner's statistics do not name is rare.
+# Used while most of the board is not indexed yet. Words that the planner's statistics do not have are rare.
 ESTIMATES = Query(
     text(
         "SELECT greatest(c.reltuples, 0) AS bugs, e.word, e.share FROM pg_class c LEFT JOIN ("
@@ -127,9 +127,9 @@ ESTIMATES = Query(
 
 _ALL_PENDING = "SELECT DISTINCT bug_id FROM similar_pending LIMIT :most"
 
-# Of a long queue: what was reported last, and of each of the rarest words that are asked for what has it; of each, as
-# nobody knows how many of the queue have it. The inner limit bounds what a word costs that is not rare after all, and
-# keeps the planner from walking all bugs by their time.
+# For a long queue: the bugs that were changed last, and for each of the query's rarest words the newest bugs with it;
+# for each, since it is unknown how many of the queue have it. The inner limit bounds the cost of a word that is not
+# rare after all, and keeps the planner from scanning all bugs by their time.
 _LIKELY_PENDING = """
     SELECT bug_id FROM (SELECT bug_id FROM similar_pending ORDER BY id DESC LIMIT :newest) AS newest
     UNION
@@ -142,7 +142,8 @@ _LIKELY_PENDING = """
 
 
 class PendingText(Row):
-    """A bug that is not indexed yet: the share of its title's words that is known, and the words that are asked for."""
+    """A pending bug: the share of its title's words that the query has (`cover`), and the query's words that it has,
+    with their weights."""
 
     bug_id: str
     cover: float
@@ -182,9 +183,9 @@ LIKELY_PENDING = _pending(_LIKELY_PENDING)
 
 
 class Candidate(Row):
-    """A bug that was found, with what a report is compared with.
+    """A candidate with the values that its rank depends on.
 
-    `number` is that of its document, null for one that is pending, as are `title_words`.
+    `number` is its document's, None for a pending bug, as is `title_words`; `shown_id` is the bug that it is shown as.
     """
 
     bug_id: str
@@ -197,9 +198,8 @@ class Candidate(Row):
     application_id: str
 
 
-# The bug that each candidate is shown as: itself, or the one it is merged into, by way of others if need be. One that
-# nobody may see, by itself or by its family, has no survivor. OFFSET 0 keeps the planner from reading all bugs rather
-# than some hundred by their keys.
+# The survivor of each merged candidate: the bug at the end of its merge chain. A candidate that is not listed and has
+# no listed survivor has none. OFFSET 0 keeps the planner from reading all bugs instead of some hundred by their keys.
 _SURVIVORS = """
         above AS (
             SELECT id AS bug_id, merged_into_id AS id FROM candidate WHERE merged_into_id IS NOT NULL
@@ -213,7 +213,7 @@ _SURVIVORS = """
         )
 """
 
-# What ranks candidates again. A document whose bug is pending is out of date.
+# The candidates, by documents and by pending bugs. Documents of pending bugs are left out, since they are outdated.
 CANDIDATES = Query(
     text(
         f"""
@@ -238,10 +238,10 @@ CANDIDATES = Query(
 )
 
 
-# The same for a search, ranked here by text, age and the titles of the first `:compared`, and what is pending: the bugs
-# that are shown, one of each family, the best first. As one array, which is less work than a row for each.
+# The same for a search, ranked in SQL by text, age and the titles of pending bugs and of the first `:compared`
+# documents. The result is the bugs that are shown, best first, as one array, which is less work than a row for each.
 class RankedBugs(Row):
-    """Ids as PostgreSQL writes an array, the score at the place `:enough`, and the state of the index that was read."""
+    """Ids as the text of an array, the score at the position `:enough`, and the state of the index that was read."""
 
     ids: str
     least_score: float | None
@@ -297,7 +297,7 @@ APPLICATIONS_NAMED = Query(
 
 
 class AskedBug(Row):
-    """Of a bug that exists, what is asked for in its name."""
+    """The fields of an existing bug that are used as a query."""
 
     title: str
     description: str

@@ -1,4 +1,4 @@
-"""Keep the index of similar bugs up: fold what has changed, by the clock."""
+"""The periodic job that folds changes into the index of similar bugs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from sqlalchemy import text
 
 from bugrelay.infra.platform import Platform
 
-BATCH = 500  # changes a transaction
-RUN_SECONDS = 60  # then the next run goes on: a job is given up after twice that
+BATCH = 500  # changes in each transaction
+RUN_SECONDS = 60  # after which the next run continues; a job is aborted after twice that
 
 
 async def fold_similar(platform: Platform) -> None:
-    """Fold pending changes into the index, a batch a transaction; again without harm, and beside other workers.
+    """Fold pending changes into the index, each batch in its own transaction; idempotent, and safe with other workers.
 
-    A board that had no index yet is filled by this, too.
+    This also fills the index of a board that had none.
     """
     began = time.monotonic()
     while time.monotonic() - began < RUN_SECONDS:
