@@ -1,7 +1,6 @@
-"""Whether anything at all was written to the database meanwhile.
+"""Detects whether anything was written to the database.
 
-A snapshot says which transactions have ended. Where two of them are equal, whoever read between them saw the same
-database as somebody who reads now.
+A snapshot tells which transactions have ended. If two are equal, every read between them saw the same database.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ _SNAPSHOT = Query(text("SELECT pg_current_snapshot()::text"), str)
 
 
 class ChangeDetector:
-    """Looks at the database every now and then, as long as somebody asks it to."""
+    """Compares snapshots of the database, at most every `LOOK_SECONDS` and only on demand."""
 
     def __init__(self, reader: Reader, on_unchanged: Callable[[float, float], None]) -> None:
         """
         Args:
             reader: The primary.
-            on_unchanged: Is told of two moments, by `time.monotonic()`, between which nothing was written.
+            on_unchanged: Called with two times of `time.monotonic()` between which nothing was written.
         """
         self._reader = reader
         self._on_unchanged = on_unchanged
@@ -37,7 +36,7 @@ class ChangeDetector:
         self._looking: asyncio.Task[None] | None = None
 
     def look_soon(self) -> None:
-        """Begin to look, unless that was done a moment ago; nobody waits for it."""
+        """Start to read the snapshot in the background, unless that was done less than `LOOK_SECONDS` ago."""
         now = time.monotonic()
         if self._looking is None and now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
@@ -47,7 +46,7 @@ class ChangeDetector:
         began = time.monotonic()
         try:
             snapshot = await self._reader.row(_SNAPSHOT)
-        except BugRelayError:  # nobody knows what is written meanwhile
+        except BugRelayError:  # there may be writes that this process cannot see
             snapshot = None
         finally:
             self._looking = None

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that keep nobody waiting, and queries on them."""
+"""Connections to PostgreSQL with a deadline for every round trip, and a pool of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POOL_TIMEOUT_SECONDS = 2
 CONNECT_SECONDS = 2
 STATEMENT_TIMEOUT_SECONDS = 3
 LOCK_TIMEOUT_SECONDS = 2
-EXCHANGE_SECONDS = 3.5  # a server that lives ends the statement itself, and says why
+EXCHANGE_SECONDS = 3.5  # longer than the statement timeout, which a working server reports itself
 
 T = TypeVar("T")
 
@@ -33,9 +33,9 @@ class PreparedStatement:
     """A statement with one parameter, `$1`.
 
     Attributes:
-        name: Names it on a connection.
-        type: Of its parameter.
-        sql: As PREPARE takes it.
+        name: Its name on a connection.
+        type: The type of its parameter.
+        sql: The statement to PREPARE.
     """
 
     name: str
@@ -48,7 +48,8 @@ _CONNECT_OPTIONS: dict[str, Any] = {
     "application_name": "bugrelay",
     "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout={LOCK_TIMEOUT_SECONDS}s"
     " -c idle_in_transaction_session_timeout=10s -c timezone=UTC"
-    # A bitmap that fits keeps the planner from scanning the whole table; compiling costs more than our queries take.
+    # With enough memory for bitmaps, the planner does not scan whole tables; JIT compilation takes longer than our
+    # queries.
     " -c work_mem=32MB -c jit=off -c max_parallel_workers_per_gather=0",
 }
 
@@ -59,11 +60,11 @@ def libpq_url(url: str) -> str:
 
 
 class Connection(psycopg.AsyncConnection[Any], Reader):
-    """A connection that keeps nobody waiting: the server's answers have a deadline, and whoever leaves closes it.
+    """A connection with a deadline for every response, which is closed if its caller is cancelled.
 
-    psycopg asks the server to cancel what a cancelled caller was waiting for, and waits for that up to ten seconds.
-    A hung server takes all of them, ten seconds in which the connection can serve nobody else. Closed, it is
-    replaced at once; what the server still does for it ends at its statement timeout.
+    When a caller is cancelled, psycopg cancels the statement and waits for that up to ten seconds, during which a hung
+    server would block the connection. A closed connection is replaced at once; on the server, its statement ends at the
+    statement timeout.
     """
 
     exchange_seconds = EXCHANGE_SECONDS
@@ -73,28 +74,29 @@ class Connection(psycopg.AsyncConnection[Any], Reader):
         self._statements: set[str] = set()
 
     def _deallocate(self, name: bytes | None) -> PQGen[None]:
-        """Of psycopg, which deallocates all statements of the connection after a rollback, ours as well."""
+        """Overrides psycopg's, which after a rollback deallocates all statements of the connection, ours included."""
         if name is None:
             self._statements.clear()
         return super()._deallocate(name)
 
     @classmethod
     async def open(cls, url: str, *, autocommit: bool) -> Connection:
-        """
+        """Open a connection.
+
         Raises:
-            psycopg.OperationalError: No server, or none that takes us in time.
+            psycopg.OperationalError: The server does not accept it in time.
         """
         try:
             return await cls.connect(url, autocommit=autocommit, **_CONNECT_OPTIONS)
         except psycopg.Error as error:
-            # The traceback would keep the half-open connection, and so a place at the server, until some garbage
-            # collection: a server that hung for half a minute would wake up to hundreds of those.
+            # The traceback would keep the half-open connection, and its slot on the server, until the next garbage
+            # collection: after a hang of half a minute, the server would have hundreds of them.
             raise error.with_traceback(None) from None
 
     async def rows(
         self, query: Query[RowT], values: Values | None = None, *, prepare: bool | None = True
     ) -> Sequence[RowT]:
-        """`prepare`: None to do so when it has been run a few times, as psycopg does by itself."""
+        """All rows; `prepare` is None to prepare the statement only after a few runs, which is psycopg's default."""
         cursor = await self.execute(
             query.sql, {**query.constants, **(values or {})}, prepare=prepare, binary=query.binary
         )
@@ -103,10 +105,14 @@ class Connection(psycopg.AsyncConnection[Any], Reader):
     async def execute_and_commit(
         self, statement: PreparedStatement, argument: bytes
     ) -> Sequence[tuple[str, ...]]:
-        """Run a statement and COMMIT, in one message; gives its rows, as PostgreSQL writes their values.
+        """Run a statement and COMMIT in one message, and return its rows with values as text.
 
-        The protocol takes several statements in one message only without parameters. So the argument stands in it, and
-        the statement is prepared once a connection: neither of us parses and plans it again and again.
+        The protocol allows several statements in one message only without parameters. So the message contains the
+        argument as a literal, and the statement is prepared once for each connection, which saves parsing and planning
+        it.
+
+        Raises:
+            psycopg.Error: The statement or the COMMIT failed.
         """
         if statement.name not in self._statements:
             await self.execute(
@@ -129,9 +135,9 @@ class Connection(psycopg.AsyncConnection[Any], Reader):
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[None]:
-        """Everything that is read in the block is of one moment; for a connection in autocommit mode.
+        """A context in which all queries read one snapshot; for a connection in autocommit mode.
 
-        A connection that the block leaves by an exception is in a transaction still, and so closed by whoever lent it.
+        After an exception the connection is still in a transaction, so the pool closes it.
         """
         await self.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield
@@ -143,12 +149,12 @@ class Connection(psycopg.AsyncConnection[Any], Reader):
         interval: float = EXCHANGE_SECONDS,  # noqa: ARG002 - of psycopg, which calls this
         timeout: float | None = None,  # noqa: ARG002, ASYNC109 - likewise; ours holds always
     ) -> T:
-        """Every exchange with the server passes here, BEGIN and COMMIT as well."""
+        """Wait for a response with the deadline; psycopg calls this for every round trip, BEGIN and COMMIT included."""
         deadline = self.exchange_seconds
         try:
             return await wait_async(gen, self.pgconn.socket, interval=deadline, timeout=deadline)
         except BaseException:
-            # The answer is still to come, and nobody will be there to read it.
+            # The response is still outstanding, and nobody would read it.
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()
             raise
@@ -158,9 +164,9 @@ class Connection(psycopg.AsyncConnection[Any], Reader):
         return not self.closed and self.pgconn.transaction_status == TransactionStatus.IDLE
 
     def is_idle(self) -> bool:
-        """Whether it can serve the next caller: free, and with nothing left to read.
+        """Whether it can be used again: free, and without data to read.
 
-        What an idle server has to say is its good-bye, so one that went away is noticed without a round trip.
+        An idle server sends data only when it closes the connection, so this detects a lost one without a round trip.
         """
         if not self.is_free():
             return False
@@ -170,9 +176,9 @@ class Connection(psycopg.AsyncConnection[Any], Reader):
 
 
 class Connections:
-    """At most `size` connections in autocommit mode, the last used first.
+    """A pool of at most `size` connections in autocommit mode, last in first out.
 
-    Without the pool of SQLAlchemy, which costs twice as much as the query by key that it is mostly used for.
+    SQLAlchemy's pool would cost twice as much as the typical query by key.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]], *, size: int) -> None:
@@ -183,11 +189,11 @@ class Connections:
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[Connection]:
-        """A connection for the length of the block. One that the block leaves unusable is closed.
+        """A connection for the block; closed afterwards if it is not usable any more.
 
         Raises:
-            ServiceUnavailable: None was free in time.
-            psycopg.OperationalError: The server takes no connection.
+            ServiceUnavailable: No connection was free in time.
+            psycopg.OperationalError: The server does not accept a connection.
         """
         async with acquire_slot(self._slots):
             connection = self._take_idle() or await self._connect()
@@ -200,7 +206,7 @@ class Connections:
                     await connection.close()
 
     async def close(self) -> None:
-        """Close what is idle; what is in use is closed by its user."""
+        """Close idle connections; those in use are closed when they are returned."""
         self._closing = True
         while self._idle:
             await self._idle.pop().close()
@@ -216,10 +222,10 @@ class Connections:
 
 @asynccontextmanager
 async def acquire_slot(slots: asyncio.Semaphore) -> AsyncIterator[None]:
-    """One of the places, for the length of the block.
+    """Hold a slot of the semaphore during the block.
 
     Raises:
-        ServiceUnavailable: None was free in time.
+        ServiceUnavailable: No slot was free in time.
     """
     if slots.locked():
         try:

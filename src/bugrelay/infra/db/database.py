@@ -1,4 +1,4 @@
-"""PostgreSQL: sessions for writes, prepared SQL for reads, and a deadline on everything."""
+"""The connections to PostgreSQL: sessions for writes, prepared statements for reads, and deadlines for all of it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from bugrelay.settings import Settings
 
 __all__ = ["Connection", "Database", "Query", "Reader", "Row", "libpq_url"]
 
-# The route that is being answered. One route may hold a third of the connections at most, so that a table which is
-# locked, or an upstream that hangs, starves its own route and no other.
+# The bulkhead of the current task, by default its route. A route may hold at most a third of the connections, so that a
+# locked table or a hung dependency starves that route only.
 bulkhead: ContextVar[str] = ContextVar("lane", default="-")
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ def sqlalchemy_url(url: str) -> str:
 
 
 async def driver_connection(session: AsyncSession) -> Connection:
-    """psycopg's connection under a session: what runs on it is in the session's transaction."""
+    """psycopg's connection of a session; statements on it are in the session's transaction."""
     raw = await (await session.connection()).get_raw_connection()
     return raw.driver_connection  # type: ignore[return-value]
 
@@ -52,7 +52,7 @@ _REVISION = Query(text("SELECT version_num FROM alembic_version"), str)
 
 
 class Database(Reader):
-    """The connections of one process. Reads and writes have their own, so that neither starves the other."""
+    """The connections of one process. Reads and writes have separate pools, so that neither starves the other."""
 
     def __init__(self, settings: Settings) -> None:
         url, size = libpq_url(settings.database_url), settings.pool_size
@@ -68,19 +68,19 @@ class Database(Reader):
         self._bulkheads: dict[tuple[str, str], asyncio.Semaphore] = {}
 
     async def take_for_writing(self) -> PoolProxiedConnection:
-        """A connection for a transaction; whoever takes it closes it, which gives it back."""
+        """A pooled connection for a transaction; the caller returns it by closing it."""
         return await self._write.raw_connection()
 
     def session_on(self, taken: PoolProxiedConnection) -> AsyncSession:
-        """A session in the transaction of a connection that was taken for writing."""
+        """A session in the transaction of a connection from `take_for_writing`."""
         connection = SyncConnection(self._write.sync_engine, taken)
         return AsyncSession(AsyncConnection(self._write, connection), expire_on_commit=False)
 
     def slot(self, kind: str) -> AbstractAsyncContextManager[None]:
-        """Wait for one of the places that the current route has among the connections for `read` or `write`.
+        """A slot of the current route's bulkhead for the connections of this kind (`read`, `write`, `replica`).
 
         Raises:
-            ServiceUnavailable: None was free in time.
+            ServiceUnavailable: No slot was free in time.
         """
         return acquire_slot(
             self._bulkheads.setdefault((kind, bulkhead.get()), asyncio.Semaphore(self._per_route))
@@ -88,10 +88,10 @@ class Database(Reader):
 
     @asynccontextmanager
     async def autocommit_connection(self) -> AsyncIterator[Connection]:
-        """One connection for statements that are a transaction each.
+        """A connection in autocommit mode for statements that write.
 
         Raises:
-            ServiceUnavailable: No connection, or no answer, in time.
+            ServiceUnavailable: No connection, or no response, in time.
         """
         try:
             async with self.slot("write"), self._autocommit.one() as connection:
@@ -101,10 +101,10 @@ class Database(Reader):
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
-        """One connection for all SELECTs of the block; nothing else belongs into it that takes time.
+        """A connection in autocommit mode for the SELECTs of the block, which should do nothing else that takes time.
 
         Raises:
-            ServiceUnavailable: No connection, or no answer, in time.
+            ServiceUnavailable: No connection, or no response, in time.
         """
         try:
             async with self.slot("read"), self._read.one() as connection:
@@ -113,11 +113,14 @@ class Database(Reader):
             raise translated(error) from error
 
     async def read_preferring_replica(self, read: Callable[[Connection, Reader | None], Awaitable[T]]) -> T:
-        """Run a read of what everybody may see: on the replica where there is one that is up to date, else here.
+        """Run a read of public content on the replica if that is up to date, else on the primary.
 
         Args:
-            read: Is given where to read and, on the replica, the primary for what only that can tell. It may be run
-                twice: what a failing replica began is done again here.
+            read: Called with the connection and, on the replica, a reader of the primary for what only the primary
+                can tell, else None. It is called again on the primary if the replica fails.
+
+        Raises:
+            ServiceUnavailable: No connection, or no response, in time.
         """
         if self._replica is not None and not self._replica.in_cooldown:
             (position,) = await self.rows(WAL_POSITION)
@@ -129,12 +132,12 @@ class Database(Reader):
             return await read(reader, None)
 
     async def rows(self, query: Query[RowT], values: Values | None = None) -> Sequence[RowT]:
-        """All rows, read on a connection of its own."""
+        """All rows, read on any connection of the pool for reads."""
         async with self.reading() as reader:
             return await reader.rows(query, values)
 
     async def ping(self, *, timeout_seconds: float) -> bool:
-        """Whether PostgreSQL answers in time; never raises."""
+        """Whether PostgreSQL responds in time; never raises."""
         try:
             async with asyncio.timeout(timeout_seconds), self.reading() as reader:
                 await reader.rows(_PING)
@@ -143,7 +146,7 @@ class Database(Reader):
         return True
 
     async def revision(self) -> str | None:
-        """The last migration that was applied; None before the first."""
+        """The revision of the last migration; None before the first."""
         try:
             return await self.row(_REVISION)
         except psycopg.errors.UndefinedTable:
@@ -158,7 +161,7 @@ class Database(Reader):
 
 
 class _Autocommit(Reader):
-    """Runs statements that change something and are a transaction each: no round trip for BEGIN, none for COMMIT."""
+    """Runs statements that write, each in its own transaction, without round trips for BEGIN and COMMIT."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -177,22 +180,22 @@ def _engine(connect: Callable[[], Awaitable[Connection]], *, size: int) -> Async
         pool_timeout=POOL_TIMEOUT_SECONDS,
         pool_use_lifo=True,
         use_native_hstore=False,
-        hide_parameters=True,  # they would be in the log of an unforeseen error
+        hide_parameters=True,  # they would appear in the log of an unexpected error
     )
     event.listen(engine.sync_engine, "checkout", _refuse_unusable)
     return engine
 
 
 def _refuse_unusable(adapted: Any, _record: Any, _fairy: Any) -> None:
-    """Makes the pool open another connection in place of one that broke while it was idle."""
+    """Make the pool replace a connection that was lost while it was idle."""
     if not adapted.driver_connection.is_idle():
         raise DisconnectionError
 
 
 def translated(error: Exception) -> Exception:
-    """What a database error means to the caller: 503 where the database is away or too slow, else the error itself.
+    """`ServiceUnavailable` for an error that says that the database is unavailable or too slow, else the error itself.
 
-    Timeouts, deadlocks, lost connections, a full disk and a server in recovery are all OperationalError to psycopg.
+    psycopg raises OperationalError for timeouts, deadlocks, lost connections, a full disk and a server in recovery.
     """
     origin = error.orig if isinstance(error, DBAPIError) else error
     away = (
@@ -209,5 +212,5 @@ def translated(error: Exception) -> Exception:
 
 
 def violated_constraint(error: DBAPIError) -> str | None:
-    """The name of the constraint that refused a row; domains turn it into their own error."""
+    """The name of the violated constraint, which domains translate to their errors; None for other errors."""
     return error.orig.diag.constraint_name if isinstance(error.orig, psycopg.Error) else None

@@ -1,4 +1,4 @@
-"""The base of all tables: names for constraints, and the column types that every domain shares."""
+"""The base of all tables: the naming convention of constraints, and the column types that domains share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, mapped_column
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.optional_packages import left_out
 
-# 17 MB of a worker, which needs neither. A server has loaded both before.
+# They would take 17 MB of a worker, which needs neither. Servers have loaded both before.
 with left_out("litestar", "numpy"):
     from advanced_alchemy.base import CommonTableAttributes, orm_registry
 
@@ -25,7 +25,7 @@ Counter = Annotated[int, mapped_column(server_default="0")]
 
 
 class Base(CommonTableAttributes, DeclarativeBase):
-    """Every table of BugRelay. Deletion and rights are the services' business: relationships are not mapped at all."""
+    """Base class of all tables. Relationships are not mapped, since services decide about deletion and rights."""
 
     registry = orm_registry  # its naming convention gives every constraint and index a name
     __abstract__ = True

@@ -1,4 +1,4 @@
-"""What a database must be before a command uses it, told in one line that names the setting."""
+"""Checks of the database before a command uses it; problems are reported in one line that names the setting."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bugrelay.infra.db.connections import libpq_url
 from bugrelay.settings import SettingError, Settings
 
 MIN_VERSION = 15
-WAIT_SECONDS = 10.0  # for a database that starts beside us; longer than the supervisor calls a quick end
+WAIT_SECONDS = 10.0  # for a starting database; longer than what the supervisor counts as an early exit
 _PAUSE_SECONDS = 0.25
 _CONNECT_OPTIONS: dict[str, Any] = {
     "connect_timeout": 3,
     "application_name": "bugrelay",
-    "client_encoding": "utf8",  # from an SQL_ASCII database psycopg would give bytes
+    "client_encoding": "utf8",  # psycopg would return bytes for an SQL_ASCII database
     "options": "-c statement_timeout=3s",
 }
 
@@ -30,16 +30,16 @@ _FACTS = """
                - coalesce(current_setting('reserved_connections', true)::int, 0) AS max_connections
     FROM pg_database WHERE datname = current_database()
 """
-# Tried, because it depends on the provider of the locale as much as on LC_CTYPE.
+# Tested, because it depends on the locale provider as well as on LC_CTYPE.
 _FOLDS_CASE = "SELECT lower('Ж') = 'ж' AS folds_case"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseFacts:
-    """What a server says of itself and of one database.
+    """Properties of a server and of one database.
 
-    `version_number` is PostgreSQL's `server_version_num`; `max_connections` are those that an ordinary role can have;
-    `folds_case` says whether lower() knows letters beyond ASCII.
+    `version_number` is PostgreSQL's `server_version_num`; `max_connections` excludes reserved connections;
+    `folds_case` is whether lower() works for letters beyond ASCII.
     """
 
     version_number: int
@@ -51,14 +51,14 @@ class DatabaseFacts:
 
 
 def require_database(settings: Settings, *, wait_seconds: float = 0) -> DatabaseFacts:
-    """Connect once and look.
+    """Connect to the database and check that BugRelay can use it.
 
     Args:
-        settings: `DATABASE_URL` is filled in.
-        wait_seconds: How long to go on trying while nobody takes the connection.
+        settings: With `DATABASE_URL`.
+        wait_seconds: How long to retry while the connection fails.
 
     Raises:
-        SettingError: There is no such database, or not one that BugRelay can use.
+        SettingError: There is no such database, or BugRelay cannot use it.
     """
     until = time.monotonic() + wait_seconds
     while True:
@@ -94,12 +94,13 @@ def unfit(facts: DatabaseFacts) -> str | None:
 
 
 def first_line(error: BaseException | None) -> str:
-    """What an error of the database says first; the lines behind it are details."""
+    """The first line of an error's message, or its type if that is empty; further lines are details."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def is_fault_of_database(error: BaseException | None) -> bool:
-    """Whether a failed migration is for who runs the database: away, locked, or not allowed."""
+    """Whether the cause of a failed migration is the database's operation: unavailable, locked, or lacking
+    privileges."""
     return isinstance(
         error,
         psycopg.OperationalError | psycopg.errors.InsufficientPrivilege | psycopg.errors.FeatureNotSupported,
@@ -111,6 +112,6 @@ def _facts(url: str) -> DatabaseFacts:
         libpq_url(url), autocommit=True, row_factory=dict_row, **_CONNECT_OPTIONS
     ) as connection:
         (row,) = connection.execute(_FACTS).fetchall()
-        if row["encoding"] == "UTF8":  # elsewhere there may be no such letter
+        if row["encoding"] == "UTF8":  # other encodings may not have the letter
             row |= connection.execute(_FOLDS_CASE).fetchall()[0]
     return DatabaseFacts(**row)

@@ -1,7 +1,7 @@
-"""Statements that are compiled once, and what their rows become.
+"""Statements that are compiled once, and the structs of their rows.
 
-Reads do not go through ORM objects: a SELECT is written in SQLAlchemy Core (the models stay the source of truth),
-compiled once and run by psycopg. The numbers behind that are in docs/adr/0003.
+Reads do not use ORM objects: a SELECT is written in SQLAlchemy Core (the models stay the source of truth), compiled
+once and run by psycopg. For measurements see docs/adr/0003.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ _DIALECT = PGDialect_psycopg(paramstyle="pyformat")  # type: ignore[no-untyped-c
 
 
 class Row(Struct, gc=False):
-    """The columns of a SELECT by name, in its order. Base of what repositories read and do not give out as it is.
+    """Base of structs for rows that repositories do not return as they are: the columns of a SELECT by name, in its
+    order.
 
-    Not watched by the garbage collector: a row refers to nothing that refers to it.
+    Rows are not tracked by the garbage collector, since they cannot be part of a reference cycle.
     """
 
 
@@ -34,14 +35,14 @@ class Query(Generic[RowT]):
     """A statement compiled once; `%(name)s` parameters are bound at each call.
 
     Args:
-        statement: Written in SQLAlchemy Core, or as text.
-        row: What a row becomes. A struct that is not `kw_only`, whose fields are named like the columns and in their
-            order; or, for a statement with one column, the type of its values. Left out, a row is a tuple: for columns
-            that are chosen while BugRelay runs.
-        binary: Rows come in PostgreSQL's binary form, which is less work where they hold many bytes.
+        statement: A statement of SQLAlchemy Core, or a textual one.
+        row: The type of a row: a struct that is not `kw_only`, with fields named like the columns and in their order;
+            or, for a statement with one column, the type of its values. By default rows are tuples, for columns that
+            are chosen at run time.
+        binary: Whether rows are sent in PostgreSQL's binary format, which is faster for large values of bytes.
 
     Raises:
-        TypeError: The columns are not the fields of the struct; of a statement in text, when it is first run.
+        TypeError: The columns are not the fields of the struct; for textual statements, raised when first run.
     """
 
     __slots__ = ("_checked", "_row", "binary", "constants", "rows_of", "sql")
@@ -63,7 +64,7 @@ class Query(Generic[RowT]):
             self._check(columns.keys())
 
     def read(self, cursor: AsyncCursor[Any], rows: Sequence[tuple[Any, ...]]) -> Sequence[RowT]:
-        """What the rows of a result become."""
+        """The rows of a result as structs, values or tuples."""
         if not self._checked:
             self._check([column.name for column in cursor.description or ()])
         return self.rows_of(rows)
@@ -79,7 +80,11 @@ def _fits(row: type[Any], columns: Sequence[str]) -> bool:
 
 
 def _maker(row: type[Any] | None) -> Callable[[Sequence[tuple[Any, ...]]], Sequence[Any]]:
-    """Makes rows of tuples, without a line of Python for each where they become structs."""
+    """A function that converts psycopg's tuples, without Python code for each row where they become structs.
+
+    Raises:
+        TypeError: The struct is `kw_only`.
+    """
     if row is None:
         return _as_they_are
     if issubclass(row, Struct):
@@ -98,7 +103,7 @@ def _only_values(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
 
 
 class Reader(Protocol):
-    """Runs queries: each on a connection of its own, several on one connection, or inside a transaction."""
+    """Runs queries: on a connection for each, on one connection, or in a transaction."""
 
     async def rows(self, query: Query[RowT], values: Values | None = None) -> Sequence[RowT]:
         """All rows."""
@@ -111,8 +116,8 @@ class Reader(Protocol):
 
 
 class SnapshotReader(Reader, Protocol):
-    """A reader that can hold on to one moment."""
+    """A reader that can run several queries in one snapshot."""
 
     def snapshot(self) -> AbstractAsyncContextManager[None]:
-        """Everything that is read in the block is of one moment."""
+        """A context in which all queries read the same snapshot of the database."""
         ...

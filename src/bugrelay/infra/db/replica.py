@@ -1,7 +1,7 @@
-"""A streaming replica for public reads, used only while it has everything that was committed before the question.
+"""A streaming replica for public reads, used only if it has everything that was committed before the read.
 
-Nobody who reads after a write, his own or another's, is given what was before it: the primary tells its place in the
-log, and a replica that has not replayed up to there is passed over.
+The primary returns its WAL position, and a replica that has not replayed up to there is not used. So no read returns
+rows from before a committed write.
 """
 
 from __future__ import annotations
@@ -34,29 +34,30 @@ log = structlog.get_logger()
 
 
 class Replica:
-    """Of one process. After a failure it is left alone for `COOLDOWN_SECONDS`."""
+    """The connections of one process to the replica. After a failure it is not used for `COOLDOWN_SECONDS`."""
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]], *, size: int) -> None:
         self._connections = Connections(connect, size=size)
-        self._rests_until = 0.0
+        self._cooldown_until = 0.0
 
     @property
     def in_cooldown(self) -> bool:
-        return time.monotonic() < self._rests_until
+        return time.monotonic() < self._cooldown_until
 
     @asynccontextmanager
     async def reading(self, position: str) -> AsyncIterator[Connection | None]:
-        """A connection for the block, or None while the replica is behind this place in the primary's log, or away.
+        """A connection for the block, or None if the replica has not replayed up to this WAL position, or is
+        unavailable.
 
         Raises:
-            psycopg.Error: It went away, or cancelled a query to go on replaying.
+            psycopg.Error: The connection was lost, or the replica cancelled a query in order to replay.
         """
         async with AsyncExitStack() as stack:
             reader = await self._reader(stack, position)
             try:
                 yield reader
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                self._rest(error)
+                self._begin_cooldown(error)
                 raise
 
     async def _reader(self, stack: AsyncExitStack, position: str) -> Connection | None:
@@ -65,12 +66,12 @@ class Replica:
                 reader = await stack.enter_async_context(self._connections.one())
                 has_replayed = await reader.row(_HAS_REPLAYED, {"place": position})
         except (psycopg.Error, ServiceUnavailable, TimeoutError) as error:
-            self._rest(error)
+            self._begin_cooldown(error)
             return None
         return reader if has_replayed else None
 
-    def _rest(self, error: Exception) -> None:
-        self._rests_until = time.monotonic() + COOLDOWN_SECONDS
+    def _begin_cooldown(self, error: Exception) -> None:
+        self._cooldown_until = time.monotonic() + COOLDOWN_SECONDS
         log.warning("replica_unavailable", reason=f"{type(error).__name__}: {error}"[:200])
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A connection for jobs whose statements take longer than a request may."""
+"""A connection for jobs, with a longer statement timeout than that of requests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from bugrelay.infra.db.database import Connection, libpq_url
 
-STATEMENT_SECONDS = 90  # nobody waits for it any more
+STATEMENT_SECONDS = 90  # no request waits for it
 
 
 class _SlowConnection(Connection):
@@ -16,11 +16,11 @@ class _SlowConnection(Connection):
 
 @asynccontextmanager
 async def slow_connection(database_url: str, *, name: str) -> AsyncIterator[Connection]:
-    """A connection of its own, each statement a transaction, on which one may take as long as a job may.
+    """A new connection in autocommit mode, with a statement timeout of `STATEMENT_SECONDS`.
 
     Args:
-        database_url: Of the primary.
-        name: What PostgreSQL's administrators see.
+        database_url: The URL of the primary.
+        name: The `application_name`, for PostgreSQL's administrators.
     """
     connection = await _SlowConnection.connect(
         libpq_url(database_url),

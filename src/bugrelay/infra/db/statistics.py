@@ -1,4 +1,4 @@
-"""The planner's statistics of a table: which values are common, and about how many rows have them."""
+"""The planner's statistics of a table: its common values, with the estimated number of rows that have them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _CommonValue(Row):
     hits: float
 
 
-# Elements of arrays and of tsvectors, values of all other columns.
+# Elements for columns of arrays and tsvectors, values for all others.
 _COMMON = Query(
     text(
         "SELECT s.attname AS column, e.value, e.share * c.reltuples AS hits FROM pg_class c"
@@ -36,28 +36,28 @@ _ALL = Query(text("SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = CAST(
 
 @dataclass(frozen=True)
 class Common:
-    """About how many rows there are, and how many have a value, by column and value; rarer values are left out."""
+    """The estimated number of rows of a table, and of those that have a common value, by column and value."""
 
     rows: float
     values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 class Statistics:
-    """Of each table, read once a minute by whoever asks then: they change only when PostgreSQL analyses the table."""
+    """The statistics of tables, cached for a minute; they change only when PostgreSQL analyses a table."""
 
     def __init__(self) -> None:
         self._read: dict[str, tuple[float, Common]] = {}
         self._first_read = asyncio.Lock()
 
     async def common(self, reader: Reader, table: str, *, least: int) -> Common:
-        """`least`: how many rows make a value common."""
+        """The statistics of a table; values that fewer than `least` rows have are left out."""
         if table not in self._read:
             async with self._first_read:
                 if table not in self._read:
                     await self._refresh(reader, table, least)
         read_at, common = self._read[table]
         if time.monotonic() - read_at >= FRESH_SECONDS:
-            self._read[table] = (time.monotonic(), common)  # the others go on with what there was
+            self._read[table] = (time.monotonic(), common)  # other callers use the old values meanwhile
             await self._refresh(reader, table, least)
         return self._read[table][1]
 
@@ -66,7 +66,7 @@ class Statistics:
 
 
 async def read_common(reader: Reader, table: str, *, least: int) -> Common:
-    """The statistics as they are now."""
+    """Read the current statistics of a table."""
     (rows,) = await reader.rows(_ALL, {"table": table})
     values: dict[str, dict[str, float]] = {}
     if rows >= least:

@@ -1,4 +1,4 @@
-"""Types of PostgreSQL that SQLAlchemy has no name for."""
+"""PostgreSQL types that SQLAlchemy does not have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy.types import UserDefinedType
 
 
 class Xid8(UserDefinedType[str]):
-    """The id of a transaction, 64 bits wide, so that it never comes again."""
+    """A transaction id of 64 bits, which is never reused."""
 
     cache_ok = True
 
@@ -17,7 +17,7 @@ class Xid8(UserDefinedType[str]):
 
 
 class PgSnapshot(UserDefinedType[str]):
-    """Which transactions a statement could see."""
+    """A snapshot: which transactions a statement can see."""
 
     cache_ok = True
 

@@ -1,4 +1,4 @@
-"""One change of the database: everything in it is kept together or not at all, and only this file commits."""
+"""The unit of work: one transaction with the facts that it publishes. Only this module commits."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from bugrelay.infra.events import EventBus, Recorded, cause
 class UnitOfWork(Reader):
     """`async with UnitOfWork(database, bus) as work:` commits at the end, or rolls back on any exception.
 
-    Order at the end: flush, durable subscribers on the same connection, the last of them (the event log), COMMIT, then
-    the other subscribers. From the COMMIT on, a cancelled caller stops nothing. No network call belongs inside. As a
-    reader it reads what it has written so far.
+    At the end, in this order: flush, durable subscribers on the same connection, the last of them (the event log) with
+    the COMMIT, then afterwards subscribers. Once the COMMIT is sent, cancelling the caller stops nothing. Network calls
+    do not belong inside. As a reader it reads its own writes.
 
     Attributes:
-        may_be_committed: From the moment that COMMIT was asked for, whatever came back: an answer can be lost.
+        may_be_committed: True once the COMMIT is sent, whatever the outcome, since the response can be lost.
     """
 
     def __init__(self, database: Database, bus: EventBus) -> None:
@@ -42,7 +42,7 @@ class UnitOfWork(Reader):
 
     @property
     def session(self) -> AsyncSession:
-        """The ORM in this transaction; made when it is first asked for, since it costs more than a small change."""
+        """The ORM session of this transaction, created on first use, since it costs more than a small write."""
         if self._session is None:
             self._session = self._database.session_on(self._pooled)
         return self._session
@@ -56,29 +56,28 @@ class UnitOfWork(Reader):
             await self._session.flush()
 
     def record(self, fact: Any) -> None:
-        """Remember what has happened, and what it comes from, for the subscribers to its type."""
+        """Record a fact with its cause, for the subscribers to its type."""
         self._recorded.append(Recorded(fact, cause.get()))
 
     def undo(self) -> None:
-        """Keep nothing of it at the end, nor tell anybody: for who wants to know what would be."""
+        """Roll back at the end and publish nothing, for a dry run."""
         self._is_undone = True
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """What fails in the block is undone, its facts with it, and the rest of the unit goes on."""
+        """A savepoint for the block: an exception undoes the block and its facts, and the caller may go on."""
         recorded = len(self._recorded)
         try:
             async with self.session.begin_nested():
-                await (
-                    self.session.connection()
-                )  # only now is the savepoint there, for those who pass the ORM by as well
+                # Creates the savepoint now, so that it covers statements that bypass the ORM.
+                await self.session.connection()
                 yield
         except BaseException:
             del self._recorded[recorded:]
             raise
 
     async def set_timeouts(self, *, statement_seconds: int, lock_seconds: int) -> None:
-        """For work that nobody waits for at the other end of a request: longer deadlines until the end of it."""
+        """Set longer timeouts until the end of the transaction, for work outside of requests."""
         self._connection.exchange_seconds = statement_seconds + 1
         await self.session.execute(
             text(
@@ -126,14 +125,14 @@ class UnitOfWork(Reader):
             raise
         finally:
             await self._release()
-        tell()  # what this and the others send to Redis leaves together
+        tell()  # before the others, so that all commands to Redis are sent in one batch
         await self._bus.publish_afterwards([one.fact for one in self._recorded])
 
     async def _commit(self) -> Callable[[], None]:
-        """The last durable subscriber's statement and the COMMIT go to the server in one message.
+        """Send the last durable subscriber's statement and the COMMIT in one message, and return its callback.
 
-        So whoever waits for what it locks does not wait for the way to us and back, and it costs no round trip. When it
-        fails, the server does not come to the COMMIT. Gives what is to be told of it.
+        So others wait for its locks without our round trip, and it costs none. If it fails, the server does not run the
+        COMMIT.
         """
         last = self._bus.last_statement(self._recorded)
         rows = (
@@ -146,11 +145,11 @@ class UnitOfWork(Reader):
         return (lambda: None) if last is None else partial(last.then, rows)
 
     async def _release(self) -> None:
-        """Roll back what was not committed, and give the connection and the place back, whatever happens."""
+        """Roll back what was not committed, and return the connection and the slot in any case."""
         try:
             await self._roll_back()
         except BaseException as error:
-            if self._pooled.is_valid:  # the rollback did not get through, so nobody may use this connection
+            if self._pooled.is_valid:  # the rollback failed, so the connection must not be used again
                 await greenlet_spawn(self._pooled.invalidate)
             if not isinstance(error, DBAPIError | psycopg.Error):
                 raise
@@ -169,7 +168,7 @@ class UnitOfWork(Reader):
 
 
 def _raise_unavailable(error: BaseException) -> None:
-    """503 in place of an error that says that the database is away or too slow; returns for any other."""
+    """Raise `ServiceUnavailable` for an error that says that the database is unavailable or too slow; else return."""
     if isinstance(error, DBAPIError | PoolTimeout | psycopg.Error):
         unavailable = translated(error)
         if unavailable is not error:
@@ -180,7 +179,7 @@ _completing: set[asyncio.Task[None]] = set()
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Run it in a task of its own: a caller that is cancelled leaves no COMMIT without its subscribers."""
+    """Run it in a separate task, so that cancelling the caller does not separate the COMMIT from its subscribers."""
     task = asyncio.create_task(work)
     _completing.add(task)
     task.add_done_callback(_completing.discard)
