@@ -1,1 +1,1 @@
-"""Redis (or Valkey), which may vanish at any moment."""
+"""Redis (or Valkey), which is optional at any time."""

@@ -1,4 +1,4 @@
-"""`REDIS_URL`: where the server is, and what a new connection to it says first."""
+"""`REDIS_URL`: the address of the server, and the commands that open a connection to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ class RedisAddress:
     """A host and port, or the path of a Unix socket.
 
     Attributes:
-        greeting: `AUTH` and `SELECT`, where the URL names a password and a database.
+        host: The host name; not used for a Unix socket.
+        port: The port; not used for a Unix socket.
+        path: The path of a Unix socket; empty for TCP.
+        tls: The TLS context for `rediss://`, else None.
+        greeting: The commands to send first: `AUTH` and `SELECT`, if the URL has a password and a database.
     """
 
     host: str
@@ -32,10 +36,10 @@ class RedisAddress:
     greeting: tuple[tuple[str, ...], ...]
 
     async def open(self, protocol: Callable[[], P]) -> P:
-        """A connection that runs this protocol, before its greeting.
+        """Open a connection with this protocol; the greeting is not sent yet.
 
         Raises:
-            OSError: There is none; of TLS as well.
+            OSError: The connection or the TLS handshake failed.
         """
         loop = asyncio.get_running_loop()
         if self.path:
@@ -47,7 +51,7 @@ def redis_address(url: str) -> RedisAddress:
     """The address in `redis://[user:password@]host[:port][/db]`, `rediss://…` or `unix://[…@]/path?db=0`.
 
     Raises:
-        SettingError: It is no such URL, or has options that are not known.
+        SettingError: It is not such a URL, or has unknown options.
     """
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query))
@@ -58,7 +62,7 @@ def redis_address(url: str) -> RedisAddress:
     try:
         port = parts.port or DEFAULT_PORT
         tls = _tls(options) if parts.scheme == "rediss" else None
-    except (ValueError, OSError) as error:  # of the port, or of certificates that cannot be read
+    except (ValueError, OSError) as error:  # an invalid port, or certificates that cannot be read
         raise SettingError("REDIS_URL has a port or certificates that cannot be used") from error
     return RedisAddress(
         host=unquote(parts.hostname or "localhost"),

@@ -1,10 +1,10 @@
-"""Bytes that everybody may see, kept for less than a second and not served once what they show has changed.
+"""A cache of public bytes, with a TTL below one second and invalidation by groups.
 
-Entries belong to a group (one list, one bug). A group has a generation, the whole cache an epoch: random
-tokens in Redis. An entry carries both as they were before its load began and counts only while they are still
-the same, so a slow reader can only fill a dead entry. Tokens are random, not counted up, so that a generation
-which expired or was flushed never comes back to an old value; to forget is to delete one, and the next reader
-makes another.
+Entries belong to a group (all lists, one bug). A group has a generation, the whole cache an epoch: random
+tokens in Redis. An entry contains both as they were before its load began, and is valid only while they are
+unchanged, so a slow reader can only store an entry that is stale already. Tokens are random instead of counters, so
+that one which expired or was flushed never returns to an old value. To invalidate a group is to delete its generation;
+the next reader creates another.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from bugrelay.infra.redis.client import RedisClient, RedisUnavailable, Script
 from bugrelay.infra.redis.local_cache import LocalCache
 
-# With the cache of each process in front of it (infra/redis/local_cache.py, 0.45 s) everybody sees a change within
-# 1 second, even one that the cache was not told (a kill behind the COMMIT).
+# Together with the cache of each process (infra/redis/local_cache.py, 0.45 s) everybody sees a change within one
+# second, even if the invalidation is lost (a kill after the COMMIT).
 TTL_SECONDS = 0.5
 MAX_ENTRY_BYTES = 1024 * 1024
 # Any value is right; a short one keeps the tokens of rarely read groups from filling Redis.
@@ -29,7 +29,7 @@ GENERATION_SECONDS = 10
 
 _EPOCH_KEY = "bugrelay:cache:epoch"
 
-# KEYS: epoch, generation. ARGV: a fresh token, the life of a generation in seconds. Reply: the stamp that holds now.
+# KEYS: epoch, generation. ARGV: a new token, the TTL of a generation in seconds. Reply: the current stamp.
 _STAMP = Script("""
 local epoch = redis.call('GET', KEYS[1])
 if not epoch then
@@ -47,7 +47,7 @@ return epoch .. generation
 
 @dataclass(frozen=True)
 class _InFlightLoad:
-    """A load under way, for all who ask meanwhile."""
+    """A running load, for all readers of its entry; `began` is by `time.monotonic()`."""
 
     began: float
     task: asyncio.Task[bytes]
@@ -57,39 +57,39 @@ _LoadKey = tuple[str, str, bytes | None]
 
 
 class Cache:
-    """A cache in Redis with one loader per key and process; while Redis is away only the latter."""
+    """A cache in Redis, with single flight in the process; while Redis is unavailable, only the single flight."""
 
     def __init__(self, redis: RedisClient, *, ttl_seconds: float = TTL_SECONDS) -> None:
-        """Belongs before `redis.start()`."""
+        """Must be called before `redis.start()`, since it registers a command for new connections."""
         self._redis = redis
         self._ttl_seconds = ttl_seconds
         self._loads: dict[_LoadKey, _InFlightLoad] = {}
         self.local = LocalCache()
-        # A call that fails ends its connection, and on a new one this comes first. So what could not be
-        # forgotten, or what a restarted server remembers, is dead, without a list of failed calls.
+        # A failed call closes the connection, and this is the first command on a new one. So entries that could not be
+        # invalidated, or that a restarted server has loaded, become invalid without a list of failed calls.
         redis.on_connect("DEL", _EPOCH_KEY)
 
     @staticmethod
     def digest(group: str, key: str) -> str:
-        """The name of an entry: short, and of the same length for any key."""
+        """The name of an entry in Redis, of constant length."""
         text = f"{group}\0{key}".encode(errors="surrogatepass")
         return hashlib.blake2b(text, digest_size=20).hexdigest()
 
     async def stored(self, group: str, digest: str) -> bytes | None:
-        """The entry, if Redis has it and it is valid."""
+        """The entry with this digest, or None if Redis does not have it or it is invalid."""
         _, entry = await self._read(group, digest)
         return entry
 
     async def get_or_load(
         self, *, group: str, key: str, load: Callable[[], Awaitable[bytes]]
     ) -> tuple[bytes, bool]:
-        """The entry and True, or what `load` gives and False.
+        """The entry and True, or the result of `load` and False.
 
         Args:
-            group: What `forget` names, such as `bugs` or `bug:<id>`.
-            key: Canonical text of everything that the bytes depend on; of any length.
-            load: Reads the database. It runs in a task of its own: a caller that is cancelled takes nothing
-                from the others, an error reaches all who wait and is not kept.
+            group: The group for `invalidate`, such as `bugs` or `bug:<id>`.
+            key: The canonical text of everything that the bytes depend on; of any length.
+            load: Reads the database. It runs in a separate task, so cancelling one caller does not affect the others;
+                its errors are raised to all callers that wait, and are not cached.
         """
         digest = self.digest(group, key)
         stamp, body = await self._read(group, digest)
@@ -99,10 +99,10 @@ class Cache:
         return await asyncio.shield(in_flight.task), False
 
     async def invalidate(self, *groups: str) -> None:
-        """What was loaded before this call is given to nobody who asks after it; belongs behind the COMMIT.
+        """Invalidate groups, after the COMMIT: later readers get nothing that was loaded before this call.
 
-        Never raises for Redis: without it the loads of this process are still forgotten, and the rest at the
-        next opening, before anything is read. A caller that is cancelled has still forgotten.
+        Errors of Redis are not raised: the entries and loads of this process are invalidated in any case, and those in
+        Redis on the next connection, before anything is read from it. Cancellation does not prevent the invalidation.
         """
         self._loads = {key: in_flight for key, in_flight in self._loads.items() if key[0] not in groups}
         self.local.invalidate(*groups)
@@ -112,16 +112,18 @@ class Cache:
             with suppress(RedisUnavailable):
                 await self._redis.run("DEL", *(_generation_key(group) for group in groups))
         finally:
-            self.local.invalidate(
-                *groups
-            )  # whoever asked before Redis knew may have been given the old entry
+            # Again, since a reader may have got the old entry before Redis deleted the generation.
+            self.local.invalidate(*groups)
 
     def keep_unchanged(self, since: float, until: float) -> None:
-        """Nothing was written to the database between these moments; what Redis gave may be a little older."""
+        """Tell the local cache that nothing was written to the database between these times of `time.monotonic()`.
+
+        Entries of Redis may be older than their request by the TTL, so the period begins that much later.
+        """
         self.local.keep_unchanged(since + self._ttl_seconds, until)
 
     async def _read(self, group: str, digest: str) -> tuple[bytes | None, bytes | None]:
-        """The stamp (None without Redis) and the entry if it is valid; one round trip where there is an entry."""
+        """The stamp (None without Redis), and the entry if it is valid; one round trip if there is an entry."""
         keys = (_EPOCH_KEY, _generation_key(group))
         try:
             epoch, generation, entry = await self._redis.run("MGET", *keys, _entry_key(digest))
@@ -136,7 +138,7 @@ class Cache:
         return stamp, entry[len(stamp) :]
 
     def _joinable(self, key: _LoadKey) -> _InFlightLoad | None:
-        """The load to wait for; one as old as an entry may get is too old for a reader who comes now."""
+        """A running load of this entry to wait for, unless it began longer ago than the TTL."""
         in_flight = self._loads.get(key)
         if in_flight is None or time.monotonic() - in_flight.began > self._ttl_seconds:
             return None
@@ -151,7 +153,7 @@ class Cache:
             if self._loads.get(key) is in_flight:
                 del self._loads[key]
             if not task.cancelled():
-                task.exception()  # Marked as seen: the callers may all be gone.
+                task.exception()  # marks it as retrieved, since all callers may have been cancelled
 
         in_flight.task.add_done_callback(finish)
         return in_flight

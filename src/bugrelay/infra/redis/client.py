@@ -1,7 +1,7 @@
-"""The one way to Redis (or Valkey): a shared, pipelined connection with a deadline, and a breaker before it.
+"""The client of Redis (or Valkey): a shared, pipelined connection with a deadline and a circuit breaker.
 
-Redis is optional at every moment. Whoever calls gets an answer within a quarter of a second, or
-`RedisUnavailable` and has something else to do then.
+Redis is optional at any time. A call returns a reply within a quarter of a second or raises `RedisUnavailable`, for
+which each caller has a fallback.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bugrelay.infra.redis.address import redis_address
 
 DEADLINE_SECONDS = 0.25
 DEADLINE_TICKS = 5
-# Nobody waits for a new connection except the start of the process, so it may take longer than a call.
+# Only the start of the process waits for a new connection, so this may take longer than a call.
 CONNECT_SECONDS = 1.0
 RETRY_SECONDS = 0.5
 
@@ -33,12 +33,12 @@ log = structlog.get_logger()
 
 
 class RedisUnavailable(Exception):
-    """No usable answer from Redis in time; whether the command took effect is unknown."""
+    """No usable reply from Redis in time; it is unknown whether the command took effect."""
 
 
 @dataclass(frozen=True)
 class Script:
-    """A Lua script, sent by its SHA-1 once the server knows it."""
+    """A Lua script, called by its SHA-1 once the server has it."""
 
     source: str
     sha: str = field(init=False)
@@ -48,15 +48,19 @@ class Script:
 
 
 class RedisClient:
-    """Runs commands while Redis is usable and refuses at once while it is not.
+    """Runs commands while Redis is usable, and fails at once while it is not.
 
-    One task keeps the connection for the life of the process: it opens it, serves it until the first
-    failure, and then tries again every half second. A server that cannot be written to (a replica, a full or
-    a loading one) is as good as none, so a new connection is used only after a write went through.
+    One task maintains the connection for the life of the process: it opens it, serves it until the first
+    failure, and then reconnects every half second. A server that refuses writes (a replica, a full or
+    a loading one) counts as unavailable, so a new connection is used only after a write has succeeded.
     """
 
     def __init__(self, url: str) -> None:
-        """Nothing is opened yet; `url` is `redis://…`, `rediss://…` or `unix://…`."""
+        """`url` is `redis://…`, `rediss://…` or `unix://…`; `start` connects to it.
+
+        Raises:
+            SettingError: It is not such a URL.
+        """
         self._address = redis_address(url)
         self._opening_commands: list[tuple[Argument, ...]] = []
         self._connection: _PipelinedConnection | None = None
@@ -65,27 +69,27 @@ class RedisClient:
         self._warned = False
 
     def on_connect(self, *command: Argument) -> None:
-        """Send this command on every new connection, before any other call and after any refused one."""
+        """Send this command on every new connection, before any other call."""
         self._opening_commands.append(command)
 
     async def start(self) -> None:
-        """Begin to keep a connection; returns after the first try, however that ended."""
+        """Start to maintain the connection; returns after the first attempt, whatever its outcome."""
         self._keeper = asyncio.create_task(self._keep())
         await self._first_try_over.wait()
 
     async def close(self) -> None:
-        """End the connection and the task that keeps it."""
+        """Close the connection and end the task that maintains it."""
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
 
     @property
     def state(self) -> Literal["ok", "down"]:
-        """Whether calls go to Redis at the moment."""
+        """`ok` while calls are sent to Redis, `down` while they fail at once."""
         return "ok" if self._connection is not None and self._connection.open else "down"
 
     async def ping(self) -> bool:
-        """Whether Redis answers now, within the deadline."""
+        """Whether Redis replies within the deadline."""
         try:
             await self.run("PING")
         except RedisUnavailable:
@@ -95,10 +99,10 @@ class RedisClient:
     async def run(self, *command: Argument) -> Any:
         """The reply to one command, as bytes, int, None or a list of these.
 
-        The command is on its way before the first wait: a caller that is cancelled does not take it back.
+        The command is queued for sending before the first await, so it is sent even if the caller is cancelled.
 
         Raises:
-            RedisUnavailable: Redis is away, too slow, or answered with an error.
+            RedisUnavailable: Redis is unavailable, too slow, or replied with an error.
         """
         reply = await self._reply(command)
         if reply is _NO_SCRIPT:
@@ -106,12 +110,12 @@ class RedisClient:
         return reply
 
     def notify(self, *command: Argument) -> None:
-        """Send a command whose reply nobody waits for; while Redis is away, it is lost."""
+        """Send a command without waiting for its reply; it is lost while Redis is unavailable."""
         if self._connection is not None and self._connection.open:
             self._connection.send(command).add_done_callback(asyncio.Future.exception)
 
     async def run_script(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        """The reply to a script; a server that lost its scripts by a restart or a flush is taught again.
+        """The reply to a script, which is sent in full if the server does not have it, as after a restart.
 
         Raises:
             RedisUnavailable: As for `run`.
@@ -186,12 +190,17 @@ class _PipelinedConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def close(self) -> None:
-        """What was sent still leaves."""
+        """Close the connection after sending what is queued."""
         self._flush()
         self._transport.close()
 
     def send(self, command: tuple[Argument, ...]) -> asyncio.Future[Any]:
-        """The reply to come; error replies close the connection, only NOSCRIPT is returned as a value."""
+        """A future for the reply. Error replies close the connection, except NOSCRIPT, which is returned as
+        `_NO_SCRIPT`.
+
+        Raises:
+            RedisUnavailable: The connection is closed.
+        """
         if not self.open:
             raise RedisUnavailable("connection lost")
         if not self._outgoing:
@@ -202,7 +211,7 @@ class _PipelinedConnection(asyncio.Protocol):
         return future
 
     async def serve(self) -> BaseException:
-        """Until the first failure, which is returned; then every caller that still waits is refused."""
+        """Serve until the first failure and return it; all waiting callers then get `RedisUnavailable`."""
         watch = asyncio.create_task(self._watch())
         try:
             return await self._failed
@@ -222,10 +231,8 @@ class _PipelinedConnection(asyncio.Protocol):
                 future, _ = self._waiting.popleft()
                 if not future.done():
                     future.set_result(reply)
-        except (
-            hiredis.HiredisError,
-            IndexError,
-        ) as error:  # a refusal, no RESP at all, or a reply to nothing
+        except (hiredis.HiredisError, IndexError) as error:
+            # An error reply, bytes that are not RESP, or a reply without a command.
             self._fail(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -245,8 +252,8 @@ class _PipelinedConnection(asyncio.Protocol):
     async def _watch(self) -> None:
         """Fail when the oldest call has waited for the deadline, counted in ticks of this loop.
 
-        Ticks, because a process that is short of CPU finds replies and passed deadlines at the same moment:
-        counted by the clock alone, its own slowness would look like that of Redis.
+        Ticks instead of the clock, because a process that was short of CPU sees replies and missed deadlines at the
+        same time, and would take its own slowness for that of Redis.
         """
         while True:
             await asyncio.sleep(DEADLINE_SECONDS / DEADLINE_TICKS)

@@ -1,4 +1,4 @@
-"""Which facts drop what of the cache: a table in the `cache.py` of each domain."""
+"""Invalidation of cache groups by facts, by a table in each domain's `cache.py`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from bugrelay.infra.events import EventBus
 from bugrelay.infra.redis.cache import Cache
 
 Invalidations: TypeAlias = Mapping[type, Callable[[Any], Iterable[str]]]
-"""For each type of fact, the groups of the cache that one of it drops."""
+"""For each type of fact, a function that returns the cache groups which such a fact invalidates."""
 
 
 def subscribe_invalidations(bus: EventBus, cache: Cache, table: Invalidations) -> None:
-    """Drop, behind the COMMIT and in one call, what all facts of a unit of work have changed."""
+    """Invalidate, after the COMMIT and in one call, the groups of all facts of a unit of work."""
 
     async def invalidate(facts: Sequence[Any]) -> None:
         groups = {group: None for fact in facts for group in table[type(fact)](fact)}

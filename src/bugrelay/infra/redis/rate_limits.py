@@ -1,4 +1,4 @@
-"""At most N calls in any window, counted in Redis for all processes, or in memory while Redis is away."""
+"""Rate limits by sliding windows, counted in Redis for all processes, or in memory while Redis is unavailable."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from bugrelay.settings import Rate
 
 MAX_LOCAL_WINDOWS = 20_000
 
-# KEYS: one sorted set per bucket, of the moments (µs by the server's clock) of the calls that were allowed.
+# KEYS: one sorted set per bucket, of the timestamps (µs by the server's clock) of the calls that were allowed.
 # ARGV: a unique member, then limit and window in seconds for each key.
 # Reply: the wait in µs (0: allowed), then for each key the calls that remain and the µs until one is free.
-# The first write is the ZADD: a full server refuses that, but no longer once a script has written anything.
+# The first write is the ZADD: a full server refuses it, but accepts further writes of a script that has written.
 _HIT = Script("""
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -27,7 +27,7 @@ local wait = 0
 local reply = {}
 for i = 1, #KEYS do
   local limit, window = tonumber(ARGV[2 * i]), ARGV[2 * i + 1] * 1000000
-  -- Lua itself writes 14 digits, which is not enough for a moment in µs.
+  -- Lua converts numbers with 14 digits, which is not enough for a timestamp in µs.
   local count = redis.call('ZCOUNT', KEYS[i], string.format('(%.0f', now - window), '+inf')
   local reset = window
   if count > 0 then
@@ -62,27 +62,27 @@ LimitName = Literal[
     "issue_reports",
     "new_applications",
 ]
-"""The limits that there are; what each counts is in docs/settings.md."""
+"""The limits; what each counts is in docs/settings.md."""
 LIMIT_NAMES: frozenset[LimitName] = frozenset(get_args(LimitName))
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """A limit and the name that its counts are kept under."""
+    """A limit, and the name under which its calls are counted."""
 
     name: str
     rate: Rate
 
 
 Charge = tuple[Bucket, str]
-"""A bucket, and whose call it is: what `limit_identity` gives, or an account id."""
+"""A bucket and the identity of the caller: a result of `limit_identity`, or an account id."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether the call may go on, and the state of the tightest bucket that applied.
+    """Whether the call is allowed, and the state of the bucket with the fewest remaining calls.
 
-    `reset_seconds` is the time until that bucket has one more free, rounded up.
+    `reset_seconds` is the time until that bucket allows one more call, rounded up.
     """
 
     allowed: bool
@@ -105,9 +105,12 @@ class Limiter:
         self._local = _LocalWindows()
 
     async def hit(self, charges: Sequence[Charge]) -> Decision:
-        """Decide about one call and count it if it is allowed; `charges` must not be empty.
+        """Decide about one call, and count it if it is allowed.
 
-        While Redis is away each process counts by itself, from what it counted in the last such time.
+        While Redis is unavailable, each process counts for itself, on top of what it counted in the last such period.
+
+        Raises:
+            ValueError: `charges` is empty.
         """
         if not charges:
             raise ValueError("a decision needs at least one charge")
@@ -128,7 +131,7 @@ def _key(charge: Charge) -> str:
 
 
 def _decision(charges: Sequence[Charge], wait_us: int, states: list[tuple[int, int]]) -> Decision:
-    """`states` holds (remaining, µs until one is free) per charge; tightest is the fewest, then longest."""
+    """`states` has (remaining calls, µs until one more is allowed) for each charge, in their order."""
     tightest = min(range(len(charges)), key=lambda i: (states[i][0], -states[i][1]))
     remaining, reset_us = states[tightest]
     return Decision(
@@ -141,13 +144,13 @@ def _decision(charges: Sequence[Charge], wait_us: int, states: list[tuple[int, i
 
 
 class _LocalWindows:
-    """The same windows in the memory of this process; beyond a number the longest unused are dropped."""
+    """The same windows in memory; the least recently used are dropped beyond `MAX_LOCAL_WINDOWS`."""
 
     def __init__(self) -> None:
         self._windows: OrderedDict[str, list[int]] = OrderedDict()
 
     def hit(self, charges: Sequence[Charge]) -> list[int]:
-        """The same reply as the script gives."""
+        """Decide and count like the script, with the same reply."""
         now_us = time.monotonic_ns() // 1000
         wait_us = 0
         reply: list[int] = []

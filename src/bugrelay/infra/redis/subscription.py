@@ -1,7 +1,7 @@
-"""Hear what is published on channels of Redis, while it is there.
+"""Subscriptions to channels of Redis, while it is available.
 
-A connection of its own: one that listens takes no other commands. What is published while it is away is missed, so
-nobody may rely on it alone.
+They use a separate connection, since a subscribed one accepts no other commands. Messages that are published while it
+is disconnected are lost, so subscribers must not rely on them alone.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import hiredis
 from bugrelay.infra.redis.address import redis_address
 from bugrelay.infra.redis.client import CONNECT_SECONDS, RETRY_SECONDS
 
-PING_SECONDS = 5.0  # a server that has not answered the last one by then is as good as none
+PING_SECONDS = 5.0  # a server that has not replied to a ping by the next one counts as unavailable
 
 
 class Subscription:
-    """Calls `on_message` with the channel and the message of all that is published on channels like `pattern`."""
+    """Calls `on_message` with channel and message for each message on a channel that matches `pattern`."""
 
     def __init__(self, url: str, pattern: str, on_message: Callable[[bytes, bytes], None]) -> None:
         self._address = redis_address(url)
@@ -27,14 +27,12 @@ class Subscription:
         self._on_message = on_message
 
     async def listen(self) -> None:
-        """Until cancelled; a connection that fails is followed by another."""
+        """Listen until cancelled, and reconnect after failures."""
         while True:
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     connection = await self._address.open(lambda: _Listening(self._on_message))
-            except (
-                OSError
-            ):  # of a timeout as well; Redis is optional, and its client has logged that it is away
+            except OSError:  # timeouts included; Redis is optional, and its client has logged the failure
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             try:
@@ -66,7 +64,7 @@ class _Listening(asyncio.Protocol):
         self._transport.close()
 
     async def serve(self) -> None:
-        """Ask now and then whether the server is there; returns when it is not."""
+        """Ping the server periodically; returns when the connection fails or a ping is not replied to."""
         while self._was_heard and not self._failed.is_set():
             self._was_heard = False
             self.send(("PING",))
@@ -82,7 +80,7 @@ class _Listening(asyncio.Protocol):
         try:
             while (reply := self._parser.gets()) is not False:
                 self._hear(reply)
-        except hiredis.HiredisError:  # no RESP at all
+        except hiredis.HiredisError:  # not RESP
             self._failed.set()
 
     def _hear(self, reply: object) -> None:
