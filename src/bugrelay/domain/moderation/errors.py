@@ -1,4 +1,4 @@
-"""What can go wrong in moderation."""
+"""Errors of moderation."""
 
 from __future__ import annotations
 

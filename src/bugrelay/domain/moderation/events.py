@@ -1,6 +1,6 @@
-"""What moderators have done to people, and what people have reported to them: facts in the past tense.
+"""Facts of moderation: bans and flags.
 
-What they do to bugs, comments and votes are facts of the board (domain/bugs/events.py).
+What moderators do to bugs, comments and votes are facts of the board (domain/bugs/events.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, kw_only=True)
 class UserBanned:
-    """The user is kept out, until `until` or for good; a ban on a ban has changed when it ends."""
+    """The user was banned until `until`, or permanently (None); for a banned user, the end of the ban has changed."""
 
     user_id: UUID
     until: datetime | None
@@ -21,7 +21,7 @@ class UserBanned:
 
 @dataclass(frozen=True, kw_only=True)
 class UserUnbanned:
-    """The user is let in again: by an admin, or by the clock (`actor_id` None)."""
+    """The ban was lifted by an admin, or has ended (`actor_id` None)."""
 
     user_id: UUID
     actor_id: UUID | None
@@ -29,7 +29,7 @@ class UserUnbanned:
 
 @dataclass(frozen=True, kw_only=True)
 class BugFlagged:
-    """Somebody reported the bug to the moderators, or an admin put it into their queue."""
+    """A user flagged the bug, or an admin put it into the moderators' queue."""
 
     bug_id: UUID
     actor_id: UUID
@@ -37,14 +37,14 @@ class BugFlagged:
 
 @dataclass(frozen=True, kw_only=True)
 class CommentFlagged:
-    """Somebody reported the comment to the moderators."""
+    """A user flagged the comment."""
 
     comment_id: UUID
     actor_id: UUID
 
 
 CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (UserBanned, UserUnbanned, BugFlagged, CommentFlagged)
-"""Facts that no cached response shows; that a ban suspends votes is a fact of its own."""
+"""Facts that no cached response shows; the effect of a ban on votes is a separate fact."""
 
 WRITES_NO_EVENT: tuple[type, ...] = (UserBanned, UserUnbanned, BugFlagged, CommentFlagged)
-"""Facts that the event log does not tell of: the audit log and the queue do."""
+"""Facts without an event; they are in the audit log and the queue."""

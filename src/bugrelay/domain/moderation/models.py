@@ -51,7 +51,7 @@ Resource = Literal[
 
 
 class Flag(Base):
-    """A person's report of a bug or a comment: one a person and thing. An admin gives a reason of their own words."""
+    """A user's flag of a bug or a comment, at most one of each; `reason` of an admin's flag is free text."""
 
     __tablename__ = "flags"
     __table_args__ = (
@@ -78,8 +78,8 @@ class Flag(Base):
 class AuditLog(Base):
     """One act of moderation. A trigger refuses every UPDATE, DELETE and TRUNCATE, whoever asks.
 
-    `details` is the reason that was given; `before` and `after` are what the act changed. Rows hold ids and no names,
-    so that an account which is erased is erased here too. `user_id` is null for the command line and the clock.
+    `details` is the reason that was given; `before` and `after` have the changed values. Rows contain ids and no names,
+    so that erasing an account needs no change here. `user_id` is null for commands and jobs.
     """
 
     __tablename__ = "audit_logs"

@@ -7,18 +7,18 @@ from bugrelay.domain.moderation.schemas import BanState, ModeratedState
 
 
 def may_be_banned(user: BanState) -> bool:
-    """Anybody but an admin."""
+    """Whether the user may be banned: everybody except admins."""
     return not user.is_admin
 
 
 def ensure_mergeable(
     source: ModeratedState | None, target: ModeratedState | None
 ) -> tuple[ModeratedState, ModeratedState]:
-    """Both, where the one may be merged into the other; so no circle can come about.
+    """The states of both bugs, if the source may be merged into the target. The rules prevent cycles of merges.
 
     Raises:
         SourceBugNotFound, TargetBugNotFound: There is no such bug, or it is removed.
-        InvalidMerge: They are one bug, or one of them is merged away already.
+        InvalidMerge: They are the same bug, or one of them is merged already.
     """
     if source is None or source.is_removed:
         raise SourceBugNotFound

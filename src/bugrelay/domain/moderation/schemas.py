@@ -1,4 +1,4 @@
-"""What is read of moderation, and what its use cases take."""
+"""States, requests and results of moderation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Time = Annotated[datetime, Meta(tz=True)]
 
 
 class BanState(Row):
-    """Whether a user can be banned, and is."""
+    """Whether a user is an admin, and their ban."""
 
     is_admin: bool
     banned_at: datetime | None
@@ -32,7 +32,8 @@ class BanState(Row):
 
 
 class RemovalState(Row):
-    """Whether a comment is removed, and by whom: `moderated_at` is null for what its author withdrew."""
+    """Whether a comment is removed; `moderated_at` is set if an admin removed it, and null if its author withdrew
+    it."""
 
     bug_id: UUID
     removed_at: datetime | None
@@ -40,7 +41,7 @@ class RemovalState(Row):
 
 
 class ModeratedState(Row):
-    """What an act of moderation looks at in a bug."""
+    """The columns of a bug that acts of moderation need."""
 
     id: UUID
     title: str
@@ -65,8 +66,8 @@ class ReportContent(Struct, kw_only=True):
     """`POST /bugs/{id}/flag`, `POST /comments/{id}/flag`.
 
     Attributes:
-        reason: What is wrong with it.
-        note: What there is to add.
+        reason: The kind of problem.
+        note: Further information.
     """
 
     reason: FlagReason
@@ -74,10 +75,10 @@ class ReportContent(Struct, kw_only=True):
 
 
 class Reason(Struct):
-    """Why an admin does it.
+    """The reason for an act.
 
     Attributes:
-        reason: Why; it stands in the audit log.
+        reason: The reason, for the audit log.
     """
 
     reason: ReasonText
@@ -87,9 +88,9 @@ class Merge(Struct, kw_only=True):
     """`POST /admin/bugs/merge`.
 
     Attributes:
-        source_bug_id: The bug to merge away.
-        target_bug_id: The bug that it is merged into.
-        reason: Why; it stands in the audit log.
+        source_bug_id: The bug to merge.
+        target_bug_id: The bug to merge it into.
+        reason: The reason, for the audit log.
     """
 
     source_bug_id: UUID
@@ -101,8 +102,8 @@ class Ban(Struct, kw_only=True):
     """`POST /admin/users/{id}/ban`.
 
     Attributes:
-        reason: Why; it stands in the audit log.
-        until: When it ends, in the future; without, it lasts until it is lifted.
+        reason: The reason, for the audit log.
+        until: When the ban ends, in the future; without it, the ban lasts until it is lifted.
     """
 
     reason: ReasonText
@@ -113,8 +114,8 @@ class ChangeApplication(Struct, kw_only=True):
     """`PATCH /admin/applications/{id}`.
 
     Attributes:
-        company_id: The company to put it under; null for none.
-        reason: Why; it stands in the audit log.
+        company_id: The company to assign it to; null for none.
+        reason: The reason, for the audit log.
     """
 
     company_id: UUID | None
@@ -126,8 +127,8 @@ class ModerationQuery(PageQuery, kw_only=True):
 
     Attributes:
         status: Bugs with this status.
-        flagged: Only those in the queue, or only the others.
-        removed: Only the removed, or only the others.
+        flagged: True for bugs in the queue only, false for the others only.
+        removed: True for removed bugs only, false for the others only.
         search: Words of the title or the description.
     """
 
@@ -142,10 +143,10 @@ class AuditQuery(PageQuery, kw_only=True):
 
     Attributes:
         action: Acts of this kind.
-        resource: Acts upon this kind of thing.
-        resource_id: Acts upon this one.
-        user_id: Acts of this admin.
-        from_: Acts since this time, itself included.
+        resource: Acts on this kind of resource.
+        resource_id: Acts on this resource.
+        user_id: Acts of this user.
+        from_: Acts at this time or later.
         to: Acts before this time.
     """
 
@@ -159,13 +160,13 @@ class AuditQuery(PageQuery, kw_only=True):
 
 
 class FlagOut(Struct, kw_only=True):
-    """A report.
+    """A flag.
 
     Attributes:
-        id: The report's id.
-        comment_id: The comment that it is about; null where it is about the bug itself.
-        reason: What is wrong; an admin's is in their own words.
-        note: What the sender added.
+        id: The flag's id.
+        comment_id: The flagged comment; null if the bug itself is flagged.
+        reason: The kind of problem, or an admin's own words.
+        note: The user's note.
         created_at: When it was sent.
     """
 
@@ -181,12 +182,12 @@ class ModeratedBug(BugItem, kw_only=True):
     """A bug as moderators see it.
 
     Attributes:
-        flag_count: How many reports wait.
-        flags: The latest fifty reports.
-        removed_at: When it was removed, if it is.
+        flag_count: The number of its flags.
+        flags: The latest fifty flags.
+        removed_at: When it was removed; null if it is not.
         removed_reason: Why it was removed.
-        merged_into_id: The bug that it was merged into, if it was.
-        contact_email: Where the reporter may be asked.
+        merged_into_id: The bug that it was merged into; null if it was not.
+        contact_email: The contact address of the reporter.
     """
 
     flag_count: int
@@ -198,10 +199,10 @@ class ModeratedBug(BugItem, kw_only=True):
 
 
 class Stats(Struct):
-    """Figures of the board.
+    """Statistics of the board.
 
     Attributes:
-        total_bugs: Bugs that the public sees.
+        total_bugs: Public bugs.
         open_bugs: Those of them that are open.
         flagged_bugs: The length of the queue.
         removed_bugs: Bugs that were removed.
@@ -228,7 +229,7 @@ class Stats(Struct):
 
 
 class AuditUser(Struct):
-    """Who acted, as they are called today.
+    """The user who acted, by their current name.
 
     Attributes:
         id: The user's id.
@@ -246,15 +247,15 @@ class AuditEntry(Struct, kw_only=True):
 
     Attributes:
         id: The entry's id.
-        action: What was done.
-        resource: The kind of thing that it was done to.
-        resource_id: The thing.
-        details: The reason given.
-        before: What it was before, of what was changed.
-        after: What it was afterwards.
-        user: Who acted, as they are called today; null for the command line and for erased accounts.
-        ip_address: The network address that it was asked from.
-        user_agent: The `User-Agent` that asked.
+        action: The kind of act.
+        resource: The kind of resource.
+        resource_id: The id of the resource.
+        details: The reason that was given.
+        before: The former values of what was changed.
+        after: The new values.
+        user: The user who acted, by their current name; null for commands and jobs, and for erased accounts.
+        ip_address: The network address of the request.
+        user_agent: The `User-Agent` of the request.
         created_at: When it was done.
     """
 

@@ -1,4 +1,4 @@
-"""What moderation does by the clock."""
+"""Periodic jobs of moderation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bugrelay.infra.platform import Platform
 
 
 async def lift_ended_bans(platform: Platform) -> None:
-    """Timed bans end by themselves; each in a transaction of its own."""
+    """Lift bans that have ended, each in its own transaction."""
     for user_id in await ended_bans(platform.database):
         async with platform.work() as work:
             await lift_ended_ban(work, user_id)

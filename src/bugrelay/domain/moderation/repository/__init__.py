@@ -1,4 +1,4 @@
-"""Every SELECT of moderation, a file for each kind of thing."""
+"""The SELECTs of moderation, one module for each subject."""
 
 from bugrelay.domain.moderation.repository.audit import list_audit
 from bugrelay.domain.moderation.repository.queue import list_moderated

@@ -1,4 +1,4 @@
-"""The audit log."""
+"""SELECTs of the audit log."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _audit_queries(filters: tuple[str, ...]) -> tuple[Query[int], Query[_AuditRo
 
 
 async def list_audit(reader: Reader, query: AuditQuery) -> tuple[list[AuditEntry], int]:
-    """A page of the log, newest first, and how many rows fit."""
+    """A page of the log, newest first, and the total of matching rows."""
     wanted = {
         "action": query.action,
         "resource": query.resource,

@@ -1,4 +1,4 @@
-"""The queue of the moderators: bugs whatever their state, and what is flagged on them."""
+"""SELECTs of the moderators' lists: bugs in any state with their flags; the flagged ones are the queue."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ FLAGS_SHOWN = 50  # of one bug, in the queue
 _limit, _offset = bindparam("limit", type_=Integer), bindparam("offset", type_=Integer)
 
 
-# A flag of a comment is in the queue under the bug that the comment is shown with, while it is shown.
+# The flag of a comment counts for the bug that the comment is shown with, while it is shown.
 _flags = union_all(
     select(Flag.id, Flag.bug_id.label("shown_with")).where(Flag.bug_id.is_not(None)),
     select(Flag.id, Comment.bug_id).join(Comment, Comment.id == Flag.comment_id).where(COMMENT_SHOWN),
@@ -66,7 +66,7 @@ _FILTERS: dict[str, ColumnElement[bool]] = {
     "search": Bug.id.in_(
         union_all(
             select(BugSearch.bug_id).where(document_matches(BugSearch.document, "search")),
-            # What is removed or merged away has no search document.
+            # Removed and merged bugs have no search document.
             select(Bug.id).where(not_(LISTED), Bug.title.ilike(bindparam("title_part", type_=Text))),
         )
     ),
@@ -75,7 +75,7 @@ _FILTERS: dict[str, ColumnElement[bool]] = {
 
 @dataclass(frozen=True)
 class _QuerySpec:
-    """What the SQL of a list depends on; its values are parameters."""
+    """What the SQL of a list depends on; values are parameters."""
 
     filters: tuple[str, ...]
     flagged: bool
@@ -86,7 +86,7 @@ def _spec_of(query: ModerationQuery) -> _QuerySpec:
         "status": query.status is not None,
         "removed": query.removed is True,
         "not_removed": query.removed is False,
-        # The queue is what is left to do: a removed bug is in it only for who asks for removed ones.
+        # The queue has what is left to do, so removed bugs are in it only if the query asks for them.
         "visible": query.flagged is True and query.removed is not True,
         "not_flagged": query.flagged is False,
         "search": query.search is not None,
@@ -117,7 +117,7 @@ class _ModeratedRow(ItemRow):
 
 @lru_cache(maxsize=128)
 def _page_query(spec: _QuerySpec) -> Query[_ModeratedRow]:
-    """Most flagged first in the queue, else newest first; the wide rows only for the page."""
+    """Most flagged first in the queue, else newest first; wide rows are read for the page only."""
     source, conditions = _base(spec)
     order: list[ColumnElement[Any]] = [Bug.created_at.desc(), Bug.id.desc()]
     if spec.flagged:
@@ -147,7 +147,7 @@ def _page_query(spec: _QuerySpec) -> Query[_ModeratedRow]:
 
 
 async def list_moderated(reader: Reader, query: ModerationQuery) -> tuple[list[ModeratedBug], int]:
-    """A page of bugs, whatever their state, and how many fit."""
+    """A page of bugs in any state, and the total of matching ones."""
     spec = _spec_of(query)
     values: dict[str, Any] = {"status": query.status} if query.status else {}
     if query.search is not None:
@@ -187,7 +187,7 @@ _ranked = (
 
 
 class _FlagRow(Row):
-    """`flag_count` is of all flags that are shown with the bug."""
+    """A flag; `flag_count` is the number of all flags of its bug."""
 
     shown_with: UUID
     flag_count: int
@@ -221,14 +221,14 @@ _FLAGS = Query(
 
 
 class _Flags(Row):
-    """Of one bug: how many, and the latest of them, newest first."""
+    """The flags of one bug: their number, and the latest `FLAGS_SHOWN`, newest first."""
 
     count: int
     latest: list[FlagOut]
 
 
 async def _flags_of(reader: Reader, bug_ids: list[UUID]) -> dict[UUID, _Flags]:
-    """By bug; one without flags is not in it."""
+    """The flags of these bugs by bug id, without bugs that have none."""
     rows = await reader.rows(_FLAGS, {"bug_ids": bug_ids}) if bug_ids else []
     return {
         bug_id: _Flags(of_bug[0].flag_count, [_flag(row) for row in of_bug])

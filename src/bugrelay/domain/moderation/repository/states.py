@@ -1,4 +1,4 @@
-"""Who or what an act of moderation is about."""
+"""SELECTs and locks of the users, bugs and comments that acts of moderation change."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ _ENDED_BANS = Query(
 
 
 async def is_admin(reader: Reader, user_id: UUID) -> bool | None:
-    """None for nobody."""
+    """Whether the user is an admin; None if there is no such user."""
     return await reader.row(_USER, {"user_id": user_id})
 
 
 async def has_comment(reader: Reader, comment_id: UUID) -> bool:
-    """Whether there is such a comment, be it withdrawn or removed."""
+    """Whether there is such a comment, even if it is withdrawn or removed."""
     return await reader.row(_COMMENT, {"comment_id": comment_id}) is not None
 
 
 async def ended_bans(reader: Reader) -> Sequence[UUID]:
-    """The users whose ban has ended and is not lifted yet."""
+    """The ids of the users whose ban has ended, but is not lifted yet."""
     return await reader.rows(_ENDED_BANS)
 
 
-# --- locked for an act ----------------------------------------------------------------------------------------------
+# --- locks ----------------------------------------------------------------------------------------------------------
 
 _LOCK_USER = Query(
     select(User.is_admin, User.banned_at, User.banned_until)
@@ -64,7 +64,7 @@ _LOCK_USER = Query(
 
 
 async def lock_user(work: UnitOfWork, user_id: UUID) -> BanState | None:
-    """Locked as by `lock_active_user`: no vote or comment of theirs can be under way."""
+    """Lock a user like `lock_active_user`, so that none of their votes or comments is in progress."""
     return await work.row(_LOCK_USER, {"user_id": user_id})
 
 
@@ -77,7 +77,7 @@ _LOCK_VOTED_FOR = Query(
 
 
 async def lock_bugs_voted_for(work: UnitOfWork, user_id: UUID, *, counted: bool) -> None:
-    """Lock the bugs on which the user has votes that do not count, or do, contrary to `counted`."""
+    """Lock the bugs for which the user has votes whose `counted` differs from this."""
     await work.rows(_LOCK_VOTED_FOR, {"user_id": user_id, "counted": counted})
 
 
@@ -90,7 +90,7 @@ _LOCK_COMMENT = Query(
 
 
 async def lock_comment(work: UnitOfWork, comment_id: UUID) -> RemovalState | None:
-    """A comment whatever its state, with the bug that it is shown with; None for one that is not there."""
+    """Lock a comment in any state and the bug that it is shown with; None if there is no such comment."""
     if await lock_bug_of_comment(work, comment_id) is None:
         return None
     return await work.row(_LOCK_COMMENT, {"comment_id": comment_id})
@@ -102,7 +102,7 @@ _LOCK_FLAGGED = Query(
 
 
 async def lock_flagged_bug(work: UnitOfWork, bug_id: UUID) -> bool:
-    """Keep a bug, whatever its state, from being deleted; whether there is one."""
+    """Lock a bug in any state against deletion; returns False if there is no such bug."""
     return await work.row(_LOCK_FLAGGED, {"bug_id": bug_id}) is not None
 
 
@@ -116,7 +116,7 @@ _LOCK_BUGS = Query(
 
 
 async def lock_bugs(work: UnitOfWork, ids: Iterable[UUID]) -> dict[UUID, ModeratedState]:
-    """Lock bugs, whatever their state, in the one order that everybody locks them in."""
+    """Lock bugs in any state, in the order of their ids, and return their states by id."""
     await wait_for_tables(work, Vote, Comment, Attachment, BugMerge)
     return {bug.id: bug for bug in await work.rows(_LOCK_BUGS, {"ids": list(set(ids))})}
 
@@ -134,9 +134,9 @@ _CHAIN = Query(select(_above.c.id).order_by(_above.c.depth), UUID)
 
 
 async def lock_chain(work: UnitOfWork, bug_id: UUID) -> list[ModeratedState]:
-    """Lock a bug and all that it is merged into, one by way of the other; empty for a bug that is not there.
+    """Lock a bug and all that it is merged into, in turn; empty if there is no such bug.
 
-    Belongs under the moderation lock, under which the chain stands still.
+    The caller holds the moderation lock, under which the chain does not change.
     """
     ids = await work.rows(_CHAIN, {"bug_id": bug_id})
     locked = await lock_bugs(work, ids)

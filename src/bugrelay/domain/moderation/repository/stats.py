@@ -1,4 +1,4 @@
-"""The numbers on the moderators' dashboard."""
+"""The SELECT of the moderators' dashboard."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _STATS = Query(
         _count(Company).label("total_companies"),
         _count(Company, Company.verified.is_(True)).label("verified_companies"),
         _count(Bug, LISTED, Bug.created_at > _DAY_AGO).label("bugs_24h"),
-        # A vote that a merge brought is its source's own vote a second time.
+        # A vote that a merge has copied is counted with its source.
         _count(Vote, Vote.counted.is_(True), Vote.merged_from_id.is_(None), Vote.created_at > _DAY_AGO).label(
             "votes_24h"
         ),

@@ -1,4 +1,4 @@
-"""The trace of every act: one row, written in the transaction of the act itself."""
+"""The audit log: one row for each act, written in the same transaction."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ async def write_audit(
 
     Args:
         session: The transaction of the act.
-        user_id: Who did it; None for the command line and the clock.
-        action: What was done.
-        resource: The kind of thing.
-        resource_id: Which one.
+        user_id: The actor; None for commands and jobs.
+        action: The kind of act.
+        resource: The kind of resource.
+        resource_id: The id of the resource.
         details: The reason that was given.
-        before: What the act changed, as it was: ids, times and states, never a name or an address.
-        after: The same, as it is now.
+        before: The former values of what was changed: ids, times and states, never a name or an address.
+        after: The new values, under the same keys.
     """
     came_from = origin.get()
     await session.execute(
@@ -67,7 +67,7 @@ async def write_company_audit(
     before: dict[str, Any] | None,
     after: dict[str, Any] | None,
 ) -> None:
-    """The same for a thing of a company, which `before` and `after` name, where they are given."""
+    """Write one row about a resource of a company, whose id is added to `before` and `after` if they are given."""
     company = {"company_id": company_id}
     await write_audit(
         session,
@@ -81,7 +81,7 @@ async def write_company_audit(
 
 
 async def audit_acts(session: AsyncSession, acts: Sequence[ActedAsAdmin]) -> None:
-    """In the transaction of the acts, which are on the board and not under `/admin`."""
+    """Write acts of admins on the board's own routes to the audit log, in their transaction."""
     for act in acts:
         await write_audit(
             session,

@@ -1,4 +1,4 @@
-"""Ban a user and lift a ban. The votes of a banned user stay stored and do not count."""
+"""Ban users and lift bans. The votes of a banned user stay stored, but do not count."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _UNSYNCHRONISED = {"synchronize_session": False}
 async def ban_user(
     work: UnitOfWork, admin_id: UUID, user_id: UUID, *, reason: str, until: datetime | None
 ) -> None:
-    """Keep a user out from now on: sessions end, votes count no more. A ban on a ban changes when it ends.
+    """Ban a user: sessions end, and votes do not count any more. For a banned user, the end of the ban changes.
 
     Raises:
         UserNotFound, AccountBanned
@@ -57,7 +57,7 @@ async def ban_user(
 
 
 async def unban_user(work: UnitOfWork, admin_id: UUID, user_id: UUID, *, reason: str) -> None:
-    """Let a user in again; their votes count again. Safe to repeat.
+    """Lift a ban; the user's votes count again. Idempotent.
 
     Raises:
         UserNotFound, AccountBanned
@@ -67,7 +67,7 @@ async def unban_user(work: UnitOfWork, admin_id: UUID, user_id: UUID, *, reason:
 
 
 async def lift_ended_ban(work: UnitOfWork, user_id: UUID) -> None:
-    """The same by the clock, unless somebody was faster or the ban was prolonged."""
+    """Lift a ban whose end has passed, unless it was lifted or extended meanwhile."""
     await acquire_moderation_lock(work)
     user = await _lock_user(work, user_id)
     if user.banned_until is not None and user.banned_until <= datetime.now(UTC):
@@ -112,7 +112,11 @@ async def _set_ban(
 
 
 async def _count_votes(work: UnitOfWork, user_id: UUID, *, counted: bool) -> tuple[UUID, ...]:
-    """Let all votes of the user count, or none; the counters of their bugs follow. Gives those bugs."""
+    """Make all votes of the user count, or none, and update the counters of their bugs.
+
+    Returns:
+        The ids of the bugs whose counters have changed.
+    """
     await lock_bugs_voted_for(work, user_id, counted=counted)
     turned = (
         update(Vote)

@@ -1,4 +1,4 @@
-"""Whether a company is verified, and which company stands behind an application, by an admin's word."""
+"""Verify and unverify companies, and assign applications to companies, by an admin's decision."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
 async def verify(work: UnitOfWork, admin_id: UUID, company_id: UUID, *, reason: str) -> None:
-    """
+    """Verify a company without a proof of its domain.
+
     Raises:
         CompanyAlreadyVerified, AccountBanned
     """
@@ -37,7 +38,7 @@ async def verify(work: UnitOfWork, admin_id: UUID, company_id: UUID, *, reason: 
 
 
 async def unverify(work: UnitOfWork, admin_id: UUID, company_id: UUID, *, reason: str) -> None:
-    """The members keep their places, and lose their rights until the company is verified again.
+    """Revoke a verification; the members stay, but have no rights until the company is verified again.
 
     Raises:
         CompanyNotVerified, AccountBanned
@@ -60,7 +61,7 @@ async def unverify(work: UnitOfWork, admin_id: UUID, company_id: UUID, *, reason
 async def reassign(
     work: UnitOfWork, admin_id: UUID, application_id: UUID, *, company_id: UUID | None, reason: str | None
 ) -> None:
-    """Put an application and its bugs under a company, or under none; `audit_assignments` writes the trace.
+    """Assign an application and its bugs to a company, or to none; `audit_assignments` writes the audit log.
 
     Raises:
         ApplicationNotFound, CompanyNotFound, AccountBanned
@@ -72,7 +73,7 @@ async def reassign(
 
 
 async def audit_assignments(session: AsyncSession, assignments: Sequence[ApplicationAssigned]) -> None:
-    """In their transaction, whoever made them."""
+    """Write assignments of applications to the audit log, in their transaction and for any actor."""
     for assignment in assignments:
         await write_audit(
             session,
@@ -87,7 +88,7 @@ async def audit_assignments(session: AsyncSession, assignments: Sequence[Applica
 
 
 async def audit_claims(session: AsyncSession, claims: Sequence[CompanyClaimed]) -> None:
-    """In the transaction of the claims."""
+    """Write claims of companies to the audit log, in their transaction."""
     for claim in claims:
         await write_audit(
             session,

@@ -1,4 +1,4 @@
-"""People report content; the reports are the moderators' queue."""
+"""Flags, by which users report content; the flagged bugs are the moderators' queue."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bugrelay.infra.ids import new_id
 
 
 async def flag_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, reason: str, note: str | None) -> UUID:
-    """Report a bug to the moderators.
+    """Flag a bug, and return the flag's id.
 
     Raises:
         AlreadyFlagged, AccountBanned
@@ -33,7 +33,7 @@ async def flag_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, reason: str
 async def flag_comment(
     work: UnitOfWork, comment_id: UUID, *, user_id: UUID, reason: str, note: str | None
 ) -> UUID:
-    """Report a comment to the moderators.
+    """Flag a comment, and return the flag's id.
 
     Raises:
         CommentNotFound: It was withdrawn or removed meanwhile, or its bug was.
@@ -68,7 +68,7 @@ async def _insert(
 
 
 async def flag_as_admin(work: UnitOfWork, admin_id: UUID, bug_id: UUID, *, reason: str) -> None:
-    """Put a bug into the queue with a reason in an admin's own words; said again, the newer reason counts.
+    """Put a bug into the queue with a reason in the admin's own words; a repeat replaces the reason.
 
     Raises:
         BugNotFound, AccountBanned

@@ -1,7 +1,7 @@
-"""Where the content of merged bugs is shown, and what it counts.
+"""Merge chains: on which bug the content of merged bugs is displayed, and the counters.
 
-A bug that is merged away keeps its own votes. Its comments and pictures are shown with its target, and with that
-one's target if it is merged too: they climb until a bug that is not merged, or one that was removed.
+A merged bug keeps its own votes. Its comments and pictures are displayed on the first bug of its chain that is not
+merged, or that was removed.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
 def displayed_on(chain: Sequence[ModeratedState]) -> UUID:
-    """Where the comments and pictures of the first bug of a chain are shown."""
+    """The id of the bug on which the comments and pictures of the chain's first bug are displayed."""
     return next(bug.id for bug in chain if bug.is_removed or bug.merged_into_id is None)
 
 
 async def recount(work: UnitOfWork, ids: Iterable[UUID]) -> None:
-    """Make the counters of locked bugs what their rows say."""
+    """Recompute the counters of locked bugs from their rows."""
     votes = select(func.count()).where(Vote.bug_id == Bug.id, Vote.counted)
     comments = select(func.count()).where(Comment.bug_id == Bug.id, COMMENT_SHOWN)
     await work.session.execute(

@@ -1,4 +1,4 @@
-"""What moves when a bug is merged, unmerged, or removed while it is merged: comments, pictures and votes."""
+"""Merge transfer: comments, pictures and votes that move when a bug is merged or unmerged, or removed while merged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNSYNCHRONISED = {"synchronize_session": False}
 
 
 async def transfer_content(work: UnitOfWork, *, source_id: UUID, to: UUID) -> None:
-    """Show the comments and pictures of one bug with another; each remembers where it came from."""
+    """Move the comments and pictures of a bug to another one; `origin_bug_id` keeps where each was written."""
     for kind in (Comment, Attachment):
         await work.session.execute(
             update(kind)
@@ -28,7 +28,7 @@ async def transfer_content(work: UnitOfWork, *, source_id: UUID, to: UUID) -> No
 
 
 async def restore_content(work: UnitOfWork, *, source_id: UUID, shown_with: UUID) -> None:
-    """Show what came from a bug, or from those merged into it, with that bug again; what came later stays."""
+    """Move comments and pictures of a bug, and of those merged into it, back to that bug; later ones stay."""
     if source_id == shown_with:
         return
     for kind in (Comment, Attachment):
@@ -41,14 +41,14 @@ async def restore_content(work: UnitOfWork, *, source_id: UUID, shown_with: UUID
 
 
 def _merged_into(bug_id: UUID) -> Select[Any]:
-    """The bug and all that are merged into it, one by way of the other."""
+    """SELECT of the ids of the bug and of all that are merged into it, directly or not."""
     family = select(literal(bug_id).label("id")).cte("family", recursive=True)
     family = family.union_all(select(Bug.id).where(Bug.merged_into_id == family.c.id))
     return select(family.c.id)
 
 
 async def add_votes(work: UnitOfWork, *, source_id: UUID, target_id: UUID) -> None:
-    """The target's votes become the union by user; the rows that come are marked, the source keeps its own."""
+    """Copy votes of users who have none for the target; the copies are marked, and the source keeps its votes."""
     theirs = select(
         literal(target_id), Vote.user_id, Vote.created_at, Vote.is_recent, Vote.counted, literal(source_id)
     ).where(
@@ -65,11 +65,12 @@ _mine = aliased(Vote)
 async def take_votes_away(
     work: UnitOfWork, *, target_id: UUID, source: ModeratedState, still_merged: bool
 ) -> None:
-    """Take from a target the votes that had come from a source: all, or those that the source has lost itself.
+    """Delete the votes of a target that were copied from a source: all or, if it is still merged, those that the source
+    does not have any more.
 
-    Where another bug that is merged here has a vote of the same user, the row is that one's now, as if it had come
-    with it. That can only be a bug that was merged later: one merged earlier would have left its own mark, so its vote
-    was withdrawn here since, and what was withdrawn does not come back.
+    If another bug that is merged into the target has a vote of the same user, the row is kept and marked as copied from
+    that one, the successor. Only bugs that were merged later can be successors: a vote of an earlier one would have
+    been copied from there, so if it was not, it has been withdrawn from the target since, and must not return.
     """
     from_there = [Vote.bug_id == target_id, Vote.merged_from_id == source.id]
     if still_merged:

@@ -1,4 +1,4 @@
-"""Merge a bug into another one, and take that back."""
+"""Merge a bug into another one, and undo a merge."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ _UNSYNCHRONISED = {"synchronize_session": False}
 async def merge_bugs(
     work: UnitOfWork, admin_id: UUID, *, source_id: UUID, target_id: UUID, reason: str
 ) -> None:
-    """Let the source live on as the target: votes united, comments and pictures shown there.
+    """Merge the source into the target, which gets the union of the votes and shows comments and pictures of both.
 
     Raises:
-        InvalidMerge: They are one bug, or one of them is merged away already; so no circle can come about.
+        InvalidMerge: They are the same bug, or one of them is merged already.
         SourceBugNotFound, TargetBugNotFound: There is no such bug, or it is removed.
+        AccountBanned
     """
     await begin_act(work, admin_id)
     bugs = await lock_bugs(work, (source_id, target_id))
@@ -72,10 +73,13 @@ async def merge_bugs(
 
 
 async def unmerge_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID, *, reason: str) -> UUID:
-    """Make a merged bug what it was before; what came later stays with the target. Gives the former target.
+    """Undo a merge: the bug becomes what it was before, while what was added after the merge stays with the target.
+
+    Returns:
+        The id of the former target.
 
     Raises:
-        SourceBugNotFound, NotMerged
+        SourceBugNotFound, NotMerged, AccountBanned
     """
     await begin_act(work, admin_id)
     chain = await lock_chain(work, bug_id)

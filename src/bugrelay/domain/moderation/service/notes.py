@@ -1,4 +1,4 @@
-"""The comment by which BugRelay says on a target what was merged into it."""
+"""The note of a merge: BugRelay's own comment on the target that names the source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNSYNCHRONISED = {"synchronize_session": False}
 
 
 async def write_note(work: UnitOfWork, source: ModeratedState, target_id: UUID) -> UUID:
-    """Say on the target what was merged; the comment is nobody's, and holds nothing of the admin's reason."""
+    """Write the note on the target, and return its id. It has no author, and does not contain the admin's reason."""
     note_id = new_id()
     content = f"Another report was merged into this one: “{source.title}” ({source.id})"
     await work.session.execute(
@@ -28,7 +28,7 @@ async def write_note(work: UnitOfWork, source: ModeratedState, target_id: UUID) 
 
 
 async def hide_note(work: UnitOfWork, bug_id: UUID) -> None:
-    """Take away what says that the bug was merged; `recount` counts it out."""
+    """Hide the note of the bug's merge; the caller updates the counters by `recount`."""
     await work.session.execute(
         update(Comment).where(Comment.id == _note_of(bug_id), COMMENT_SHOWN).values(removed_at=func.now()),
         execution_options=_UNSYNCHRONISED,
@@ -36,7 +36,7 @@ async def hide_note(work: UnitOfWork, bug_id: UUID) -> None:
 
 
 async def show_note(work: UnitOfWork, bug_id: UUID) -> None:
-    """Bring it back, unless an admin removed the note itself."""
+    """Show the note again, unless an admin has removed it as a comment."""
     await work.session.execute(
         update(Comment)
         .where(Comment.id == _note_of(bug_id), Comment.moderated_at.is_(None))
@@ -46,7 +46,7 @@ async def show_note(work: UnitOfWork, bug_id: UUID) -> None:
 
 
 def _note_of(bug_id: UUID) -> ScalarSelect[Any]:
-    """The note of the bug's latest merge."""
+    """SELECT of the note of the bug's latest merge."""
     return (
         select(BugMerge.note_id)
         .where(BugMerge.source_bug_id == bug_id, BugMerge.kind == "merge")

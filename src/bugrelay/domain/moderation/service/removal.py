@@ -1,4 +1,4 @@
-"""Remove a bug or a comment from the board, and bring it back. Nothing is deleted."""
+"""Remove bugs and comments from the board, and restore them. Nothing is deleted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _UNSYNCHRONISED = {"synchronize_session": False}
 
 
 async def remove_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID, *, reason: str) -> None:
-    """The bug is gone from every public view. Of one that is merged away, its comments, pictures and note go too.
+    """Remove a bug from every public view; if it is merged, also its comments, pictures and note from the target.
 
     Raises:
         BugNotFound, AlreadyRemoved, AccountBanned
@@ -62,7 +62,7 @@ async def remove_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID, *, reason: 
 
 
 async def restore_bug(work: UnitOfWork, admin_id: UUID, bug_id: UUID) -> None:
-    """The bug is back as it was.
+    """Restore a removed bug as it was.
 
     Raises:
         BugNotFound, BugNotDeleted, AccountBanned
@@ -112,11 +112,11 @@ async def _set_removed(
 
 
 async def remove_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID, *, reason: str) -> None:
-    """The comment is shown and counted no more.
+    """Remove a comment from the bug and from its count.
 
     Raises:
         CommentNotFound, AccountBanned
-        AlreadyRemoved: Its author has withdrawn it, or an admin removed it.
+        AlreadyRemoved: Its author has withdrawn it, or an admin has removed it.
     """
     comment = await _lock_comment(work, admin_id, comment_id)
     if comment.removed_at is not None:
@@ -145,10 +145,11 @@ async def remove_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID, *, 
 
 
 async def restore_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID, *, reason: str) -> None:
-    """The comment is back; what its author withdrew stays withdrawn.
+    """Restore a comment.
 
     Raises:
-        CommentNotFound, CommentNotDeleted, AccountBanned
+        CommentNotFound, AccountBanned
+        CommentNotDeleted: No admin has removed it; what its author withdrew stays withdrawn.
     """
     comment = await _lock_comment(work, admin_id, comment_id)
     if comment.moderated_at is None:
@@ -182,7 +183,7 @@ async def _lock_comment(work: UnitOfWork, admin_id: UUID, comment_id: UUID) -> R
 async def _set_comment_removed(
     work: UnitOfWork, comment_id: UUID, bug_id: UUID, removed_at: datetime | None
 ) -> UUID | None:
-    """The bug's count follows; gives the company that the bug is assigned to."""
+    """Set `removed_at`, update the bug's count, and return the id of the bug's company."""
     await work.session.execute(
         update(Comment)
         .where(Comment.id == comment_id)
