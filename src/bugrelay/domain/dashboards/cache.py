@@ -1,7 +1,7 @@
-"""What of companies and applications is cached, and which fact drops it.
+"""Cache keys of companies and applications, and the facts that invalidate their group.
 
-Only what everybody may see: single companies and applications, and first pages of lists, as the anonymous see them:
-names, teams, and the visible bugs by status.
+Only public content is cached: single companies and applications, and first pages of lists, as anonymous readers see
+them: names, teams, and the counts of listed bugs by status.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _canonical = msgspec.json.Encoder().encode
 
 
 def list_key(kind: str, query: msgspec.Struct) -> str:
-    """One key for all spellings of a query."""
+    """The canonical key of a query, the same for any order of parameters."""
     return f"{kind}:{_canonical(query).decode()}"
 
 
@@ -67,7 +67,7 @@ INVALIDATIONS: Invalidations = {
     MemberRoleChanged: _companies,
     MemberActivityChanged: _companies,
     MemberLeft: _companies,
-    EmailVerified: _companies,  # a membership that depended on the address counts from now on
+    EmailVerified: _companies,  # it makes memberships for that address effective
     ProfileChanged: _companies,
     AccountErased: _companies,
 }

@@ -1,4 +1,4 @@
-"""What is read of companies and applications with the counts of their bugs."""
+"""Queries and results for companies and applications with the counts of their bugs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CompanyQuery(PageQuery, kw_only=True):
 
     Attributes:
         search: A part of the name or the domain.
-        verified: Only the verified, or only the others.
+        verified: True for verified companies only, false for the others only.
     """
 
     search: Search | None = None
@@ -42,7 +42,7 @@ class ApplicationQuery(PageQuery, kw_only=True):
 
 
 class BugStats(Struct):
-    """Visible bugs by status.
+    """Counts of listed bugs by status.
 
     Attributes:
         total: All of them.
@@ -60,10 +60,10 @@ class BugStats(Struct):
 
 
 class PublicMember(Struct):
-    """Who speaks for a verified company.
+    """A member of a verified company.
 
     Attributes:
-        role: What they may do.
+        role: The role in the company.
     """
 
     user: UserRef
@@ -76,15 +76,15 @@ class CompanyItem(Struct, kw_only=True):
     Attributes:
         id: The company's id.
         name: Its name.
-        domain: The registrable domain that it is.
-        verified: Whether somebody has proven to speak for it.
-        verified_at: Since when.
-        url: Its address on the web.
-        description: What it says of itself, in Markdown, as it was typed.
+        domain: The registrable domain that identifies it.
+        verified: Whether it is verified.
+        verified_at: When it was verified.
+        url: The URL of its website.
+        description: Its description of itself, in Markdown, as it was typed.
         description_html: The same as safe HTML.
         created_at: When it was first named.
         updated_at: When it was last changed.
-        applications: The first hundred by name; the rest is in `GET /applications`.
+        applications: The first hundred applications by name; `GET /applications` lists all.
     """
 
     id: UUID
@@ -113,9 +113,9 @@ class ApplicationOut(Struct, kw_only=True):
     Attributes:
         id: The application's id.
         name: Its name.
-        url: Its address, where one is known.
-        domain: The registrable domain of its address; null for one that was named without a URL.
-        company_id: The company behind it, if any.
+        url: Its URL, if known.
+        domain: The registrable domain of its URL; null for an application without one.
+        company_id: Its company, if any.
         created_at: When it was first named.
         updated_at: When it was last changed.
     """
@@ -132,7 +132,7 @@ class ApplicationOut(Struct, kw_only=True):
 
 
 class ResponseStats(Struct):
-    """How fast and how often the company answers.
+    """How fast and how often a company responds.
 
     Attributes:
         median_hours_to_first_response: Median hours from report to first official response; null without any.
@@ -146,7 +146,7 @@ class ResponseStats(Struct):
 
 
 class CompanyDashboard(Struct, kw_only=True):
-    """A company's figures for its members.
+    """A company's dashboard for its members.
 
     Attributes:
         user_role: The viewer's role.

@@ -11,7 +11,8 @@ from bugrelay.infra.db.database import Reader
 
 
 async def get_company(reader: Reader, company_id: UUID) -> CompanyOut:
-    """
+    """One company with its members and the counts of its bugs.
+
     Raises:
         CompanyNotFound
     """
@@ -22,7 +23,8 @@ async def get_company(reader: Reader, company_id: UUID) -> CompanyOut:
 
 
 async def get_application(reader: Reader, application_id: UUID) -> ApplicationOut:
-    """
+    """One application with the counts of its bugs.
+
     Raises:
         ApplicationNotFound
     """
@@ -33,7 +35,7 @@ async def get_application(reader: Reader, application_id: UUID) -> ApplicationOu
 
 
 async def get_dashboard(reader: Reader, company_id: UUID, *, role: str) -> CompanyDashboard:
-    """A company's figures for a member with this role.
+    """A company's dashboard for a member with this role.
 
     Raises:
         CompanyNotFound

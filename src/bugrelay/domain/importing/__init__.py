@@ -1,6 +1,6 @@
-"""`bugrelay import`: bugs of another tracker, one JSON object a line, put on the board in batches.
+"""`bugrelay import`: imports bugs from another tracker as JSON Lines, in batches.
 
-docs/import.md names the fields and says what happens to a value that breaks a rule.
+docs/import.md describes the fields, and how invalid values are normalised.
 """
 
 from bugrelay.domain.importing.reader import Lines

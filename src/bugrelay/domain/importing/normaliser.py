@@ -1,7 +1,7 @@
-"""One line of an import brought into the shape that the board's own rules ask for.
+"""Normalises one line of an import to the rules of the board.
 
-Foreign trackers have other rules, so a value that breaks one is cut, cleaned or replaced and the change is counted;
-only a line that says nothing is refused. The limits are those of `POST /bugs`.
+Other trackers have other rules, so invalid values are cut, cleaned or replaced, and each change is counted; only a line
+without usable content is refused. The limits are those of `POST /bugs`.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _MAX_TAG_READ: Final = 200
 
 
 class UnusableLine(ValueError):
-    """A line of which no bug can be made; the text completes "line 7 …"."""
+    """A line that cannot become a bug; the message is the predicate for "line 7 …"."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A bug that fits all rules. `changes` names, in words for the summary, what was done to make it fit."""
+    """A bug that is valid on the board; `changes` describes, for the summary, how values were changed."""
 
     external_id: str
     title: str
@@ -62,20 +62,24 @@ class Draft:
 
 
 def shape(content: bytes, *, now: datetime) -> Draft:
-    """Make a draft of one line.
+    """The draft of one line.
 
     Args:
         content: The line: a JSON object in UTF-8.
-        now: The time of the import; no bug is younger.
+        now: The time of the import, which is the latest time of a bug.
 
     Raises:
-        UnusableLine: It is no such object, or it lacks an application name, or a title and a description as well.
+        UnusableLine: It is not such an object, has no application name, or has neither title nor description.
     """
     return _Shaping(_decoded(content), now).draft()
 
 
 def _decoded(content: bytes) -> dict[str, Any]:
-    """Numbers stay as they are written, so that version 1.10 does not become 1.1."""
+    """Decode a JSON object, with numbers as text, so that version 1.10 does not become 1.1.
+
+    Raises:
+        UnusableLine: It is not a JSON object in UTF-8.
+    """
     try:
         value = json.loads(
             content.decode("utf-8"), parse_int=str, parse_float=str, parse_constant=_refuse_constant
@@ -94,7 +98,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 class _Shaping:
-    """The work on one line; collects what was changed."""
+    """Normalises the values of one line, and collects the changes."""
 
     def __init__(self, values: dict[str, Any], now: datetime) -> None:
         self._values = values
@@ -123,7 +127,7 @@ class _Shaping:
         )
 
     def _text(self, name: str, *, one_line: bool = True) -> str | None:
-        """The field as the board keeps text; None where nothing is left of it."""
+        """The normalised text of a field; None if there is none."""
         value = self._values.get(name)
         if value is None:
             return None
@@ -139,7 +143,7 @@ class _Shaping:
         return normalise(value, single_line=one_line)
 
     def _cut(self, name: str, text: str | None) -> str | None:
-        """The text within the field's upper limit."""
+        """The text, cut to the field's maximum length."""
         longest = _longest(name)
         if text is None or len(text) <= longest:
             return text
@@ -187,14 +191,14 @@ class _Shaping:
             return None
         if url is None or len(url) <= longest:
             return url
-        # The host tells which application is meant, the path only where in it.
+        # The host identifies the application, so the path is dispensable.
         self._changes.append(f"application_url longer than {longest} characters: cut to its host")
         scheme, _, rest = url.partition("//")
         origin = f"{scheme}//{re.split('[/?#]', rest, maxsplit=1)[0]}"
         return origin if len(origin) <= longest and valid_http_url(origin) else None
 
     def _option(self, name: str, known: tuple[str, ...], default: str) -> str:
-        """One of the known words, in any case."""
+        """The known option that the field has, in upper or lower case; else the default."""
         text = self._text(name)
         if text is None:
             return default
@@ -218,7 +222,7 @@ class _Shaping:
         return tags[:MAX_TAGS]
 
     def _tag(self, item: Any) -> str | None:
-        """The tag as the board takes it; what cannot stand in one becomes a space."""
+        """A valid tag, in which invalid characters are replaced by spaces; None if nothing is left."""
         text = item if isinstance(item, str) else ""
         tag = _usable_tag(text)
         if tag is not None:
@@ -245,7 +249,7 @@ class _Shaping:
         return min(at, self._now)
 
     def _resolved_at(self, status: str, created_at: datetime) -> datetime | None:
-        """A time exactly where the status is a resolved one, and not before the bug."""
+        """A time between `created_at` and now if the status is a resolved one; else None."""
         text = self._text("resolved_at")
         at = _moment(text) if text is not None else None
         if text is not None and at is None:
@@ -262,7 +266,7 @@ class _Shaping:
         return min(max(at, created_at), self._now)
 
     def _external_id(self) -> str:
-        """The name that makes a repeat safe; a line without one is named by what it says, in any order of keys."""
+        """The id that makes repeats idempotent; by default a hash of the line's values, whatever the order of keys."""
         given = self._text("external_id")
         if given is None:
             return _hashed(json.dumps(self._values, sort_keys=True))
@@ -296,7 +300,7 @@ def _hashed(text: str) -> str:
 
 
 def _moment(text: str) -> datetime | None:
-    """An ISO 8601 time from 1970 on, UTC where it names no zone."""
+    """The time in ISO 8601, in UTC by default; None for other texts and for times before 1970."""
     try:
         at = datetime.fromisoformat(text)
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

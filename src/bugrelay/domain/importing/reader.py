@@ -1,4 +1,4 @@
-"""The lines of a file of any size, plain or gzip, numbered as an editor numbers them."""
+"""Reads the lines of a file of any size, plain or gzip, with line numbers from 1."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from typing import Final, Protocol
 
-# Real trackers have reports with a whole log inside; the text is cut to the board's limit later on.
+# Some reports of real trackers contain a whole log; texts are cut to the board's limits later.
 MAX_LINE_BYTES: Final = 8 * 1024 * 1024
 _SKIP_BYTES: Final = 64 * 1024
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -18,7 +18,7 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Line:
-    """A line that is not blank. `problem` says why there is no content to read."""
+    """A line that is not blank; `problem` says why its content cannot be read, or is None."""
 
     number: int
     content: bytes
@@ -33,14 +33,14 @@ class Lines:
     """Iterates over the lines of an open file, once; `number` is that of the last line read."""
 
     def __init__(self, file: BufferedReader, *, size_bytes: int | None) -> None:
-        """`size_bytes` of the file as it lies there; None where that is not known (a pipe)."""
+        """`size_bytes` is the size of the file as stored; None if it is unknown (a pipe)."""
         self.size_bytes = size_bytes
         self.number = 0
         self._file = file
 
     @property
     def position_bytes(self) -> int:
-        """How far into the file the reading is; 0 where the size is not known."""
+        """The number of bytes of the stored file that have been read; 0 if the size is unknown."""
         return 0 if self.size_bytes is None else self._file.tell()
 
     def __iter__(self) -> Iterator[Line]:

@@ -1,4 +1,4 @@
-"""Every SELECT of imports."""
+"""The SELECT of imports."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ _KNOWN = Query(
 
 
 async def known_external_ids(reader: Reader, external_ids: Sequence[str]) -> set[str]:
-    """Those of the ids that a bug has already, removed bugs included: what was moderated away stays away."""
+    """Those of the ids that bugs have already, removed bugs included, so that these are not imported again."""
     return set(await reader.rows(_KNOWN, {"external_ids": list(external_ids)}))

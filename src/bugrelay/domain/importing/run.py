@@ -1,7 +1,7 @@
-"""Lines in, bugs on the board out: in batches, each one transaction, so that a killed import is simply repeated.
+"""Runs an import in batches, each in one transaction, so that a killed import can be repeated.
 
-The next batch is prepared in a thread while PostgreSQL works on the last one: rendering Markdown and making search
-documents are most of the work, and they are done by two different processes.
+The next batch is prepared in a thread while PostgreSQL writes the current one: most of the work is rendering Markdown
+here and building search documents there.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ async def import_bugs(
     bus: EventBus,
     on_batch: Callable[[], None],
 ) -> None:
-    """Put the bugs of the lines on the board; those that are there already (same external id) stay as they are.
+    """Import the bugs of the lines; bugs that exist already, by their external ids, are not changed.
 
     Args:
-        lines: Read once, in a thread.
-        summary: Filled as batches are committed, so that it is true of an import that broke off, too.
-        database: Where to.
-        bus: Who hears of the bugs.
+        lines: Iterated once, in a thread.
+        summary: Updated after each commit, so that it is correct for an aborted import, too.
+        database: The primary.
+        bus: Publishes the facts.
         on_batch: Called after each batch.
 
     Raises:
-        ServiceUnavailable: PostgreSQL went away; the batches before stay.
+        ServiceUnavailable: PostgreSQL is unavailable; earlier batches are committed.
     """
     batches = _batches(lines)
     preparing = asyncio.create_task(_prepare(database, batches, summary))
@@ -81,7 +81,7 @@ async def _prepare(
 
 
 def _next_drafts(batches: Iterator[list[Line]], summary: Summary) -> dict[str, Draft] | None:
-    """By external id: of two lines with the same one, the first counts."""
+    """The drafts of the next batch by external id, of which the first line counts; None at the end."""
     batch = next(batches, None)
     if batch is None:
         return None

@@ -1,4 +1,4 @@
-"""What came of an import, and how it is told."""
+"""The summary of an import."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNUSABLE_SHOWN = 20
 
 @dataclass
 class Summary:
-    """`changes` counts what was done to make imported bugs fit, by its description; a bug can count several times."""
+    """Counts of lines; `changes` counts the changes of imported bugs' values by their descriptions."""
 
     imported: int = 0
     already_there: int = 0
@@ -30,7 +30,7 @@ class Summary:
             self.first_unusable.append((number, reason))
 
     def lines(self) -> Iterator[str]:
-        """For people to read: most frequent changes first, unusable lines by number."""
+        """The summary as text: most frequent changes first, unusable lines by number."""
         yield f"{self.imported:,} imported, {self.already_there:,} already there, {self.unusable:,} unusable"
         if self.changes:
             yield "brought into shape:"

@@ -1,4 +1,4 @@
-"""A batch of imported bugs in the tables of the board, with as few statements as it takes."""
+"""Writes a batch of imported bugs, with few statements."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class ReadyBug:
 
 
 async def put_on_board(work: UnitOfWork, bugs: Sequence[ReadyBug]) -> set[str]:
-    """Insert the bugs; gives the external ids of those that were not there."""
-    # A batch makes hundreds of search documents in one statement, which takes longer than any request may.
+    """Insert the bugs, and return the external ids of those that did not exist."""
+    # One statement builds hundreds of search documents, which takes longer than the timeout of requests.
     await work.set_timeouts(statement_seconds=60, lock_seconds=30)
     applications = await _applications(work, [bug.draft for bug in bugs])
-    # In one order whatever the file's is, so that two imports at once wait for each other instead of deadlocking.
+    # Sorted, so that two concurrent imports do not deadlock.
     ordered = sorted(bugs, key=lambda bug: bug.draft.external_id)
     rows = [_bug_values(bug.draft, applications[_names(bug.draft)]) for bug in ordered]
     inserting = (
@@ -69,7 +69,7 @@ def _names(draft: Draft) -> _Names:
 
 
 async def _applications(work: UnitOfWork, drafts: Sequence[Draft]) -> dict[_Names, ResolvedApplication]:
-    """Each application that the drafts name, found or made."""
+    """The applications of the drafts, by name and URL; new ones are created."""
     return {
         names: await get_or_create_application(work, name=names[0], url=names[1] or None)
         for names in sorted({_names(draft) for draft in drafts})

@@ -1,5 +1,5 @@
-"""A read model over all domains about one person: their profile, what is theirs, their export.
+"""A read model of one person across domains: their profile, votes and comments, and the export of their data.
 
-It reads the tables of several domains and writes none. A profile is changed and an account erased by use cases of
-domain/accounts; the domains above hear of it.
+It reads the tables of several domains and writes none. Use cases of domain/accounts change profiles and erase accounts;
+the domains above subscribe to their facts.
 """

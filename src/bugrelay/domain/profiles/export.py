@@ -1,7 +1,7 @@
-"""Everything stored about a person, as one JSON document: what each table holds, by its name.
+"""The export of all data about a person, as one JSON document with a list of rows for each table.
 
-Secrets are left out (the hashes of passwords and tokens): they are about a person only to who would steal them. Columns
-are named one by one, so that a new one is given out only on purpose; a test tells of a table that is forgotten here.
+Secrets (hashes of passwords and tokens) are left out. Columns are listed explicitly, so that a new one is not exported
+by accident; a test fails for a table that is missing here.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _my_companies = (
     .join(User, User.id == Member.user_id)
     .where(Member.user_id == _me, Company.verified, EFFECTIVE)
 )
-"""What somebody wrote for a company that they have left is the company's."""
+"""The companies that the person belongs to; what they wrote for others that they have left belongs to those."""
 
 SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
     "account": (
@@ -93,7 +93,7 @@ SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
         and_(
             SignInFailure.account_hash == bindparam("account_hash"),
             SignInFailure.under_way.is_(False),
-            # Before that, somebody tried an address that was nobody's account.
+            # Earlier failures were for an address without an account.
             SignInFailure.at >= select(User.created_at).where(User.id == _me).scalar_subquery(),
         ),
         (SignInFailure.at, SignInFailure.ip_address),
@@ -204,7 +204,7 @@ SECTIONS: dict[str, tuple[ColumnElement[bool], Columns]] = {
             Screenshot.file_size, Screenshot.created_at,
         ),
     ),
-    # That they made it: what it says now may be another admin's.
+    # Only that they created it: its content may be another admin's by now.
     "workflow_rules": (
         WorkflowRule.created_by == _me,
         (WorkflowRule.id, WorkflowRule.company_id, WorkflowRule.created_at),
@@ -255,7 +255,7 @@ _QUERIES = {
 
 
 async def export_of(reader: Reader, user_id: UUID, *, email: str) -> dict[str, Any]:
-    """Lists of rows by the name of what they are; `account` is a single one."""
+    """The export: lists of rows by the names of `SECTIONS`; `account` is a single row, or None."""
     parameters = {"user_id": user_id, "account_hash": account_hash(email)}
     document: dict[str, Any] = {}
     for name, query in _QUERIES.items():
@@ -266,8 +266,8 @@ async def export_of(reader: Reader, user_id: UUID, *, email: str) -> dict[str, A
 
 
 def _leave_out_strangers(document: dict[str, Any]) -> None:
-    """Whoever failed to sign in may be somebody else, whose network address is not the owner's to know: it is given
-    only where the owner has had a session from there."""
+    """Remove the network addresses of failed sign-ins, which may be other people's, except those from which the owner
+    has had a session."""
     own = {limit_identity(session["ip_address"]) for session in document["sessions"] if session["ip_address"]}
     for failure in document["sign_in_failures"]:
         if failure["ip_address"] not in own:

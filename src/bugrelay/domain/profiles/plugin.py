@@ -1,4 +1,4 @@
-"""Hands the domain over to the application."""
+"""Registers the domain with the application."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SELECTs over several domains about one person."""
+"""SELECTs about one person, across domains."""
 
 from __future__ import annotations
 
@@ -93,9 +93,10 @@ _MEMBERSHIPS = Query(
 
 
 async def profile_of(reader: Reader, user_id: UUID) -> Profile:
-    """
+    """The account as its owner sees it, with memberships and identities.
+
     Raises:
-        InvalidToken: The account is gone.
+        InvalidToken: The account does not exist any more.
     """
     account = await reader.row(_ACCOUNT, {"user_id": user_id})
     if account is None:
@@ -134,7 +135,7 @@ _PUBLIC = Query(
 
 
 async def public_profile(reader: Reader, user_id: UUID) -> PublicProfile | None:
-    """None for nobody, and for an account that was erased."""
+    """The public profile of a user; None if there is none, or the account was erased."""
     return await reader.row(_PUBLIC, {"user_id": user_id})
 
 
@@ -142,7 +143,7 @@ _limit, _offset = bindparam("limit", type_=Integer), bindparam("offset", type_=I
 
 
 class _VoteRow(Row):
-    """`id` and what follows are the bug's."""
+    """A vote; all columns but `voted_at` are the bug's."""
 
     id: UUID
     title: str
@@ -152,7 +153,7 @@ class _VoteRow(Row):
 
 
 class _CommentRow(Row):
-    """From `bug_id` on the bug's."""
+    """A comment; the columns from `bug_id` on are the bug's."""
 
     id: UUID
     content: str
@@ -178,7 +179,7 @@ _VOTE_TOTAL = Query(select(func.count()).select_from(_my_votes.subquery()), int)
 
 
 async def votes_of(reader: Reader, user_id: UUID, query: PageQuery) -> tuple[list[MyVote], int]:
-    """A page of what the user voted for, latest first, and how many there are."""
+    """A page of the user's votes for listed bugs, newest first, and their total."""
     total = await reader.row(_VOTE_TOTAL, {"user_id": user_id}) or 0
     rows = await reader.rows(_VOTES, {"user_id": user_id, "limit": query.limit, "offset": query.offset})
     return [
@@ -222,7 +223,7 @@ def _my_comment(row: _CommentRow) -> MyComment:
 
 
 async def comments_of(reader: Reader, user_id: UUID, query: PageQuery) -> tuple[list[MyComment], int]:
-    """A page of what the user wrote, latest first, and how many there are."""
+    """A page of the user's listed comments, newest first, and their total."""
     total = await reader.row(_COMMENT_TOTAL, {"user_id": user_id}) or 0
     rows = await reader.rows(_COMMENTS, {"user_id": user_id, "limit": query.limit, "offset": query.offset})
     return [_my_comment(row) for row in rows], total

@@ -1,4 +1,4 @@
-"""What is read of a profile."""
+"""Profiles, and the request to erase an account."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class MembershipCompany(Struct):
     Attributes:
         id: The company's id.
         name: Its name.
-        domain: The registrable domain that it is.
-        verified: Whether somebody has proven to speak for it.
+        domain: The registrable domain that identifies it.
+        verified: Whether it is verified.
     """
 
     id: UUID
@@ -30,12 +30,12 @@ class MembershipCompany(Struct):
 
 
 class Membership(Struct):
-    """That a user belongs to a company.
+    """A user's membership of a company.
 
     Attributes:
         id: The membership's id.
         company_id: The company.
-        role: What they may do.
+        role: The role in the company.
         added_at: When they were added.
     """
 
@@ -47,12 +47,12 @@ class Membership(Struct):
 
 
 class Profile(Account, kw_only=True):
-    """An account, as its owner sees it, with the companies it belongs to and what opens it.
+    """An account as its owner sees it, with its companies and ways to sign in.
 
     Attributes:
         company_memberships: The companies that it belongs to.
-        has_password: Whether a password opens it.
-        identities: The identities of providers that open it, the first linked first.
+        has_password: Whether one can sign in with a password.
+        identities: The linked identities of providers, in the order in which they were linked.
     """
 
     company_memberships: list[Membership]
@@ -71,17 +71,17 @@ class EraseAccount(Struct):
 
 
 class PublicProfile(Struct):
-    """What everybody may see of a user; counts of what everybody may see.
+    """The public profile of a user; counts include public content only.
 
     Attributes:
         id: The user's id.
         username: The public name.
         display_name: The name to show beside it.
-        avatar_url: The address of a picture.
+        avatar_url: The URL of a picture.
         created_at: When they registered.
-        bug_count: Visible bugs that they reported.
-        vote_count: Visible bugs that they voted for.
-        comment_count: Comments of theirs that are shown.
+        bug_count: The number of listed bugs that they reported.
+        vote_count: The number of listed bugs that they voted for.
+        comment_count: The number of their listed comments.
     """
 
     id: UUID
@@ -95,13 +95,13 @@ class PublicProfile(Struct):
 
 
 class UserProfile(PublicProfile, kw_only=True):
-    """A user's profile; what stands below is for members of a tenant that the user belongs to, and for themself.
+    """A user's profile; the attributes below are shown to the user and to members of a tenant that they belong to.
 
     Attributes:
         email: The address.
-        name: The name to show; the username where they have given none.
-        role: What they may do in the tenant, by the name that the ticket API has for it.
-        company_role: The same, by ours.
+        name: The display name; the username if there is none.
+        role: The role in the tenant, by its name in the ticket API.
+        company_role: The same, by our name.
         is_active: Whether they have rights in the tenant.
         updated_at: When they last changed their account.
     """
@@ -120,8 +120,8 @@ class BugRef(Struct):
     Attributes:
         id: The bug's id.
         title: What is wrong, in one line.
-        status: How far it is.
-        vote_count: How many votes count.
+        status: The status.
+        vote_count: The number of counted votes.
     """
 
     id: UUID
@@ -150,7 +150,7 @@ class MyComment(Struct):
         content_html: The same as safe HTML.
         is_company_response: Whether it is the company's official response.
         created_at: When it was written.
-        edited_at: When I last corrected it; null where I never did.
+        edited_at: When I last edited it; null if never.
     """
 
     id: UUID

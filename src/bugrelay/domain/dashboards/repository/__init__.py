@@ -1,6 +1,6 @@
-"""Every SELECT of dashboards: companies and applications with the counts of their bugs, and what one team is shown.
+"""The SELECTs of dashboards: companies and applications with the counts of their bugs, and a company's dashboard.
 
-Counts are taken from the bugs themselves, by index and only for what is shown, so they are exact.
+Bugs are counted when they are read, by index and only for the rows of the page, so the counts are exact.
 """
 
 from bugrelay.domain.dashboards.repository.applications import find_application, list_applications

@@ -65,7 +65,7 @@ def _application_queries(filters: tuple[str, ...]) -> tuple[Query[_ApplicationRo
 
 
 async def list_applications(reader: Reader, query: ApplicationQuery) -> tuple[list[ApplicationOut], int]:
-    """A page of applications by name (no two have the same name and domain), and how many there are."""
+    """A page of applications by name and domain, and their total."""
     values: dict[str, Any] = {}
     if query.search is not None:
         values["search"] = contains(name_key(query.search))

@@ -1,4 +1,4 @@
-"""Bugs by status, of the companies or applications of a page."""
+"""Counts of bugs by status, for the companies or applications of a page."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BY_APPLICATION = _counts_by(Bug.application_id)
 
 
 async def bug_stats(reader: Reader, query: Query[_StatusCount], ids: Sequence[UUID]) -> dict[UUID, BugStats]:
-    """`BY_COMPANY` or `BY_APPLICATION` of each of these ids."""
+    """The counts for each of these ids, by the query `BY_COMPANY` or `BY_APPLICATION`."""
     found = {one: BugStats() for one in ids}
     for row in await reader.rows(query, {"ids": list(ids)}):
         setattr(found[row.counted_id], row.status, row.count)

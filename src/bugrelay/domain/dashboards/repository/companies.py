@@ -71,7 +71,7 @@ def _company_queries(filters: tuple[str, ...]) -> tuple[Query[_CompanyRow], Quer
 
 
 async def list_companies(reader: Reader, query: CompanyQuery) -> tuple[list[CompanyItem], int]:
-    """A page of companies by name, and how many there are."""
+    """A page of companies by name, and their total."""
     values: dict[str, Any] = {}
     if query.search is not None:
         values["search"] = contains(query.search)
@@ -142,7 +142,8 @@ _PUBLIC_MEMBERS = Query(
 
 
 async def find_company(reader: Reader, company_id: UUID) -> CompanyOut | None:
-    """One company with its members, who are public while it is verified."""
+    """One company with its public members; None if there is no such company. Members are public while it is
+    verified."""
     row = await reader.row(_COMPANY, {"company_id": company_id})
     if row is None:
         return None

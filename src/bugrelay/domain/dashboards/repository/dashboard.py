@@ -1,4 +1,4 @@
-"""SELECTs behind a company's dashboard: what is new, what waits, how fast it answers."""
+"""SELECTs of a company's dashboard: newest bugs, oldest unanswered bugs, response times, votes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def newest_bugs(reader: Reader, company_id: UUID) -> list[BugItem]:
 
 
 async def oldest_unanswered(reader: Reader, company_id: UUID) -> list[BugItem]:
-    """Those that wait longest: neither resolved nor answered."""
+    """The oldest bugs that are not resolved and have no official response."""
     return [item_of(row) for row in await reader.rows(_UNANSWERED, {"company_id": company_id})]
 
 
@@ -82,7 +82,7 @@ _RESOLUTIONS = Query(
 
 
 async def response_stats(reader: Reader, company_id: UUID, *, total: int) -> ResponseStats:
-    """Medians in hours, and the share of the company's `total` bugs that have an answer, from 0 to 1."""
+    """Median times in hours, and the share of the company's `total` bugs with an official response, from 0 to 1."""
     responses = await reader.row(_RESPONSES, {"company_id": company_id}) or _NO_RESPONSES
     hours_to_resolution = await reader.row(_RESOLUTIONS, {"company_id": company_id})
     return ResponseStats(
