@@ -1,4 +1,4 @@
-"""Pictures of a bug, and `/uploads`, where they are served inert."""
+"""Pictures of a bug, and `/uploads/bugs`, which serves them with headers that allow no scripts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bugrelay.infra.media.image_exchange import IMAGE_TYPES
 from bugrelay.infra.text.filenames import clean_filename
 from bugrelay.infra.viewer import SignedInViewer
 
-ANY_FILE = "application/octet-stream"  # what generators of clients know a file by
+ANY_FILE = "application/octet-stream"  # by which client generators recognise a file
 
 
 class AttachmentController(Controller):
@@ -38,7 +38,7 @@ class AttachmentController(Controller):
     ) -> Response[AttachmentResponse]:
         """Add a picture to a bug.
 
-        It is decoded and written anew, without metadata.
+        It is decoded and re-encoded, without metadata.
         """
         platform = request.platform
         limit = platform.settings.max_upload_bytes
@@ -74,7 +74,7 @@ class AttachmentController(Controller):
     async def remove_attachment(
         self, request: ApiRequest, viewer: SignedInViewer, bug: BugState, attachment_id: UUID
     ) -> Response[Message]:
-        """Take a picture away."""
+        """Remove a picture."""
         async with request.platform.work() as work:
             await detach(work, bug.id, attachment_id, user_id=viewer.user_id, is_admin=viewer.is_admin)
         return json_response(Message("File removed successfully"))
@@ -87,7 +87,7 @@ class UploadController(Controller):
     @get("/{name:str}")
     @Route(access=anyone(alike=True), media_types=(*IMAGE_TYPES, ANY_FILE))
     async def get_upload(self, request: ApiRequest, name: str) -> Response[bytes] | Stream:
-        """Serve a stored picture, under its true type, in a form that runs nothing."""
+        """Serve a stored picture with its true media type and a policy that allows no scripts."""
         storage_key = f"{FOLDER}/{name}"
         known = _OUR_NAME.fullmatch(name) is not None
         mime_type = await repository.type_of_file(request.platform.database, storage_key) if known else None
@@ -101,5 +101,5 @@ _OUR_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}\.[a-z]{1,5}")
 INERT = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
-    "Cache-Control": "public, no-cache",  # a removed picture must be gone within a second, from every cache
+    "Cache-Control": "public, no-cache",  # caches must revalidate, since a removed picture must disappear
 }

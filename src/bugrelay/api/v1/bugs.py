@@ -1,4 +1,4 @@
-"""`/api/v1/bugs`: report, list, show, correct, change status."""
+"""`/api/v1/bugs`: report, list, show, edit, change the status, history."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _ReportedResponse(Struct):
 
 
 async def _with_known_receipt(request: ApiRequest, body: bytes) -> bytes:
-    """The stored answer to an anonymous report, with its receipt: that is derived anew, as long as it is good."""
+    """The stored response to an anonymous report, with its receipt, which is derived again if it is still valid."""
     bug_id = msgspec.json.decode(body, type=_ReportedResponse).bug.id
     secret = receipts.receipt_secret(request.platform.settings.signing_key, bug_id)
     known = await repository.bug_of_receipt(request.platform.database, hash_secret(secret))
@@ -63,7 +63,7 @@ async def _with_known_receipt(request: ApiRequest, body: bytes) -> bytes:
 
 
 def _with_receipt(request: ApiRequest, body: bytes, bug_id: UUID) -> bytes:
-    """The answer, a JSON object, with one more key."""
+    """The response, a JSON object, with the key `receipt` added."""
     settings = request.platform.settings
     secret = receipts.receipt_secret(settings.signing_key, bug_id)
     link = msgspec.json.encode(ReceiptLink(f"{settings.public_url}/api/v1/receipts/{secret}"))
@@ -81,7 +81,7 @@ class BugController(Controller):
     ) -> Response[BugReportedResponse]:
         """Report a bug in any application.
 
-        The anonymous prove themselves by a captcha token, and are given a receipt.
+        Anonymous reports need a captcha token, and the response has a receipt.
         """
         platform, address = request.platform, request.client_address
 
@@ -172,7 +172,7 @@ class BugController(Controller):
     async def update_bug(
         self, request: ApiRequest, viewer: SignedInViewer, bug: BugState, data: JSONBody[UpdateBug]
     ) -> Response[BugChangedResponse]:
-        """Correct what I reported; the former text stays in the history."""
+        """Edit a bug that I reported; the former values stay in the history."""
         async with request.platform.work() as unit:
             await reporting.update_bug(unit, bug.id, user_id=viewer.user_id, wanted=data)
             changed = await details.get_bug(unit, viewer, bug.id)
@@ -183,7 +183,7 @@ class BugController(Controller):
     async def change_bug_status(
         self, request: ApiRequest, viewer: SignedInViewer, bug: BugState, data: JSONBody[ChangeStatus]
     ) -> Response[BugChangedResponse]:
-        """Change the status; for the company behind the application."""
+        """Change the status, on behalf of the application's company."""
         async with request.platform.work() as unit:
             await statuses.change_status(unit, viewer, bug.id, user_id=viewer.user_id, status=data.status)
             changed = await details.get_bug(unit, viewer, bug.id)
@@ -194,6 +194,6 @@ class BugController(Controller):
     async def list_bug_history(
         self, request: ApiRequest, bug: BugState, query: PageQuery
     ) -> Response[HistoryList]:
-        """List what was changed, oldest first."""
+        """List the changes of a bug, oldest first."""
         entries, total = await repository.list_history(request.platform.database, bug.id, query)
         return json_response(HistoryList(entries, Pagination.of(query, total)))

@@ -50,7 +50,7 @@ class BugCommentController(Controller):
     ) -> Response[CommentResponse]:
         """Comment on a bug.
 
-        A member of the assigned company makes a company response.
+        A comment by a member of the assigned company is a company response.
         """
         message = "Comment created successfully"
         return await _write(request, viewer, bug, data, message=message, as_response=False)
@@ -79,7 +79,7 @@ class CommentController(Controller):
     async def update_comment(
         self, request: ApiRequest, viewer: SignedInViewer, comment_id: UUID, data: JSONBody[WriteComment]
     ) -> Response[CommentResponse]:
-        """Correct my comment."""
+        """Edit my comment."""
         async with request.platform.work() as work:
             await comments.update_comment(
                 work,
@@ -131,7 +131,7 @@ async def _write(
 
 
 async def _written(reader: Reader, viewer: SignedInViewer, comment_id: UUID) -> CommentOut:
-    """The comment as its author is answered, with their own address."""
+    """The comment as its author sees it, with their own address."""
     comment = await repository.find_comment(reader, comment_id)
     if comment is None:
         raise CommentNotFound

@@ -1,4 +1,4 @@
-"""`/api/v1/config`: what a client must know before it shows a form."""
+"""`/api/v1/config`: limits and options for clients."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from bugrelay.settings import Settings
 
 
 class CaptchaConfig(Struct):
-    """The captcha that the anonymous solve.
+    """The captcha for anonymous requests.
 
     Attributes:
-        kind: Whose captcha it is; `off` asks for none.
-        site_key: The key to show it with.
+        kind: The provider; `off` if none is required.
+        site_key: The site key for its widget.
     """
 
     kind: Literal["recaptcha", "off"]
@@ -33,11 +33,11 @@ class CaptchaConfig(Struct):
 
 
 class TextLimit(Struct):
-    """How long a text may be, in characters.
+    """The length of a text, in characters.
 
     Attributes:
-        min: The shortest.
-        max: The longest.
+        min: The minimum.
+        max: The maximum.
     """
 
     min: int
@@ -45,13 +45,13 @@ class TextLimit(Struct):
 
 
 class LimitsConfig(Struct):
-    """What fits.
+    """Limits of content.
 
     Attributes:
-        tags: Tags of a bug.
-        attachments: Pictures of a bug.
-        upload_bytes: Bytes of a picture.
-        upload_types: The types that a picture may have.
+        tags: The maximum number of tags of a bug.
+        attachments: The maximum number of pictures of a bug.
+        upload_bytes: The maximum size of a picture, in bytes.
+        upload_types: The media types of pictures.
     """
 
     title: TextLimit
@@ -65,11 +65,11 @@ class LimitsConfig(Struct):
 
 
 class ClientConfig(Struct):
-    """What a client must know before it shows a form.
+    """Limits and options for clients.
 
     Attributes:
         site_name: The board's name.
-        rates: The rate limits by name, as `calls/unit`; null where there is none.
+        rates: The rate limits by name, as `calls/unit`; null for no limit.
         statuses: The statuses that a bug may have.
         priorities: The priorities that a bug may have.
         sign_in_providers: The ways to sign in: `password`, and the names of the providers.
@@ -91,7 +91,7 @@ class ConfigController(Controller):
     @get("/")
     @Route(access=anyone(alike=True))
     async def get_config(self, request: ApiRequest) -> Response[ClientConfig]:
-        """Tell a client the captcha, limits, rates, statuses, priorities and ways to sign in."""
+        """Show the captcha, limits, rates, statuses, priorities and ways to sign in."""
         platform = request.platform
         return json_response(_config(platform.settings, providers=platform.identity_providers))
 

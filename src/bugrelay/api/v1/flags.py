@@ -1,4 +1,4 @@
-"""Report content to the moderators."""
+"""Flags, by which users report content to the moderators."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FlagController(Controller):
     async def flag_bug(
         self, request: ApiRequest, viewer: SignedInViewer, bug: BugState, data: JSONBody[ReportContent]
     ) -> Response[FlagResponse]:
-        """Report a bug to the moderators, once."""
+        """Flag a bug for the moderators, once."""
         async with request.platform.work() as work:
             flag_id = await flags.flag_bug(
                 work, bug.id, user_id=viewer.user_id, reason=data.reason, note=data.note
@@ -41,7 +41,7 @@ class FlagController(Controller):
         comment: CommentState,
         data: JSONBody[ReportContent],
     ) -> Response[FlagResponse]:
-        """Report a comment to the moderators, once."""
+        """Flag a comment for the moderators, once."""
         async with request.platform.work() as work:
             flag_id = await flags.flag_comment(
                 work, comment.id, user_id=viewer.user_id, reason=data.reason, note=data.note

@@ -1,4 +1,4 @@
-"""`/api/v1/bugs/similar` and `/api/v1/bugs/{id}/similar`: what may be the same."""
+"""`/api/v1/bugs/similar` and `/api/v1/bugs/{id}/similar`: possible duplicates."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SimilarController(Controller):
     async def find_similar(
         self, request: ApiRequest, viewer: Viewer, data: JSONBody[FindSimilar]
     ) -> Response[SimilarList]:
-        """Find bugs that may be the same as a report that is being typed. Nothing of it is kept."""
+        """Find possible duplicates of a report that is being typed. Nothing of it is stored."""
         threads = request.platform.computing
         return await _similar(request, viewer, lambda reader: similar_to_text(reader, threads, data))
 
@@ -44,7 +44,7 @@ class SimilarController(Controller):
     async def list_similar_bugs(
         self, request: ApiRequest, viewer: Viewer, bug: BugState, query: SimilarQuery
     ) -> Response[SimilarList]:
-        """List bugs that may be the same as this one."""
+        """List possible duplicates of this bug."""
         threads = request.platform.computing
         return await _similar(
             request, viewer, lambda reader: similar_to_bug(reader, threads, bug.id, limit=query.limit)
@@ -54,7 +54,7 @@ class SimilarController(Controller):
 async def _similar(
     request: ApiRequest, viewer: Viewer, find: Callable[[Connection], Awaitable[SimilarList]]
 ) -> Response[Any]:
-    """Whoever is signed in reads the primary, and so finds what they have just reported."""
+    """Signed-in users read the primary, so that they find what they have just reported."""
     database = request.platform.database
     if viewer.signed_in:
         async with database.reading() as reader:

@@ -38,7 +38,7 @@ class VoteController(Controller):
     async def cast_vote(
         self, request: ApiRequest, viewer: SignedInViewer, bug_id: UUID
     ) -> Response[VoteResponse]:
-        """Set my vote; safe to repeat."""
+        """Cast my vote; idempotent."""
         return await _voted(request, viewer, bug_id, action="cast")
 
     @delete("/", status_code=200)
@@ -46,7 +46,7 @@ class VoteController(Controller):
     async def withdraw_vote(
         self, request: ApiRequest, viewer: SignedInViewer, bug_id: UUID
     ) -> Response[VoteResponse]:
-        """Withdraw my vote; safe to repeat."""
+        """Withdraw my vote; idempotent."""
         return await _voted(request, viewer, bug_id, action="withdraw")
 
 
@@ -70,7 +70,7 @@ async def _voted(
     try:
         outcome = await cast()
     except (BugNotFound, AccountBanned, InvalidToken):
-        await check_in_full(request)  # says why; where it finds nothing, it was so for a moment
+        await check_in_full(request)  # raises the error of the contract; else the cause was temporary
         outcome = await cast()
     message = "Vote added successfully" if outcome.voted else "Vote removed successfully"
     added = outcome.voted and outcome.changed

@@ -1,4 +1,4 @@
-"""What is read and written of bugs; most of it goes over the wire."""
+"""States, requests and responses of the board."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Content = Annotated[str, Meta(min_length=1, max_length=2000)]
 
 
 class BugState(Row):
-    """What rights over a bug depend on."""
+    """The columns of a bug that rights depend on."""
 
     id: UUID
     status: str
@@ -46,7 +46,7 @@ class BugState(Row):
 
 
 class CorrectableFields(Row):
-    """What a reporter may correct."""
+    """The fields that a reporter may edit."""
 
     title: str
     tags: list[str]
@@ -58,7 +58,7 @@ class CorrectableFields(Row):
 
 
 class CommentState(Row):
-    """What the right to change a comment depends on; `company_id` is the company that its author spoke for."""
+    """The columns that the right to change a comment depends on; `company_id` is the company it was written for."""
 
     id: UUID
     bug_id: UUID
@@ -68,7 +68,7 @@ class CommentState(Row):
 
 
 class AttachmentState(Row):
-    """What decides who may take a picture away."""
+    """The columns that the right to remove a picture depends on."""
 
     id: UUID
     uploader_id: UUID | None
@@ -80,16 +80,17 @@ class ReportBug(Struct, kw_only=True):
     Attributes:
         title: What is wrong, in one line.
         description: What happens, in Markdown.
-        application_name: The application that has the bug; one that nobody has named before is made.
-        priority: How much it hurts; `medium` where nothing is said.
-        tags: At most ten tags; they are cleaned and folded.
-        application_url: The application's address; its domain says which company stands behind it.
+        application_name: The application that has the bug; a new one is created.
+        priority: The priority; `medium` by default.
+        tags: At most ten tags; they are normalised to lower case.
+        application_url: The application's URL; its domain determines the company.
         operating_system: The operating system that the bug was seen on.
         device_type: The kind of device.
         app_version: The application's version.
         browser_version: The browser and its version.
-        contact_email: Where the company may ask back; shown to it alone.
-        recaptcha_token: A solved captcha; the anonymous need one.
+        contact_email: The address for questions, of an anonymous report; shown to the reporter, the verified assigned
+            company and admins only.
+        recaptcha_token: The token of a solved captcha, required for anonymous reports.
     """
 
     title: Title
@@ -112,7 +113,7 @@ class UpdateBug(Struct, kw_only=True):
     Attributes:
         title: What is wrong, in one line.
         description: What happens, in Markdown.
-        tags: At most ten tags, in place of the former; null takes all away.
+        tags: At most ten tags, which replace the former ones; null removes all.
         operating_system: The operating system that the bug was seen on.
         device_type: The kind of device.
         app_version: The application's version.
@@ -132,8 +133,8 @@ class FollowReport(Struct, kw_only=True):
     """`PUT /receipts/{secret}/subscription`.
 
     Attributes:
-        level: What is told: everything, official responses and changes of status, or that it is resolved.
-        email: Where; it is sent a link to confirm it. Left out, the address stays.
+        level: Which events are mailed: all, official responses and changes of status, or the resolution.
+        email: The address, which is mailed a confirmation link; if absent, the address stays.
     """
 
     level: Level
@@ -151,7 +152,7 @@ class ChangeStatus(Struct):
 
 
 class WriteComment(Struct):
-    """A comment to write, or the text to put in its place.
+    """A comment to write, or its new text.
 
     Attributes:
         content: The comment, in Markdown.
@@ -164,16 +165,16 @@ class BugQuery(CursorQuery, kw_only=True):
     """`GET /bugs`.
 
     Attributes:
-        search: Words that title, description or application must have; best matches first.
+        search: Words in title, description or application name; best matches first.
         status: Bugs with this status.
         priority: Bugs with this priority.
         tags: Bugs that have all of these tags, separated by commas.
         application: A part of the application's name.
-        company: A part of the company's name or domain.
+        company: A part of the company's name.
         application_id: Bugs of this application.
         company_id: Bugs that are assigned to this company.
         reporter_id: Bugs that this user reported.
-        sort: The order; `relevance` with a search, else `recent`, where nothing is said.
+        sort: The order; by default `relevance` with a search, else `recent`.
     """
 
     search: Annotated[str, OneLine, Meta(max_length=500)] | None = None
@@ -189,7 +190,7 @@ class BugQuery(CursorQuery, kw_only=True):
 
     @property
     def order(self) -> str:
-        """The sort that applies: relevance with a search, else the newest first; relevance needs a search."""
+        """The order that applies: by default relevance with a search, else newest first; relevance needs a search."""
         if self.search is None:
             return "recent" if self.sort in (None, "relevance") else str(self.sort)
         return self.sort or "relevance"
@@ -199,7 +200,7 @@ class TagQuery(PageQuery, kw_only=True):
     """`GET /tags`.
 
     Attributes:
-        search: How the tag begins.
+        search: A prefix of the tag.
     """
 
     search: Annotated[str, OneLine, Meta(max_length=50)] | None = None
@@ -211,7 +212,7 @@ class ApplicationRef(Struct):
     Attributes:
         id: The application's id.
         name: Its name.
-        url: Its address, where one is known.
+        url: Its URL, if known.
     """
 
     id: UUID
@@ -220,13 +221,13 @@ class ApplicationRef(Struct):
 
 
 class CompanyRef(Struct):
-    """The company behind an application.
+    """The company of an application.
 
     Attributes:
         id: The company's id.
         name: Its name.
-        domain: The registrable domain that it is.
-        verified: Whether somebody has proven to speak for it.
+        domain: The registrable domain that identifies it.
+        verified: Whether it is verified.
     """
 
     id: UUID
@@ -236,12 +237,12 @@ class CompanyRef(Struct):
 
 
 class UserRef(Struct):
-    """The public user.
+    """A user, by their public name.
 
     Attributes:
         id: The user's id.
         username: The public name.
-        email: A key only where the contract names it, filled for that user and for admins.
+        email: The address, for that user and for admins, else null; only in the responses that document it.
     """
 
     id: UUID
@@ -257,17 +258,17 @@ class BugItem(Struct, kw_only=True):
         title: What is wrong, in one line.
         description: What happens, in Markdown, as it was typed.
         description_html: The same as safe HTML.
-        status: How far it is.
-        priority: How much it hurts.
+        status: The status.
+        priority: The priority.
         tags: Its tags.
         application_id: The application that it is in.
         reporter_id: Who reported it; null for the anonymous and for erased accounts.
         assigned_company_id: The company behind the application, if any.
-        vote_count: How many votes count.
-        comment_count: How many comments are shown.
+        vote_count: The number of counted votes.
+        comment_count: The number of visible comments.
         created_at: When it was reported.
         updated_at: When it was last changed.
-        resolved_at: When it became `fixed` or `wont_fix`; null while it is neither.
+        resolved_at: When it became `fixed` or `wont_fix`; null if it is neither.
     """
 
     id: UUID
@@ -291,7 +292,7 @@ class BugItem(Struct, kw_only=True):
 
 
 class BugWithTechnical(BugItem, kw_only=True):
-    """A bug as it is answered to its reporter.
+    """A bug with its technical fields, as in responses to its reporter.
 
     Attributes:
         operating_system: The operating system that the bug was seen on.
@@ -313,9 +314,9 @@ class AttachmentOut(Struct, kw_only=True):
         id: The picture's id.
         bug_id: The bug that it is shown with.
         filename: The sender's name for the file.
-        file_url: Where it is served.
-        file_size: Bytes of the stored file.
-        mime_type: The type of the stored file.
+        file_url: The path of the file.
+        file_size: The size of the stored file, in bytes.
+        mime_type: The media type of the stored file.
         uploaded_at: When it was added.
     """
 
@@ -340,7 +341,7 @@ class CommentOut(Struct, kw_only=True):
         is_company_response: Whether it is the company's official response.
         created_at: When it was written.
         updated_at: When it was last changed.
-        edited_at: When its author last corrected it; null where they never did.
+        edited_at: When its author last edited it; null if never.
         user: Who wrote it; null for a note of BugRelay itself.
     """
 
@@ -360,8 +361,8 @@ class SubscriptionOut(Struct):
     """How the viewer follows a bug.
 
     Attributes:
-        level: What they are told of.
-        reason: Why: they chose it, or it follows from what they did.
+        level: Which events they are notified of.
+        reason: `chosen` if they chose the level, else the act that it follows from.
     """
 
     level: Level
@@ -375,8 +376,8 @@ class BugDetail(BugWithTechnical, kw_only=True):
         attachments: Its pictures, oldest first.
         comments: Its latest hundred comments, oldest first.
         voted: Whether the viewer has voted for it; null for the anonymous.
-        contact_email: Where the reporter may be asked; a key only for those who may see it.
-        subscription: How the viewer follows it, null where they do not; no key for the anonymous.
+        contact_email: The contact address of the reporter; present only for those who may see it.
+        subscription: How the viewer follows it, null if they do not; absent for anonymous viewers.
     """
 
     attachments: list[AttachmentOut]
@@ -391,7 +392,7 @@ class TagCount(Struct):
 
     Attributes:
         name: The tag.
-        count: How many visible bugs have it.
+        count: The number of listed bugs that have it.
     """
 
     name: str
@@ -399,7 +400,7 @@ class TagCount(Struct):
 
 
 class HistoryCompany(Struct):
-    """The company that a change was made for.
+    """The company on whose behalf a change was made.
 
     Attributes:
         id: The company's id.
@@ -411,17 +412,17 @@ class HistoryCompany(Struct):
 
 
 class HistoryEntry(Struct, kw_only=True):
-    """One change; which keys it has follows from `kind`.
+    """One change; its keys depend on `kind`.
 
     Attributes:
         id: The entry's id.
-        kind: What was done.
-        at: When it was done.
-        user: Who did it; null for the anonymous and for erased accounts.
+        kind: The kind of change.
+        at: When it was made.
+        user: Who made it; null for erased accounts.
         from_status: The status before, of a change of status.
         to_status: The status after, of a change of status.
-        before: The former values of what was corrected, of an edit.
-        source_bug_id: The bug that was merged away, of a merge.
+        before: The former values of the changed fields, of an edit.
+        source_bug_id: The bug that was merged, of a merge.
         target_bug_id: The bug that it was merged into, of a merge.
     """
 
@@ -450,14 +451,14 @@ class SurvivorRef(Struct):
 
 
 class OfficialResponse(Struct):
-    """What the company behind the application has said.
+    """An official response of the application's company.
 
     Attributes:
         id: The comment's id.
         content: The response in Markdown, as it was typed.
         content_html: The same as safe HTML.
         created_at: When it was written.
-        company: In whose name.
+        company: The company on whose behalf it was written.
     """
 
     id: UUID
@@ -468,15 +469,15 @@ class OfficialResponse(Struct):
 
 
 class ReceiptBug(Struct, kw_only=True):
-    """A reported bug, or the one that it became, as everybody may see it.
+    """The public state of a reported bug, or of the one that it was merged into.
 
     Attributes:
         title: What is wrong, in one line.
-        status: How far it is.
-        vote_count: How many votes count.
-        comment_count: How many comments are shown.
+        status: The status.
+        vote_count: The number of counted votes.
+        comment_count: The number of visible comments.
         updated_at: When it was last changed.
-        resolved_at: When it became `fixed` or `wont_fix`; null while it is neither.
+        resolved_at: When it became `fixed` or `wont_fix`; null if it is neither.
     """
 
     title: str
@@ -488,11 +489,11 @@ class ReceiptBug(Struct, kw_only=True):
 
 
 class ReceiptSubscription(Struct):
-    """What the owner of a report is told by mail. The address itself is shown to nobody.
+    """The subscription of a report's owner to mails; the address itself is never shown.
 
     Attributes:
-        level: What is told: everything, official responses and changes of status, or that it is resolved.
-        contact: Whether the address is confirmed; nothing is told before.
+        level: Which events are mailed: all, official responses and changes of status, or the resolution.
+        contact: Whether the address is confirmed; nothing is mailed before that.
     """
 
     level: Level
@@ -500,16 +501,16 @@ class ReceiptSubscription(Struct):
 
 
 class Receipt(Struct, kw_only=True):
-    """What has become of an anonymous report.
+    """The state of an anonymous report.
 
     Attributes:
         bug_id: The bug that was reported.
         reported_at: When it was reported.
-        state: Whether it is on the board, was merged into another bug, or was removed, itself or what it became.
-        merged_into: The bug that it became, where it was merged.
-        bug: How that bug stands; null where it is removed.
+        state: Whether it is listed, was merged into another bug, or was removed, itself or the bug it was merged into.
+        merged_into: The bug that it was merged into; null if it was not.
+        bug: The state of that bug, or of the reported one; null if it is removed.
         responses: Its latest official responses, oldest first.
-        subscription: What the owner is told by mail; null without an address.
+        subscription: The owner's subscription to mails; null without an address.
     """
 
     bug_id: UUID

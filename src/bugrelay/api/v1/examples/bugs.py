@@ -1,4 +1,4 @@
-"""What the documentation shows of the board's main calls: one story, told with one bug."""
+"""OpenAPI examples of the board's main routes, all about the same bug."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a path names, loaded before the body is read: missing is 404, merged 308, not for this viewer 403."""
+"""Loaders of bugs and comments in paths, run before the body is read: missing is 404, merged 308, forbidden 403."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
 async def load_bug(request: ApiRequest) -> BugState:
-    """A bug whatever its state: removed and merged ones are what moderators are there for."""
+    """The bug of the path in any state, for moderators.
+
+    Raises:
+        InvalidId, BugNotFound
+    """
     bug = await repository.bug_state(request.platform.database, request.path_id("bug_id"))
     if bug is None:
         raise BugNotFound
@@ -25,7 +29,7 @@ async def load_bug(request: ApiRequest) -> BugState:
 
 
 async def load_visible_bug(request: ApiRequest) -> BugState:
-    """The bug of the path, for whoever may know of it.
+    """The bug of the path, if the viewer may see it.
 
     Raises:
         InvalidId, BugNotFound, BugMerged
@@ -39,9 +43,10 @@ async def load_visible_bug(request: ApiRequest) -> BugState:
 
 
 def follow_merge(request: ApiRequest, bug: BugState) -> None:
-    """
+    """Redirect the request if the bug is merged.
+
     Raises:
-        BugMerged: It lives on as another one, at whose address the same is to be asked.
+        BugMerged: With the same path and query for the bug that it was merged into.
     """
     if bug.merged_into_id is not None:
         raise BugMerged(_moved(request, bug.id, bug.merged_into_id))
@@ -49,7 +54,7 @@ def follow_merge(request: ApiRequest, bug: BugState) -> None:
 
 @asynccontextmanager
 async def unit_of_work_on_bug(request: ApiRequest) -> AsyncIterator[UnitOfWork]:
-    """A change of the bug of the path. One that was merged away while we waited for it is sent after it.
+    """A unit of work on the bug of the path, which redirects if the bug is merged while it waits for a lock.
 
     Raises:
         BugNotFound, BugMerged
@@ -60,7 +65,7 @@ async def unit_of_work_on_bug(request: ApiRequest) -> AsyncIterator[UnitOfWork]:
 
 @asynccontextmanager
 async def following_merges(request: ApiRequest) -> AsyncIterator[None]:
-    """Makes `BugMerged` of a `BugNotFound` where the bug of the path was merged away meanwhile."""
+    """Turn a `BugNotFound` into `BugMerged` if the bug of the path was merged meanwhile."""
     try:
         yield
     except BugNotFound:
@@ -129,7 +134,11 @@ async def require_author(request: ApiRequest) -> None:
 
 
 async def load_visible_comment(request: ApiRequest) -> CommentState:
-    """A comment that everybody can see: neither it nor its bug is removed."""
+    """The comment of the path, if it is listed: neither it nor its bug is removed.
+
+    Raises:
+        InvalidId, CommentNotFound
+    """
     comment = await repository.comment_state(request.platform.database, request.path_id("comment_id"))
     if comment is None:
         raise CommentNotFound

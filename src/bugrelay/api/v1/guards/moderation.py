@@ -1,4 +1,4 @@
-"""What moderators act upon, looked up before the body is read: missing is 404, not to be touched 403."""
+"""Guards of moderation, run before the body is read: missing is 404, forbidden 403."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bugrelay.http.request import ApiRequest
 
 
 async def require_comment(request: ApiRequest) -> None:
-    """A comment, also one that was withdrawn or removed."""
+    """The comment of the path must exist; it may be withdrawn or removed."""
     if not await repository.has_comment(request.platform.database, request.path_id("comment_id")):
         raise CommentNotFound
 
@@ -25,7 +25,11 @@ async def require_may_ban(request: ApiRequest) -> None:
 
 
 async def _is_admin(request: ApiRequest) -> bool:
-    """Of the user of the path."""
+    """Whether the user of the path is an admin.
+
+    Raises:
+        UserNotFound
+    """
     is_admin = await repository.is_admin(request.platform.database, request.path_id("user_id"))
     if is_admin is None:
         raise UserNotFound

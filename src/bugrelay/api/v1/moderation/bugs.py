@@ -27,7 +27,7 @@ class BugModerationController(Controller):
     async def list_moderated_bugs(
         self, request: ApiRequest, query: ModerationQuery
     ) -> Response[ModeratedBugList]:
-        """List bugs whatever their state; `flagged=true` is the queue, most flagged first."""
+        """List bugs in any state; `flagged=true` is the queue, most flagged first."""
         bugs, total = await list_moderated(request.platform.database, query)
         return json_response(ModeratedBugList(bugs, Pagination.of(query, total)))
 
@@ -46,7 +46,7 @@ class BugModerationController(Controller):
     async def remove_bug(
         self, request: ApiRequest, viewer: SignedInViewer, bug: BugState, data: JSONBody[Reason]
     ) -> Response[BugAct]:
-        """Remove a bug from every public view; it is kept in the database."""
+        """Remove a bug from every public view; it stays in the database."""
         async with request.platform.work() as work:
             await removal.remove_bug(work, viewer.user_id, bug.id, reason=data.reason)
         return json_response(BugAct("Bug removed successfully", bug.id, data.reason))
@@ -56,7 +56,7 @@ class BugModerationController(Controller):
     async def restore_bug(
         self, request: ApiRequest, viewer: SignedInViewer, bug: BugState
     ) -> Response[BugRestoredAct]:
-        """Bring a removed bug back."""
+        """Restore a removed bug."""
         async with request.platform.work() as work:
             await removal.restore_bug(work, viewer.user_id, bug.id)
         return json_response(BugRestoredAct("Bug restored successfully", bug.id))
@@ -84,7 +84,7 @@ class BugModerationController(Controller):
     async def unmerge_bug(
         self, request: ApiRequest, viewer: SignedInViewer, bug: BugState, data: JSONBody[Reason]
     ) -> Response[UnmergeAct]:
-        """Make a merged bug what it was before; what came later stays with the target."""
+        """Undo a merge; what was added to the target after it stays there."""
         async with request.platform.work() as work:
             target_id = await merging.unmerge_bug(work, viewer.user_id, bug.id, reason=data.reason)
         return json_response(UnmergeAct("Bug unmerged successfully", bug.id, target_id, data.reason, bug.id))

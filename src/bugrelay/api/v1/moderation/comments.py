@@ -26,7 +26,7 @@ class CommentModerationController(Controller):
     async def remove_comment(
         self, request: ApiRequest, viewer: SignedInViewer, comment_id: UUID, data: JSONBody[Reason]
     ) -> Response[CommentAct]:
-        """Remove a comment from every public view; it is kept in the database."""
+        """Remove a comment from every public view; it stays in the database."""
         async with request.platform.work() as work:
             await removal.remove_comment(work, viewer.user_id, comment_id, reason=data.reason)
         return json_response(CommentAct("Comment removed successfully", comment_id, data.reason))
@@ -36,7 +36,7 @@ class CommentModerationController(Controller):
     async def restore_comment(
         self, request: ApiRequest, viewer: SignedInViewer, comment_id: UUID, data: JSONBody[Reason]
     ) -> Response[CommentAct]:
-        """Bring back what an admin removed; what its author withdrew stays withdrawn."""
+        """Restore a comment that an admin removed; one that its author withdrew stays withdrawn."""
         async with request.platform.work() as work:
             await removal.restore_comment(work, viewer.user_id, comment_id, reason=data.reason)
         return json_response(CommentAct("Comment restored successfully", comment_id, data.reason))

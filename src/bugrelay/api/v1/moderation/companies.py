@@ -25,7 +25,7 @@ class CompanyModerationController(Controller):
     async def verify_company(
         self, request: ApiRequest, viewer: SignedInViewer, company: CompanyState, data: JSONBody[Reason]
     ) -> Response[CompanyAct]:
-        """Verify a company by an admin's word."""
+        """Verify a company without a proof of its domain."""
         async with request.platform.work() as work:
             await companies.verify(work, viewer.user_id, company.id, reason=data.reason)
         return json_response(CompanyAct("Company verified successfully", company.id, data.reason))
@@ -35,7 +35,7 @@ class CompanyModerationController(Controller):
     async def unverify_company(
         self, request: ApiRequest, viewer: SignedInViewer, company: CompanyState, data: JSONBody[Reason]
     ) -> Response[CompanyAct]:
-        """Take a company's verification back: its members' rights are suspended."""
+        """Revoke a company's verification, which suspends the rights of its members."""
         async with request.platform.work() as work:
             await companies.unverify(work, viewer.user_id, company.id, reason=data.reason)
         return json_response(CompanyAct("Company unverified successfully", company.id, data.reason))
@@ -49,7 +49,7 @@ class CompanyModerationController(Controller):
         application: ApplicationState,
         data: JSONBody[ChangeApplication],
     ) -> Response[ApplicationAct]:
-        """Put an application and its bugs under another company, or under none."""
+        """Assign an application and its bugs to another company, or to none."""
         async with request.platform.work() as work:
             await companies.reassign(
                 work, viewer.user_id, application.id, company_id=data.company_id, reason=data.reason

@@ -20,7 +20,7 @@ class OverviewController(Controller):
     @get("/dashboard")
     @Route(access=admins())
     async def get_moderation_dashboard(self, request: ApiRequest) -> Response[ModerationDashboard]:
-        """Show figures of the board, and the latest fifty acts."""
+        """Show statistics of the board, and the latest fifty entries of the audit log."""
         database = request.platform.database
         latest, _ = await list_audit(database, AuditQuery())
         return json_response(ModerationDashboard(await dashboard_stats(database), latest))
@@ -28,6 +28,6 @@ class OverviewController(Controller):
     @get("/audit-logs")
     @Route(access=admins(), query=AuditQuery)
     async def list_audit_logs(self, request: ApiRequest, query: AuditQuery) -> Response[AuditList]:
-        """List what admins did, newest first."""
+        """List the audit log, newest first."""
         logs, total = await list_audit(request.platform.database, query)
         return json_response(AuditList(logs, Pagination.of(query, total)))

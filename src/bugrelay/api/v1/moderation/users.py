@@ -26,7 +26,7 @@ class UserModerationController(Controller):
     async def ban_user(
         self, request: ApiRequest, viewer: SignedInViewer, user_id: UUID, data: JSONBody[Ban]
     ) -> Response[BanAct]:
-        """Ban a user, for good or until a time: sessions end, votes count no more."""
+        """Ban a user, permanently or until a time: sessions end, and votes do not count any more."""
         async with request.platform.work() as work:
             await bans.ban_user(work, viewer.user_id, user_id, reason=data.reason, until=data.until)
         return json_response(BanAct("User banned successfully", user_id, data.reason, data.until))
