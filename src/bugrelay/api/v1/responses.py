@@ -1,4 +1,4 @@
-"""The envelopes of answers: what a resource is wrapped in on its way out, and pages of lists."""
+"""The envelopes of responses: a resource under its name, and pages of lists."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ class BugReportedResponse(BugChangedResponse):
     """A bug that was reported.
 
     Attributes:
-        receipt: A key for the anonymous alone.
+        receipt: Present for anonymous reports only.
     """
 
     receipt: ReceiptLink | UnsetType = UNSET
@@ -297,8 +297,8 @@ class BugList(Struct):
 
     Attributes:
         bugs: The bugs of this page.
-        match: Beside a search: whether the first bug of the page has all of its words, or some.
-        ranked: True when no bug has all words of a search, and the total is that of the bugs with some of them.
+        match: For a search: whether the first bug of the page has all of its words, or some.
+        ranked: True if no bug has all words of a search, and the total counts the bugs with some of them.
     """
 
     bugs: list[BugItem]
@@ -311,8 +311,8 @@ class VoteResponse(Message):
     """A vote, cast or withdrawn.
 
     Attributes:
-        voted: Whether my vote counts now.
-        vote_count: How many votes count.
+        voted: Whether I have a vote for the bug now.
+        vote_count: The number of counted votes.
     """
 
     voted: bool
@@ -320,7 +320,7 @@ class VoteResponse(Message):
 
 
 class CommentResponse(Message):
-    """A comment that was written or corrected."""
+    """A comment that was written or edited."""
 
     comment: CommentOut
 
@@ -424,10 +424,10 @@ class ApplicationList(Struct):
 
 
 class FlagResponse(Message):
-    """A report, sent to the moderators.
+    """A flag.
 
     Attributes:
-        flag_id: The report's id.
+        flag_id: The flag's id.
         reason: The reason that was given.
     """
 
@@ -443,7 +443,7 @@ class ModeratedBugList(Struct):
 
 
 class BugAct(Message):
-    """What was done to a bug.
+    """An act of moderation on a bug.
 
     Attributes:
         bug_id: The bug.
@@ -455,7 +455,7 @@ class BugAct(Message):
 
 
 class BugRestoredAct(Message):
-    """A bug that is shown again.
+    """A bug that was restored.
 
     Attributes:
         bug_id: The bug.
@@ -468,7 +468,7 @@ class MergeAct(Message):
     """A merge.
 
     Attributes:
-        source_bug_id: The bug that was merged away.
+        source_bug_id: The bug that was merged.
         target_bug_id: The bug that it was merged into.
         reason: The reason that was given.
     """
@@ -482,14 +482,14 @@ class UnmergeAct(MergeAct):
     """A merge that was undone.
 
     Attributes:
-        bug_id: The bug that stands by itself again.
+        bug_id: The bug that is not merged any more.
     """
 
     bug_id: UUID
 
 
 class CommentAct(Message):
-    """What was done to a comment.
+    """An act of moderation on a comment.
 
     Attributes:
         comment_id: The comment.
@@ -501,7 +501,7 @@ class CommentAct(Message):
 
 
 class UserAct(Message):
-    """What was done to a user.
+    """An act of moderation on a user.
 
     Attributes:
         user_id: The user.
@@ -516,14 +516,14 @@ class BanAct(UserAct):
     """A ban.
 
     Attributes:
-        until: When it ends; null where it lasts until it is lifted.
+        until: When it ends; null if it lasts until it is lifted.
     """
 
     until: datetime | None
 
 
 class CompanyAct(Message):
-    """What was done to a company.
+    """An act of moderation on a company.
 
     Attributes:
         company_id: The company.
@@ -535,11 +535,11 @@ class CompanyAct(Message):
 
 
 class ApplicationAct(Message):
-    """An application that was put elsewhere.
+    """An application that was reassigned.
 
     Attributes:
         application_id: The application.
-        company_id: The company behind it now; null for none.
+        company_id: Its company now; null for none.
     """
 
     application_id: UUID
@@ -554,10 +554,10 @@ class AuditList(Struct):
 
 
 class ModerationDashboard(Struct):
-    """Figures of the board, and what was done last.
+    """Statistics of the board, and the latest acts of moderation.
 
     Attributes:
-        recent_activity: The latest fifty acts.
+        recent_activity: The latest fifty entries of the audit log.
     """
 
     stats: Stats
