@@ -87,6 +87,13 @@ def test_a_body_has_typed_text_first_and_the_latest_ten_entries() -> None:
     recorded = {"Console errors": [f"error {number:02}" for number in range(30)]}
     body = issue_body(a_text(recorded=recorded))
     assert re.findall(r"error (\d\d)", body) == [str(number) for number in range(20, 30)]
+    named = re.findall(r"^- \*\*(.+):\*\* `(.+)`$", body, re.MULTILINE)
+    assert named == [
+        ("Category", "bug"),
+        ("Severity", "medium"),
+        ("Reported by", "Ada"),
+        ("Tracked as", "BUG-2026-0001, reported 2026-11-22 04:00 UTC"),
+    ]
     full = issue_body(
         a_text(
             typed={f"{i}": "x" * 8000 for i in range(6)},

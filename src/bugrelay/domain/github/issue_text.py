@@ -133,7 +133,7 @@ def _facts(ticket: TicketText) -> str:
     facts["Category"] = ticket.kind
     facts["Severity"] = ticket.priority
     if ticket.reporter is not None:
-        facts["ReportExcerpt by"] = ticket.reporter
+        facts["Reported by"] = ticket.reporter
     facts["Tracked as"] = f"{ticket.key}, reported {ticket.created_at:%Y-%m-%d %H:%M} UTC"
     return "\n".join(f"- **{name}:** {inert(_code(value))}" for name, value in facts.items() if value)
 
