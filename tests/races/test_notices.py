@@ -89,6 +89,11 @@ async def test_a_digest_that_is_sealed_meanwhile_loses_no_notice(platform: Platf
     bug_id = put_bug(sql, put_application(sql))
     put_followers(sql, bug_id, 10, verified=True)
     sql.execute("INSERT INTO notice_settings (user_id, mail) SELECT id, 'digest' FROM users")
+    # As the worker claims: it waits for nobody who tells, and locks in no order of its own.
+    make_due = (
+        "UPDATE notice_mails SET due_at = now() WHERE id IN"
+        " (SELECT id FROM notice_mails WHERE sealed_at IS NULL FOR UPDATE SKIP LOCKED)"
+    )
     told_into_sealed = "SELECT count(*) FROM notices n JOIN notice_mails m ON m.id = n.mail_id WHERE n.created_at > m.sealed_at"
 
     async def tell(seq: int) -> None:
@@ -100,9 +105,7 @@ async def test_a_digest_that_is_sealed_meanwhile_loses_no_notice(platform: Platf
     async def seal() -> None:
         for _ in range(20):
             async with platform.work() as work:
-                await work.session.execute(
-                    text("UPDATE notice_mails SET due_at = now() WHERE sealed_at IS NULL")
-                )
+                await work.session.execute(text(make_due))
             async with platform.work() as work:
                 claimed = await mails.claim_due(work)
                 await mails.close(work, claimed)
