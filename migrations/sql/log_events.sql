@@ -10,30 +10,7 @@
 CREATE OR REPLACE FUNCTION log_events(entries jsonb)
 RETURNS TABLE (stream uuid, last_seq bigint) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
-DECLARE
-    entry jsonb := entries -> 0;
-    target uuid := (entries -> 0 ->> 'stream')::uuid;
-    number bigint;
 BEGIN
-    IF jsonb_array_length(entries) = 1 THEN
-        -- Nearly always: the same as below, in a fraction of the time.
-        UPDATE event_streams s SET last_seq = s.last_seq + 1 WHERE s.stream = target RETURNING s.last_seq INTO number;
-        IF NOT FOUND THEN
-            INSERT INTO event_streams AS s (stream, last_seq) VALUES (target, 1)
-            ON CONFLICT ON CONSTRAINT pk_event_streams DO UPDATE SET last_seq = s.last_seq + 1
-            RETURNING s.last_seq INTO number;
-        END IF;
-        INSERT INTO events (stream, seq, type, at, actor_id, bug_id, ticket_id, project_id, version, visibility, data,
-                            cause)
-        VALUES (target, number, entry ->> 'type', coalesce((entry ->> 'at')::timestamptz, clock_timestamp()),
-                (entry ->> 'actor_id')::uuid, (entry ->> 'bug_id')::uuid, (entry ->> 'ticket_id')::uuid,
-                (entry ->> 'project_id')::uuid, (entry ->> 'version')::integer, entry ->> 'visibility',
-                entry -> 'data', entry -> 'cause');
-        stream := target;
-        last_seq := number;
-        RETURN NEXT;
-        RETURN;
-    END IF;
     RETURN QUERY
     WITH entry AS (
         SELECT * FROM ROWS FROM (

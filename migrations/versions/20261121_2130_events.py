@@ -43,5 +43,5 @@ CREATE TRIGGER events_are_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON events
 
 def upgrade() -> None:
     op.execute(_TABLES)
-    create_functions("log_events", "events_are_kept")
+    create_functions("events_are_kept")
     op.execute(_APPEND_ONLY)
