@@ -2,10 +2,8 @@
 
 A document carries marked lexemes for all that searches filter by (migrations/sql/ticket_document.sql): the company,
 what decides who sees it, and what a list may filter by. So words, filters and visibility are tsqueries, which one index
-scan
-answers: each is a condition of its own, the most selective first, so that what one of them rules out is not looked for
-    in
-the posting lists of the others. docs/adr/0039-tickets-in-lists.md.
+scan answers: each is a condition of its own, the most selective first, so that what one of them rules out is not looked
+up in the posting lists of the others. docs/adr/0039-tickets-in-lists.md.
 """
 
 from __future__ import annotations

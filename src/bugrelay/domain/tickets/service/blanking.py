@@ -19,8 +19,9 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
 async def blank_history_text(work: UnitOfWork, tenant: Tenant, ticket_id: UUID, entry: EntryId) -> None:
-    """Nobody reads the texts of this entry any more, nor in the entries of this field before and behind it. The ticket
-    keeps what stands in it. One that is blank stays so.
+    """Blank the texts of an entry, also where the field's previous and next entries repeat them.
+
+    The current text of the ticket stays as it is. Blanking twice changes nothing.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound, InsufficientPermissions, HistoryTextNotFound
