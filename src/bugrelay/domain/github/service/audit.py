@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,7 +14,7 @@ from bugrelay.domain.github.events import (
     GitHubDisconnected,
 )
 from bugrelay.domain.moderation.models import Action
-from bugrelay.domain.moderation.service.audit import write_company_audit
+from bugrelay.domain.moderation.service.audit import Change, audit_company_acts
 
 Act: TypeAlias = GitHubConnected | GitHubConnectionChanged | GitHubDisconnected | GitHubConnectionSwitchedOff
 _ACTIONS: dict[type[Act], Action] = {
@@ -28,21 +28,17 @@ AUDITED = tuple(_ACTIONS)
 
 async def audit_acts(session: AsyncSession, acts: Sequence[Act]) -> None:
     """Write an audit row for each act."""
-    for act in acts:
-        before, after = _change(act)
-        await write_company_audit(
-            session,
-            act.actor_id,
-            _ACTIONS[type(act)],
-            company_id=act.company_id,
-            resource="github",
-            resource_id=act.connection_id,
-            before=before,
-            after=after,
-        )
+    await audit_company_acts(
+        session,
+        acts,
+        actions=_ACTIONS,
+        resource="github",
+        id_of=lambda act: act.connection_id,
+        change_of=_change,
+    )
 
 
-def _change(act: Act) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+def _change(act: Act) -> Change:
     match act:
         case GitHubConnected(values=values):
             return None, dict(values)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -56,28 +56,51 @@ async def write_audit(
     )
 
 
-async def write_company_audit(
+class CompanyAct(Protocol):
+    """A fact about a thing of a company; `actor_id` is None for the system."""
+
+    @property
+    def company_id(self) -> UUID: ...
+    @property
+    def actor_id(self) -> UUID | None: ...
+
+
+ActT = TypeVar("ActT", bound=CompanyAct)
+Change: TypeAlias = tuple[dict[str, Any] | None, dict[str, Any] | None]
+"""What an act changed, as it was and as it is now; None where the thing was not there or is gone."""
+
+
+async def audit_company_acts(
     session: AsyncSession,
-    user_id: UUID | None,
-    action: Action,
+    acts: Sequence[ActT],
     *,
-    company_id: UUID,
+    actions: Mapping[type[ActT], Action],
     resource: Resource,
-    resource_id: UUID,
-    before: dict[str, Any] | None,
-    after: dict[str, Any] | None,
+    id_of: Callable[[ActT], UUID],
+    change_of: Callable[[ActT], Change],
 ) -> None:
-    """Write one row about a resource of a company, whose id is added to `before` and `after` if they are given."""
-    company = {"company_id": company_id}
-    await write_audit(
-        session,
-        user_id,
-        action,
-        resource=resource,
-        resource_id=resource_id,
-        before=None if before is None else company | before,
-        after=None if after is None else company | after,
-    )
+    """A row for each act on things of companies, in the transaction of the acts.
+
+    Args:
+        session: The transaction of the acts.
+        acts: What was done.
+        actions: The action of each kind of act.
+        resource: The kind of thing.
+        id_of: Which one it is.
+        change_of: What changed; the row adds the company to what is given.
+    """
+    for act in acts:
+        company = {"company_id": act.company_id}
+        before, after = change_of(act)
+        await write_audit(
+            session,
+            act.actor_id,
+            actions[type(act)],
+            resource=resource,
+            resource_id=id_of(act),
+            before=None if before is None else company | before,
+            after=None if after is None else company | after,
+        )
 
 
 async def audit_acts(session: AsyncSession, acts: Sequence[ActedAsAdmin]) -> None:

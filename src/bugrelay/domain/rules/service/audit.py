@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.moderation.models import Action
-from bugrelay.domain.moderation.service.audit import write_company_audit
+from bugrelay.domain.moderation.service.audit import Change, audit_company_acts
 from bugrelay.domain.rules.events import WorkflowAdded, WorkflowChanged, WorkflowDisabled, WorkflowRemoved
 
 Act: TypeAlias = WorkflowAdded | WorkflowChanged | WorkflowRemoved | WorkflowDisabled
@@ -24,21 +24,17 @@ _AS_THEY_ARE = ("enabled", "position", "project_id", "trigger", "idle_hours")
 
 async def audit_acts(session: AsyncSession, acts: Sequence[Act]) -> None:
     """Write an audit row for each act."""
-    for act in acts:
-        before, after = _change(act)
-        await write_company_audit(
-            session,
-            act.actor_id,
-            _ACTIONS[type(act)],
-            company_id=act.company_id,
-            resource="workflow",
-            resource_id=act.rule_id,
-            before=before,
-            after=after,
-        )
+    await audit_company_acts(
+        session,
+        acts,
+        actions=_ACTIONS,
+        resource="workflow",
+        id_of=lambda act: act.rule_id,
+        change_of=_change,
+    )
 
 
-def _change(act: Act) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+def _change(act: Act) -> Change:
     match act:
         case WorkflowAdded(values=values):
             return None, dict(values)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.domain.moderation.models import Action
-from bugrelay.domain.moderation.service.audit import write_company_audit
+from bugrelay.domain.moderation.service.audit import Change, audit_company_acts
 from bugrelay.domain.webhooks.events import (
     WebhookAdded,
     WebhookChanged,
@@ -30,22 +30,18 @@ AUDITED = tuple(_ACTIONS)
 
 
 async def audit_acts(session: AsyncSession, acts: Sequence[Act]) -> None:
-    """Write a row for each; `after` names the company, or `before` if the webhook was removed."""
-    for act in acts:
-        before, after = _change(act)
-        await write_company_audit(
-            session,
-            act.actor_id,
-            _ACTIONS[type(act)],
-            company_id=act.company_id,
-            resource="webhook",
-            resource_id=act.webhook_id,
-            before=before,
-            after=after,
-        )
+    """Write an audit row for each act."""
+    await audit_company_acts(
+        session,
+        acts,
+        actions=_ACTIONS,
+        resource="webhook",
+        id_of=lambda act: act.webhook_id,
+        change_of=_change,
+    )
 
 
-def _change(act: Act) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+def _change(act: Act) -> Change:
     match act:
         case WebhookAdded(values=values):
             return None, dict(values)
