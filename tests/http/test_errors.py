@@ -164,17 +164,58 @@ async def test_odd_values_in_any_field_are_told_by_name(client: httpx.AsyncClien
                 assert bad_fields(response) in ([field], ["body"])
 
 
-async def test_what_a_value_must_be_is_told_in_words(
+SENTENCES: list[tuple[bytes | dict[str, Any], str, str]] = [
+    (b"", "body", "is required"),
+    (b"[]", "body", "must be a JSON object"),
+    (b'"x"', "body", "must be a JSON object"),
+    (b"\xff", "body", "must be UTF-8"),
+    (b'{"title": ', "body", "must be valid JSON: it ends too early or has a lone surrogate"),
+    (b"{]", "body", "must be valid JSON: object keys must be strings (byte 1)"),
+    (b"{} {}", "body", "must be valid JSON: trailing characters (byte 4)"),
+    (b"[" * 2000 + b"]" * 2000, "body", "is nested too deeply"),
+    (b"{}", "title", "is required"),
+    ({"title": None}, "title", "is required"),
+    ({"title": 5}, "title", "must be text"),
+    ({"title": "Four"}, "title", "must have 5 to 255 characters"),
+    ({"title": "x" * 256}, "title", "must have 5 to 255 characters"),
+    ({"priority": "urgent"}, "priority", "must be one of critical, high, low, medium"),
+    ({"priority": 1}, "priority", "must be one of critical, high, low, medium"),
+    ({"contact_email": "ada"}, "contact_email", "must be an e-mail address"),
+    ({"contact_email": {}}, "contact_email", "must be text or null"),
+    ({"tags": "drafts"}, "tags", "must be a list or null"),
+    ({"tags": ["x"] * 101}, "tags", "must have at most 100 items"),
+    ({"tags": ["x", 5]}, "tags[1]", "must be text"),
+]
+
+
+async def test_a_sentence_says_what_each_field_of_a_body_must_be(client: httpx.AsyncClient) -> None:
+    for sent, field, sentence in SENTENCES:
+        body = sent if isinstance(sent, bytes) else json.dumps(a_report(**sent)).encode()
+        response = await client.post(BUGS, content=body, headers=JSON)
+        fields = refused(response, 400, "VALIDATION_ERROR")["fields"]
+        assert {"field": field, "message": sentence} in fields, body[:100]
+
+
+async def test_a_sentence_says_what_each_parameter_must_be(
     client: httpx.AsyncClient, ada: Person, admin: Person
 ) -> None:
-    listed = await client.get(f"{BUGS}?application_id=1")
-    path = f"/api/v1/admin/users/{ada.id}/ban"
-    banned = await client.post(path, json={"reason": "Spam", "until": "tomorrow"}, headers=admin.headers)
-    for response, problem in (
-        (listed, {"field": "application_id", "message": "must be a UUID"}),
-        (banned, {"field": "until", "message": "must be a time, like 2026-01-31T12:00:00Z"}),
+    ban = f"/api/v1/admin/users/{ada.id}/ban"
+    time = "must be a time like 2026-01-31T12:00:00Z"
+    for method, path, field, value, sentence in (
+        ("GET", BUGS, "limit", "x", "must be a whole number"),
+        ("GET", BUGS, "limit", "101", "must be at most 100"),
+        ("GET", BUGS, "page", "0", "must be at least 1"),
+        ("GET", BUGS, "application_id", "1", "must be a UUID"),
+        ("GET", BUGS, "cursor", "x", "must be a cursor that a list has returned"),
+        ("GET", "/api/v1/admin/audit-logs", "from", "yesterday", time),
+        ("POST", ban, "until", "tomorrow", time),
+        ("POST", ban, "until", 5, f"{time} or null"),
+        ("POST", ban, "until", "2030-01-31T12:00:00", "must have a time zone, like 2026-01-31T12:00:00Z"),
     ):
-        assert response.json()["error"]["fields"] == [problem]
+        values = {"params": {field: value}} if method == "GET" else {"json": {"reason": "x", field: value}}
+        response = await client.request(method, path, headers=admin.headers, **values)
+        fields = refused(response, 400, "VALIDATION_ERROR")["fields"]
+        assert fields == [{"field": field, "message": sentence}]
 
 
 async def test_a_query_that_cannot_be_read(client: httpx.AsyncClient) -> None:

@@ -151,7 +151,7 @@ def as_bugrelay_error(exception: BaseException) -> BugRelayError:
 
 def _database_error(exception: DBAPIError | PoolTimeout | psycopg.Error) -> BugRelayError:
     if isinstance(exception, DataError | psycopg.DataError):
-        return ValidationFailed.of("request", "holds a value that cannot be stored")
+        return ValidationFailed.of("request", "contains a value that cannot be stored")
     known = translated(exception)
     return known if isinstance(known, ServiceUnavailable) else InternalError()
 

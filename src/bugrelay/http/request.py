@@ -11,7 +11,7 @@ import msgspec
 from litestar import Request
 from litestar.datastructures import State
 
-from bugrelay.errors import AuthRequired, FieldProblem, InvalidId, UnsupportedMediaType, ValidationFailed
+from bugrelay.errors import AuthRequired, InvalidId, UnsupportedMediaType, ValidationFailed
 from bugrelay.infra.ids import new_id_text, parse_id
 from bugrelay.infra.lifecycle import Lifecycle
 from bugrelay.infra.platform import Platform
@@ -138,7 +138,7 @@ def decode_json(body: bytes) -> Any:
     """Decode JSON.
 
     Raises:
-        ValidationFailed: It is no JSON in UTF-8, or has a number out of range, or is nested too deep.
+        ValidationFailed: It is not JSON in UTF-8, has a number out of range, or is nested too deeply.
     """
     if not body:
         raise ValidationFailed.of("body", "is required")
@@ -148,10 +148,11 @@ def decode_json(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise ValidationFailed.of("body", "must be UTF-8") from error
     except RecursionError as error:
-        raise ValidationFailed.of("body", "is nested too deep") from error
+        raise ValidationFailed.of("body", "is nested too deeply") from error
     except msgspec.DecodeError as error:
-        sentence = str(error).replace("Input data was truncated", "ends too early, or holds a lone surrogate")
-        raise ValidationFailed([FieldProblem("body", f"must be valid JSON: {sentence}")]) from error
+        reason = str(error).removeprefix("JSON is malformed: ")
+        reason = reason.replace("Input data was truncated", "it ends too early or has a lone surrogate")
+        raise ValidationFailed.of("body", f"must be valid JSON: {reason[:1].lower()}{reason[1:]}") from error
 
 
 def query_values(query: bytes) -> dict[str, str]:

@@ -64,7 +64,7 @@ async def read_upload(request: ApiRequest, *, field: str, max_bytes: int, too_la
     """
     parts = await read_form(request, [FormField(field, max_bytes, too_large)])
     if field not in parts:
-        raise ValidationFailed.of(field, "is required, as a file")
+        raise ValidationFailed.of(field, "is required and must be a file")
     return parts[field]
 
 
@@ -106,7 +106,7 @@ async def read_form(request: ApiRequest, fields: Sequence[FormField]) -> dict[st
         except ParserLimitReached as error:
             raise ValidationFailed.of("body", f"must have at most {MAX_PARTS} parts") from error
         except (MultipartError, UnicodeError) as error:
-            raise ValidationFailed.of("body", "is no complete multipart form") from error
+            raise ValidationFailed.of("body", "must be a complete multipart form") from error
         return {name: reader.upload() for name, reader in readers.items() if reader.is_found}
 
 

@@ -91,7 +91,7 @@ class Cursor(Struct, array_like=True):
             ValidationFailed: The cursor is of another list, or made up.
         """
         if self.order != order or len(self.keys) != len(types):
-            raise ValidationFailed.of("cursor", "is of a list in another order; begin without it")
+            raise ValidationFailed.of("cursor", "belongs to a list in another order; start without a cursor")
         try:
             return [
                 msgspec.convert(key, Annotated[int, _INTEGER] if kind is int else kind)
@@ -101,7 +101,7 @@ class Cursor(Struct, array_like=True):
             raise ValidationFailed.of("cursor", NO_CURSOR) from error
 
 
-NO_CURSOR = "must be one that a list has given"
+NO_CURSOR = "must be a cursor that a list has returned"
 _INTEGER = Meta(ge=-(2**31), le=2**31 - 1)  # of PostgreSQL
 _decode = msgspec.json.Decoder(Cursor).decode
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -25,14 +25,31 @@ from bugrelay.infra.text.tags import MAX_TAGS, clean_tag
 from bugrelay.infra.text.urls import valid_http_url
 
 T = TypeVar("T", bound=msgspec.Struct)
-_TYPE_NAMES = {
+_TYPE_NAMES = {  # of msgspec, in words
     "str": "text",
     "array": "a list",
     "object": "an object",
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
+    "uuid": "a UUID",
+    "datetime": "a time like 2026-01-31T12:00:00Z",
+    "date": "a day like 2026-01-31",
 }
+_SENTENCES = {  # msgspec's, as patterns, and ours
+    r"Object missing required field `(.+)`": "must have the field {}",
+    r"Object contains unknown field `(.+)`": "must not have the field {}",
+    r"Invalid UUID": f"must be {_TYPE_NAMES['uuid']}",
+    r"Invalid RFC3339 encoded datetime": f"must be {_TYPE_NAMES['datetime']}",
+    r"Invalid RFC3339 encoded date": f"must be {_TYPE_NAMES['date']}",
+    r"Expected `.+` with a timezone component": "must have a time zone, like 2026-01-31T12:00:00Z",
+    r"Expected `.+` <= (.+)": "must be at most {}",
+    r"Expected `.+` >= (.+)": "must be at least {}",
+    r"Expected `array` of length <= (.+)": "must have at most {} items",
+    r"Expected `array` of length >= 1": "must not be empty",
+    r"Expected `str` matching regex '(.+)'": "must match the pattern {}",
+}
+_STEP = re.compile(r"\.([^.\[]+)|\[[^\]]*\]")  # in a path: a field by its name, or an item of a list
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _MAX_ITEMS_NAMED = 100  # no list that we read may be longer
 
@@ -81,7 +98,7 @@ def _describe(info: msgspec.structs.FieldInfo, hint: Any) -> _Field:
         optional=type(None) in get_args(_bare(hint)),
         as_typed=Verbatim in marks,
         one_line=OneLine in marks,
-        max_length=(_limits(info.type) or (None, None))[1],
+        max_length=_limits(_inspected(info.type))[1],
         checks=tuple(mark for mark in marks if isinstance(mark, Check)),
     )
 
@@ -115,7 +132,7 @@ def read_fields(values: Mapping[str, Any], struct: type[T], *, strict: bool = Tr
     problems: list[FieldProblem] = []
     if struct.__struct_config__.forbid_unknown_fields:
         known = {field.name for field in _fields_of(struct)}
-        problems += [FieldProblem(name, "is not known here") for name in values if name not in known]
+        problems += [FieldProblem(name, "is not a known field") for name in values if name not in known]
     for field in _fields_of(struct):
         if field.name not in values:
             if field.required:
@@ -147,7 +164,7 @@ def _read(field: _Field, value: Any, strict: bool) -> Any:
     try:
         value = msgspec.convert(value, field.type)
     except msgspec.ValidationError as error:
-        problem = _problem(field, value, error)
+        problem = _problem(field, error)
         in_an_item = problem.field != field.name
         raise _FieldProblems((in_an_item and _item_problems(field, value)) or [problem]) from error
     if value is not None:
@@ -212,53 +229,94 @@ def _usable(field: _Field, value: str) -> str:
     return value
 
 
-_FORMATS = {
-    "Invalid UUID": "must be a UUID",
-    "Invalid RFC3339 encoded datetime": "must be a time, like 2026-01-31T12:00:00Z",
-    "Invalid RFC3339 encoded date": "must be a day, like 2026-01-31",
-}
+def _problem(field: _Field, error: msgspec.ValidationError) -> FieldProblem:
+    """The field that an error of msgspec is about, by its path, and a sentence of ours for it.
 
-
-def _problem(field: _Field, value: Any, error: msgspec.ValidationError) -> FieldProblem:
+    msgspec says which type or limit was violated, and where, only in the text of the error (docs/dependencies.md).
+    """
     text, _, path = str(error).partition(" - at `$")
-    return FieldProblem(field.name + path.rstrip("`"), _sentence(field, value, text))
+    path = path.rstrip("`")
+    return FieldProblem(field.name + path, _sentence(_inspected_at(field.type, path), text))
 
 
-def _sentence(field: _Field, value: Any, text: str) -> str:
-    low, high = _limits(field.type) or (None, None)
-    if isinstance(value, str) and not (low or 0) <= len(value) <= (len(value) if high is None else high):
-        if low and high:
-            return f"must have {low} to {high} characters"
-        return f"must have at most {high} characters" if high else f"must have at least {low} characters"
-    options = _options(field.type)
-    if options and isinstance(value, type(options[0])) and value not in options:
-        return f"must be one of {', '.join(str(option) for option in options)}"
-    # msgspec tells the rest, which types and bounds there are, in a sentence alone (docs/dependencies.md).
-    if text.startswith("Expected "):
-        wanted = text.removeprefix("Expected ")
-        for name, word in _TYPE_NAMES.items():
-            wanted = wanted.replace(f"`{name}`", word).replace(f"`{name} | null`", f"{word} or null")
-        return f"must be {wanted.replace('`', '')}"
-    return _FORMATS.get(text, text[:1].lower() + text[1:])
+def _sentence(infos: list[msgspec.inspect.Type], text: str) -> str:
+    """What a value of one of these types must be, where msgspec says `text`."""
+    if options := _options(infos):
+        return one_of(options)
+    if text.startswith("Expected `str` of length"):
+        return _length(*_limits(infos))
+    for pattern, sentence in _SENTENCES.items():
+        if found := re.fullmatch(pattern, text, re.DOTALL):
+            return sentence.format(*found.groups())
+    if wrong_type := re.fullmatch(r"Expected `(.+)`, got `.+`", text):
+        return f"must be {_named(wrong_type[1])}"
+    return text[:1].lower() + text[1:]
+
+
+def _length(low: int | None, high: int | None) -> str:
+    if low and high:
+        return f"must have {low} to {high} characters"
+    return f"must have at most {high} characters" if high else f"must have at least {low} characters"
+
+
+def _named(kinds: str) -> str:
+    """`uuid | null` in words."""
+    words = " or ".join(_TYPE_NAMES.get(kind, kind) for kind in kinds.split(" | "))
+    return words.replace(" or ", ", ", words.count(" or ") - 1)  # "true, false or null"
+
+
+def one_of(options: Sequence[Any]) -> str:
+    """The sentence for a field that takes only these values."""
+    names = ", ".join(str(option) for option in options)
+    return f"must be one of {names}" if len(options) > 1 else f"must be {names}"
 
 
 def text_limits(struct: type[msgspec.Struct], name: str) -> tuple[int | None, int | None]:
     """The shortest and the longest text that a field takes, in characters."""
     field = next(field for field in _fields_of(struct) if field.name == name)
-    return _limits(field.type) or (None, None)
+    return _limits(_inspected(field.type))
 
 
 @lru_cache
-def _inspected(kind: Any) -> list[Any]:
-    info = msgspec.inspect.type_info(kind)
+def _inspected(kind: Any) -> list[msgspec.inspect.Type]:
+    """The types that a value may have."""
+    return _alternatives(msgspec.inspect.type_info(kind))
+
+
+def _alternatives(info: msgspec.inspect.Type) -> list[msgspec.inspect.Type]:
     return list(info.types) if isinstance(info, msgspec.inspect.UnionType) else [info]
 
 
-def _limits(kind: Any) -> tuple[int | None, int | None] | None:
-    for info in _inspected(kind):
+def _inspected_at(kind: Any, path: str) -> list[msgspec.inspect.Type]:
+    """The types that a value inside of a field may have.
+
+    Args:
+        kind: The type of the field.
+        path: Where the value is in the field, as msgspec writes it: `[0].type`, or nothing for the field itself.
+    """
+    infos = _inspected(kind)
+    for name in _STEP.findall(path):
+        infos = [inner for info in infos for inner in _inner(info, name)]
+    return infos
+
+
+def _inner(info: msgspec.inspect.Type, name: str) -> list[msgspec.inspect.Type]:
+    """The types of a field of an object, or without a name of an item of a list."""
+    if isinstance(info, msgspec.inspect.StructType):
+        return [
+            one for field in info.fields if field.encode_name == name for one in _alternatives(field.type)
+        ]
+    if isinstance(info, msgspec.inspect.ListType) and not name:
+        return _alternatives(info.item_type)
+    return []
+
+
+def _limits(infos: list[msgspec.inspect.Type]) -> tuple[int | None, int | None]:
+    """The shortest and the longest text."""
+    for info in infos:
         if isinstance(info, msgspec.inspect.StrType):
             return info.min_length, info.max_length
-    return None
+    return None, None
 
 
 def _is_of_structs(kind: Any) -> bool:
@@ -267,8 +325,9 @@ def _is_of_structs(kind: Any) -> bool:
     return any(isinstance(info.item_type, msgspec.inspect.StructType) for info in lists)
 
 
-def _options(kind: Any) -> tuple[Any, ...]:
-    for info in _inspected(kind):
+def _options(infos: list[msgspec.inspect.Type]) -> tuple[Any, ...]:
+    """The values of an enumeration."""
+    for info in infos:
         if isinstance(info, msgspec.inspect.LiteralType):
             return info.values
     return ()

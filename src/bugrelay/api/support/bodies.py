@@ -71,7 +71,7 @@ async def _of_form(request: ApiRequest) -> SentReport:
         ],
     )
     if "report" not in parts:
-        raise ValidationFailed.of("report", "is required, as JSON")
+        raise ValidationFailed.of("report", "is required and must be JSON")
     picture = parts.get("screenshot")
     return _read(request, parts["report"].content, picture.content if picture else None)
 
@@ -128,12 +128,12 @@ def _read(request: ApiRequest, report: bytes, picture: bytes | None) -> SentRepo
         raise report_too_large()
     if isinstance(encoded, str) and encoded:
         if picture is not None:
-            raise ValidationFailed.of("screenshot_data", "must not be sent beside a picture")
+            raise ValidationFailed.of("screenshot_data", "must not be sent with a picture")
         picture = _decoded(encoded, max_bytes=request.platform.settings.max_screenshot_bytes)
         del values["screenshot_data"]
     fields = read_fields(values, SendReport)
     if picture is not None and fields.screenshot_path is not None:
-        raise ValidationFailed.of("screenshot_path", "must not be sent beside a picture")
+        raise ValidationFailed.of("screenshot_path", "must not be sent with a picture")
     request.raw_json = {"report": _digest(_canonical(values)), "screenshot": picture and _digest(picture)}
     return SentReport(fields, picture, size_bytes)
 
@@ -177,7 +177,7 @@ def _canonical(values: dict[str, Any]) -> bytes:
     try:
         return _encode(values)
     except RecursionError as error:
-        raise ValidationFailed.of("body", "is nested too deep") from error
+        raise ValidationFailed.of("body", "is nested too deeply") from error
 
 
 def _digest(content: bytes) -> str:

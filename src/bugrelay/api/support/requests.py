@@ -60,7 +60,7 @@ def _own_upload(value: str) -> str:
     """The name of an upload, without the folder of its `path`."""
     name = value.removeprefix(SCREENSHOTS)
     if not _UPLOAD_NAME.fullmatch(name):
-        raise ValueError("must be the path that an upload was answered with")
+        raise ValueError("must be the `path` from the response to an upload")
     return name
 
 

@@ -80,7 +80,7 @@ class ProjectController(Controller):
     ) -> Response[ProjectResponse]:
         """Change a project; fields that are left out keep their values."""
         if data.scheme not in (UNSET, found.project.scheme):
-            raise ValidationFailed.of("scheme", "stays what it is")
+            raise ValidationFailed.of("scheme", "cannot be changed")
         expected = expected_versions(request, data.version)
         async with request.platform.work() as work:
             await edit_project(work, found.tenant, found.project.id, data.wanted(), expected=expected)

@@ -95,7 +95,7 @@ async def list_bugs(
         ValidationFailed: The cursor is of another list, or was sent together with a page.
     """
     if query.cursor is not None and query.page > 1:
-        raise ValidationFailed.of("cursor", "leads to a page of its own: leave out page")
+        raise ValidationFailed.of("cursor", "already names a page: leave out `page`")
     totals = Totals(counts, primary or reader)
     wanted = await _bound(reader, query)
     if wanted is None:

@@ -48,7 +48,7 @@ async def list_tickets(
         ValidationFailed: A cursor of another list, or beside a page.
     """
     if query.cursor is not None and query.page > 1:
-        raise ValidationFailed.of("cursor", "leads to a page of its own: leave out page")
+        raise ValidationFailed.of("cursor", "already names a page: leave out `page`")
     wanted = await _bound(reader, tenant, query)
     if wanted is None:
         return TicketPage([], _pagination(query, 0, None))

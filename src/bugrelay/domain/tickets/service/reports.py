@@ -25,7 +25,7 @@ def bounded(scope: ReportScope, *, today: date) -> ReportScope:
     last = scope.last_day or today
     first = scope.first_day or last - timedelta(DAYS_SHOWN - 1)
     if not timedelta(0) <= last - first < timedelta(MAX_DAYS):
-        raise ValidationFailed.of("from", f"must be at most {MAX_DAYS} days before `to`, and not behind it")
+        raise ValidationFailed.of("from", f"must be at most {MAX_DAYS} days before `to`, and not after it")
     return replace(scope, first_day=first, last_day=last)
 
 
