@@ -25,6 +25,7 @@ from bugrelay.embedded import temporary
 from bugrelay.infra.db.database import Connection, libpq_url
 from bugrelay.infra.jobs.queue import REQUEST_ID
 from bugrelay.infra.platform import Platform
+from bugrelay.infra.redis import client as redis_client
 from bugrelay.infra.security.passwords import Passwords
 from bugrelay.migrate import migrate
 from bugrelay.settings import Settings, load_settings
@@ -85,6 +86,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: number / len(longest) for number, name in enumerate(longest)}
     places |= {name: (number + 1) / len(others) for number, name in enumerate(others)}
     items[:] = [item for name in sorted(files, key=places.__getitem__) for item in files[name]]
+
+
+@pytest.fixture(autouse=True)
+def redis_may_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait longer for Redis than the product: on a busy machine it pauses, and no test is about that but a few.
+
+    Those few ask for `deadlines_of_redis`. Processes of their own have the product's deadlines in any case.
+    """
+    monkeypatch.setattr(redis_client, "DEADLINE_TICKS", 600)
+    monkeypatch.setattr(redis_client, "DEADLINE_SECONDS", 30.0)
+    monkeypatch.setattr(redis_client, "CONNECT_SECONDS", 30.0)
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,31 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 SAMPLE_SECONDS = 0.1  # of processor time
+REPEATING_SECONDS = 60.0
+
+T = TypeVar("T")
+
+
+async def undisturbed(attempt: Callable[[], Awaitable[T]], *, seconds: float) -> T:
+    """The result of an attempt that was not disturbed by a pause of the machine.
+
+    For what holds for a moment only, such as an entry of a cache until it expires. An attempt that failed and took
+    `seconds` or longer has shown nothing, and is repeated; so it must begin with something new each time. The failure
+    of an attempt that took less is raised, and so is that of every attempt after a minute.
+    """
+    until = time.monotonic() + REPEATING_SECONDS
+    while True:
+        began = time.monotonic()
+        try:
+            return await attempt()
+        except Exception:
+            now = time.monotonic()
+            if now - began < seconds or now > until:
+                raise
 
 
 def patient(seconds: float) -> float:

@@ -17,8 +17,8 @@ from tests.faults.servers import Board
 from tests.infra.redis.server import Valkey
 from tests.pace import patient
 
-STALL_SECONDS = 1.5
-BACK_SECONDS = 10
+STALL_SECONDS = 3  # a call that waits for Redis does so for a quarter of a second; the machine may pause as well
+BACK_SECONDS = 60
 
 
 @pytest.fixture
@@ -41,17 +41,16 @@ async def in_use(board: Board) -> bool:
 
 
 async def wait_until_in_use(board: Board) -> None:
-    until = time.monotonic() + patient(BACK_SECONDS)
-    while not await in_use(board):
-        assert time.monotonic() < until
-        await asyncio.sleep(0.1)
+    async with asyncio.timeout(BACK_SECONDS):
+        while not await in_use(board):
+            await asyncio.sleep(0.1)
 
 
 async def test_killed_hung_and_restarted_without_one_error_or_stall(
     start_board: StartBoard, valkey: Valkey
 ) -> None:
     board = start_board(REDIS_URL=valkey.url, RATE_LIMIT_GENERAL="100000/minute")
-    assert await in_use(board)
+    await wait_until_in_use(board)
     calls = [
         reading("/api/v1/bugs"),
         reading("/api/v1/bugs?page=2"),

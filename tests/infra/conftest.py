@@ -6,9 +6,21 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from bugrelay.infra.redis import client
 from bugrelay.infra.redis.client import RedisClient
 from tests.faults.proxy import FaultProxy
 from tests.infra.redis.server import Valkey
+
+DEADLINES = {
+    name: getattr(client, name) for name in ("DEADLINE_TICKS", "DEADLINE_SECONDS", "CONNECT_SECONDS")
+}
+
+
+@pytest.fixture
+def deadlines_of_redis(redis_may_pause: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The product's; to be asked for before a client."""
+    for name, value in DEADLINES.items():
+        monkeypatch.setattr(client, name, value)
 
 
 @pytest.fixture(scope="session")

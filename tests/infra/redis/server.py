@@ -42,7 +42,7 @@ class Valkey:
             ],
             stdout=subprocess.DEVNULL,
         )
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not self._answers():
             assert time.monotonic() < until, "valkey-server does not answer"
             time.sleep(0.01)
@@ -56,7 +56,7 @@ class Valkey:
     def ask(self, command: str) -> bytes:
         """The raw reply to an inline command, past everything that is under test."""
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(5)
+            client.settimeout(60)
             client.connect(str(self.socket))
             client.sendall(command.encode() + b"\r\n")
             return client.recv(65536)
@@ -75,7 +75,7 @@ class Valkey:
         shutil.rmtree(self._directory)
 
 
-async def eventually(holds: Callable[[], bool], *, seconds: float = 10) -> None:
+async def eventually(holds: Callable[[], bool], *, seconds: float = 60) -> None:
     """Wait until it holds, and fail when it does not in time."""
     until = time.monotonic() + seconds
     while not holds():

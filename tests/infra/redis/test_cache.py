@@ -5,15 +5,28 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
 
-from bugrelay.infra.redis.cache import MAX_ENTRY_BYTES, Cache
+from bugrelay.infra.redis.cache import MAX_ENTRY_BYTES, TTL_SECONDS, Cache
 from bugrelay.infra.redis.client import RedisClient
 from tests.faults.proxy import FaultProxy
 from tests.infra.redis.server import Valkey, eventually
-from tests.pace import patient
+from tests.pace import undisturbed
+
+LONG = 60.0  # the TTL of entries that must not expire during a test, whatever pauses meanwhile
+
+
+@dataclass
+class SlowRead:
+    task: asyncio.Task[tuple[bytes, bool]]
+    released: asyncio.Event
+
+    async def end(self) -> tuple[bytes, bool]:
+        self.released.set()
+        return await self.task
 
 
 class Row:
@@ -35,6 +48,21 @@ class Row:
     async def read(self, *, through: Cache | None = None) -> tuple[bytes, bool]:
         return await (through or self.cache).get_or_load(group=self.group, key="page=1", load=self.load)
 
+    async def begin_read(self, *, through: Cache | None = None) -> SlowRead:
+        """A read that has got the value from the database, and ends when it is told to."""
+        began, released = asyncio.Event(), asyncio.Event()
+
+        async def load() -> bytes:
+            value = await self.load()
+            began.set()
+            await released.wait()
+            return value
+
+        reading = (through or self.cache).get_or_load(group=self.group, key="page=1", load=load)
+        task = asyncio.create_task(reading)
+        await began.wait()
+        return SlowRead(task, released)
+
     async def write(self, value: bytes) -> None:
         self.value = value
         await self.cache.invalidate(self.group)
@@ -43,7 +71,7 @@ class Row:
 @pytest.fixture
 async def row(valkey_url: str) -> AsyncIterator[Row]:
     gate = RedisClient(valkey_url)
-    row = Row(Cache(gate))
+    row = Row(Cache(gate, ttl_seconds=LONG))
     await gate.start()
     yield row
     await gate.close()
@@ -53,7 +81,7 @@ async def row(valkey_url: str) -> AsyncIterator[Row]:
 async def other_process(valkey_url: str) -> AsyncIterator[Cache]:
     """A cache that shares nothing but Redis with the one of `row`."""
     gate = RedisClient(valkey_url)
-    cache = Cache(gate)
+    cache = Cache(gate, ttl_seconds=LONG)
     await gate.start()
     yield cache
     await gate.close()
@@ -63,7 +91,7 @@ async def other_process(valkey_url: str) -> AsyncIterator[Cache]:
 async def row_anyhow(request: pytest.FixtureRequest, valkey_url: str) -> AsyncIterator[Row]:
     """A row whose cache has Redis, and one whose cache has not."""
     gate = RedisClient(valkey_url)
-    row = Row(Cache(gate))
+    row = Row(Cache(gate, ttl_seconds=LONG))
     if request.param == "redis":
         await gate.start()
     yield row
@@ -105,15 +133,24 @@ async def test_forgetting_one_group_leaves_the_others(row: Row) -> None:
     assert await row.read() == (b"old", True)
 
 
-async def test_an_entry_lives_half_a_second_even_if_nobody_forgets_it(row: Row) -> None:
-    began = time.monotonic()
-    row.takes_seconds = 0.3
-    await row.read()
-    row.value = b"new"  # As after a kill behind the COMMIT.
-    await asyncio.sleep(began + 0.4 - time.monotonic())
-    assert await row.read() == (b"old", True)
+async def test_an_entry_lives_half_a_second_even_if_nobody_forgets_it(valkey_url: str) -> None:
+    gate = RedisClient(valkey_url)
+    cache = Cache(gate)
+    await gate.start()
+
+    async def live() -> tuple[Row, float]:
+        row, began = Row(cache), time.monotonic()
+        row.takes_seconds = 0.3
+        await row.read()
+        row.value = b"new"  # As after a kill behind the COMMIT.
+        await asyncio.sleep(began + 0.4 - time.monotonic())
+        assert await row.read() == (b"old", True)
+        return row, began
+
+    row, began = await undisturbed(live, seconds=TTL_SECONDS)
     await asyncio.sleep(began + 0.55 - time.monotonic())
     assert await row.read() == (b"new", False)
+    await gate.close()
 
 
 async def test_a_load_that_took_longer_than_an_entry_lives_is_not_kept(valkey_url: str) -> None:
@@ -140,35 +177,27 @@ async def test_nobody_joins_a_load_that_is_older_than_an_entry_may_get(valkey_ur
 async def test_a_reader_that_started_before_a_write_fills_a_dead_entry(
     row: Row, other_process: Cache
 ) -> None:
-    row.takes_seconds = 0.2
-    slow = asyncio.create_task(row.read(through=other_process))
-    await asyncio.sleep(0.1)
+    slow = await row.begin_read(through=other_process)
     await row.write(b"new")
-    row.takes_seconds = 0.0
-    assert await slow == (b"old", False)
+    assert await slow.end() == (b"old", False)
     assert await row.read() == (b"new", False)
     assert await row.read(through=other_process) == (b"new", True)
 
 
 async def test_a_slow_fill_does_not_replace_the_newer_entry_as_valid(row: Row, other_process: Cache) -> None:
-    row.takes_seconds = 0.2
-    slow = asyncio.create_task(row.read(through=other_process))
-    await asyncio.sleep(0.1)
-    row.takes_seconds = 0.0
+    slow = await row.begin_read(through=other_process)
     await row.write(b"new")
     assert await row.read() == (b"new", False)
-    await slow
+    await slow.end()
     assert (await row.read())[0] == b"new"
 
 
 async def test_a_reader_after_a_write_does_not_join_a_load_from_before_it(row_anyhow: Row) -> None:
     row = row_anyhow
-    row.takes_seconds = 0.2
-    slow = asyncio.create_task(row.read())
-    await asyncio.sleep(0.1)
+    slow = await row.begin_read()
     await row.write(b"new")
     assert await row.read() == (b"new", False)
-    assert await slow == (b"old", False)
+    assert await slow.end() == (b"old", False)
 
 
 async def test_two_hundred_cold_readers_cost_one_load(row_anyhow: Row) -> None:
@@ -182,12 +211,14 @@ async def test_two_hundred_cold_readers_cost_one_load(row_anyhow: Row) -> None:
 
 
 async def test_the_reader_who_began_the_load_may_leave(row_anyhow: Row) -> None:
-    row_anyhow.takes_seconds = 0.1
-    first, *others = [asyncio.create_task(row_anyhow.read()) for _ in range(5)]
-    await asyncio.sleep(0.05)
-    first.cancel()
+    first = await row_anyhow.begin_read()
+    others = [asyncio.create_task(row_anyhow.read()) for _ in range(4)]
+    await asyncio.sleep(0)
+    await row_anyhow.cache._redis.ping()  # after which the others have asked Redis, and wait for the load
+    first.task.cancel()
+    first.released.set()
     assert await asyncio.gather(*others) == [(b"old", False)] * 4
-    assert first.cancelled()
+    assert first.task.cancelled()
     assert row_anyhow.loads == 1
 
 
@@ -226,7 +257,8 @@ async def test_entries_over_the_limit_are_not_kept(row: Row, size_bytes: int, ke
 async def test_keys_in_redis_are_bounded_and_everything_of_a_group_expires(
     own_valkey: Valkey, own_gate: RedisClient
 ) -> None:
-    await Cache(own_gate).get_or_load(group="bugs", key="q=" + "x" * 100_000, load=Row(Cache(own_gate)).load)
+    cache = Cache(own_gate, ttl_seconds=9)
+    await cache.get_or_load(group="bugs", key="q=" + "x" * 100_000, load=Row(cache).load)
     keys = [key for key in await own_gate.run("KEYS", "*") if key != b"bugrelay:cache:epoch"]
     assert len(keys) == 3  # The entry, the generation, the probe.
     for key in keys:
@@ -240,13 +272,10 @@ async def test_any_text_is_a_key(row: Row) -> None:
 
 
 async def test_a_flushed_server_brings_nothing_back(row: Row, valkey: Valkey) -> None:
-    row.takes_seconds = 0.1
-    slow = asyncio.create_task(row.read())
-    await asyncio.sleep(0.05)
+    slow = await row.begin_read()
     row.value = b"new"
     valkey.ask("FLUSHALL")
-    await slow
-    row.takes_seconds = 0.0
+    await slow.end()
     assert await row.read() == (b"new", False)
 
 
@@ -254,7 +283,7 @@ async def test_what_was_forgotten_while_redis_was_away_is_not_served_after(
     valkey_url: str, proxied_gate: RedisClient, proxy: FaultProxy
 ) -> None:
     # A long life of entries, so that only forgetting can explain that the old value is gone.
-    row = Row(Cache(proxied_gate, ttl_seconds=60))
+    row = Row(Cache(proxied_gate, ttl_seconds=LONG))
     assert await row.read() == (b"old", False)
     assert await row.read() == (b"old", True)
     proxy.set_mode("reset")
@@ -268,14 +297,12 @@ async def test_what_was_forgotten_while_redis_was_away_is_not_served_after(
 
 
 async def test_a_fill_that_hung_on_the_way_is_dead_on_arrival(
-    proxied_gate: RedisClient, proxy: FaultProxy, other_process: Cache
+    deadlines_of_redis: None, proxied_gate: RedisClient, proxy: FaultProxy, other_process: Cache
 ) -> None:
-    row = Row(Cache(proxied_gate, ttl_seconds=60))
-    row.takes_seconds = 0.05
-    slow = asyncio.create_task(row.read())
-    await asyncio.sleep(0.03)
+    row = Row(Cache(proxied_gate, ttl_seconds=LONG))
+    slow = await row.begin_read()
     proxy.set_mode("hang")
-    assert await slow == (b"old", False)
+    assert await slow.end() == (b"old", False)
     await row.write(b"new")
     proxy.set_mode("pass")
     await eventually(lambda: proxied_gate.state == "ok")
@@ -283,17 +310,23 @@ async def test_a_fill_that_hung_on_the_way_is_dead_on_arrival(
     assert (await row.read())[0] == b"new"
 
 
-async def test_reads_are_answered_while_redis_hangs(proxied_gate: RedisClient, proxy: FaultProxy) -> None:
+async def test_reads_are_answered_while_redis_hangs(
+    deadlines_of_redis: None, proxied_gate: RedisClient, proxy: FaultProxy
+) -> None:
     row = Row(Cache(proxied_gate))
     proxy.set_mode("hang")
     began = time.monotonic()
     answers = await asyncio.gather(*(row.read() for _ in range(200)))
     assert {body for body, _ in answers} == {b"old"}
-    assert time.monotonic() - began < patient(2)
-    began = time.monotonic()
-    await row.write(b"new")
-    assert await row.read() == (b"new", False)
-    assert time.monotonic() - began < patient(0.2)
+    assert time.monotonic() - began < 6  # one after the other, they would take 50 s
+
+    async def write_and_read() -> None:
+        began, value = time.monotonic(), uuid4().bytes
+        await row.write(value)
+        assert await row.read() == (value, False)
+        assert time.monotonic() - began < 0.2
+
+    await undisturbed(write_and_read, seconds=0.2)
 
 
 async def test_a_writer_who_is_cancelled_has_still_forgotten(row: Row, other_process: Cache) -> None:

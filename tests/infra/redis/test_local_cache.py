@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -16,10 +15,25 @@ from tests.faults.proxy import FaultProxy
 KEY = ("/api/v1/bugs", b"page=1")
 
 
-def answer(*, asked_at: float | None = None, group: str = "bugs", body: bytes = b"old") -> CachedResponse:
-    return CachedResponse(
-        body, b'W/"1"', [], CacheKey(group, "1", "/bugs"), time.monotonic() if asked_at is None else asked_at
-    )
+class Clock:
+    """The time of the cache, which passes only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def answer(*, asked_at: float, group: str = "bugs", body: bytes = b"old") -> CachedResponse:
+    return CachedResponse(body, b'W/"1"', [], CacheKey(group, "1", "/bugs"), asked_at)
 
 
 def body_of(hot: LocalCache, key: tuple[str, bytes] = KEY) -> bytes | None:
@@ -27,17 +41,20 @@ def body_of(hot: LocalCache, key: tuple[str, bytes] = KEY) -> bytes | None:
     return kept.body if kept else None
 
 
-def test_an_answer_is_kept_until_its_time_is_over() -> None:
+def test_an_answer_is_kept_until_its_time_is_over(clock: Clock) -> None:
     hot = LocalCache()
-    hot.put(KEY, answer(asked_at=time.monotonic() - LOCAL_SECONDS + 0.1))
+    hot.put(KEY, answer(asked_at=clock.now))
+    clock.now += LOCAL_SECONDS - 0.01
     assert body_of(hot) == b"old"
-    time.sleep(0.11)
+    clock.now += 0.02
     assert body_of(hot) is None
 
 
-def test_while_nothing_is_written_an_answer_is_as_good_as_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_nothing_is_written_an_answer_is_as_good_as_a_new_one(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "UNCHANGED_SECONDS", 100.0)
-    now, hot = time.monotonic(), LocalCache()
+    now, hot = clock.now, LocalCache()
     ages = {"young": 50, "asked when it began": 80, "asked before it began": 81, "old": 101}
     for name, age in ages.items():
         hot.put((name, b""), answer(asked_at=now - age, group=name))
@@ -50,56 +67,61 @@ def test_while_nothing_is_written_an_answer_is_as_good_as_a_new_one(monkeypatch:
     assert body_of(hot, ("asked when it began", b"")) is None
 
 
-def test_forgetting_drops_the_group_and_leaves_the_others() -> None:
+def test_forgetting_drops_the_group_and_leaves_the_others(clock: Clock) -> None:
     hot = LocalCache()
-    hot.put(KEY, answer())
-    hot.put(("/api/v1/bugs/1", b""), answer(group="bug:1"))
+    hot.put(KEY, answer(asked_at=clock.now))
+    hot.put(("/api/v1/bugs/1", b""), answer(asked_at=clock.now, group="bug:1"))
     hot.invalidate("bugs", "unheard of")
     assert body_of(hot) is None
     assert body_of(hot, ("/api/v1/bugs/1", b"")) == b"old"
 
 
-def test_what_was_asked_before_a_write_is_not_kept_when_it_comes_later() -> None:
+def test_what_was_asked_before_a_write_is_not_kept_when_it_comes_later(clock: Clock) -> None:
     hot = LocalCache()
-    asked_at = time.monotonic()
+    asked_at = clock.now
+    clock.now += 0.01
     hot.invalidate("bugs")
     hot.put(KEY, answer(asked_at=asked_at))
     assert body_of(hot) is None
-    hot.put(KEY, answer(body=b"new"))
+    clock.now += 0.01
+    hot.put(KEY, answer(asked_at=clock.now, body=b"new"))
     assert body_of(hot) == b"new"
 
 
-def test_what_was_asked_before_the_last_of_many_writes_is_not_kept_either() -> None:
+def test_what_was_asked_before_the_last_of_many_writes_is_not_kept_either(clock: Clock) -> None:
     hot = LocalCache()
     hot.invalidate("bugs")
-    asked_at = time.monotonic()
+    asked_at = clock.now
     for number in range(1000):
         hot.invalidate(f"bug:{number}")
+    clock.now += 0.01
     hot.invalidate("bugs")
     hot.put(KEY, answer(asked_at=asked_at))
     assert body_of(hot) is None
 
 
 async def test_an_answer_of_redis_from_before_it_was_told_is_not_kept(
-    proxied_gate: RedisClient, proxy: FaultProxy
+    clock: Clock, proxied_gate: RedisClient, proxy: FaultProxy
 ) -> None:
     """The write has begun to forget, Redis has not heard of it yet, and a reader is given the old entry."""
     cache = Cache(proxied_gate)
-    proxy.set_mode("delay", delay_seconds=0.05)
+    proxy.set_mode("hang")
     forgetting = asyncio.create_task(cache.invalidate("bugs"))
-    await asyncio.sleep(0.02)
-    cache.local.put(KEY, answer())
+    await asyncio.sleep(0)
+    clock.now += 0.01
+    cache.local.put(KEY, answer(asked_at=clock.now))
     assert body_of(cache.local) == b"old"
+    proxy.set_mode("pass")
     await forgetting
     assert body_of(cache.local) is None
 
 
-def test_memory_is_bounded_by_number_and_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded_by_number_and_by_bytes(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_RESPONSES", 3)
     monkeypatch.setattr(module, "MAX_BYTES", 10)
     hot = LocalCache()
     for number in range(4):
-        hot.put((str(number), b""), answer(body=b"x"))
+        hot.put((str(number), b""), answer(asked_at=clock.now, body=b"x"))
     assert [body_of(hot, (str(number), b"")) for number in range(4)] == [None, b"x", b"x", b"x"]
-    hot.put(("large", b""), answer(body=b"x" * 9))
+    hot.put(("large", b""), answer(asked_at=clock.now, body=b"x" * 9))
     assert [body_of(hot, (name, b"")) for name in ("1", "2", "3", "large")] == [None, None, b"x", b"x" * 9]
