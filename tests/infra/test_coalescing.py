@@ -10,10 +10,14 @@ from bugrelay.infra.coalescing import MAX_BATCH_SIZE, Coalescer
 
 
 class Work:
-    """Doubles numbers, and remembers in which company they came."""
+    """Doubles numbers, and remembers in which company they came.
 
-    def __init__(self) -> None:
+    `permits`: how many batches may end; `permits.release()` lets one more.
+    """
+
+    def __init__(self, *, permits: int = 0) -> None:
         self.coalescer = Coalescer()
+        self.permits = asyncio.Semaphore(permits)
         self.done: list[list[int]] = []
         self.under_way = 0
 
@@ -21,11 +25,16 @@ class Work:
         assert self.under_way == 0
         self.under_way += 1
         self.done.append(numbers)
-        await asyncio.sleep(0.01)
+        await self.permits.acquire()
         self.under_way -= 1
         if 13 in numbers:
             raise ArithmeticError
         return [number * 2 for number in numbers]
+
+    async def begun(self) -> None:
+        """Until a batch is under way."""
+        while not self.under_way:
+            await asyncio.sleep(0)
 
     def add(self, number: int, key: str = "a") -> asyncio.Task[int]:
         return asyncio.create_task(self.coalescer.add(key, number, self.double))
@@ -34,15 +43,20 @@ class Work:
 async def test_what_comes_while_a_batch_is_under_way_goes_with_the_next() -> None:
     work = Work()
     first = work.add(1)
-    await asyncio.sleep(0.005)
-    assert await asyncio.gather(first, work.add(2), work.add(3)) == [2, 4, 6]
+    await work.begun()
+    others = work.add(2), work.add(3)
+    await asyncio.sleep(0)
+    work.permits.release()
+    work.permits.release()
+    assert await asyncio.gather(first, *others) == [2, 4, 6]
     assert work.done == [[1], [2, 3]]
+    work.permits.release()
     assert await work.add(4) == 8
     assert work.done[-1] == [4]
 
 
 async def test_a_batch_has_a_most() -> None:
-    work = Work()
+    work = Work(permits=3)
     numbers = range(100, 100 + 2 * MAX_BATCH_SIZE + 1)
     assert await asyncio.gather(*map(work.add, numbers)) == [number * 2 for number in numbers]
     assert [number for batch in work.done for number in batch] == list(numbers)
@@ -69,11 +83,15 @@ async def test_keys_do_not_wait_for_each_other() -> None:
 async def test_an_error_is_of_its_batch_alone() -> None:
     work = Work()
     first = work.add(1)
-    await asyncio.sleep(0.005)
+    await work.begun()
     unlucky = [work.add(13), work.add(2)]
+    await asyncio.sleep(0)
+    work.permits.release()
     assert await first == 2
-    await asyncio.sleep(0.005)
     after = work.add(3)
+    await asyncio.sleep(0)
+    work.permits.release()
+    work.permits.release()
     results = await asyncio.gather(*unlucky, return_exceptions=True)
     assert [type(result) for result in results] == [ArithmeticError, ArithmeticError]
     assert await after == 6
@@ -82,11 +100,13 @@ async def test_an_error_is_of_its_batch_alone() -> None:
 async def test_one_who_leaves_takes_nothing_from_the_others() -> None:
     work = Work()
     under_way = work.add(1)
-    await asyncio.sleep(0.005)
+    await work.begun()
     second, third = work.add(2), work.add(3)
     await asyncio.sleep(0)
     under_way.cancel()
     second.cancel()
+    work.permits.release()
+    work.permits.release()
     assert await third == 6
     with pytest.raises(asyncio.CancelledError):
         await second

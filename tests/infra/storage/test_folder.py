@@ -16,7 +16,6 @@ from bugrelay.infra.storage import folder
 from bugrelay.infra.storage.folder import LocalStorage
 from bugrelay.infra.storage.port import FileMissing, StorageUnavailable, WrongSize
 from tests.infra.storage.files import KEY, LARGE, PICTURE, chunks_of, keys_of, left_in
-from tests.pace import patient
 
 
 async def test_a_folder_is_no_file(tmp_path: Path) -> None:
@@ -92,11 +91,11 @@ async def test_a_hung_disk_is_507_within_the_deadline(
     monkeypatch.setattr(folder, "DEADLINE_SECONDS", 0.3)
     local = LocalStorage(tmp_path)
     release = threading.Event()
-    monkeypatch.setattr(os, "fsync", lambda handle: release.wait(3))
+    monkeypatch.setattr(os, "fsync", lambda handle: release.wait(60))
     start = time.perf_counter()
     with pytest.raises(StorageUnavailable):
         await local.put(KEY, PICTURE, content_type="image/png")
-    assert time.perf_counter() - start < patient(1)
+    assert time.perf_counter() - start < 30
     release.set()
 
 
