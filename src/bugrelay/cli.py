@@ -1,4 +1,4 @@
-"""The `bugrelay` command. Each command reads the settings, opens what it needs and calls a service."""
+"""The `bugrelay` command. Each subcommand reads the settings, opens what it needs and calls a service."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bugrelay.infra.db.preflight import DatabaseFacts
     from bugrelay.infra.platform import Platform
 
-# Imports stand in the commands: `bugrelay run` must be up in seconds, and most commands need little.
+# Commands import what they need themselves: `bugrelay run` must start in seconds, and most commands need little.
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,9 +30,9 @@ def main() -> None:
 
 
 class _Service(click.Command):
-    """A command that no person looks at, unless at a terminal: even why it does not start is a line of the log.
+    """A command that runs in the background: without a terminal, even the error that prevents its start is a log line.
 
-    Told to stop before it has begun, it ends with 0.
+    After a SIGTERM during its start it exits with 0.
     """
 
     def invoke(self, ctx: click.Context) -> None:
@@ -54,7 +54,7 @@ class _Service(click.Command):
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """A setting that cannot be used ends the command with the line that names it."""
+    """An invalid setting ends the command with one line that names it."""
     try:
         yield
     except SettingError as error:
@@ -67,8 +67,8 @@ def settings_or_exit() -> Settings:
 
 
 def external_settings() -> Settings:
-    """Settings that name both databases, and whose Redis, mail and uploads can be meant: a bad one is told before
-    anything starts."""
+    """The settings of a process that starts no databases: the URLs of both must be set, and those of Redis, mail and
+    uploads must be valid. A mistake is reported before anything starts."""
     from bugrelay.infra.mail.mailer import Mailer
     from bugrelay.infra.redis.address import redis_address
     from bugrelay.infra.storage.url import storage_from
@@ -85,18 +85,19 @@ def external_settings() -> Settings:
 
 
 def awaited_database(settings: Settings) -> DatabaseFacts:
-    """What the database is, given some time to come up."""
+    """Facts about the database, after waiting for it to start."""
     from bugrelay.infra.db.preflight import WAIT_SECONDS, require_database
 
     return require_database(settings, wait_seconds=WAIT_SECONDS)
 
 
 def prepare_database(settings: Settings) -> None:
-    """Bring a database that can be used to the newest schema.
+    """Check the database and migrate it to the newest schema.
 
     Raises:
-        SettingError: It cannot be used.
-        MigrationError: It cannot be migrated: away meanwhile, locked, or its role may not do what a migration does.
+        SettingError: The database cannot be used.
+        MigrationError: The migration failed: the connection was lost, a lock was not available, or the role lacks a
+            permission.
     """
     from sqlalchemy.exc import DBAPIError
 
@@ -114,7 +115,7 @@ def prepare_database(settings: Settings) -> None:
 
 @contextmanager
 def databases() -> Iterator[Settings]:
-    """The settings with both databases up and migrated; embedded ones are joined or started."""
+    """The settings, with both databases running and migrated. Embedded ones are started, unless they run already."""
     from bugrelay.embedded import EmbeddedError, running
     from bugrelay.migrate import MigrationError
 
@@ -127,13 +128,13 @@ def databases() -> Iterator[Settings]:
 
 
 def with_platform(settings: Settings, task: Callable[[Platform], Awaitable[None]]) -> None:
-    """Run a coroutine on an open platform; an error of BugRelay's own is one line."""
+    """Run a coroutine on an open platform; an error that BugRelay defines ends the command with one line."""
     from bugrelay.bootstrap import build
     from bugrelay.errors import BugRelayError
     from bugrelay.infra.events import caused_by
     from bugrelay.infra.logging import configure_logging
 
-    configure_logging(logging.ERROR)  # what a server warns of at its start is no business of a command
+    configure_logging(logging.ERROR)  # the warnings of a server's start do not concern a command
 
     async def run() -> None:
         platform = build(replace(settings, workers=1))  # the whole pool for this one process
@@ -166,9 +167,9 @@ def run() -> None:
 
 
 @main.command(cls=_Service)
-@click.option("--join", is_flag=True, help="Share the port with a server that runs already.")
+@click.option("--join", is_flag=True, help="Share the port with a server that is already running.")
 def serve(join: bool) -> None:
-    """Serve HTTP; DATABASE_URL and REDIS_URL must be set."""
+    """Serve HTTP. DATABASE_URL and REDIS_URL must be set."""
     from bugrelay.server import serve as serve_http
 
     settings = external_settings()
@@ -179,11 +180,11 @@ def serve(join: bool) -> None:
 
 @main.command(cls=_Service)
 def worker() -> None:
-    """Run jobs: mails and what is done by the clock. DATABASE_URL and REDIS_URL must be set."""
+    """Run background jobs. DATABASE_URL and REDIS_URL must be set."""
     from bugrelay.infra.optional_packages import left_out
 
-    # Libraries load these where they find them: structlog and httpx rich and pygments, for colours at a terminal; jwt
-    # cryptography, for keys that no token of ours is signed with.
+    # Libraries load these if they are installed: structlog and httpx load rich and pygments, for colours in a terminal;
+    # jwt loads cryptography, for kinds of keys that we do not use.
     with left_out("rich", "pygments", "cryptography"):
         from bugrelay.worker import work
 
@@ -195,7 +196,7 @@ def worker() -> None:
 
 @main.command()
 def health() -> None:
-    """Ask the server on HOST:PORT whether it lives; exit code 1 if it does not answer."""
+    """Ask the server on HOST:PORT whether it is alive; exit code 1 if it does not answer."""
     from bugrelay.supervisor import answers
 
     settings = settings_or_exit()
@@ -205,7 +206,7 @@ def health() -> None:
 
 @main.command()
 def migrate() -> None:
-    """Bring the database to the newest schema."""
+    """Migrate the database to the newest schema."""
     with databases():
         click.echo("the database is up to date")
 
@@ -215,7 +216,7 @@ def migrate() -> None:
 @click.option("--username", required=True)
 @click.password_option()
 def create_admin(email: str, username: str, password: str) -> None:
-    """Make an account that moderates the board."""
+    """Create an account that moderates the board."""
     from bugrelay.domain.accounts.schemas import Register
     from bugrelay.domain.accounts.service import create_user, hash_password
     from bugrelay.domain.moderation.service.audit import write_audit
@@ -240,9 +241,9 @@ def create_admin(email: str, username: str, password: str) -> None:
 @click.option("--email", required=True, help="The address of a registered user.")
 @click.option("--role", type=click.Choice(["admin", "member"]), default="member", show_default=True)
 def add_member(domain: str, email: str, role: str) -> None:
-    """Make a user a member of a company, and the company verified: the operator vouches for both.
+    """Add a user to a company and verify the company, without proofs: the operator vouches for both.
 
-    The user needs no verified address. Members who were suspended because the company lost its verification are back.
+    The user needs no verified address. Members who were suspended when the company lost its verification are back.
     """
     from bugrelay.domain.companies.service import add_trusted_member
 
@@ -258,9 +259,9 @@ def add_member(domain: str, email: str, role: str) -> None:
 @main.command("import")
 @click.argument("file")
 def import_file(file: str) -> None:
-    """Put the bugs of FILE on the board: one JSON object a line, plain or gzip; `-` is standard input.
+    """Import the bugs of FILE: one JSON object a line, plain or gzip; `-` is standard input.
 
-    Safe to repeat: a bug whose external_id is there already is left alone.
+    Safe to repeat: a bug whose external_id exists already is skipped.
     """
     from bugrelay.domain.importing import Summary, import_bugs
     from bugrelay.progress import opened_lines, shown_progress
@@ -281,7 +282,7 @@ def import_file(file: str) -> None:
 
 @main.command()
 def demo() -> None:
-    """Fill the board with believable bugs, people, votes and answers; does nothing the second time."""
+    """Fill the board with example bugs, users, votes and responses; a second run changes nothing."""
     from bugrelay.demo import fill
 
     if settings_or_exit().environment == "production":
@@ -299,13 +300,17 @@ def demo() -> None:
 
 
 @main.command()
-@click.option("--follow", is_flag=True, help="Go on with those to come, until interrupted.")
-@click.option("--company", help="Those of one company alone, by its id or domain.")
+@click.option("--follow", is_flag=True, help="Keep printing new events until interrupted.")
+@click.option("--company", help="Only the events of one company, by its id or domain.")
 @click.option(
-    "--last", default=20, show_default=True, type=click.IntRange(0, 10_000), help="How many of before."
+    "--last",
+    default=20,
+    show_default=True,
+    type=click.IntRange(0, 10_000),
+    help="How many past events to print.",
 )
 def events(follow: bool, company: str | None, last: int) -> None:
-    """Print what happens, of the board and of all companies: a line an event, internal ones as well."""
+    """Print the events of the board and of all companies, internal ones included: one line for each event."""
     from bugrelay.domain.events.log import CHANNEL
     from bugrelay.domain.live.service.printing import follow_log, format_line, stream_named
     from bugrelay.infra.redis.subscription import Subscription
@@ -313,7 +318,7 @@ def events(follow: bool, company: str | None, last: int) -> None:
     async def task(platform: Platform) -> None:
         following = asyncio.current_task()
         assert following is not None  # noqa: S101 - a coroutine runs in one
-        for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has told us to ignore SIGINT
+        for number in (signal.SIGINT, signal.SIGTERM):  # also if a shell started us with SIGINT ignored
             asyncio.get_running_loop().add_signal_handler(number, following.cancel)
         stream = await stream_named(platform.database, company) if company else None
         woken = asyncio.Event()
@@ -334,7 +339,7 @@ def events(follow: bool, company: str | None, last: int) -> None:
 @main.command()
 @click.argument("index", type=click.Choice(["similar"]))
 def reindex(index: str) -> None:  # noqa: ARG001 - there is one so far
-    """Make the index of similar bugs anew, while the board serves; needed after no upgrade, and by no worker."""
+    """Rebuild the index of similar bugs while the board serves. Upgrades and workers do not need it."""
     from bugrelay.domain.bugs.similar.rebuild import rebuild
     from bugrelay.progress import shown_steps
 
@@ -349,7 +354,7 @@ def reindex(index: str) -> None:  # noqa: ARG001 - there is one so far
 
 @main.command()
 def check() -> None:
-    """Compare counters, references and stored files with the truth; exit code 1 if there is a problem."""
+    """Check integrity: counters, references and stored files against their source rows; exit code 1 on a problem."""
     from bugrelay.integrity_check import problems
 
     found = 0

@@ -138,7 +138,7 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
     """
     WITH counted AS (
         SELECT DISTINCT ON (company_id) company_id, date, last_seq FROM daily_stats_days ORDER BY company_id, date DESC
-    ), told AS (
+    ), from_log AS (
         SELECT e.stream AS company_id, e.ticket_id, (array_agg(e.project_id ORDER BY e.seq DESC))[1] AS project_id,
                (array_agg(e.type <> 'ticket.removed' ORDER BY e.seq DESC) FILTER (
                    WHERE e.type IN ('ticket.created', 'ticket.removed', 'ticket.restored')))[1] AS is_listed
@@ -147,7 +147,7 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
                          'ticket.restored')
         GROUP BY e.stream, e.ticket_id
     ), truth AS (
-        SELECT company_id, project_id, count(*) AS n FROM told WHERE is_listed GROUP BY company_id, project_id
+        SELECT company_id, project_id, count(*) AS n FROM from_log WHERE is_listed GROUP BY company_id, project_id
     )
     SELECT format('project %s: its statistics of %s have %s tickets (%s by stage, %s by priority), the event log %s',
                   s.project_id, s.date, s.total_issues, by_stage, by_priority, coalesce(t.n, 0))
@@ -246,15 +246,15 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
     WHERE c.seq > coalesce(s.last_seq, 0)
     """,
     """
-    SELECT format('consumer %s of the event log: stands before evt_%s_%s, at which it failed %s times: %s',
+    SELECT format('consumer %s of the event log: failed at evt_%s_%s %s times: %s',
                   consumer, stream, seq + 1, attempts, error)
     FROM event_cursors WHERE attempts > 0
     """,
     """
     SELECT format('bug %s: %s', coalesce(s.bug_id, e.bug_id), CASE
-        WHEN e.id IS NULL THEN format('the event log does not tell of its change of status %s', s.id)
-        WHEN s.id IS NULL THEN format('the event log tells of a change of status %s that it did not have', e.id)
-        ELSE format('the event log tells of another change of status than %s', s.id) END)
+        WHEN e.id IS NULL THEN format('the event log does not have its change of status %s', s.id)
+        WHEN s.id IS NULL THEN format('the event log has a change of status %s that the bug does not have', e.id)
+        ELSE format('the event log has other values for its change of status %s', s.id) END)
     FROM status_changes s FULL JOIN (
         SELECT (data ->> 'change_id')::uuid AS id, bug_id, actor_id, data FROM events WHERE type = 'status.changed'
         UNION ALL
@@ -331,7 +331,7 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
     WHERE t.last > coalesce(n.last, 0)
     """,
     """
-    SELECT format('ticket %s: is %s, the event log tells of %s', t.key, t.status, coalesce(e.status, 'no ticket'))
+    SELECT format('ticket %s: is %s, in the event log it is %s', t.key, t.status, coalesce(e.status, 'missing'))
     FROM tickets t LEFT JOIN (
         SELECT DISTINCT ON (stream, ticket_id) stream, ticket_id, coalesce(data ->> 'to', data ->> 'status') AS status
         FROM events WHERE type IN ('ticket.created', 'ticket.status_changed')

@@ -238,7 +238,7 @@ class Settings:
     port: int = _setting("8000", _port, "Port to listen on.")
     workers: int = _setting("1", _positive, "How many server processes share the port.")
     drain_seconds: int = _setting(
-        "1", _seconds, "How long a server that is told to stop goes on, while `/ready` says 503."
+        "1", _seconds, "How long a server keeps serving after SIGTERM, while `/ready` answers 503."
     )
     public_url: str = _setting(
         "", _url("http", "https"), "What links in mails start with; empty: `http://HOST:PORT`."
@@ -442,7 +442,7 @@ class Settings:
             found.append("ALLOWED_HOSTS is empty: requests for any host name are answered")
         if not self.encryption_keys:
             found.append(
-                "ENCRYPTION_KEYS is empty: whoever changes SECRET_KEY makes the secrets of webhooks unreadable"
+                "ENCRYPTION_KEYS is empty: a change of SECRET_KEY makes the secrets of webhooks unreadable"
             )
         return tuple(found)
 

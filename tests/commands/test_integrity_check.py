@@ -100,14 +100,14 @@ LIES = {
     "has read up to 5 of stream": (
         "INSERT INTO event_cursors (consumer, stream, seq) SELECT 'a', stream, last_seq + 1 FROM event_streams"
     ),
-    "at which it failed 3 times: of its own": (
+    " 3 times: of its own": (
         "INSERT INTO event_cursors (consumer, stream, attempts, error)"
         " SELECT 'a', stream, 3, 'of its own' FROM event_streams"
     ),
-    "tells of another change of status": "UPDATE status_changes SET from_status = 'reviewing'",
-    "does not tell of its change of status": "UPDATE status_changes SET id = gen_random_uuid();"
+    "has other values for its change of status": "UPDATE status_changes SET from_status = 'reviewing'",
+    "does not have its change of status": "UPDATE status_changes SET id = gen_random_uuid();"
     " UPDATE events SET type = 'other' WHERE type = 'status.changed'",
-    "that it did not have": "DELETE FROM status_changes",
+    "that the bug does not have": "DELETE FROM status_changes",
     "has a receipt, but was reported with an account": "UPDATE bug_texts SET receipt_hash = 'x'",
     f"its file {KEY} has 12 bytes, not 13": "UPDATE attachments SET file_size = 13",
     "its file bugs/nowhere.png is missing": (
@@ -232,7 +232,7 @@ async def test_lies_about_tickets_are_found(
         "ticket TSK-1001: counts 2 public and 1 internal comments, it has 1 and 1",
         f"ticket {made.json()['ticket']['id']}: its key does not lead to it",
         "project TSK: has given numbers up to 7, a ticket of it has 1001",
-        "ticket TSK-1001: is blocked, the event log tells of in_progress",
+        "ticket TSK-1001: is blocked, in the event log it is in_progress",
     ]
 
 

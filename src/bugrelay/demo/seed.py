@@ -1,7 +1,7 @@
-"""Put the story on the board, in one transaction: it is all there, or nothing of it.
+"""Writes the story to the board in one transaction: all of it, or nothing.
 
-Everything goes through the services that requests use, so counters, search and history are true by themselves. The
-services know no time but now; the times of the story are set behind each of them.
+Everything goes through the services that requests use, so counters, search and history are correct. The
+services write the current time; the times of the story are set after each call.
 """
 
 from __future__ import annotations
@@ -171,12 +171,12 @@ class _Seed:
         if entry.status is not None:
             viewer = Viewer(user_id)
             await change_status(self._work, viewer, bug_id, user_id=user_id, status=entry.status)
-            # now() is the start of this transaction, so it tells the row just written from those before.
+            # now() is the start of this transaction, so it distinguishes the row just written from earlier ones.
             just_now = (StatusChange.bug_id == bug_id) & (StatusChange.at == func.now())
             await self._set(StatusChange, just_now, at=at)
 
     async def _date(self, bug_id: UUID, bug: StoryBug) -> None:
-        """The bug's own times, and the recent votes counted anew, now that votes have their times."""
+        """Set the times of the bug, and count its recent votes again, now that votes have their times."""
         created_at = self._now - timedelta(days=bug.days_ago)
         changes = [entry for entry in bug.timeline if entry.status is not None]
         last = max(changes, key=lambda entry: entry.after, default=None)

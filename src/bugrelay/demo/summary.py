@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Summary:
-    """What was put on the board, and how to sign in; all demo accounts have the one password."""
+    """What was created, and how to sign in; all demo accounts have the same password."""
 
     bugs: int
     applications: int
@@ -23,7 +23,7 @@ class Summary:
     password: str
 
     def text(self, public_url: str) -> str:
-        """What to tell a newcomer: what is there, how to look at it, how to sign in."""
+        """A text for newcomers: what was created, how to look at it and how to sign in."""
         api = f"{public_url}/api/v1"
         return f"""\
 {self.bugs} bugs of {self.applications} applications are on the board now, with {self.votes} votes

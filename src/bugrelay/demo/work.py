@@ -99,7 +99,7 @@ def read_company() -> Company:
 
 
 class DatedUnitOfWork(UnitOfWork):
-    """Remembers when, in the story, each fact came to be.
+    """Remembers the time in the story of each fact.
 
     Attributes:
         at: The time of the story.
@@ -115,7 +115,7 @@ class DatedUnitOfWork(UnitOfWork):
         super().record(fact)
 
     async def log(self, table: LogTable, *, recorded_at: datetime) -> None:
-        """Write the events that the facts of this table become, each at its time; once, behind all other changes."""
+        """Write the events of the facts in this table, each at its time in the story; once, after all other changes."""
         because = {"kind": "user", "chain": (), "recorded_later": recorded_at}
         entries = [
             {**vars(entry), "at": at, "cause": because}

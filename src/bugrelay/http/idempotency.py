@@ -16,7 +16,7 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.idempotency import IdempotencyClaim, StoredResponse
 
 HEADER = "Idempotency-Key"
-ANONYMOUS_KEY_MIN = 16  # an anonymous key belongs to whoever knows it, so it must not be guessed
+ANONYMOUS_KEY_MIN = 16  # whoever knows an anonymous key can use it, so it must not be guessable
 
 Complete = Callable[[UnitOfWork, StoredResponse], Awaitable[None]]
 

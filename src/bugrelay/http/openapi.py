@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the routes: their contracts (http/routes.py), docstrings, bodies and answers.
+"""The OpenAPI 3.1 document, generated from the routes: contracts (http/routes.py), docstrings, bodies, responses.
 
 A handler's name is the id of its operation, the first sentence of its docstring the summary.
 """
@@ -20,10 +20,10 @@ from bugrelay.http.errors import SUPPORT_API, TICKET_API
 from bugrelay.http.openapi_schemas import field_schemas, schemas_of
 from bugrelay.http.routes import Example, Route, route_of
 
-# Status: what it means, and the error of the example.
+# By status: its description, and the error in its example.
 _ERRORS: dict[str, tuple[str, dict[str, Any]]] = {
     "400": (
-        "The request does not fit (`VALIDATION_ERROR`, `INVALID_ID` and others)",
+        "The request is invalid (`VALIDATION_ERROR`, `INVALID_ID` and others)",
         {
             "code": "VALIDATION_ERROR",
             "message": "title must have 5 to 255 characters",
@@ -32,23 +32,23 @@ _ERRORS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "401": (
-        "No credentials, or some that do not hold (`AUTH_REQUIRED`, `INVALID_TOKEN`)",
+        "The credentials are missing or invalid (`AUTH_REQUIRED`, `INVALID_TOKEN`)",
         {"code": "INVALID_TOKEN", "message": "The bearer token is malformed, expired or revoked"},
     ),
     "403": (
-        "Not for you (`INSUFFICIENT_PERMISSIONS`, `ACCOUNT_BANNED`)",
+        "You may not do this (`INSUFFICIENT_PERMISSIONS`, `ACCOUNT_BANNED`)",
         {"code": "INSUFFICIENT_PERMISSIONS", "message": "You may not do this"},
     ),
     "404": (
-        "No such thing, or not for you to know of",
+        "It does not exist, or you may not see it",
         {"code": "BUG_NOT_FOUND", "message": "There is no such bug"},
     ),
     "409": (
-        "It clashes with what is there",
+        "The request conflicts with the current state",
         {"code": "IDEMPOTENCY_CONFLICT", "message": "This Idempotency-Key was used for another request"},
     ),
     "412": (
-        "It was changed since (`VERSION_CONFLICT`)",
+        "It was changed in the meantime (`VERSION_CONFLICT`)",
         {"code": "VERSION_CONFLICT", "message": "It was changed meanwhile; load it again"},
     ),
     "413": (
@@ -56,11 +56,11 @@ _ERRORS: dict[str, tuple[str, dict[str, Any]]] = {
         {"code": "PAYLOAD_TOO_LARGE", "message": "The request body is larger than 1 MiB"},
     ),
     "415": (
-        "The body is of another content type (`UNSUPPORTED_MEDIA_TYPE`)",
+        "The body has the wrong content type (`UNSUPPORTED_MEDIA_TYPE`)",
         {"code": "UNSUPPORTED_MEDIA_TYPE", "message": "this address reads application/json"},
     ),
     "410": (
-        "What was missed is too old to be told one by one (`CURSOR_EXPIRED`), with the `head` to go on from",
+        "The missed events are too old to be sent one by one (`CURSOR_EXPIRED`); continue from `head`",
         {
             "code": "CURSOR_EXPIRED",
             "message": "The events after this position are no longer available",
@@ -93,44 +93,44 @@ _MOVED = {
     },
 }
 _MOVED_TICKET = {
-    "description": "This ticket has another key since it was moved to another project",
+    "description": "This ticket was moved to another project and has a new key",
     "headers": {
-        "Location": {"schema": {"type": "string"}, "description": "The same address under the key of now"}
+        "Location": {"schema": {"type": "string"}, "description": "The same address with the current key"}
     },
 }
-_LOCATION = {"schema": {"type": "string"}, "description": "Where the browser goes"}
+_LOCATION = {"schema": {"type": "string"}, "description": "Where the browser is redirected to"}
 _MOMENT = "2026-01-15T10:30:00Z"
 _JSON = "application/json"
 _FORM = "multipart/form-data"
 _PARAMETER = re.compile(r"\{(\w+):str\}")
 _PATH_PARAMETERS = {
-    "connection_id": "The connection's id, as its `webhook_url` has it.",
+    "connection_id": "The connection's id, which is part of its `webhook_url`.",
     "bug_id": "The bug.",
-    "attachment_id": "The picture or file, by the id that its bug's or ticket's `attachments` give.",
+    "attachment_id": "The picture or file, by its id in the `attachments` of the bug or ticket.",
     "file_id": "The file.",
     "comment_id": "The comment.",
     "company_id": "The company.",
     "application_id": "The application.",
     "user_id": "The user.",
-    "session_id": "The session, by the id that `GET /api/v1/auth/sessions` gives.",
+    "session_id": "The session, by its id in `GET /api/v1/auth/sessions`.",
     "provider": "The provider, by its name in the `sign_in_providers` of `GET /api/v1/config`.",
     "webhook_id": "The webhook.",
     "workflow_id": "The workflow rule.",
-    "invitation_id": "The invitation, by the id that `GET /api/v1/invitations` gives.",
-    "delivery_id": "The delivery, by the id that the webhook's `deliveries` give.",
+    "invitation_id": "The invitation, by its id in `GET /api/v1/invitations`.",
+    "delivery_id": "The delivery, by its id in the `deliveries` of the webhook.",
     "name": "The file, by the name in the picture's `file_url`.",
-    "file": "The bug's id, and `.atom` behind it.",
+    "file": "The bug's id, followed by `.atom`.",
     "issue_id": "The issue.",
     "project": "The project, by its id or key.",
     "ticket": "The ticket, by its id or key.",
-    "entry": "The entry, by the id that the ticket's `history` gives.",
+    "entry": "The entry, by its id in the `history` of the ticket.",
     "screenshot_id": "The screenshot.",
     "ticket_number": "The report, by its `ticket_number`.",
-    "secret": "What stands in the `receipt.url` that `POST /api/v1/bugs` has answered.",
+    "secret": "The secret in `receipt.url` of the response to `POST /api/v1/bugs`.",
 }
 _COMPANY = {
     "schema": {"type": "string"},
-    "description": "The tenant: a company by its id or domain. Who belongs to one only need not name it.",
+    "description": "The company, by its id or domain. Not needed by users of a single company.",
 }
 _COMPANY_PARAMETER: dict[str, Any] = {"name": "company", "in": "query", **_COMPANY}
 _COMPANY_HEADER: dict[str, Any] = {"name": "X-Company-ID", "in": "header", **_COMPANY}
@@ -138,34 +138,34 @@ _IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "minLength": 1, "maxLength": 128},
-    "description": "A repeat with the same key within 24 hours answers as the first did.",
+    "description": "A repeated request with the same key gets the response of the first one, for 24 hours.",
 }
 _FILE = {"type": "string", "format": "binary"}
 _NO_UUIDS = {"name", "provider", "file", "secret", "project", "ticket", "ticket_number", "entry"}
 _IDS = _PATH_PARAMETERS.keys() - _NO_UUIDS
 _TAGS = {
-    "GitHub": "Issues for a company's tickets: its connection, and what GitHub tells of them.",
-    "Accounts": "Registering, signing in, one's own account; other users' profiles.",
+    "GitHub": "GitHub issues for a company's tickets: its connection, and the webhook for changes there.",
+    "Accounts": "Registration, sessions, the own account; profiles of other users.",
     "Attachments": "Pictures of a bug.",
-    "Bugs": "The board: reporting, finding and correcting bugs, their status and history.",
+    "Bugs": "The board: report, find and correct bugs; their status and history.",
     "Comments": "Comments, and the company's official response.",
     "Companies": "Companies and their applications; claims, teams, dashboards.",
-    "Events": "What happens, as it happens: of a company for who belongs to it, of the board for everybody.",
-    "Feeds": "The board in Atom.",
-    "Issues": "A company's issues, as older clients know them: its tickets of one scheme.",
-    "Moderation": "Reporting content, and what admins do.",
-    "Notices": "Following bugs, and what is told of them.",
-    "Operation": "What a client or an operator asks of the server itself.",
-    "Projects": "Projects of a company, which its tickets are in.",
-    "Receipts": "What the owner of an anonymous report may do.",
-    "Reports": "A company's figures of its tickets, as JSON or CSV.",
+    "Events": "Live updates: events of a company for its users, events of the board for everybody.",
+    "Feeds": "Atom feeds of the board.",
+    "Issues": "Tickets of one scheme, in the form that older clients know as issues.",
+    "Moderation": "Flagging content, and what admins do.",
+    "Notices": "Following bugs, and notices of what happens to them.",
+    "Operation": "Health and configuration of the server.",
+    "Projects": "Projects of a company, which contain its tickets.",
+    "Receipts": "What the owner of an anonymous report can do.",
+    "Reports": "Statistics of a company's tickets, as JSON or CSV.",
     "Support": "Reports from inside a company's product.",
-    "Tickets": "A company's own tickets, for its members and reporters.",
-    "Ticket files": "Files of tickets, put into storage directly and served by signed links.",
-    "Issue files": "Files of issues, sent in one step.",
+    "Tickets": "Private tickets of a company, for its members and reporters.",
+    "Ticket files": "Files of tickets, uploaded directly into storage and downloaded by signed links.",
+    "Issue files": "Files of issues, uploaded in one step.",
     "Votes": "Votes for a bug.",
-    "Webhooks": "Where a company's events are posted.",
-    "Workflows": "Rules of a company that change its tickets by themselves.",
+    "Webhooks": "Endpoints that a company's events are posted to.",
+    "Workflows": "Rules of a company that act on its tickets automatically.",
 }
 _INFO = {
     "title": "BugRelay",
@@ -184,13 +184,16 @@ _FIELD_ERROR_SCHEMA = {
     "type": "object",
     "required": ["field", "message"],
     "properties": {
-        "field": {"type": "string", "description": "The field or parameter; an item of a list by its index."},
-        "message": {"type": "string", "description": "What it must be."},
+        "field": {
+            "type": "string",
+            "description": "The field or parameter; for an item of a list with its index, as in `tags[3]`.",
+        },
+        "message": {"type": "string", "description": "What the value must be."},
     },
 }
 _ERROR_SCHEMA: dict[str, Any] = {
     "title": "Error",
-    "description": "The body of every answer of 400 and above.",
+    "description": "The body of every response with a status from 400.",
     "type": "object",
     "required": ["error"],
     "properties": {
@@ -199,12 +202,12 @@ _ERROR_SCHEMA: dict[str, Any] = {
             "description": "What went wrong.",
             "required": ["code", "message", "timestamp"],
             "properties": {
-                "code": {"type": "string", "description": "The kind of error, for programs."},
+                "code": {"type": "string", "description": "The error code, for programs."},
                 "message": {"type": "string", "description": "What went wrong, for people."},
-                "details": {"type": "string", "description": "What there is to add."},
+                "details": {"type": "string", "description": "Further details."},
                 "fields": {
                     "type": "array",
-                    "description": "Every field that does not fit; always with `VALIDATION_ERROR`.",
+                    "description": "Every invalid field; always present with `VALIDATION_ERROR`.",
                     "items": _FIELD_ERROR_SCHEMA,
                 },
                 "timestamp": {
@@ -218,19 +221,19 @@ _ERROR_SCHEMA: dict[str, Any] = {
 }
 _TICKET_ERROR_SCHEMA = {
     "title": "TicketError",
-    "description": "The body of every answer of 400 and above of the ticket API.",
+    "description": "The body of every response of the ticket API with a status from 400.",
     "type": "object",
     "required": ["error", "message", "details"],
     "properties": {
-        "error": {"type": "string", "description": "The kind of error, for programs."},
+        "error": {"type": "string", "description": "The error code, for programs."},
         "message": {"type": "string", "description": "What went wrong, for people."},
         "details": {
             "type": "object",
-            "description": "What there is to add; what a program needs to go on stands here as well.",
+            "description": "Further details, including values that a program needs to handle the error.",
             "required": ["fields", "timestamp"],
             "properties": {
                 "fields": {
-                    "description": "Every field that does not fit; null where it is no matter of fields.",
+                    "description": "Every invalid field; null if no field is invalid.",
                     "anyOf": [{"type": "array", "items": _FIELD_ERROR_SCHEMA}, {"type": "null"}],
                 },
                 "timestamp": {
@@ -244,7 +247,7 @@ _TICKET_ERROR_SCHEMA = {
 }
 _SUPPORT_ERROR_SCHEMA = {
     "title": "SupportError",
-    "description": "The body of every answer of 400 and above of the support API.",
+    "description": "The body of every response of the support API with a status from 400.",
     "type": "object",
     "required": ["success", "error"],
     "properties": {
@@ -258,15 +261,15 @@ def openapi_document(routes: Sequence[tuple[str, HTTPRouteHandler]]) -> dict[str
     """The whole document, of all handlers with their paths."""
     shown = [(path, handler) for path, handler in routes if handler.resolve_include_in_schema()]
     bodies = {handler: _body_type(handler) for _, handler in shown}
-    answers = {handler: _answer_type(handler) for _, handler in shown}
+    responses = {handler: _response_type(handler) for _, handler in shown}
     schemas, components = schemas_of(
-        [kind for kind in bodies.values() if kind is not None], [*answers.values()]
+        [kind for kind in bodies.values() if kind is not None], [*responses.values()]
     )
     paths: dict[str, dict[str, Any]] = {}
     for path, handler in sorted(shown, key=lambda one: one[0]):
         for method in handler.http_methods:
             operation = _operation(
-                path, handler, body=schemas.get(bodies[handler]), answer=schemas[answers[handler]]
+                path, handler, body=schemas.get(bodies[handler]), response=schemas[responses[handler]]
             )
             paths.setdefault(_PARAMETER.sub("{\\1}", path), {})[str(method).lower()] = operation
     return {
@@ -293,15 +296,15 @@ def _body_type(handler: HTTPRouteHandler) -> Any:
     return route_of(handler).reads if data is None else data.annotation
 
 
-def _answer_type(handler: HTTPRouteHandler) -> Any:
-    """What `Response[…]` holds; of a handler that may also stream, what it holds otherwise."""
+def _response_type(handler: HTTPRouteHandler) -> Any:
+    """The type in `Response[…]`; of a handler that may also stream, the type of its other response."""
     annotation = handler.parsed_return_field.annotation
     response = annotation if get_origin(annotation) is Response else get_args(annotation)[0]
     return get_args(response)[0]
 
 
 def _operation(
-    path: str, handler: HTTPRouteHandler, *, body: dict[str, Any] | None, answer: dict[str, Any]
+    path: str, handler: HTTPRouteHandler, *, body: dict[str, Any] | None, response: dict[str, Any]
 ) -> dict[str, Any]:
     route = route_of(handler)
     summary, _, rest = inspect.cleandoc(handler.fn.__doc__ or "").partition("\n\n")
@@ -312,7 +315,7 @@ def _operation(
         "tags": list(handler.resolve_tags()),
         "security": _security(route),
         "parameters": [*_path_parameters(path), *_query_parameters(route), *_header_parameters(route)],
-        "responses": {str(handler.status_code): _success(route, handler.status_code, answer)},
+        "responses": {str(handler.status_code): _success(route, handler.status_code, response)},
     }
     if body is not None:
         operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": body}}}
@@ -376,30 +379,30 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
     return [parameter for parameter in (_COMPANY_HEADER, _IDEMPOTENCY_KEY) if sent[parameter["name"]]]
 
 
-def _success(route: Route, status: int, answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer: the struct as JSON, and what else the route can send as it is; a redirect has no body."""
+def _success(route: Route, status: int, response: dict[str, Any]) -> dict[str, Any]:
+    """The response: the struct as JSON, and the other media types that the route can send; a redirect has no body."""
     if status == HTTPStatus.FOUND:
         return {"description": HTTPStatus(status).phrase, "headers": {"Location": _LOCATION}}
     content = {
-        kind: {"schema": answer if kind == _JSON else {"type": "string", "format": "binary"}}
+        kind: {"schema": response if kind == _JSON else {"type": "string", "format": "binary"}}
         for kind in route.media_types
     }
     return {"description": HTTPStatus(status).phrase, "content": content}
 
 
 def _upload_body(field: str, media_type: str, body: dict[str, Any] | None) -> dict[str, Any]:
-    """A form with a file; of a route that also reads JSON, that or a form with the JSON in a part."""
+    """A form with a file. A route that also reads JSON takes the JSON alone, or a form with the JSON in one part."""
     file = {**_FILE, "contentMediaType": media_type, "description": "The file."}
     schema = {"type": "object", "required": [field], "properties": {field: file}}
     if body is None:
         return {"required": True, "content": {_FORM: {"schema": schema}}}
-    report = {**body, "description": "The same as the JSON."}
+    report = {**body, "description": "The same object as in the JSON body."}
     with_file = {"type": "object", "required": ["report"], "properties": {"report": report, field: file}}
     return {"required": True, "content": {_JSON: {"schema": body}, _FORM: {"schema": with_file}}}
 
 
 def _add_errors(operation: dict[str, Any], route: Route, *, path: str, writes: bool) -> None:
-    """The errors that a route can answer, and what its contract says of other statuses."""
+    """The errors of a route, and the further statuses in its contract."""
     responses, body = operation["responses"], operation.get("requestBody", {"content": {}})
     named = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}
     statuses = {"400", "401", "429", "503"} | {str(status) for status in route.errors}

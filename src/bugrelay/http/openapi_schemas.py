@@ -1,7 +1,7 @@
 """Schemas of the OpenAPI document, from msgspec structs.
 
-What a field means stands in the `Attributes` of its struct's docstring, or in those of the class that it is inherited
-from; where nothing stands there, a field that holds another struct is described by that one.
+The description of a field is in the `Attributes` of its struct's docstring, or of the class that it is inherited from.
+Without one, a field that holds another struct has that struct's description.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Schema = dict[str, Any]
 def schemas_of(
     requests: Collection[Any], responses: Collection[Any]
 ) -> tuple[dict[Any, Schema], dict[str, Schema]]:
-    """What bodies look like.
+    """The schemas of bodies.
 
     Args:
         requests: The types that bodies are read as.
-        responses: The types that answers are written from.
+        responses: The types that responses are written from.
 
     Returns:
         The schema of each type, and the components that they refer to.
@@ -43,7 +43,7 @@ def schemas_of(
 
 
 def field_schemas(struct: type[msgspec.Struct]) -> Iterator[tuple[msgspec.structs.FieldInfo, Schema, str]]:
-    """Each field of a struct of scalars, as a query has them: itself, its schema, its description."""
+    """The fields of a struct of scalars, such as a query: the field, its schema and its description."""
     hints = get_type_hints(struct, include_extras=True)
     descriptions = descriptions_of(struct)
     for field in msgspec.structs.fields(struct):
@@ -56,7 +56,7 @@ def field_schemas(struct: type[msgspec.Struct]) -> Iterator[tuple[msgspec.struct
 
 
 def descriptions_of(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """What each field means, empty where nobody says it."""
+    """The description of each field, empty without one."""
     hints = get_type_hints(struct)
     found: dict[str, str] = {}
     for ancestor in reversed(struct.__mro__):
@@ -100,7 +100,7 @@ def _structs_in(types: Collection[Any]) -> list[type[msgspec.Struct]]:
 
 
 def _complete(component: Schema, struct: type[msgspec.Struct], *, always_all: bool) -> None:
-    """What msgspec does not know of a struct: what its fields mean, and that an answer has all that are not UNSET."""
+    """Add what msgspec does not know: descriptions, and that a response has all fields that cannot be UNSET."""
     component.pop("description", None)
     if summary := summary_of(struct):
         component["description"] = summary

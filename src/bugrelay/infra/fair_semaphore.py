@@ -1,4 +1,4 @@
-"""A semaphore with fair queuing: whoever asks for much waits behind themselves, not before others."""
+"""A semaphore with fair queuing: a caller with many requests waits for its own, and does not delay others."""
 
 from __future__ import annotations
 
@@ -92,4 +92,4 @@ class FairSemaphore:
                 turn.set_result(None)
                 break
         if queue:
-            self._waiting[key] = queue  # behind all others
+            self._waiting[key] = queue  # last in turn

@@ -21,12 +21,12 @@ def create_private_file(path: Path) -> BinaryIO:
 
 
 def close_to_others(folder: Path, *, files: bool = False) -> None:
-    """Take the rights of group and others from a folder that is there already.
+    """Remove the permissions of group and others from an existing folder.
 
     Args:
-        folder: Nothing happens when it is absent, closed already, or another user's; one that cannot be used says so
-            to whoever writes to it.
-        files: Of what lies in it as well. A closed folder is enough for a running board; files may be copied elsewhere.
+        folder: Nothing happens if it does not exist, is closed already, or belongs to another user; a folder that
+            cannot be used fails when it is written to.
+        files: Also of the files in it. A closed folder is enough for a running board; files may be copied elsewhere.
     """
     with suppress(OSError):
         if not folder.stat().st_mode & _OTHERS:

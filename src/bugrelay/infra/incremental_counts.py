@@ -34,7 +34,7 @@ MAX_ENTRIES = 4096
 # The log keeps an hour; a count that was not carried forward for this long is forgotten, so that no clock can bring
 # the two together.
 KEPT_SECONDS = 300
-SHARED_EVERY_SECONDS = 60  # a process that carries a total forward tells Redis about as often
+SHARED_EVERY_SECONDS = 60  # how often a process that updates a total stores it in Redis
 # Rows, about, that a reader counts: even with nothing of them in memory far from the limit of a statement.
 MAX_COUNTED_HERE = 20_000
 WAIT_SECONDS = 1.5  # for the job; then the reader counts after all, and still answers in time
@@ -106,7 +106,7 @@ class IncrementalCounts:
     """Totals of this process, by key; the least recently asked go first."""
 
     def __init__(self, redis: RedisClient, ask: Ask) -> None:
-        """`ask` has the job of that name count the total of that key, or tells that no worker is there to do it."""
+        """`ask` has the job of that name count the total of that key, or returns that no worker is there to do it."""
         self.statistics = Statistics()
         self._redis = redis
         self._ask = ask
@@ -248,7 +248,7 @@ class IncrementalCounts:
     async def _could_ask(self, job: str, key: str) -> bool:
         try:
             return await self._ask(job, key)
-        except BugRelayError as error:  # a database that takes no writes still tells totals
+        except BugRelayError as error:  # a read-only database still has totals
             log.warning("total_not_asked_for", code=error.code)
             return False
 

@@ -1,4 +1,4 @@
-"""What the processes of one server are to do, as their parent tells them through shared memory."""
+"""The state of one server's processes, which their parent sets in shared memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Lifecycle:
 
     @property
     def is_draining(self) -> bool:
-        """Requests are still taken, but whoever can is to go elsewhere."""
+        """Requests are still accepted, but load balancers should send them elsewhere."""
         return bool(self._phase.value)
 
     @property

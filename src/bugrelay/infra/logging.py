@@ -77,21 +77,21 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, traceback: Tr
     log.critical("uncaught_exception", exc_info=(kind, error, traceback))
 
 
-def _log_uncaught_in_thread(told: threading.ExceptHookArgs) -> None:
-    error = told.exc_value or told.exc_type()
+def _log_uncaught_in_thread(hook: threading.ExceptHookArgs) -> None:
+    error = hook.exc_value or hook.exc_type()
     log.error(
         "uncaught_exception",
-        thread=told.thread.name if told.thread else None,
-        exc_info=(told.exc_type, error, told.exc_traceback),
+        thread=hook.thread.name if hook.thread else None,
+        exc_info=(hook.exc_type, error, hook.exc_traceback),
     )
 
 
-def _log_unraisable(told: sys.UnraisableHookArgs) -> None:
-    error = told.exc_value or told.exc_type()
+def _log_unraisable(hook: sys.UnraisableHookArgs) -> None:
+    error = hook.exc_value or hook.exc_type()
     log.error(
         "unraisable_exception",
-        message=told.err_msg,
-        exc_info=(told.exc_type, error, told.exc_traceback),
+        message=hook.err_msg,
+        exc_info=(hook.exc_type, error, hook.exc_traceback),
     )
 
 

@@ -1,4 +1,4 @@
-"""Pages of lists: the parameters every list takes and the `pagination` every list gives; cursors, for long ones."""
+"""Pages of lists: the parameters and the `pagination` that every list has, and cursors for long lists."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PageQuery(Struct, kw_only=True):
 
     Attributes:
         page: The page, counted from 1.
-        limit: Rows a page.
+        limit: Rows per page.
     """
 
     page: PageNumber = 1
@@ -35,15 +35,15 @@ class PageQuery(Struct, kw_only=True):
 
 
 class Pagination(Struct):
-    """Where a page stands in its list. A page past the end is empty, with the true total.
+    """The position of a page in its list. A page past the end is empty, with the correct total.
 
     Attributes:
         page: This page, counted from 1.
-        limit: Rows a page.
+        limit: Rows per page.
         total: Rows of all pages.
-        total_pages: How many pages there are.
-        has_next: Whether there is a page behind this one.
-        has_prev: Whether there is a page before it.
+        total_pages: The number of pages.
+        has_next: Whether there is a next page.
+        has_prev: Whether there is a previous page.
     """
 
     page: int
@@ -60,23 +60,23 @@ class Pagination(Struct):
 
 
 class CursorPagination(Pagination):
-    """Where a page stands in a list that can be walked by cursors.
+    """The position of a page in a list that has cursors.
 
     Attributes:
-        next_cursor: Leads to the page behind this one, as fast however far; null on the last.
+        next_cursor: The cursor of the next page, as fast at any depth; null on the last page.
     """
 
     next_cursor: str | None
 
 
 class Cursor(Struct, array_like=True):
-    """The row that a page begins behind, by the keys of its list's order.
+    """The last row before a page, by the keys of its list's order (keyset pagination).
 
-    It is no secret and not signed: whoever makes one up gets a page of the same public list.
+    It is neither secret nor signed: a made-up cursor gives a page of the same list.
 
     Attributes:
-        order: The list's order by name; keys of another one mean nothing to it.
-        page: The number of the page that it leads to, counted from the first.
+        order: The name of the list's order, which the keys belong to.
+        page: The number of the page, counted from 1.
         keys: The row's values.
     """
 
@@ -88,7 +88,7 @@ class Cursor(Struct, array_like=True):
         """The keys, for a list in this order.
 
         Raises:
-            ValidationFailed: The cursor is of another list, or made up.
+            ValidationFailed: The cursor belongs to a list in another order, or is made up.
         """
         if self.order != order or len(self.keys) != len(types):
             raise ValidationFailed.of("cursor", "belongs to a list in another order; start without a cursor")
@@ -107,7 +107,7 @@ _decode = msgspec.json.Decoder(Cursor).decode
 
 
 def encoded_cursor(order: str, page: int, keys: Sequence[Any]) -> str:
-    """The text that `next_cursor` gives."""
+    """The text of `next_cursor`."""
     text = msgspec.json.encode(Cursor(order, page, list(keys)))
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
@@ -115,7 +115,7 @@ def encoded_cursor(order: str, page: int, keys: Sequence[Any]) -> str:
 def decoded_cursor(text: str) -> Cursor:
     """
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a cursor.
     """
     try:
         return _decode(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
@@ -132,15 +132,15 @@ def _a_cursor(value: str) -> str:
 
 
 class CursorQuery(PageQuery, kw_only=True):
-    """Parameters of a list that gives `next_cursor`.
+    """Parameters of a list that returns `next_cursor`.
 
     Attributes:
-        cursor: What `next_cursor` gave; it leads to the page behind, in place of `page`.
+        cursor: The `next_cursor` of a page, for the page after it; it replaces `page`.
     """
 
     cursor: Annotated[str, Meta(max_length=500), Check(_a_cursor)] | None = None
 
     @property
     def page_number(self) -> int:
-        """Also of a page that a cursor leads to."""
+        """The number of the page, also if a cursor leads to it."""
         return self.page if self.cursor is None else decoded_cursor(self.cursor).page

@@ -90,7 +90,7 @@ def open_platform(settings: Settings) -> Platform:
         "bug_submission": settings.rate_limit_bug_submission,
         "sign_in": settings.rate_limit_sign_in,
         "mail": settings.rate_limit_mail,
-        # Of their own: whoever makes an account's address get other mails must not use up those that rescue it.
+        # Separate limits: somebody who has other mails sent to an address must not use up its password resets.
         "password_reset": settings.rate_limit_mail,
         "similar": settings.rate_limit_similar,
         "feeds": settings.rate_limit_feeds,

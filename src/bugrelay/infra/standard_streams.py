@@ -1,8 +1,8 @@
-"""What is written to standard output and standard error past the loggers, as lines of the log.
+"""Logs what is written to standard output and standard error without a logger.
 
-A panic in the server's native code, a traceback of the interpreter, a library's print: whoever reads the log as JSON
-would stumble over them. So both descriptors of a service become a pipe whose lines are logged, and the log has a
-descriptor of its own.
+A panic in the server's native code, a traceback of the interpreter, a print in a library: none of these is JSON, which
+the log must be. So both descriptors of a service become a pipe whose lines are logged, and the log has its own
+descriptor.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _log_lines(read_end: int, real: int) -> None:
             _log(lines, real)
         _log([rest], real)
     finally:
-        os.close(read_end)  # without a reader the pipe would fill up, and hold up whoever writes to it
+        os.close(read_end)  # without a reader the pipe would fill up and block its writers
 
 
 def _log(lines: Iterable[bytes], real: int) -> None:

@@ -50,7 +50,7 @@ async def test_a_report_is_confirmed_by_one_mail(
         assert part in html
     assert "Export &lt;fails&gt; &amp; stops" in html
     assert mail["Reply-To"] is None
-    assert "Nobody reads answers" in text
+    assert "Replies to this mail are not read" in text
     shown = await rita.shown(number)
     assert shown["email_sent"] is True
     assert shown["email_sent_at"] is not None
@@ -78,7 +78,7 @@ async def test_a_mail_server_that_is_down_delays_the_mail(
     ((_, recipients, message),) = mail_server.received
     assert recipients == [rita.person.email]
     assert "Reply-To: Help <help@paper.example>" in message
-    assert "Answer this mail" in message
+    assert "reply to this mail" in message
     assert (await rita.shown(number))["email_sent"] is True
 
 

@@ -1,4 +1,4 @@
-"""`/api/v1/tickets/{ticket}/subscription`: what somebody is told of a ticket."""
+"""`/api/v1/tickets/{ticket}/subscription`: what a user is notified of about a ticket."""
 
 from __future__ import annotations
 

@@ -38,4 +38,4 @@ class ContactPageController(Controller):
                 await contacts.confirm_contact(work, token)
         except BugRelayError as error:
             return page(request, "problem", error=error, message=error.message)
-        return page(request, "done", message="You will be told what becomes of the bug.")
+        return page(request, "done", message="You will get mails about the bug.")

@@ -110,7 +110,7 @@ class InvalidOAuthCode(BugRelayError):
 class OAuthDenied(BugRelayError):
     code = "OAUTH_DENIED"
     status = 400
-    message = "The provider was not allowed to tell who you are"
+    message = "The provider was not allowed to identify you"
 
 
 class OAuthEmailMissing(BugRelayError):

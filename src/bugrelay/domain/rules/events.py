@@ -63,4 +63,4 @@ CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (
 """Facts that no cached response shows."""
 
 WRITES_NO_EVENT = CHANGES_NOTHING_PUBLIC
-"""Facts that the event log does not tell of; the audit log does."""
+"""Facts that do not become events of the log; they are in the audit log."""

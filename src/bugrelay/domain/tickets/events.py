@@ -162,4 +162,4 @@ CHANGES_NOTHING_PUBLIC: tuple[type, ...] = (
 """Facts that no cached response shows: nothing of a company's own is cached."""
 
 WRITES_NO_EVENT: tuple[type, ...] = ()
-"""Facts that the event log does not tell of."""
+"""Facts that do not become events of the log."""

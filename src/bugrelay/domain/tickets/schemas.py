@@ -211,7 +211,7 @@ class TicketSubscription(Struct):
     """How somebody follows a ticket.
 
     Attributes:
-        level: What they are told: `all` that happens, `official` changes of the status, `resolved` that it is done.
+        level: What they are notified of: `all` events, `official` status changes, or only that it is `resolved`.
         reason: Why they follow it.
     """
 

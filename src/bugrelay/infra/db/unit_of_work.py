@@ -119,13 +119,13 @@ class UnitOfWork(Reader):
 
     async def _complete(self) -> None:
         try:
-            tell = await self._commit()
+            publish = await self._commit()
         except Exception as failure:
             _raise_unavailable(failure)
             raise
         finally:
             await self._release()
-        tell()  # before the others, so that all commands to Redis are sent in one batch
+        publish()  # before the others, so that all commands to Redis are sent in one batch
         await self._bus.publish_afterwards([one.fact for one in self._recorded])
 
     async def _commit(self) -> Callable[[], None]:

@@ -261,7 +261,7 @@ async def test_an_address_of_several_anonymous_reports_gets_the_mails_of_one(
         if (found := [mail for mail in mails_to(mail_server, one) if "notices" in mail["Subject"]])
     ]
     assert parts_of(digest)[0].count("- bob commented.") == 4
-    assert "any of the bugs that you reported" in (await client.get(link_of(digest))).text
+    assert "about the bugs that you reported" in (await client.get(link_of(digest))).text
     for _ in range(2):
         assert (await client.post(link_of(digest))).status_code == 200
     assert sql.execute("SELECT count(*) FROM report_contacts").fetchone() == (0,)

@@ -46,7 +46,7 @@ async def load_application(request: ApiRequest) -> ApplicationState:
 
 
 async def require_member(request: ApiRequest) -> Membership:
-    """Members of the company. Who is one is told to nobody but them."""
+    """Members of the company. Who is a member is revealed to members only."""
     company = await load_company(request)
     role = await _role(request, company)
     if role is None:

@@ -16,7 +16,7 @@ from bugrelay.infra.db.database import Database
 PAGE = 100
 MAX_AGE = timedelta(hours=1)
 MAX_MISSED = 1000  # a client that has missed more events must reload its state
-CLOCK_SKEW = timedelta(minutes=1)  # between our clock and the one behind a cursor of another process
+CLOCK_SKEW = timedelta(minutes=1)  # between our clock and that of the process which made a cursor
 
 
 class BoardListener(Listener):

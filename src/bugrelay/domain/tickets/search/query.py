@@ -143,7 +143,7 @@ class BoundQuery:
         return (*self.marks, *self.words)
 
     def without_columns(self) -> BoundQuery:
-        """The same without what only columns tell: so many documents the search index finds."""
+        """The same without conditions on columns: what the search index alone finds."""
         marked = tuple(name for name in self.spec.filters if name not in _COLUMNS)
         return replace(self, spec=replace(self.spec, filters=marked))
 
@@ -297,7 +297,7 @@ class Plan:
 
         Args:
             spec: What is asked for.
-            is_full: Whether a ticket was found behind the page.
+            is_full: Whether a ticket was found after the page.
             next_score: Of that ticket, in a ranking.
         """
         if not self.tier and not self.months:

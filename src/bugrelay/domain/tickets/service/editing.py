@@ -52,11 +52,11 @@ async def edit_ticket(
 async def _changes(
     work: UnitOfWork, tenant: Tenant, ticket: TicketState, wanted: TicketChanges
 ) -> dict[str, tuple[Any, Any]]:
-    """The fields that are to have another value, with the former and the new one.
+    """The fields that change, each with its old and its new value.
 
     Raises:
-        InsufficientPermissions: Notes are sent by who does not see those that are there, other than the null that they
-            were shown: whether they differ is not told.
+        InsufficientPermissions: A user who may not see internal notes sends some, other than the null that they were
+            shown. The error does not reveal whether these differ.
     """
     sent = {name: value for name, value in asdict(wanted).items() if value is not UNSET}
     if not policies.may_triage(tenant) and sent.pop("internal_notes", None) is not None:
