@@ -19,8 +19,8 @@ async def until_somebody_waits_for_a_lock(sql: psycopg.Connection[Any], *, numbe
         number: How many have to wait.
 
     Raises:
-        TimeoutError: Fewer have within twenty seconds.
+        TimeoutError: Fewer have within a minute.
     """
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (sql.execute(WAITING).fetchone() or (0,))[0] < number:
             await asyncio.sleep(0.01)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 SAMPLE_SECONDS = 0.1  # of processor time
 REPEATING_SECONDS = 60.0
+PAUSE_SECONDS = 1.5  # for which a machine may pause at any moment; to be added to a limit of the contract
 
 T = TypeVar("T")
 

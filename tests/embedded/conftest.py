@@ -39,8 +39,8 @@ def works_in(home: Path) -> bool:
 
 
 def comes_true(condition: Callable[[], bool]) -> bool:
-    """Whether a condition holds within ten seconds."""
-    deadline = time.monotonic() + 10
+    """Whether a condition holds within a minute."""
+    deadline = time.monotonic() + 60
     while not condition():
         if time.monotonic() > deadline:
             return False

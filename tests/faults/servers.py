@@ -103,7 +103,7 @@ class Board:
 
     def start(self) -> None:
         self.launch()
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not self._lives():
             assert self.process.poll() is None, self.log()
             assert time.monotonic() < until, self.log()
@@ -155,7 +155,7 @@ class Board:
     def terminate(self) -> None:
         """The way an operator stops it."""
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(30) == 0
+        assert self.process.wait(120) == 0
 
     def remove(self) -> None:
         stop(self.process, signal.SIGKILL, seconds=1)

@@ -23,6 +23,7 @@ from tests.faults.servers import Board, Postgres
 from tests.infra.redis.server import eventually
 
 Rows = psycopg.Connection[Any]
+COMMITTING = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
 
 
 def picture() -> bytes:
@@ -157,26 +158,29 @@ async def test_sigterm_finishes_what_was_accepted_and_exits_0(
 ) -> None:
     board = start_board(UPLOAD_URL=f"file://{uploads}")
     async with writing(board, prefix="stopped-") as writers:
-        slow = asyncio.create_task(_slow_write(board, rows))
+        released = asyncio.Event()
+        slow = asyncio.create_task(_slow_write(board, rows, released))
         await asyncio.sleep(0.5)
         assert not slow.done()
         board.process.send_signal(signal.SIGTERM)
-        code = await asyncio.to_thread(board.process.wait, 15)
+        await asyncio.sleep(0.2)
+        released.set()
+        code = await asyncio.to_thread(board.process.wait, 120)
     assert code == 0
     assert await slow == 201
     assert set(writers.statuses) <= {200, 201, 400}  # 400: a bug has its twenty pictures
     await assert_nothing_is_lost(writers, rows, uploads)
 
 
-async def _slow_write(board: Board, rows: Rows) -> int:
-    """A report that waits for a lock while the server is told to stop."""
+async def _slow_write(board: Board, rows: Rows, released: asyncio.Event) -> int:
+    """A report that waits for a lock while the server is told to stop, for less than two seconds."""
     async with board.visitor() as visitor:
         with rows.transaction():
             rows.execute("LOCK TABLE applications IN SHARE MODE")
             waiting = asyncio.create_task(
                 visitor.post("/api/v1/bugs", json=a_report(application_name=f"New {time.time()}"))
             )
-            await asyncio.sleep(1)
+            await released.wait()
         return (await waiting).status_code
 
 
@@ -191,13 +195,13 @@ async def test_a_lost_answer_to_a_commit_leaves_no_attachment_without_its_file(
             person = await register(visitor, "unlucky")
             visitor.headers.update(person.headers)
             bug = (await visitor.post("/api/v1/bugs", json=a_report())).json()["bug"]
-            with commits_that_take_a_second(rows):
+            with commits_that_take_longer(rows):
                 path = f"/api/v1/bugs/{bug['id']}/attachments"
                 sending = asyncio.create_task(visitor.post(path, files={"file": ("a.png", picture())}))
                 await until_committing(rows)
                 proxy.set_mode("reset")
                 assert (await sending).status_code == 503
-                await asyncio.sleep(1.5)
+                await eventually(lambda: ask(rows, COMMITTING) == [])
         board.remove()
     found = ask(rows, "SELECT storage_key FROM attachments WHERE bug_id = %s", bug["id"])
     assert len(found) == 1
@@ -205,10 +209,10 @@ async def test_a_lost_answer_to_a_commit_leaves_no_attachment_without_its_file(
 
 
 @contextmanager
-def commits_that_take_a_second(rows: Rows) -> Iterator[None]:
-    """Of new attachments."""
+def commits_that_take_longer(rows: Rows) -> Iterator[None]:
+    """Of new attachments: than a pause of the machine, and less than a statement may take."""
     rows.execute(
-        "CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1); RETURN NULL; END'"
+        "CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1.6); RETURN NULL; END'"
     )
     rows.execute(
         "CREATE CONSTRAINT TRIGGER sleep AFTER INSERT ON attachments DEFERRABLE INITIALLY DEFERRED"
@@ -221,4 +225,4 @@ def commits_that_take_a_second(rows: Rows) -> Iterator[None]:
 
 
 async def until_committing(rows: Rows) -> None:
-    await eventually(lambda: ask(rows, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != [])
+    await eventually(lambda: ask(rows, COMMITTING) != [])

@@ -14,10 +14,11 @@ from tests.faults.conftest import StartBoard
 from tests.faults.load import Outcome, Record, load, reading
 from tests.faults.proxy import FaultProxy
 from tests.faults.servers import Board, Postgres
-from tests.pace import patient
+from tests.infra.redis.server import eventually
+from tests.pace import PAUSE_SECONDS, patient
 
 RESPONSE_SECONDS = 6
-NORMAL_SECONDS = 2  # after it is back; the contract says 5
+NORMAL_SECONDS = 5  # after it is back
 WATCH_SECONDS = 1
 
 
@@ -46,7 +47,7 @@ def assert_refused_in_time(outcomes: list[Outcome]) -> None:
     """503 with Retry-After, never anything else but a success, and nobody waited too long."""
     assert {outcome.status for outcome in outcomes} <= {200, 201, 503}
     assert all(outcome.retry_after for outcome in outcomes if outcome.status == 503)
-    assert max(outcome.seconds for outcome in outcomes) < patient(RESPONSE_SECONDS)
+    assert max(outcome.seconds for outcome in outcomes) < patient(RESPONSE_SECONDS) + PAUSE_SECONDS
 
 
 def refused_between(record: Record, away: float, back: float) -> bool:
@@ -55,10 +56,19 @@ def refused_between(record: Record, away: float, back: float) -> bool:
     return {outcome.status for outcome in found} == {503}
 
 
-def assert_all_is_well(outcomes: list[Outcome]) -> None:
+def are_well(outcomes: list[Outcome]) -> bool:
     good = [outcome for outcome in outcomes if outcome.status in (200, 201)]
-    assert len(outcomes) > 20
-    assert len(good) >= 0.99 * len(outcomes)
+    return len(outcomes) > 20 and len(good) >= 0.99 * len(outcomes)
+
+
+async def well_again(record: Record, back: float) -> float:
+    """The moment, in time after PostgreSQL is back, from which on all is well; others have begun since."""
+    await eventually(lambda: are_well(record.between(time.monotonic() - WATCH_SECONDS)))
+    since = time.monotonic()
+    assert since - back < patient(NORMAL_SECONDS) + PAUSE_SECONDS
+    await asyncio.sleep(WATCH_SECONDS)
+    await eventually(lambda: len(record.between(since)) > 20)
+    return since
 
 
 async def test_a_restart_under_load_costs_503s_only_while_it_lasts(
@@ -72,10 +82,10 @@ async def test_a_restart_under_load_costs_503s_only_while_it_lasts(
         await asyncio.sleep(1)
         postgres.start()
         back = time.monotonic()
-        await asyncio.sleep(NORMAL_SECONDS + WATCH_SECONDS)
+        well = await well_again(record, back)
     assert_refused_in_time(record.outcomes)
     assert any(outcome.status == 503 for outcome in record.between(0, back))
-    assert_all_is_well(record.between(back + NORMAL_SECONDS))
+    assert are_well(record.between(well))
 
 
 async def test_connections_that_broke_while_idle_cost_nobody_an_answer(
@@ -104,10 +114,10 @@ async def test_a_hung_server_is_503_in_time_and_all_is_normal_when_it_goes_on(
         await asyncio.sleep(6)
         postgres.thaw()
         back = time.monotonic()
-        await asyncio.sleep(NORMAL_SECONDS + WATCH_SECONDS)
+        well = await well_again(record, back)
     assert_refused_in_time(record.outcomes)
     assert refused_between(record, frozen, back)
-    assert_all_is_well(record.between(back + NORMAL_SECONDS))
+    assert are_well(record.between(well))
 
 
 async def test_a_network_that_swallows_everything_is_like_a_hung_server(
@@ -123,11 +133,11 @@ async def test_a_network_that_swallows_everything_is_like_a_hung_server(
             await asyncio.sleep(6)
             proxy.set_mode("pass")
             back = time.monotonic()
-            await asyncio.sleep(NORMAL_SECONDS + WATCH_SECONDS)
+            well = await well_again(record, back)
         board.remove()  # Before the proxy, which waits for its connections.
     assert_refused_in_time(record.outcomes)
     assert refused_between(record, cut, back)
-    assert_all_is_well(record.between(back + NORMAL_SECONDS))
+    assert are_well(record.between(well))
 
 
 async def test_connections_that_are_reset_are_replaced(start_board: StartBoard, postgres: Postgres) -> None:
@@ -157,7 +167,7 @@ async def test_a_locked_table_starves_no_other_route(
             for page in range(2, 12):
                 began = time.monotonic()
                 assert (await visitor.get(f"/api/v1/bugs?page={page}")).status_code == 200
-                assert time.monotonic() - began < patient(0.5)
+                assert time.monotonic() - began < patient(1.8)  # a lock is waited for two seconds
                 assert (await visitor.post("/api/v1/bugs", json=a_report())).status_code == 201
             async with asyncio.timeout(30):
                 while not any(outcome.status == 503 for outcome in record.outcomes):
@@ -180,5 +190,5 @@ async def test_ready_says_so_within_two_seconds(start_board: StartBoard, postgre
         postgres.thaw()
         assert (answer.status_code, health.status_code) == (503, 200)
         assert answer.json()["checks"]["postgres"] == "down"
-        assert seconds < patient(2.5)
+        assert seconds < patient(2.5) + PAUSE_SECONDS
         assert (await visitor.get("/ready")).json()["checks"]["postgres"] == "ok"

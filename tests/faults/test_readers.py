@@ -102,7 +102,7 @@ async def test_clients_that_do_not_read_hold_little_and_are_closed(
     assert len(whole.content) > MIB
     before = resident_mib(board)
     with silent_clients(board, path) as clients:
-        await eventually(lambda: open_connections(board) == 0, seconds=30)
+        await eventually(lambda: open_connections(board) == 0, seconds=120)
         assert resident_mib(board, peak=True) - before < CLIENTS * MIB_OF_A_CLIENT
         for client in clients:
             assert received_of(client) < len(whole.content) / 2

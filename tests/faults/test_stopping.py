@@ -21,7 +21,7 @@ from tests.faults.servers import Board, free_port
 from tests.infra.redis.server import eventually
 
 REQUEST = b"GET /health HTTP/1.1\r\nHost: board\r\nConnection: close\r\n\r\n"
-LONG_DRAIN = "60"  # ended by a second signal, so no test waits for it
+LONG_DRAIN = "600"  # ended by a second signal, so no test waits for it
 
 
 @dataclass
@@ -61,12 +61,12 @@ async def calling(board: Board, *, callers: int = 16) -> AsyncIterator[Callers]:
     async with asyncio.TaskGroup() as group:
         for _ in range(callers):
             group.create_task(record.call_until_refused())
-        await eventually(lambda: record.answered >= 100, seconds=30)
+        await eventually(lambda: record.answered >= 100, seconds=120)
         yield record
 
 
 async def ended(board: Board) -> int:
-    return await asyncio.to_thread(board.process.wait, 40)
+    return await asyncio.to_thread(board.process.wait, 120)
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
@@ -87,7 +87,7 @@ async def test_who_waits_in_the_accept_queue_is_answered(start_board: StartBoard
     for _, writer in queued:
         writer.write(REQUEST)
     board.process.send_signal(signal.SIGTERM)
-    await eventually(lambda: "server_draining" in board.log(), seconds=30)
+    await eventually(lambda: "server_draining" in board.log(), seconds=120)
     for pid in board.workers():
         os.kill(pid, signal.SIGCONT)
     answers = await asyncio.gather(*(reader.read() for reader, _ in queued))
@@ -148,7 +148,7 @@ def second(board: Board, *options: str) -> subprocess.CompletedProcess[str]:
         env=board.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -171,7 +171,7 @@ def test_a_port_of_another_program_is_refused_to_who_joins_as_well(board: Board)
         for options in ([], ["--join"]):
             refused = subprocess.run(
                 [sys.executable, "-m", "bugrelay", "serve", *options],
-                env=environment, capture_output=True, text=True, timeout=60, check=False,
+                env=environment, capture_output=True, text=True, timeout=120, check=False,
             )  # fmt: skip
             assert refused.returncode == 1
             assert f"PORT: cannot listen on 127.0.0.1:{port}" in refused.stderr
@@ -183,7 +183,7 @@ def test_a_port_of_another_program_is_refused_to_who_joins_as_well(board: Board)
 def test_an_address_that_is_not_ours_is_told_in_one_line(board: Board, host: str, line: str) -> None:
     refused = subprocess.run(
         [sys.executable, "-m", "bugrelay", "serve"],
-        env={**board.environment, "HOST": host}, capture_output=True, text=True, timeout=60, check=False,
+        env={**board.environment, "HOST": host}, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert refused.returncode == 1
     assert len(refused.stderr.splitlines()) == 1
@@ -197,11 +197,11 @@ async def test_a_server_that_joins_takes_over_without_a_failed_request(
     async with calling(old) as callers:
         new = old.twin()
         new.launch("--join")
-        await eventually(lambda: old.listeners() == 2, seconds=30)
+        await eventually(lambda: old.listeners() == 2, seconds=120)
         old.process.send_signal(signal.SIGTERM)
         assert await ended(old) == 0
         before = callers.answered
-        await eventually(lambda: callers.answered > before + 100, seconds=30)
+        await eventually(lambda: callers.answered > before + 100, seconds=120)
         assert not callers.refused
         new.process.send_signal(signal.SIGTERM)
         assert await ended(new) == 0

@@ -25,7 +25,8 @@ class Work:
         assert self.under_way == 0
         self.under_way += 1
         self.done.append(numbers)
-        await self.permits.acquire()
+        async with asyncio.timeout(30):
+            await self.permits.acquire()
         self.under_way -= 1
         if 13 in numbers:
             raise ArithmeticError

@@ -171,6 +171,6 @@ async def test_who_is_cancelled_at_the_commit_leaves_it_whole(
 
     with pytest.raises(asyncio.CancelledError):
         await asyncio.create_task(request())
-    await asyncio.wait_for(subscribers.served.wait(), timeout=10)
+    await asyncio.wait_for(subscribers.served.wait(), timeout=60)
     assert subscribers.told[-1] == ("last", FACTS)
     assert written(sql)

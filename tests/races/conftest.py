@@ -42,6 +42,14 @@ async def at_once(calls: Iterable[Awaitable[httpx.Response]]) -> list[httpx.Resp
     return await asyncio.gather(*calls)
 
 
+async def answered(call: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """The answer to a call that is repeated while the board is overloaded, as it is while PostgreSQL pauses."""
+    async with asyncio.timeout(60):
+        while (answer := await call()).status_code == 503:
+            await asyncio.sleep(float(answer.headers["retry-after"]))
+    return answer
+
+
 async def crowd(client: httpx.AsyncClient, count: int) -> list[Person]:
     """This many registered users."""
     return [await register(client, f"person{number}") for number in range(count)]

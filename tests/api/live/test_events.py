@@ -17,6 +17,7 @@ from tests.conftest import StartApp
 from tests.event_streams import Stream, Told, opened
 from tests.factories import Person, put_project
 from tests.infra.redis.server import eventually
+from tests.pace import undisturbed
 
 Sql = psycopg.Connection[Any]
 
@@ -369,13 +370,17 @@ async def test_a_stream_is_no_request_in_flight_and_has_no_request_timeout(
     monkeypatch.setattr("bugrelay.http.event_stream.COMMENT_SECONDS", 0.1)
     async with start_app(max_requests_in_flight=1) as client:
         hers = Caller(client, mae.person)
-        async with listen(hers) as one, listen(hers) as two:
-            await eventually(lambda: one.parsed.comments > 5, seconds=30)
-            assert (one.status, two.status) == (200, 200)
-            response = await client.get("/api/v1/bugs")
-            assert response.status_code == 200
-            assert not one.over.is_set()
-        assert (await client.get("/api/v1/bugs")).status_code == 200
+
+        async def read_beside_streams() -> None:
+            async with listen(hers) as one, listen(hers) as two:
+                assert (one.status, two.status) == (200, 200)
+                await eventually(lambda: one.parsed.comments > 5)
+                response = await client.get("/api/v1/bugs")
+                assert response.status_code == 200
+                assert not one.over.is_set()
+            assert (await client.get("/api/v1/bugs")).status_code == 200
+
+        await undisturbed(read_beside_streams, seconds=0.3)
         hub = client._transport.app.state.live  # type: ignore[attr-defined]
         assert hub.connections.count == 0
 
@@ -393,10 +398,14 @@ async def test_a_stream_ends_after_its_lifetime_or_with_its_token(
     tokens = mae.client._transport.app.state.platform.tokens  # type: ignore[attr-defined]
     claims = tokens.read(mae.person.access_token)
     monkeypatch.setattr(tokens, "_life", timedelta(seconds=1.5))
-    token, _ = tokens.issue(user_id=claims.user_id, session_id=claims.session_id)
-    async with opened(mae.client, STREAM, Authorization=f"Bearer {token}") as stream:
-        assert stream.status == 200
-        assert await stream.rest() == []
+
+    async def listen_until_it_expires() -> None:
+        token, _ = tokens.issue(user_id=claims.user_id, session_id=claims.session_id)
+        async with opened(mae.client, STREAM, Authorization=f"Bearer {token}") as stream:
+            assert stream.status == 200
+            assert await stream.rest() == []
+
+    await undisturbed(listen_until_it_expires, seconds=0.4)
 
 
 async def test_a_server_that_drains_ends_its_streams(mae: Caller) -> None:

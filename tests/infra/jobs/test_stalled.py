@@ -15,7 +15,9 @@ async def test_jobs_of_workers_that_were_killed_run_again(
     platform: Platform, settings: Settings, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its worker's row is gone, its worker is silent, or it lost its outcome while its worker lives on."""
-    monkeypatch.setattr(queue, "SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(
+        queue, "SILENT_SECONDS", 4.0
+    )  # the worker of this test gives a sign every two seconds
     log = Log()
     for number in range(3):
         await add(platform, number=number)

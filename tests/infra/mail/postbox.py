@@ -21,7 +21,7 @@ from bugrelay.infra.platform import Platform
 from bugrelay.settings import Settings
 from bugrelay.worker import all_tasks
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 class Postbox:

@@ -10,7 +10,8 @@ import httpx
 import psycopg
 
 from tests.conftest import SignUp, StartApp
-from tests.factories import Person, merge_into, put_application, put_bug, register, remove
+from tests.factories import Person, merge_into, put_application, put_bug, register, remove, report
+from tests.pace import undisturbed
 from tests.responses import refused
 
 Bug = dict[str, Any]
@@ -84,33 +85,36 @@ async def test_a_vote_leaves_the_rest_of_the_bug_alone(
 
 
 async def test_votes_that_waited_together_get_each_their_own_answer(
-    client: httpx.AsyncClient,
-    sign_up: SignUp,
-    bug: Bug,
-    database_url: str,
-    sql: psycopg.Connection[Any],
+    client: httpx.AsyncClient, sign_up: SignUp, database_url: str, sql: psycopg.Connection[Any]
 ) -> None:
-    ada, bob, eve = [await sign_up(name) for name in ("ada", "bob", "eve")]
-    wanted = [("POST", ada), ("PUT", bob), ("POST", ada), ("PUT", eve), ("DELETE", bob), ("PUT", ada)]
-    with psycopg.connect(database_url) as holding:
-        holding.execute("SELECT 1 FROM bugs WHERE id = %s FOR UPDATE", (bug["id"],))
-        votes = []
-        for method, person in wanted:
-            votes.append(asyncio.create_task(client.request(method, vote_of(bug), headers=person.headers)))
-            await asyncio.sleep(0.1)
-        sql.execute("UPDATE users SET banned_at = now() WHERE id = %s", (eve.id,))
-    answers = await asyncio.gather(*votes)
-    assert [(answer.status_code, answer.json().get("vote_count")) for answer in answers] == [
-        (201, 1),
-        (201, 2),
-        (200, 1),
-        (403, None),
-        (200, 0),
-        (201, 1),
-    ]
-    assert answers[3].json()["error"]["code"] == "ACCOUNT_BANNED"
-    assert sql.execute("SELECT vote_count FROM bugs").fetchone() == (1,)
-    assert sql.execute("SELECT user_id::text FROM bug_votes").fetchall() == [(ada.id,)]
+    async def vote_in_this_order() -> None:
+        bug = await report(client)
+        ada, bob, eve = [await sign_up(f"{name}{uuid4().hex[:8]}") for name in ("ada", "bob", "eve")]
+        wanted = [("POST", ada), ("PUT", bob), ("POST", ada), ("PUT", eve), ("DELETE", bob), ("PUT", ada)]
+        with psycopg.connect(database_url) as holding:
+            holding.execute("SELECT 1 FROM bugs WHERE id = %s FOR UPDATE", (bug["id"],))
+            votes = []
+            for method, person in wanted:
+                voting = client.request(method, vote_of(bug), headers=person.headers)
+                votes.append(asyncio.create_task(voting))
+                await asyncio.sleep(0.1)
+            sql.execute("UPDATE users SET banned_at = now() WHERE id = %s", (eve.id,))
+        answers = await asyncio.gather(*votes)
+        assert [(answer.status_code, answer.json().get("vote_count")) for answer in answers] == [
+            (201, 1),
+            (201, 2),
+            (200, 1),
+            (403, None),
+            (200, 0),
+            (201, 1),
+        ]
+        assert answers[3].json()["error"]["code"] == "ACCOUNT_BANNED"
+        counted = sql.execute("SELECT vote_count FROM bugs WHERE id = %s", (bug["id"],))
+        assert counted.fetchone() == (1,)
+        voters = sql.execute("SELECT user_id::text FROM bug_votes WHERE bug_id = %s", (bug["id"],))
+        assert voters.fetchall() == [(ada.id,)]
+
+    await undisturbed(vote_in_this_order, seconds=1.2)
 
 
 async def test_votes_that_waited_for_a_removal_find_no_bug(
@@ -129,25 +133,30 @@ async def test_votes_that_waited_for_a_removal_find_no_bug(
 
 
 async def test_a_voter_who_is_busy_elsewhere_is_waited_for_alone(
-    client: httpx.AsyncClient, sign_up: SignUp, bug: Bug, database_url: str, sql: psycopg.Connection[Any]
+    client: httpx.AsyncClient, sign_up: SignUp, database_url: str, sql: psycopg.Connection[Any]
 ) -> None:
-    ada, bob, eve = [await sign_up(name) for name in ("ada", "bob", "eve")]
-    with psycopg.connect(database_url) as holding, psycopg.connect(database_url) as keeping:
-        keeping.execute("SELECT 1 FROM users WHERE id = %s FOR UPDATE", (bob.id,))
-        holding.execute("SELECT 1 FROM bugs WHERE id = %s FOR UPDATE", (bug["id"],))
-        votes = []
-        for person in (ada, bob, eve):
-            votes.append(asyncio.create_task(client.put(vote_of(bug), headers=person.headers)))
-            await asyncio.sleep(0.1)
-        holding.rollback()
-        await asyncio.sleep(0.3)
-        assert sql.execute("SELECT vote_count FROM bugs").fetchone() == (2,)
-    answers = await asyncio.gather(*votes)
-    assert [(answer.status_code, answer.json()["vote_count"]) for answer in answers] == [
-        (201, 1),
-        (201, 3),
-        (201, 2),
-    ]
+    async def vote_in_this_order() -> None:
+        bug = await report(client)
+        ada, bob, eve = [await sign_up(f"{name}{uuid4().hex[:8]}") for name in ("ada", "bob", "eve")]
+        with psycopg.connect(database_url) as holding, psycopg.connect(database_url) as keeping:
+            keeping.execute("SELECT 1 FROM users WHERE id = %s FOR UPDATE", (bob.id,))
+            holding.execute("SELECT 1 FROM bugs WHERE id = %s FOR UPDATE", (bug["id"],))
+            votes = []
+            for person in (ada, bob, eve):
+                votes.append(asyncio.create_task(client.put(vote_of(bug), headers=person.headers)))
+                await asyncio.sleep(0.1)
+            holding.rollback()
+            await asyncio.sleep(0.3)
+            counted = sql.execute("SELECT vote_count FROM bugs WHERE id = %s", (bug["id"],)).fetchone()
+        answers = await asyncio.gather(*votes)
+        assert counted == (2,)
+        assert [(answer.status_code, answer.json()["vote_count"]) for answer in answers] == [
+            (201, 1),
+            (201, 3),
+            (201, 2),
+        ]
+
+    await undisturbed(vote_in_this_order, seconds=1.2)
 
 
 async def test_of_votes_that_waited_together_only_those_count_whose_session_holds(
