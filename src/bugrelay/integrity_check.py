@@ -284,12 +284,14 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
     SELECT format('notice %s: %s', n.id, CASE
         WHEN f.id IS NULL THEN format('names fan-out %s, which is not there', n.fan_out_id)
         WHEN n.user_id IS NOT NULL AND u.id IS NULL THEN format('names user %s, who is not there', n.user_id)
+        WHEN u.erased_at IS NOT NULL THEN format('names user %s, whose account was erased', n.user_id)
         ELSE format('names mail %s, which is not there', n.mail_id) END)
     FROM notices n
     LEFT JOIN notice_fan_outs f ON f.id = n.fan_out_id
     LEFT JOIN users u ON u.id = n.user_id
     LEFT JOIN notice_mails m ON m.id = n.mail_id
-    WHERE f.id IS NULL OR n.user_id IS NOT NULL AND u.id IS NULL OR n.mail_id IS NOT NULL AND m.id IS NULL
+    WHERE f.id IS NULL OR n.user_id IS NOT NULL AND u.id IS NULL OR u.erased_at IS NOT NULL
+        OR n.mail_id IS NOT NULL AND m.id IS NULL
     """,
     """
     SELECT format('notice %s: is in mail %s, which goes to somebody else', n.id, m.id)

@@ -181,6 +181,10 @@ FROM notice_fan_outs f, users u, LATERAL (VALUES
     (gen_random_uuid(), u.id, NULL::uuid), (f.id, gen_random_uuid(), NULL), (f.id, u.id, gen_random_uuid())
 ) lie (fan_out_id, user_id, mail_id)
 WHERE f.seq = 1 AND u.username = 'ada';
+INSERT INTO users (id, email, email_key, username, erased_at)
+VALUES (gen_random_uuid(), '', '', 'deleted user', now());
+INSERT INTO notices (id, fan_out_id, user_id)
+SELECT gen_random_uuid(), f.id, u.id FROM notice_fan_outs f, users u WHERE f.seq = 1 AND u.erased_at IS NOT NULL;
 INSERT INTO bug_subscriptions (bug_id, user_id, level) SELECT id, gen_random_uuid(), 'all' FROM bugs;
 INSERT INTO report_contacts (id, bug_id, email, level)
 SELECT gen_random_uuid(), id, 'owner@people.example', 'all' FROM bugs;
@@ -193,7 +197,8 @@ NOBODYS_PROBLEMS = (
     "there is no user ",
     "which goes to somebody else",
     "names fan-out ",
-    "names user ",
+    ", who is not there",
+    ", whose account was erased",
     "names mail ",
     "notices.contact_id ",
     "bug_subscriptions.user_id ",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import httpx
 import psycopg
 import pytest
 from sqlalchemy import text
@@ -16,7 +17,8 @@ from bugrelay.domain.events.schemas import SHARED_STREAMS, Event
 from bugrelay.domain.notifications.service import fan_out
 from bugrelay.domain.notifications.service.announcing import announce_to
 from bugrelay.infra.platform import Platform
-from tests.factories import put_application, put_bug
+from tests.factories import PASSWORD, put_application, put_bug, register
+from tests.locks import WAITING
 
 Sql = psycopg.Connection[Any]
 PEOPLE, EVENTS, WORKERS, STEP = 40, 8, 4, 7
@@ -113,3 +115,32 @@ async def test_a_digest_that_is_sealed_meanwhile_loses_no_notice(platform: Platf
     await asyncio.gather(seal(), *(tell(seq) for seq in range(1, 21)))
     assert sql.execute("SELECT count(*) FROM notices WHERE mail_id IS NOT NULL").fetchone() == (200,)
     assert sql.execute(told_into_sealed).fetchone() == (0,)
+
+
+async def test_a_step_that_began_before_an_erasure_leaves_nothing_of_the_account(
+    platform: Platform, client: httpx.AsyncClient, sql: Sql
+) -> None:
+    ada = await register(client, "ada")
+    bug_id = put_bug(sql, put_application(sql))
+    sql.execute("UPDATE users SET is_email_verified = true")
+    sql.execute(
+        "INSERT INTO bug_subscriptions (bug_id, user_id, level) VALUES (%s, %s, 'all')", (bug_id, ada.id)
+    )
+    await announce(platform, an_event(bug_id, 1, kind="status.changed"))
+    (fan_out_id,) = sql.execute("SELECT id FROM notice_fan_outs").fetchone() or ()
+
+    async def erase() -> httpx.Response:
+        return await client.request(
+            "DELETE", "/api/v1/users/me", json={"password": PASSWORD}, headers=ada.headers
+        )
+
+    async with platform.work() as work:
+        assert (await fan_out.run_step(work, fan_out_id)).told == 1
+        erasing = asyncio.create_task(erase())
+        while not erasing.done() and sql.execute(WAITING).fetchone() == (0,):
+            await asyncio.sleep(0.01)
+    if (await erasing).status_code == 503:  # the machine paused for longer than a lock is waited for
+        erasing = asyncio.create_task(erase())
+    assert (await erasing).status_code == 200
+    left = "SELECT (SELECT count(*) FROM notices), (SELECT count(*) FROM notice_mails)"
+    assert sql.execute(left).fetchone() == (0, 0)

@@ -15,10 +15,15 @@ from bugrelay.domain.notifications.models import (
     Subscription,
     TicketSubscription,
 )
+from bugrelay.domain.notifications.service.fan_out import hold_fan_outs
 
 
 async def forget_followers(session: AsyncSession, erased: Sequence[AccountErased]) -> None:
-    """Delete subscriptions, settings, notices and mails, in the transaction of the erasure."""
+    """Delete subscriptions, settings, notices and mails, in the transaction of the erasure.
+
+    A running step may have found the account before it was erased, and its notices are not visible until it commits.
+    """
+    await hold_fan_outs(session)
     user_ids = [account.user_id for account in erased]
     for kind in (Notice, NoticeMail, NoticeSettings, Subscription, TicketSubscription):
         await session.execute(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import Integer, Uuid, bindparam, func, select
+from sqlalchemy import Integer, Uuid, bindparam, func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from bugrelay.infra.db.query import Query, Row
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -28,6 +29,12 @@ _STEP = Query(
     ),
     Step,
 )
+_HOLD = text("SELECT pg_advisory_xact_lock(7203477)")  # of notice_fan_out
+
+
+async def hold_fan_outs(session: AsyncSession) -> None:
+    """Wait for the running step, and let none begin until the transaction ends."""
+    await session.execute(_HOLD)
 
 
 async def run_step(work: UnitOfWork, fan_out_id: UUID) -> Step:
