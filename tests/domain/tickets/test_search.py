@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,8 @@ from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.tickets.schemas import TicketQuery
 from bugrelay.domain.tickets.search import query as plans
 from bugrelay.domain.tickets.search.service import list_tickets
+from bugrelay.infra import incremental_counts
+from bugrelay.infra.db.query import Query, Reader, RowT, Values
 from bugrelay.infra.pagination import encoded_cursor
 from bugrelay.infra.platform import Platform
 from tests.factories import put_project, put_ticket
@@ -114,7 +117,10 @@ def _score(row: dict[str, Any], words: Sequence[str]) -> int:
 
 def expected_rows(company: Company, tenant: Tenant, query: TicketQuery) -> list[dict[str, Any]]:
     """What the list is by its definition."""
-    words = [word for word in (query.q or "").lower().replace("-", " ").split() if word not in ("tsk", "opn")]
+    typed = (query.q or "").split()
+    excluded = [word[1:] for word in typed if word.startswith("-")]
+    asked = " ".join(word for word in typed if not word.startswith("-"))
+    words = [word for word in asked.lower().replace("-", " ").split() if word not in ("tsk", "opn")]
     urgency = {"low": 1, "medium": 2, "high": 3, "critical": 4}
     found = [
         row
@@ -123,7 +129,8 @@ def expected_rows(company: Company, tenant: Tenant, query: TicketQuery) -> list[
             word in f"{row['title']} {row['description']}".split() or row["key"].endswith(f"-{word}")
             for word in words
         )
-        and (query.q is None or "-" not in query.q or row["key"] == query.q)
+        and not any(word in f"{row['title']} {row['description']}".split() for word in excluded)
+        and ("-" not in asked or row["key"] == asked)
         and (
             tenant.role != "reporter"
             or str(tenant.user_id) in (row["reporter_id"], *row["assignees"])
@@ -168,7 +175,7 @@ def _queries(company: Company) -> Iterator[dict[str, Any]]:
     ]
     for one in filters:
         yield from ({**one, "sort": sort} for sort in ("recent", "oldest", "updated", "priority"))
-        yield from ({**one, "q": q} for q in ("login", "login crash", "upload"))
+        yield from ({**one, "q": q} for q in ("login", "login crash", "crash -login"))
     yield from ({"q": "crash", "sort": sort} for sort in ("recent", "oldest", "updated", "priority"))
     yield {"q": company.rows[5]["key"]}
     yield {"q": company.rows[7]["key"].partition("-")[2]}
@@ -204,6 +211,63 @@ async def test_a_later_page_is_found_by_its_number(
         past = TicketQuery(**wanted, page=100)
         empty = await list_tickets(platform.database, platform.counts, company.tenant("member"), query=past)
         assert (empty.tickets, empty.pagination.total) == ([], len(expected))
+
+
+class Recorded(Reader):
+    """A reader, and the names of all parameters that its statements have."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.parameters: set[str] = set()
+
+    async def rows(self, query: Query[RowT], values: Values | None = None) -> Sequence[RowT]:
+        self.parameters |= set(re.findall(r"%\((\w+)\)s", query.sql))
+        return await self._reader.rows(query, values)
+
+
+@pytest.mark.parametrize("others", ["many", "few"])
+async def test_tickets_of_other_companies_are_left_out_with_and_without_the_mark(
+    platform: Platform,
+    sql: Sql,
+    companies: tuple[Company, Company],
+    monkeypatch: pytest.MonkeyPatch,
+    others: str,
+) -> None:
+    """Somebody of two companies, and a company that has more documents than all others."""
+    company, other = companies
+    monkeypatch.setattr(incremental_counts, "MAX_COUNTED_HERE", {"many": 10, "few": 40}[others])
+    person = company.people[3]
+    put_ticket(sql, other.id, other.projects[1], reporter_id=person, assignees=[person], title="login crash")
+    sql.execute("ANALYZE ticket_search")
+    marked = {}
+    for role, wanted in (
+        ("member", {"q": "login"}),
+        ("member", {"q": "login crash"}),
+        ("member", {"department": "O'Neill & Sons"}),
+        ("member", {"assignee_id": UUID(person)}),
+        ("reporter", {"q": "login crash"}),
+        ("reporter", {"sort": "oldest"}),
+        ("reporter", {"assignee_id": UUID(person), "q": "login"}),
+        ("reporter", {"project_id": company.projects[0], "tag": "a b"}),
+        ("reporter", {"project_id": company.projects[1], "tag": "a b"}),
+    ):
+        tenant, query = company.tenant(role, 3), TicketQuery(**wanted, limit=60)
+        reader = Recorded(platform.database)
+        page = await list_tickets(reader, platform.counts, tenant, query=query)
+        expected = [row["id"] for row in expected_rows(company, tenant, query)]
+        assert expected
+        assert ([ticket.id for ticket in page.tickets], page.pagination.total) == (expected, len(expected))
+        marked[role, *wanted] = "company" in reader.parameters
+    is_needed = others == "many"
+    assert marked == {
+        ("member", "q"): is_needed,
+        ("member", "department"): is_needed,
+        ("member", "assignee_id"): False,
+        ("reporter", "q"): False,
+        ("reporter", "sort"): False,
+        ("reporter", "assignee_id", "q"): False,
+        ("reporter", "project_id", "tag"): False,
+    }
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Uuid, and_, bindparam, exists, or_, select, true, union
+from sqlalchemy import ColumnElement, Uuid, and_, bindparam, or_, select, true, union
 from sqlalchemy.orm import aliased
 
 from bugrelay.domain.companies.models import REPORTER
@@ -38,13 +38,17 @@ def visible_to(tenant: Tenant) -> ColumnElement[bool]:
     listed = and_(Ticket.company_id == COMPANY_ID, Ticket.removed_at.is_(None))
     if sees_all(tenant):
         return listed
-    # Under names of their own, for statements that read these tables as well.
+    # Under names of their own, for statements that read these tables as well. OFFSET 0: PostgreSQL looks for each
+    # ticket's row, and does not read all tickets that the user is assigned to.
     mine, shared = aliased(TicketAssignee), aliased(Project)
-    assigned = exists().where(
-        mine.company_id == COMPANY_ID, mine.ticket_id == Ticket.id, mine.user_id == USER_ID
+    assigned = (
+        select(mine.user_id)
+        .where(mine.company_id == COMPANY_ID, mine.ticket_id == Ticket.id, mine.user_id == USER_ID)
+        .offset(0)
+        .exists()
     )
     open_to_all = select(shared.id).where(shared.company_id == COMPANY_ID, shared.visibility == "company")
-    return and_(listed, or_(Ticket.reporter_id == USER_ID, assigned, Ticket.project_id.in_(open_to_all)))
+    return and_(listed, or_(Ticket.reporter_id == USER_ID, Ticket.project_id.in_(open_to_all), assigned))
 
 
 class TicketSight(Row):

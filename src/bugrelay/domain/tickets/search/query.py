@@ -2,8 +2,9 @@
 
 A document carries marked lexemes for all that searches filter by (migrations/sql/ticket_document.sql): the company,
 what decides who sees it, and what a list may filter by. So words, filters and visibility are tsqueries, which one index
-scan answers: each is a condition of its own, the most selective first, so that what one of them rules out is not looked
-up in the posting lists of the others. docs/adr/0039-tickets-in-lists.md.
+scan answers: each is a condition of its own, so that what one of them rules out is not looked up in the posting lists
+of the others. A condition that another one implies is left out, since its posting list would be read for nothing.
+docs/adr/0039-tickets-in-lists.md.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from bugrelay.infra.search.parser import SearchQuery, any_of, quoted
 MAX_SORTED, MAX_SCORED = 5000, 500
 # Between these, only the months that a page is probably in are read.
 MIN_BY_MONTH, MAX_BY_MONTH = 500, 30_000
-ROWS_BY_MONTH = 3  # for each of the page and those before it
+ROWS_BY_MONTH = 2  # for each of the page and those before it
 # From here on the best of a ranking are probably a page, and from there on the newest of them.
 MIN_BEST, MAX_WHOLE_TIER = 5000, 50_000
 NEWEST_MONTHS = 3
@@ -50,7 +51,9 @@ _MARKS = {
     "department": "^d",
     "tag": "^#",
 }
+_OF_ONE_COMPANY = {"project_id", "reporter_id", "assignee_id"}  # or of few, for people may belong to several
 _COLUMNS = ("status", "category", "priority", "created_from", "created_to")
+_IMPLYING_WORDS = {"best", "title"}  # parts of a ranking, whose tickets have all words that rank
 _COUNTED = {"status", "category", "priority", "scheme", "project_id", "department"}
 _INDEXED = {*_COLUMNS, "project_id", "reporter_id"}
 
@@ -77,9 +80,12 @@ class QuerySpec:
     Attributes:
         filters: Names of those that apply.
         order: By which the list is sorted.
-        sees_all: Whether the reader sees all of the company.
+        sees_all: Whether the reader sees all tickets that the filters leave.
         searching: Whether words are searched for.
         words: How many of them rank.
+        words_only: Whether a ranking asks for all words that rank and nothing else: no phrase, nothing excluded.
+        marks_company: Whether the index is searched for the company's mark. Without it, documents of other companies
+            that the index finds are dropped by their column.
         is_total: Of a key that tells in one tsquery what a document must match.
     """
 
@@ -88,6 +94,8 @@ class QuerySpec:
     sees_all: bool
     searching: bool = False
     words: int = 0
+    words_only: bool = False
+    marks_company: bool = False
     is_total: bool = False
 
     @property
@@ -107,11 +115,21 @@ class QuerySpec:
 
     @property
     def tsqueries(self) -> tuple[str, ...]:
-        """Names of the parameters that a document must match: what is asked for, what the reader sees, the company."""
+        """Names of the parameters that a document must match: words, filters, what the reader sees, the company."""
         if self.is_total:
             return ("search",)
-        asked = ("asked",) if self.searching or not _MARKS.keys().isdisjoint(self.filters) else ()
-        return (*asked, *(() if self.sees_all else ("sight",)), "company")
+        wanted = {
+            "all_words": self.searching,
+            "marks": not _MARKS.keys().isdisjoint(self.filters),
+            "sight": not self.sees_all,
+            "company": self.marks_company,
+        }
+        return tuple(name for name, applies in wanted.items() if applies)
+
+    def tsqueries_in(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The same for a part of a ranking: its own tsqueries, and what these do not imply."""
+        is_implied = self.words_only and not _IMPLYING_WORDS.isdisjoint(names)
+        return (*names, *(name for name in self.tsqueries if not (is_implied and name == "all_words")))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -141,6 +159,10 @@ class BoundQuery:
     def required(self) -> tuple[str, ...]:
         """Lexemes that each document has, as far as that is known."""
         return (*self.marks, *self.words)
+
+    def without_company(self) -> BoundQuery:
+        """The same without the company's mark."""
+        return replace(self, spec=replace(self.spec, marks_company=False))
 
     def without_columns(self) -> BoundQuery:
         """The same without conditions on columns: what the search index alone finds."""
@@ -173,40 +195,41 @@ def bound(
         open_projects: Whose tickets a reporter sees whoever reported them.
     """
     filters = {name: value for name in (*_COLUMNS, *_MARKS) if (value := getattr(query, name)) is not None}
-    words = search.lexemes if search else ()
+    words, all_words = (search.lexemes, search.all_words or "") if search else ((), "")
+    order = order_of(query, words)
+    marks = [_MARKS[name] + str(value) for name, value in filters.items() if name in _MARKS]
+    seen = () if sees_all(tenant) else _seen(tenant, open_projects)
+    if not set(seen).isdisjoint(marks):  # their own tickets, or those of an open project
+        seen = ()
     spec = QuerySpec(
         tuple(filters),
-        order_of(query, words),
-        sees_all(tenant),
+        order,
+        not seen,
         searching=search is not None,
         words=len(words),
+        words_only=order == "relevance" and all_words == " & ".join(map(quoted, words)),
+        marks_company=not seen and _OF_ONE_COMPANY.isdisjoint(filters),
     )
-    marks = [_MARKS[name] + str(value) for name, value in filters.items() if name in _MARKS]
     company = COMPANY + str(tenant.company_id)
-    asked = [*_words(search), *map(quoted, marks)]
-    seen = () if spec.sees_all else _seen(tenant, open_projects)
-    sight = [any_of(seen)] if seen else []
+    sight = any_of(seen)
     values = {
         **filters,
         "company_id": tenant.company_id,
-        "search": _all_of([*asked, quoted(company), *sight]),
-        "asked": _all_of(asked),
-        "sight": any_of(seen),
+        "search": _all_of(filter(None, [all_words, *map(quoted, marks), quoted(company), sight])),
+        "all_words": all_words,
+        "marks": _all_of(map(quoted, marks)),
+        "sight": sight,
         "company": quoted(company),
         **_ranking(words),
     }
-    alternatives = search is not None and " | " in (search.all_words or "")
-    return BoundQuery(spec, values, marks=(company, *marks), words=() if alternatives else words, seen=seen)
+    known = () if " | " in all_words else words
+    return BoundQuery(spec, values, marks=(company, *marks), words=known, seen=seen)
 
 
 def order_of(query: TicketQuery, words: Sequence[str]) -> str:
     """Relevance without a word that ranks is the newest first."""
     order = query.sort or ("recent" if query.q is None else "relevance")
     return "recent" if order == "relevance" and not words else order
-
-
-def _words(search: SearchQuery | None) -> list[str]:
-    return [search.all_words] if search and search.all_words else []
 
 
 def _all_of(parts: Iterable[str]) -> str:
@@ -256,23 +279,30 @@ def months_of_page(spec: QuerySpec, span: Span, values: Mapping[str, Any], *, to
     """
     if span.oldest is None or span.newest is None:
         return ""
-    oldest, newest = _month(span.oldest), _month(span.newest)
+    oldest, newest = _day(span.oldest), _day(span.newest)
     if spec.order == "relevance":
-        return any_of(MONTH + str(newest - back) for back in range(NEWEST_MONTHS))
+        return any_of(MONTH + str(newest // _DAYS - back) for back in range(NEWEST_MONTHS))
     rows = (values["offset"] + values["limit"]) * ROWS_BY_MONTH
-    months = newest - oldest + 1
-    count = min(months, -(-rows * months // max(total, 1)))
-    step, edge = (1, "created_from") if spec.order == "oldest" else (-1, "created_to")
-    begins = [_month(values[name]) for name in (edge, "after_created_at") if values.get(name)]
-    first = max([oldest, *begins]) if step > 0 else min([newest, *begins])
-    return any_of(MONTH + str(first + step * ahead) for ahead in range(count))
+    days = -(-rows * (newest - oldest + 1) // max(total, 1))
+    edge = "created_from" if spec.order == "oldest" else "created_to"
+    begins = [_day(values[name]) for name in (edge, "after_created_at") if values.get(name)]
+    if spec.order == "oldest":
+        first = max([oldest, *begins])
+        last = max(first, min(newest, first + days))
+    else:
+        last = min([newest, *begins])
+        first = min(last, max(oldest, last - days))
+    return any_of(MONTH + str(month) for month in range(first // _DAYS, last // _DAYS + 1))
 
 
-def _month(moment: datetime) -> int:
-    """As documents have it: counted from the year 0, in UTC."""
+_DAYS = 31
+
+
+def _day(moment: datetime) -> int:
+    """In UTC, as if all months had 31 days; `// _DAYS` is the month as documents have it, counted from the year 0."""
     with suppress(OverflowError):  # in the year 1 and the year 9999, which made-up cursors may name
         moment = moment.astimezone(UTC)
-    return moment.year * 12 + moment.month
+    return (moment.year * 12 + moment.month) * _DAYS + moment.day - 1
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ async def list_tickets(
     if wanted is None:
         return TicketPage([], _pagination(query, 0, None))
     totals = Totals(reader, counts)
-    total, rows = await _rows(totals, query, wanted)
+    total, rows = await _rows(totals, query, await totals.found_by(wanted))
     shown = [row.id for row in rows[: query.limit] if row.id]
     following = _cursor(query, wanted.spec, rows[query.limit - 1]) if len(rows) > query.limit else None
     return TicketPage(

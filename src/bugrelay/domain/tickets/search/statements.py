@@ -164,9 +164,10 @@ def _listed(spec: QuerySpec) -> list[ColumnElement[bool]]:
 
 
 def _matching(spec: QuerySpec, *names: str) -> list[ColumnElement[bool]]:
-    """Documents that match the tsqueries in the parameters of these names, and those of the query."""
+    """Documents that match the tsqueries in the parameters of these names, and those of the query that these do not
+    imply."""
     conditions = [_filter(_documents.c, name) for name in spec.columns]
-    matches = (_matches(_documents.c.document, name) for name in (*names, *spec.tsqueries))
+    matches = (_matches(_documents.c.document, name) for name in spec.tsqueries_in(names))
     return [_documents.c.company_id == COMPANY_ID, *conditions, *matches]
 
 

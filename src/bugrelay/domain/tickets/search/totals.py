@@ -56,13 +56,19 @@ class Totals:
     counts: IncrementalCounts
     is_estimated: bool = False
 
+    async def found_by(self, wanted: BoundQuery) -> BoundQuery:
+        """What the index is searched for: not for the company's mark where nearly all documents have it."""
+        if wanted.spec.is_indexed or not wanted.spec.marks_company:
+            return wanted
+        return wanted.without_company() if has_nearly_all(await self._common(), wanted) else wanted
+
     async def about(self, wanted: BoundQuery) -> int:
         """The total as it was a moment ago, good for choosing a plan."""
         if not wanted.spec.is_counted:
             known = self.counts.known(wanted.total_key)
             if known is not None:
                 return known
-        statement = partial(total_query, replace(wanted.spec, order="", words=0))
+        statement = partial(total_query, replace(wanted.spec, order="", words=0, words_only=False))
         found = await self._read(wanted, statement, wanted.values)
         return await self._estimated(wanted) if found is None else found[0]
 
@@ -115,6 +121,12 @@ class Totals:
         return await self.counts.statistics.common(
             self.reader, TABLE, least=incremental_counts.MAX_COUNTED_HERE
         )
+
+
+def has_nearly_all(common: Common, wanted: BoundQuery) -> bool:
+    """Whether the company has nearly all documents: those of others are fewer than a reader counts."""
+    company = common.values.get("document", {}).get(wanted.marks[0])
+    return company is not None and common.rows - company < incremental_counts.MAX_COUNTED_HERE
 
 
 def expected_hits(common: Common, wanted: BoundQuery) -> float:
