@@ -99,11 +99,13 @@ class EventBus:
 
     def __init__(self) -> None:
         self._durable: list[_Subscription[Durable]] = []
+        self._durable_events: set[type] = set()
         self._last: _Subscription[Last] | None = None
         self._afterwards: list[_Subscription[Afterwards]] = []
 
     def subscribe_durable(self, handler: Durable, *events: type) -> None:
         self._durable.append(_Subscription(handler, frozenset(events)))
+        self._durable_events.update(events)
 
     def subscribe_last(self, handler: Last, *events: type) -> None:
         """Set the last durable subscriber; there is one at most."""
@@ -114,7 +116,7 @@ class EventBus:
 
     def has_durable(self, *events: type) -> bool:
         """Whether any of these has a durable subscriber."""
-        return any(not one.events.isdisjoint(events) for one in self._durable)
+        return not self._durable_events.isdisjoint(events)
 
     async def publish_durable(self, session: Callable[[], AsyncSession], recorded: list[Recorded]) -> None:
         """Call the durable subscribers, inside the transaction; their errors make it fail. Adds facts that follow to

@@ -7,7 +7,7 @@ COMMIT written to disk, once for a batch (docs/adr/0017).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 from uuid import UUID
@@ -267,12 +267,12 @@ async def _voted(where: Reader, batch: _Batch) -> _Outcomes:
     requests = batch.requests
     values: dict[str, Any] = {
         "bug_id": batch.bug_id,
-        "voters": [request.user_id for request in requests],
-        "wanted": [request.action for request in requests],
+        "voters": _array(request.user_id for request in requests),
+        "wanted": _array(request.action for request in requests),
     }
     by_session = any(request.session_id is not None for request in requests)
     if by_session:
-        values["sessions"] = [request.session_id for request in requests]
+        values["sessions"] = _array(request.session_id or "NULL" for request in requests)
         values["must_be_verified"] = batch.must_be_verified
     try:
         rows = await where.rows(_VOTE_BY_SESSION if by_session else _VOTE, values)
@@ -281,6 +281,11 @@ async def _voted(where: Reader, batch: _Batch) -> _Outcomes:
             raise BugNotFound from error
         raise
     return [_outcome(row) for row in rows]
+
+
+def _array(values: Iterable[object]) -> str:
+    """The text of an array: psycopg takes a tenth of the CPU time of a vote to pass these as lists."""
+    return f"{{{','.join(map(str, values))}}}"
 
 
 def _outcome(row: _VoteRow) -> VoteOutcome | BugRelayError | None:
