@@ -9,10 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
 from litestar.handlers.http_handlers import HTTPRouteHandler
 
 from bugrelay.errors import (
@@ -23,7 +20,7 @@ from bugrelay.errors import (
     PayloadTooLarge,
 )
 from bugrelay.http.request import ApiRequest, has_body
-from bugrelay.http.routes import is_options, route_of
+from bugrelay.http.routes import route_of
 from bugrelay.infra.client_address import parsed_address
 from bugrelay.infra.db.database import bulkhead
 from bugrelay.infra.ids import parse_id
@@ -33,11 +30,9 @@ from bugrelay.infra.viewer import ANONYMOUS, SignedInViewer, Viewer
 Authenticate = Callable[[ApiRequest, str], Awaitable[SignedInViewer]]
 
 
-async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """The one guard of the application."""
-    request = connection
-    if not isinstance(request, ApiRequest) or is_options(handler):
-        return  # Litestar adds OPTIONS to every path; it reveals nothing
+async def check_access(request: ApiRequest) -> None:
+    """The one guard of the application, called before the handler's parameters are read."""
+    handler = request.route_handler
     route = route_of(handler)
     origin.set(Origin.of(request.client_address, request.headers.get("user-agent")))
     bulkhead.set(f"{request.method} {request.scope['path_template']}")
@@ -45,8 +40,7 @@ async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: 
         request.scope["user"] = _named_by_token(request)
     else:
         await check_in_full(request)
-    if isinstance(handler, HTTPRouteHandler):
-        _check_body(request, handler)
+    _check_body(request, handler)
 
 
 async def check_in_full(request: ApiRequest) -> None:

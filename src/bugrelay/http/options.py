@@ -19,9 +19,7 @@ def _allow(methods: set[str]) -> str:
     return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 
-async def answer_options(request: Request[Any, Any, Any]) -> Response[None] | None:
-    """Litestar's `before_request`: the response to OPTIONS; None passes any other request on to its handler."""
-    if request.method != "OPTIONS":
-        return None
+def answer_options(request: Request[Any, Any, Any]) -> Response[None]:
+    """The response to OPTIONS, which anyone may ask: it reveals nothing."""
     allow: str = request.app.state.allowed_methods[request.scope["path_template"]]
     return Response(None, status_code=204, headers={"Allow": allow}, media_type="text/plain")

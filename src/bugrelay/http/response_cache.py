@@ -28,6 +28,7 @@ from bugrelay.http.encoding import (
 )
 from bugrelay.http.raw_responses import as_asgi
 from bugrelay.http.request import ApiRequest, request_id_of
+from bugrelay.http.responses import SerialisedResponse
 from bugrelay.infra.db.changes import ChangeDetector
 from bugrelay.infra.logging import log_request
 from bugrelay.infra.platform import Platform
@@ -69,7 +70,7 @@ async def cached_response(
     response = unpack(entry, cache_key, asked_at)
     cache.local.put((request.scope["path"], request.scope["query_string"]), response)
     headers = {"X-Cache": "HIT" if hit else "MISS", "ETag": response.etag.decode()}
-    return Response(response.body, headers=headers, media_type=media_type)
+    return SerialisedResponse(response.body, status_code=200, headers=headers, media_type=media_type)
 
 
 class ResponseCache:

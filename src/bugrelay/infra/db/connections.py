@@ -195,7 +195,7 @@ class Connections:
             ServiceUnavailable: No connection was free in time.
             psycopg.OperationalError: The server does not accept a connection.
         """
-        async with acquire_slot(self._slots):
+        async with Slot(self._slots):
             connection = self._take_idle() or await self._connect()
             try:
                 yield connection
@@ -220,22 +220,27 @@ class Connections:
         return None
 
 
-@asynccontextmanager
-async def acquire_slot(slots: asyncio.Semaphore) -> AsyncIterator[None]:
-    """Hold a slot of the semaphore during the block.
+class Slot:
+    """Holds a slot of a semaphore during a block; a class, because each statement enters two or three of them."""
 
-    Raises:
-        ServiceUnavailable: No slot was free in time.
-    """
-    if slots.locked():
+    __slots__ = ("_slots",)
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots = slots
+
+    async def __aenter__(self) -> None:
+        """
+        Raises:
+            ServiceUnavailable: No slot was free in time.
+        """
+        if not self._slots.locked():
+            await self._slots.acquire()  # does not wait
+            return
         try:
             async with asyncio.timeout(POOL_TIMEOUT_SECONDS):
-                await slots.acquire()
+                await self._slots.acquire()
         except TimeoutError:
             raise ServiceUnavailable from None
-    else:
-        await slots.acquire()  # does not wait
-    try:
-        yield
-    finally:
-        slots.release()
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._slots.release()

@@ -20,7 +20,7 @@ from bugrelay.infra.db.connections import (
     POOL_TIMEOUT_SECONDS,
     Connection,
     Connections,
-    acquire_slot,
+    Slot,
     libpq_url,
 )
 from bugrelay.infra.db.query import Query, Reader, Row, RowT, Values
@@ -82,9 +82,7 @@ class Database(Reader):
         Raises:
             ServiceUnavailable: No slot was free in time.
         """
-        return acquire_slot(
-            self._bulkheads.setdefault((kind, bulkhead.get()), asyncio.Semaphore(self._per_route))
-        )
+        return Slot(self._bulkheads.setdefault((kind, bulkhead.get()), asyncio.Semaphore(self._per_route)))
 
     @asynccontextmanager
     async def autocommit_connection(self) -> AsyncIterator[Connection]:
