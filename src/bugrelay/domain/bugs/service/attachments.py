@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import delete
@@ -55,14 +56,7 @@ async def attach(
     work.session.add(attachment)
     if is_admin and user_id != bug.reporter_id:
         work.record(
-            ActedAsAdmin(
-                user_id,
-                "attachment_add",
-                resource="attachment",
-                resource_id=attachment.id,
-                before={"bug_id": None},
-                after={"bug_id": bug_id},
-            )
+            _act("attachment_add", attachment.id, admin_id=user_id, former_bug_id=None, bug_id=bug_id)
         )
     work.record(
         AttachmentAdded(
@@ -100,14 +94,7 @@ async def detach(
         raise AttachmentNotFound
     if is_admin and user_id not in (removed.user_id, removed.reporter_id):
         work.record(
-            ActedAsAdmin(
-                user_id,
-                "attachment_remove",
-                resource="attachment",
-                resource_id=attachment_id,
-                before={"bug_id": bug_id},
-                after={"bug_id": None},
-            )
+            _act("attachment_remove", attachment_id, admin_id=user_id, former_bug_id=bug_id, bug_id=None)
         )
     files.release(work, removed.storage_key)
     work.record(
@@ -117,4 +104,23 @@ async def detach(
             company_id=removed.assigned_company_id,
             actor_id=user_id,
         )
+    )
+
+
+def _act(
+    action: Literal["attachment_add", "attachment_remove"],
+    attachment_id: UUID,
+    *,
+    admin_id: UUID,
+    former_bug_id: UUID | None,
+    bug_id: UUID | None,
+) -> ActedAsAdmin:
+    """The fact for the audit log: an admin changed the pictures of another user's bug."""
+    return ActedAsAdmin(
+        admin_id,
+        action,
+        resource="attachment",
+        resource_id=attachment_id,
+        before={"bug_id": former_bug_id},
+        after={"bug_id": bug_id},
     )

@@ -75,16 +75,7 @@ async def write_comment(
         speaks_for = await _speaks_for(work, author, company_id=company_id_now)
         await _sign(work, comment_id, speaks_for=speaks_for, as_response=as_response)
     if as_response and speaks_for is None:
-        work.record(
-            ActedAsAdmin(
-                user_id,
-                "bug_respond",
-                resource="bug",
-                resource_id=bug_id,
-                before={"comment_id": None},
-                after={"comment_id": comment_id},
-            )
-        )
+        work.record(_responded_as_admin(bug_id, comment_id, admin_id=user_id))
     work.record(
         ResponseAdded(
             comment_id=comment_id,
@@ -97,6 +88,18 @@ async def write_comment(
         else CommentAdded(comment_id=comment_id, bug_id=bug_id, company_id=company_id_now, actor_id=user_id)
     )
     return comment_id
+
+
+def _responded_as_admin(bug_id: UUID, comment_id: UUID, *, admin_id: UUID) -> ActedAsAdmin:
+    """The fact for the audit log: an admin responded for a company that they are not a member of."""
+    return ActedAsAdmin(
+        admin_id,
+        "bug_respond",
+        resource="bug",
+        resource_id=bug_id,
+        before={"comment_id": None},
+        after={"comment_id": comment_id},
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

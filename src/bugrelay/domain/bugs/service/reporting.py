@@ -230,10 +230,7 @@ async def update_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, wanted: U
     stored = await repository.correctable_fields(work, bug_id)
     assert stored is not None  # noqa: S101 - the bug is locked, and texts are deleted with their bug alone
     former = asdict(stored)
-    wishes = {name: getattr(wanted, name) for name in former if getattr(wanted, name) is not UNSET}
-    if wishes.get("tags", UNSET) is None:
-        wishes["tags"] = []
-    changes = {name: value for name, value in wishes.items() if value != former[name]}
+    changes = _changes(former, wanted)
     if changes:
         await _write_changes(work, bug_id, changes, description_html=description_html)
         before, edit_id = {name: former[name] for name in changes}, new_id()
@@ -249,6 +246,14 @@ async def update_bug(work: UnitOfWork, bug_id: UUID, *, user_id: UUID, wanted: U
                 actor_id=user_id,
             )
         )
+
+
+def _changes(former: dict[str, Any], wanted: UpdateBug) -> dict[str, Any]:
+    """The new values of the fields that change; null tags are none."""
+    sent = {name: getattr(wanted, name) for name in former if getattr(wanted, name) is not UNSET}
+    if sent.get("tags", UNSET) is None:
+        sent["tags"] = []
+    return {name: value for name, value in sent.items() if value != former[name]}
 
 
 _BUG_FIELDS = ("title", "tags")
