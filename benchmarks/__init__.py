@@ -1,1 +1,1 @@
-"""`make bench`: a large board, the same requests to BugRelay and to what one would write otherwise, and one table."""
+"""`make bench` fills a large board, sends BugRelay and a plain baseline the same requests, and prints one table."""

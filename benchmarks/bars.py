@@ -1,4 +1,4 @@
-"""The bars: ratios that BugRelay has to reach, and the table that says whether it does."""
+"""The bars: ratios that BugRelay must reach, and the table that says whether it does."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ SMALL, LARGE = 100_000, 1_000_000
 
 @dataclass(frozen=True)
 class Bar:
-    """A ratio with the value that it must reach and the one to be proud of.
+    """A ratio with its bars: `floor` must be reached, `ambitious` is the goal.
 
     Attributes:
         key: Its name in the results.
         at_most: Lower is better.
-        bugs: The size of board at which it counts; None for any.
+        bugs: The board size for which the bar counts; None for any.
     """
 
     key: str
@@ -39,9 +39,9 @@ class Bar:
 
 @dataclass(frozen=True)
 class Measured:
-    """A ratio by throughput or latency; `by_cpu` is the same ratio by what a request costs in CPU time.
+    """A ratio by throughput or latency; `by_cpu` is the same ratio by CPU time per request.
 
-    The bar uses the first. The second does not depend on how client and server shared the cores.
+    The bar uses the first. The second does not depend on how client and servers shared the cores.
     """
 
     value: float
@@ -90,7 +90,7 @@ BARS = (
 
 
 def table(measured: Mapping[str, Measured], bugs: int) -> str:
-    """The bars in Markdown, aligned for a terminal; those that were not measured are left out."""
+    """The bars in Markdown, aligned for a terminal; bars that were not measured are left out."""
     rows = [("bar", "measured", "by CPU", "floor", "ambitious", "verdict", "")]
     for bar in BARS:
         found = measured.get(bar.key)

@@ -1,9 +1,9 @@
-"""What a careful user would otherwise write: FastAPI, SQLAlchemy's ORM and pydantic, on BugRelay's tables and indexes.
+"""The baseline: what a careful developer would write with FastAPI, SQLAlchemy's ORM and pydantic, on BugRelay's tables.
 
-No straw man: the stored search documents, the counters and every index are there already, connections are pooled, and
-related rows come as a careful user loads them: `joinedload` for what there is one of, `selectinload` for what there are
-many of. It has no limits, and knows whoever signs in by a token of BugRelay's. It has no fall-back: a search whose
-words no bug has all is an empty page, which is less work than BugRelay's.
+It is a fair comparison: the stored search documents, the counters and all indexes exist, connections are pooled, and
+related rows are loaded well: `joinedload` for single rows, `selectinload` for collections. It has no rate limits, and
+authenticates users by BugRelay's tokens. A search without a bug that has all words returns an empty page, which is less
+work than BugRelay's fallback.
 """
 
 from __future__ import annotations
@@ -348,7 +348,7 @@ def _order(filters: Filters) -> tuple[Any, ...]:
     return ORDERS["recent" if sort == "relevance" else sort]
 
 
-# --- what is written --------------------------------------------------------------------------------------------------
+# --- writes -----------------------------------------------------------------------------------------------------------
 
 
 class Report(BaseModel):

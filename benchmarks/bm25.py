@@ -1,4 +1,4 @@
-"""Plain BM25 over title and description together: what the finding of twins is compared with."""
+"""Plain BM25 over title and description, as a comparison for the search for duplicates."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ K1, B = 1.2, 0.75
 
 
 class Bm25:
-    """Ranks documents, which are known by their positions."""
+    """Ranks documents, which are identified by their position."""
 
     def __init__(self, bags: Sequence[dict[str, int]]) -> None:
-        """`bags` has the words of each document with how often it has them, in the order of their dates."""
+        """`bags` has the words of each document with their frequencies, ordered by date."""
         postings: dict[str, list[tuple[int, int]]] = defaultdict(list)
         for position, bag in enumerate(bags):
             for word, count in bag.items():
@@ -30,7 +30,7 @@ class Bm25:
         self._size = len(bags)
 
     def best(self, words: Iterable[str], *, before: int, limit: int) -> list[int]:
-        """The positions of the best of the documents that stand before one, best first."""
+        """The positions of the best documents before a given one, best first."""
         scores = np.zeros(self._size)
         for word in words:
             if word in self._weights:

@@ -1,4 +1,4 @@
-"""BugRelay in this process: the one place that knows by which functions a page is read, a vote cast, a bug reported."""
+"""BugRelay in this process: the only module that knows which functions read a page, cast a vote or report a bug."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bugrelay.infra.platform import Platform
 from bugrelay.infra.viewer import ANONYMOUS
 from bugrelay.settings import Settings
 
-# Marks what a benchmark puts on the board, so that it can be taken off again.
+# Marks what a benchmark adds to the board, so that it can be deleted afterwards.
 MARK = "benchmark"
 
 _BELONGINGS = """
@@ -34,7 +34,7 @@ WHERE c.contype = 'f' AND c.confrelid = 'bugs'::regclass AND c.confdeltype = 'c'
 
 
 class Board:
-    """The board by its own functions, without HTTP and without caches of answers."""
+    """The board by its own functions, without HTTP and without cached responses."""
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
@@ -42,11 +42,11 @@ class Board:
     async def page(
         self, reader: SnapshotReader | None = None, *, some_words: SomeWords | None = None, **query: Any
     ) -> BugPage:
-        """What `GET /bugs` answers from.
+        """The data of a response to `GET /bugs`.
 
         Args:
-            reader: Where it reads; by default as a request does.
-            some_words: How bugs with some of the words of a search are found; by default as for a request.
+            reader: Where to read; by default as for a request.
+            some_words: How to find bugs with some of the words of a search; by default as for a request.
             query: Parameters of the request.
         """
         if reader is None:
@@ -65,7 +65,7 @@ class Board:
         )
 
     async def report(self, *, title: str, description: str, application_name: str, tags: list[str]) -> UUID:
-        """An anonymous report that carries the mark."""
+        """Report a bug anonymously, with the mark."""
         wanted = ReportBug(
             title=title,
             description=description,
@@ -85,9 +85,9 @@ class Board:
 async def opened_board(
     settings: Settings, *, connections: int = 12, is_logged: bool = True
 ) -> AsyncIterator[Board]:
-    """The board for the length of the block. One kind of call gets a third of the connections.
+    """The board, open within the block. Each kind of call gets a third of the connections.
 
-    `is_logged`: whether its event log is written, as it always is otherwise.
+    `is_logged`: whether the event log is written, as it is in production.
     """
     platform = build(replace(settings, database_pool=3 * connections))
     if not is_logged:
@@ -104,7 +104,7 @@ def _write_nothing(_recorded: Sequence[Recorded]) -> LastStatement:
 
 
 class HeldSnapshot(SnapshotReader):
-    """Reads on one connection: in a REPEATABLE READ transaction everything is of one snapshot."""
+    """Reads on one connection: within a REPEATABLE READ transaction all reads see the same snapshot."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self._connection = connection
@@ -119,10 +119,10 @@ class HeldSnapshot(SnapshotReader):
 
 
 def take_off(url: str) -> None:
-    """Delete everything that carries the mark.
+    """Delete everything that has the mark.
 
-    Bugs themselves go without the checks of who refers to them: votes are not indexed by the bug they were merged
-    from, so each check would read them all. BugRelay deletes no bugs, so it needs no such index.
+    Bugs are deleted without foreign key checks: votes have no index on the bug that they were merged from, so each
+    check would read all votes. BugRelay never deletes bugs, so it needs no such index.
     """
     with psycopg.connect(url) as connection:
         marked = connection.execute("SELECT bug_id FROM bug_texts WHERE app_version = %s", (MARK,)).fetchall()

@@ -1,7 +1,7 @@
-"""A load client that costs little: HTTP/1.1 over kept connections, each with one request under way (a closed loop).
+"""A load client with little overhead: HTTP/1.1, persistent connections, one request at a time on each (a closed loop).
 
-It shares two cores with the servers, so it does as little as it can: requests are bytes made before, of an answer it
-reads the status and the length, and the rest is counted.
+It shares two cores with the servers, so it does little: requests are bytes that were prepared before; of a response it
+reads the status and the length, and counts the remaining bytes.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Any
 
 import uvloop
 
-# Status and length of an answer whose head is complete; every server here names the length.
+# Status and length of a response whose head is complete; all servers here send the length.
 _HEAD = re.compile(rb"HTTP/1\.1 (\d+)(?s:.)*?\r\ncontent-length: *(\d+)\r\n(?:.*\r\n)*?\r\n", re.IGNORECASE)
-PATIENCE_SECONDS = 60  # for answers that are under way when the time is up
+PATIENCE_SECONDS = 60  # for responses to requests in flight when the time is up
 
 
 @dataclass(frozen=True)
 class Request:
-    """A GET, or a POST, of JSON where there is a body; `kind` names what it asks for in the latencies by kind."""
+    """A GET, or a POST with JSON if there is a body; `kind` is its name in the latencies by kind."""
 
     kind: str
     path: str
     body: Any = None
-    method: str = ""  # by default as there is a body
+    method: str = ""  # by default POST if there is a body
     token: str = ""
 
     def encoded(self) -> bytes:
@@ -46,7 +46,7 @@ class Request:
 
 @dataclass
 class Load:
-    """What came of a stretch of requests; latencies in seconds, by kind."""
+    """The result of a load phase; latencies in seconds, by kind."""
 
     seconds: float = 0.0
     latencies: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -54,7 +54,7 @@ class Load:
 
     @property
     def count(self) -> int:
-        """Answers with status 200 or 201."""
+        """Responses with status 200 or 201."""
         return sum(map(len, self.latencies.values()))
 
     @property
@@ -77,13 +77,13 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
 
 
 def drive(port: int, requests: Sequence[Request], *, connections: int, seconds: float) -> Load:
-    """Send the requests round and round over so many connections for so long.
+    """Send the requests in turn, over some connections, for some seconds.
 
-    What is under way at the end is waited for and counted, with its time: slow answers are not left out.
+    Requests in flight at the end are waited for and counted with their time, so slow responses are not left out.
 
     Raises:
-        OSError: No server there.
-        TimeoutError: Answers that were under way did not come.
+        OSError: There is no server.
+        TimeoutError: Responses to requests in flight did not arrive.
     """
     return uvloop.run(_drive(port, requests, connections=connections, seconds=seconds))
 
@@ -107,7 +107,7 @@ async def _drive(port: int, requests: Sequence[Request], *, connections: int, se
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: sends the next request as soon as an answer is complete."""
+    """One connection: sends the next request as soon as a response is complete."""
 
     def __init__(self, requests: Iterator[tuple[str, bytes]], load: Load, stop_at: float) -> None:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

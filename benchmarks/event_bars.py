@@ -1,4 +1,4 @@
-"""Bars of the event log, in this process: reports, comments and votes with it, and with what it adds switched off."""
+"""Bars of the event log, in this process: reports, comments and votes with the log, and with it switched off."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Write = Callable[[Board], Awaitable[Any]]
 
 
 async def measure(home: Home, rounds: int, seconds: float) -> tuple[dict[str, Measured], dict[str, Any]]:
-    """The bars, and the writes a second of every round."""
+    """The bars, and the writes per second of each round."""
     take_off(home.url)
     say(f"writes with and without the event log, by {WRITERS} at once")
     try:
@@ -72,7 +72,7 @@ def _writes(bugs: list[UUID], users: list[UUID]) -> dict[str, Write]:
 async def _both(
     home: Home, boards: tuple[Board, Board], write: Write, *, rounds: int, seconds: float
 ) -> tuple[list[float], list[float]]:
-    """Writes a second with the log and without, in turns; who goes first takes turns as well."""
+    """Writes per second with and without the log, in turns; the order alternates as well."""
     rates: tuple[list[float], list[float]] = ([], [])
     for number in range(-1, rounds):  # the first round warms up
         for side in (0, 1) if number % 2 == 0 else (1, 0):
@@ -84,13 +84,13 @@ async def _both(
 
 
 def _ratio(logged: list[float], silent: list[float]) -> Measured:
-    """The median of the ratios of rounds: what slows the machine down for a while slows both sides of a round."""
+    """The median of the ratios of the rounds: what slows the machine down for a while affects both sides of a round."""
     ratio = median(one / other for one, other in zip(logged, silent, strict=True))
     return Measured(ratio, note=f"{median(logged):.0f} ÷ {median(silent):.0f} a second")
 
 
 def _put_bugs(url: str) -> tuple[list[UUID], list[UUID]]:
-    """Bugs without company to comment on and to vote for, and people to do it."""
+    """Bugs without a company, to comment on and to vote for, and users to do it."""
     bugs = [new_id() for _ in range(BUGS)]
     with psycopg.connect(url) as connection:
         connection.execute(
@@ -114,7 +114,7 @@ def _as_it_is() -> Iterator[None]:
 
 @contextmanager
 def _without_votes_log(url: str) -> Iterator[None]:
-    """Votes leave no note for the job that tells of them."""
+    """Votes leave no row for the job that writes their events."""
     _alter_votes_log(url, "DISABLE")
     try:
         yield

@@ -1,14 +1,14 @@
-"""`python -m benchmarks.finding BUGS DUPLICATES`: how often the earlier twin of a report is found, beside BM25.
+"""`python -m benchmarks.finding BUGS DUPLICATES`: how often the original of a duplicate is found, compared with BM25.
 
-BUGS is a file for `bugrelay import`, DUPLICATES has a line `{"id": …, "master": …, "root": …}` for each report that was
-closed as the duplicate of another; the names are external ids. Everything is put on a board by the import. Then each
-duplicate that has an earlier twin is asked for, as it was on the day of its report: everything later is left out. A
-family (reports that are duplicates of each other) is merged and takes one place; its place is the rank.
+BUGS is a file for `bugrelay import`. DUPLICATES has a line `{"id": …, "master": …, "root": …}` for each report that was
+closed as a duplicate of another one; the values are external ids. All reports are imported. Then each duplicate of an
+earlier report is a query as of the day of its report: later reports are excluded. Reports that are duplicates of each
+other (a family) are merged and count as one result; the rank of that result is the measured one.
 
-`similar` asks with title and description, `title` with the title alone. `search` types the title into the search while
-the import stands right before that report: a search has no other way to leave out what is later. Nothing is merged
-then, and a family still takes one place. BM25 (k1 1.2, b 0.75) ranks the same words of title and description together,
-without dates, and its families are put together likewise. It and `similar` count how frequent words are on the whole
+`similar` uses title and description, `title` only the title. `search` types the title into the search, when the import
+has reached the reports before that one, since a search cannot exclude later reports otherwise. Nothing is merged at
+that time, but a family counts as one result there, too. BM25 (k1 1.2, b 0.75) ranks the same words of title and
+description together, without dates, with families counted likewise. It and `similar` use word frequencies of the whole
 board, later reports included.
 """
 
@@ -54,9 +54,9 @@ from bugrelay.migrate import migrate
 from bugrelay.settings import load_settings
 
 PLACES = 20
-SEARCH_LIMIT = 100  # bugs, of which families are made
-BATCH = 500  # lines at most that are imported together
-FRESH = 2000  # reports after which the planner's statistics are made anew
+SEARCH_LIMIT = 100  # results, which are grouped into families
+BATCH = 500  # at most so many lines are imported together
+FRESH = 2000  # reports between two updates of the planner's statistics
 LEAST = timedelta(microseconds=1)
 PASSWORD = "nobody signs in with this one"  # noqa: S105 - as it says
 
@@ -84,7 +84,7 @@ FROM bugs b, similar_tokens(similar_document(b.id)) AS t
 
 @dataclass(frozen=True)
 class Report:
-    """One line of BUGS on the board."""
+    """One line of BUGS, imported."""
 
     external_id: str
     id: UUID
@@ -108,7 +108,7 @@ ALL_WORDS = "search, all words alone"
 
 
 class Families:
-    """Which reports are one: all that are linked by the pairs, whatever the direction."""
+    """Groups of reports that are linked by the pairs, in either direction."""
 
     def __init__(self, pairs: Sequence[dict[str, Any]]) -> None:
         self.duplicates = {pair["id"] for pair in pairs}
@@ -120,7 +120,7 @@ class Families:
         self._of: dict[UUID, str] = {}
 
     def add(self, reports: Sequence[Report]) -> None:
-        """The reports of the board, in the order of their dates."""
+        """Add the reports of the board, ordered by date."""
         for report in reports:
             self._members[self.top(report.external_id)].append(report)
             self._of[report.id] = self.top(report.external_id)
@@ -137,11 +137,11 @@ class Families:
         return self._members[self.of(report.id)][0]
 
     def larger(self) -> list[list[Report]]:
-        """Those of several reports, each with its earliest first."""
+        """The families of several reports, each with its earliest report first."""
         return [members for members in self._members.values() if len(members) > 1]
 
     def place(self, report: Report, found: Sequence[UUID]) -> int:
-        """The place of the report's family among the families that were found, from 1; 0 for none."""
+        """The rank of the report's family among the families that were found, from 1; 0 if it was not found."""
         families = list(dict.fromkeys(self.of(bug_id) for bug_id in found))
         own = self.of(report.id)
         return families.index(own) + 1 if own in families else 0
@@ -149,10 +149,10 @@ class Families:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The board with everything on it.
+    """The board with all reports.
 
-    `asked` are the duplicates that have an earlier twin, `searched` what each way to search found right before their
-    import, by their external ids.
+    `asked` are the duplicates of an earlier report; `searched` has what each kind of search found just before their
+    import, by external id.
     """
 
     platform: Platform
@@ -165,8 +165,8 @@ class Loaded:
 def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.finding", description=__doc__)
-    parser.add_argument("bugs", help="for `bugrelay import`")
-    parser.add_argument("duplicates", help="pairs of external ids, a JSON object a line")
+    parser.add_argument("bugs", help="a file for `bugrelay import`")
+    parser.add_argument("duplicates", help="pairs of external ids, one JSON object per line")
     options = parser.parse_args()
     uvloop.run(_run(options.bugs, options.duplicates))
 
@@ -174,7 +174,7 @@ def main() -> None:
 async def _run(bugs: str, duplicates: str) -> None:
     pairs = [json.loads(line) for line in _lines(duplicates)]
     async with _loaded(bugs, Families(pairs)) as loaded:
-        print(f"{len(loaded.reports):,} reports, {len(loaded.asked):,} duplicates with an earlier twin\n")
+        print(f"{len(loaded.reports):,} reports, {len(loaded.asked):,} duplicates of an earlier report\n")
         print("| asked with | R@1 | R@5 | R@10 | R@20 | MRR |\n|---|---|---|---|---|---|")
         titles, texts = await _bm25(loaded)
         await _tell("search", loaded, _searching(loaded, "search"))
@@ -203,7 +203,7 @@ def _lines(path: str) -> Iterable[str]:
 
 @asynccontextmanager
 async def _loaded(bugs: str, families: Families) -> AsyncIterator[Loaded]:
-    """A board of its own, thrown away at the end."""
+    """A board in new databases, which are deleted at the end."""
     with temporary() as urls:
         urls_by_name = {"DATABASE_URL": urls.database_url, "REDIS_URL": urls.redis_url}
         settings = load_settings({**ENVIRONMENT, **urls_by_name})
@@ -225,11 +225,11 @@ async def _loaded(bugs: str, families: Families) -> AsyncIterator[Loaded]:
 
 
 def _nothing(*_: object) -> None:
-    """Of the progress nothing is shown."""
+    """Shows no progress."""
 
 
 async def _import(platform: Platform, path: str, families: Families) -> dict[str, Searched]:
-    """Import the reports and search for each duplicate right before it; gives what was found, by external id."""
+    """Import the reports, and search for each duplicate just before its import; returns the results by external id."""
     summary, board = Summary(), Board(platform)
     searched: dict[str, Searched] = {}
     seen: set[str] = set()
@@ -259,14 +259,14 @@ async def _import(platform: Platform, path: str, families: Families) -> dict[str
 
 
 async def _search(board: Board, platform: Platform, report: dict[str, Any]) -> Searched:
-    """What each way finds on the day of a report; nothing where the search runs into its deadline."""
+    """The results of each kind of search on the day of a report; none if a search exceeds its deadline."""
     at, found = datetime.fromisoformat(report["created_at"]), {}
     for way, ranking in SEARCHES.items():
         some_words = SomeWords(platform.computing, ranking, at)
         try:
             page = await board.page(search=report["title"], limit=SEARCH_LIMIT, some_words=some_words)
         except ServiceUnavailable:
-            say(f"a search ran into its deadline: {report['title']}")
+            say(f"a search exceeded its deadline: {report['title']}")
             page = BugPage([], 0, "all")
         found[way] = [bug.id for bug in page.bugs]
     found[ALL_WORDS] = [] if page.ranked else found["search"][: page.total]
@@ -280,14 +280,14 @@ async def _execute(platform: Platform, statement: str) -> None:
 
 
 async def _rows(platform: Platform, statement: LiteralString) -> list[tuple[Any, ...]]:
-    """All rows of a SELECT that takes longer than any request may."""
+    """All rows of a SELECT that takes longer than a request may."""
     url = libpq_url(platform.settings.database_url)
     async with await psycopg.AsyncConnection.connect(url) as connection:
         return await (await connection.execute(statement)).fetchall()
 
 
 async def _tell(name: str, loaded: Loaded, find: Find) -> None:
-    """Ask for every duplicate and print the row of the table."""
+    """Query every duplicate and print the row of the table."""
     places = [loaded.families.place(one, await find(one)) for one in loaded.asked]
     recalls = [sum(0 < place <= most for place in places) / len(places) for most in (1, 5, 10, PLACES)]
     rank = sum(1 / place for place in places if 0 < place <= PLACES) / len(places)
@@ -295,7 +295,7 @@ async def _tell(name: str, loaded: Loaded, find: Find) -> None:
 
 
 async def _bm25(loaded: Loaded) -> tuple[Find, Find]:
-    """BM25 asked with titles, and with titles and descriptions."""
+    """BM25 with titles, and with titles and descriptions."""
     position = {report.id: number for number, report in enumerate(loaded.reports)}
     bags: list[dict[str, int]] = [{} for _ in position]
     title_words: dict[UUID, list[str]] = defaultdict(list)
@@ -317,7 +317,7 @@ async def _bm25(loaded: Loaded) -> tuple[Find, Find]:
 
 
 def _searching(loaded: Loaded, way: str) -> Find:
-    """The title typed into the search, when the report was not there yet."""
+    """The title typed into the search, before the report exists."""
 
     async def find(report: Report) -> Sequence[UUID]:
         return loaded.searched.get(report.external_id, {}).get(way, [])
@@ -345,7 +345,7 @@ def _asking(loaded: Loaded, *, described: bool, ranking: Ranking = RANKING) -> F
 
 
 async def _merge(loaded: Loaded) -> None:
-    """Each family into its earliest report, as a moderator does."""
+    """Merge each family into its earliest report, as a moderator does."""
     platform = loaded.platform
     async with platform.work() as work:
         wanted = Register(email="moderator@bench.example", username="moderator", password=PASSWORD)
@@ -359,7 +359,7 @@ async def _merge(loaded: Loaded) -> None:
 
 
 async def _forget_merged(loaded: Loaded) -> None:
-    """Take the merged duplicates off the board, so that only the survivors' own words are left."""
+    """Remove the merged duplicates, so that only the words of the survivors are left."""
     await _execute(loaded.platform, "UPDATE bugs SET removed_at = now() WHERE merged_into_id IS NOT NULL")
     await fold_similar(loaded.platform)
 

@@ -1,8 +1,7 @@
-"""A board of any size, the same for the same size: companies, applications, users, bugs, votes, comments.
+"""A board of any size, identical for the same size: companies, applications, users, bugs, votes, comments.
 
-Rows go in by COPY without triggers and without secondary indexes, a block of bugs with all that hangs on them at a
-time; the counters are those of the rows that are written. What the database keeps by triggers is made at the end, by
-its own `search_rebuild()`.
+Rows are written by COPY without triggers and secondary indexes, in blocks of bugs with their votes and comments;
+counters are computed from the rows. What triggers maintain is built at the end by `search_rebuild()` of the database.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from numpy.typing import NDArray
 from benchmarks.vocabulary import HEAD, STOP_WORDS, Indexes, Vocabulary
 from bugrelay.infra.text.names import name_key
 
-VERSION = 1  # of the rows; another one makes the kept boards anew
+VERSION = 1  # of the rows; with another version stored boards are generated again
 SEED = 7
-BLOCK = 10_000  # bugs a block
-NOW = np.datetime64("2026-11-01T00:00:00", "us")  # of the board: every run makes the same rows
+BLOCK = 10_000  # bugs per block
+NOW = np.datetime64("2026-11-01T00:00:00", "us")  # of the board: every run generates the same rows
 YEARS = 4
 RECENT_DAYS = 30
 DAY_US = 86_400_000_000
@@ -40,7 +39,7 @@ Moments = NDArray[np.datetime64]
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many rows of each kind belong to `bugs` bugs; votes and comments are averages."""
+    """How many rows of each kind a board of `bugs` bugs has; votes and comments are averages."""
 
     bugs: int
 
@@ -70,10 +69,10 @@ def generate(url: str, bugs: int) -> dict[str, Any]:
 
     Args:
         url: The database, for a superuser.
-        bugs: How many.
+        bugs: How many bugs.
 
     Returns:
-        What the requests are made of: words by how many bugs have them, tags, parts of applications' names.
+        Values for requests: words by the number of bugs that have them, tags, parts of applications' names.
     """
     board = _Board(Sizes(bugs))
     with psycopg.connect(url, autocommit=True) as connection:
@@ -91,12 +90,12 @@ def generate(url: str, bugs: int) -> dict[str, Any]:
 
 
 def say(text: str) -> None:
-    """Progress with the seconds since the start, on standard error."""
+    """Print progress with the seconds since the start, to standard error."""
     print(f"bench: {time.monotonic() - STARTED:4.0f} s  {text}", file=sys.stderr, flush=True)
 
 
 class _Board:
-    """Everything that is drawn before the first bug is written."""
+    """All random values that are drawn before the first bug is written."""
 
     def __init__(self, sizes: Sizes) -> None:
         rng = np.random.default_rng(SEED)
@@ -144,7 +143,7 @@ class _Board:
         }
 
     def _words_in(self, target: float) -> list[str]:
-        """The six words whose number of bugs is nearest to the target; stop words are no words to search for."""
+        """The six words whose number of bugs is nearest to the target, without stop words."""
         first = len(STOP_WORDS)
         nearest = np.argsort(np.abs(self.document_counts[first:] - target), kind="stable")[:6]
         return [self.vocabulary.words[first + int(i)] for i in nearest]
@@ -155,7 +154,7 @@ def _id(kind: int, number: int) -> str:
 
 
 def _bug_ids(created: Moments, first: int) -> list[str]:
-    """Version 7: the time, then the bug's number, spread so that ids of one millisecond differ."""
+    """UUIDs of version 7: the time, then the bug's number, mixed so that ids of one millisecond differ."""
     milliseconds = created.astype("datetime64[ms]").astype(np.int64).tolist()
     return [
         str(UUID(int=(ms << 80) | (0x7 << 76) | (0x2 << 62) | ((first + i) * 2_654_435_761 % (1 << 62))))
@@ -184,7 +183,7 @@ def _stamps(moments: Moments) -> list[str]:
 
 @contextmanager
 def _copying(url: str, table: str, columns: str) -> Iterator[Callable[[str], None]]:
-    """Gives the function that writes lines into a table, on a connection of its own and without triggers."""
+    """Yields a function that writes lines into a table, on a separate connection without triggers."""
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
         connection.execute("SET session_replication_role = replica")
         connection.execute("SET synchronous_commit = off")
@@ -221,7 +220,7 @@ _SYSTEMS = ("iOS 19.2", "Android 16", "Windows 11", "macOS 26.1", "Ubuntu 26.04"
 
 
 def _copy_bugs(url: str, board: _Board) -> None:
-    """Bugs, texts, votes and comments side by side: four backends read while the next block is made."""
+    """Bugs, texts, votes and comments in parallel: four backends write while the next block is generated."""
     with ExitStack() as stack:
         writers = [
             stack.enter_context(_copying(url, "bugs", _BUG_COLUMNS)),
@@ -240,7 +239,7 @@ def _copy_bugs(url: str, board: _Board) -> None:
 
 
 class _Block:
-    """Some thousand bugs in the order of their time, with all that hangs on them."""
+    """Some thousand bugs in the order of their time, with their texts, votes and comments."""
 
     def __init__(self, board: _Board, first: int) -> None:
         self.board = board
@@ -325,7 +324,7 @@ class _Block:
         )
 
     def _vote_lines(self) -> tuple[str, list[int]]:
-        """The lines, and how many votes of each bug are recent."""
+        """The lines, and the number of recent votes of each bug."""
         rng, users = self.rng, self.board.user_ids
         total = int(self.votes.sum())
         owners = np.repeat(np.arange(self.count), self.votes)
@@ -333,7 +332,7 @@ class _Block:
         after_us = np.minimum(rng.exponential(100 * DAY_US, total), age_us * rng.random(total))
         cast = self.created[owners] + after_us.astype("timedelta64[us]")
         recent = cast > NOW - np.timedelta64(RECENT_DAYS * DAY_US, "us")
-        # From a first voter on in steps of a prime: no user twice, for fewer votes than users.
+        # From a first voter in steps of a prime number: no user twice, as there are fewer votes than users.
         first_voters = rng.integers(0, len(users), self.count)[owners]
         steps = np.arange(total) - np.repeat(np.cumsum(self.votes) - self.votes, self.votes)
         voters = ((first_voters + 7919 * steps) % len(users)).tolist()
@@ -392,7 +391,7 @@ WHERE indrelid = ANY(%s::regclass[]) AND NOT EXISTS (SELECT FROM pg_constraint W
 
 
 def _drop_indexes(connection: psycopg.Connection[Any]) -> list[str]:
-    """Drop what is no constraint's; gives the statements that make it again."""
+    """Drop the indexes that belong to no constraint; returns the statements that create them again."""
     indexes = connection.execute(_SECONDARY, ([*LOADED],)).fetchall()
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
@@ -400,7 +399,7 @@ def _drop_indexes(connection: psycopg.Connection[Any]) -> list[str]:
 
 
 def _create_indexes(url: str, definitions: list[str]) -> None:
-    """Two at a time: the search index, which takes as long as several others, first."""
+    """Two at a time, beginning with the search index, which takes as long as several others."""
     definitions = sorted(definitions, key=lambda definition: "USING gin (document" not in definition)
 
     def create(definition: str) -> None:

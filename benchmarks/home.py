@@ -1,4 +1,4 @@
-"""The kept databases of a benchmark, `var/bench-<bugs>`, filled once; and the settings that all of it runs with."""
+"""The stored databases of a benchmark, `var/bench-<bugs>`, filled once, and the settings of what runs on them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _UNINDEXED = Query(
 )
 _PENDING = Query(text("SELECT EXISTS (SELECT FROM similar_pending)"), bool)
 
-# What differs from a fresh installation: nobody is limited, and nobody has to solve a captcha.
+# Differences from a new installation: no rate limits and no captcha.
 ENVIRONMENT = {
     "SECRET_KEY": "a key for benchmarks only, of no value at all",
     "CAPTCHA": "off",
@@ -57,7 +57,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Home:
-    """A filled board whose databases run. `environment` is what a server needs to serve it."""
+    """A filled board with running databases. `environment` is what a server needs to serve it."""
 
     bugs: int
     directory: Path
@@ -67,20 +67,20 @@ class Home:
 
     @property
     def url(self) -> str:
-        """For psycopg, as superuser."""
+        """The URL for psycopg, as superuser."""
         return libpq_url(self.settings.database_url)
 
     def words(self, kind: str) -> list[str]:
-        """Words that are `common`, `mid`, `medium` or `rare`, and whole titles as `title`."""
+        """Words that are `common`, `mid`, `medium` or `rare`, and whole titles under `title`."""
         words: list[str] = self.request_words["words"][kind]
         return words
 
 
 @contextmanager
 def opened(bugs: int) -> Iterator[Home]:
-    """The databases of this size, started and filled, for the length of the block.
+    """The databases of this size, started and filled, for the duration of the block.
 
-    They run as `make run` starts them: durable, with the same settings of PostgreSQL.
+    They run as in `make run`: durable, with the same settings of PostgreSQL.
     """
     directory = ROOT / "var" / f"bench-{bugs}"
     environment = {**ENVIRONMENT, "BUGRELAY_HOME": str(directory)}
@@ -93,7 +93,7 @@ def opened(bugs: int) -> Iterator[Home]:
 
 
 def _filled(settings: Settings, stamp: Path, bugs: int) -> dict[str, Any]:
-    """What the stamp of a complete board says; without one the board is made anew."""
+    """The stamp of a complete board; without one the board is generated again."""
     if stamp.exists():
         kept: dict[str, Any] = json.loads(stamp.read_text())
         if kept["version"] == VERSION:
@@ -101,7 +101,7 @@ def _filled(settings: Settings, stamp: Path, bugs: int) -> dict[str, Any]:
             _forget_changes(settings)
             return kept
         stamp.unlink()
-    say(f"making a board of {bugs:,} bugs; it is kept in {stamp.parent}")
+    say(f"generating a board of {bugs:,} bugs, stored in {stamp.parent}")
     url = libpq_url(settings.database_url)
     with psycopg.connect(make_conninfo(**_in_database(url, "postgres")), autocommit=True) as connection:
         connection.execute("DROP DATABASE bugrelay WITH (FORCE)")
@@ -113,14 +113,14 @@ def _filled(settings: Settings, stamp: Path, bugs: int) -> dict[str, Any]:
 
 
 def _forget_changes(settings: Settings) -> None:
-    """The worker that trims the log of changes does not run here; totals of a former run are of another era."""
+    """Delete the log of changes, as the worker that trims it does not run here; old totals are of another era."""
     with psycopg.connect(libpq_url(settings.database_url)) as connection:
         connection.execute("TRUNCATE bug_search_changes")
         connection.execute("UPDATE bug_search_era SET era = gen_random_uuid()")
 
 
 async def _indexed(settings: Settings) -> None:
-    """The index of similar bugs holds the whole board: made anew where it does not, else only brought up to date."""
+    """The index of similar bugs, complete: rebuilt if bugs are missing, otherwise only brought up to date."""
     platform = build(settings)
     await platform.start()
     try:
@@ -141,7 +141,7 @@ def _say_steps(done: int, steps: int) -> None:
 
 
 def _titles(settings: Settings) -> list[str]:
-    """Whole titles as people paste them: of one bug, and the halves of two, whose words no bug has all."""
+    """Whole titles as users paste them: of one bug, and halves of two titles, whose words no bug has all."""
     with psycopg.connect(libpq_url(settings.database_url)) as connection:
         rows = connection.execute("SELECT title FROM bugs ORDER BY id LIMIT %s", (TITLES,)).fetchall()
     titles = [row[0].split() for row in rows]

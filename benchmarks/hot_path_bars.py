@@ -1,7 +1,7 @@
-"""Bars of what nobody may wait for, over HTTP: a cold detail, a vote, a report; CPU of the server, beside the baseline.
+"""Bars of hot paths over HTTP: an uncached detail, a vote, a report; CPU of the server, compared with the baseline.
 
-The baseline loads with joins, and checks session, captcha and vote as BugRelay does; it has no limits, no event log and
-no invalidation. `python -m benchmarks.hot_path_bars [--size BUGS]` measures these alone.
+The baseline uses joins, and checks session, captcha and vote as BugRelay does; it has no limits, no event log and no
+cache invalidation. `python -m benchmarks.hot_path_bars [--size BUGS]` measures only these.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from bugrelay.infra.security.tokens import AccessTokens
 
 CONNECTIONS = 4
 WARM_SECONDS = 2.0
-COUNT = 2000  # requests of a kind before they begin again; captcha tokens never do
-VOTED_FOR = 200  # bugs of this run's own
+COUNT = 2000  # requests of a kind before they repeat; captcha tokens never repeat
+VOTED_FOR = 200  # new bugs for this run
 _SHOWN = (
     "SELECT id FROM bugs WHERE removed_at IS NULL AND merged_into_id IS NULL ORDER BY md5(id::text) LIMIT %s"
 )
@@ -45,7 +45,7 @@ _SHOWN = (
 
 @dataclass(frozen=True)
 class Stretch:
-    """What one turn gave; milliseconds of CPU for one answer."""
+    """The result of one turn; CPU in milliseconds per response."""
 
     per_second: float
     server_ms: float
@@ -56,7 +56,7 @@ class Stretch:
 def measure(
     home: Home, rounds: int, seconds: float, *, scratch: Path
 ) -> tuple[dict[str, Measured], dict[str, Any]]:
-    """The bars, and all stretches by what was asked of whom."""
+    """The bars, and all turns by kind of request and by server."""
     scratch.mkdir(parents=True, exist_ok=True)
     take_off(home.url)
     try:
@@ -123,7 +123,7 @@ def _bars(kind: str, sides: dict[str, list[Stretch]]) -> dict[str, Measured]:
 
 
 def _requests(home: Home) -> dict[str, Iterator[Request]]:
-    """Endless requests by their kind."""
+    """Endless requests, by their kind."""
     draw = random.Random(7)  # noqa: S311 - a mix, no secret
     tokens = itertools.cycle(_tokens(home))
     bugs = "/api/v1/bugs"
@@ -154,7 +154,7 @@ def _requests(home: Home) -> dict[str, Iterator[Request]]:
 
 
 def _tokens(home: Home) -> list[str]:
-    """Of users, each in a session of this run's own."""
+    """Access tokens of users, each with a session that this run created."""
     settings = home.settings
     tokens = AccessTokens(settings.signing_key, home.environment["PUBLIC_URL"], minutes=1000)
     issued = []
@@ -171,7 +171,7 @@ def _tokens(home: Home) -> list[str]:
 
 
 def _own_bugs(connection: psycopg.Connection[Any]) -> list[UUID]:
-    """Bugs that are taken off again with all votes for them."""
+    """New bugs, which are deleted at the end with all votes for them."""
     ids = [new_id() for _ in range(VOTED_FOR)]
     for bug_id in ids:
         connection.execute(
@@ -216,7 +216,7 @@ def _servers(home: Home, scratch: Path) -> Iterator[dict[str, Server]]:
 
 @contextmanager
 def _verifier(scratch: Path) -> Iterator[str]:
-    """The address of a verifier of captcha tokens, which is nobody's CPU here."""
+    """The address of a captcha verifier, whose CPU is not counted."""
     port = free_port()
     with (scratch / "verifier.log").open("wb") as output:
         argv = [sys.executable, "-m", "benchmarks.verifier"]
@@ -233,7 +233,9 @@ def main() -> None:
     """Measure these bars and print them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hot_path_bars", description=__doc__)
     parser.add_argument("--size", type=int, default=SMALL, help="bugs on the board (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="of everything (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="how often each measurement is repeated (default: %(default)s)"
+    )
     options = parser.parse_args()
     with opened(options.size) as home:
         measured, _ = measure(home, options.rounds, 2.0, scratch=home.directory / "servers")

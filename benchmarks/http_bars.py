@@ -1,4 +1,4 @@
-"""Bars over HTTP: BugRelay beside plain bytes and beside the baseline, stretch by stretch, in turns."""
+"""Bars over HTTP: BugRelay compared with plain bytes and with the baseline, in turns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WARM_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure: so many rounds, each with so many seconds for every hot answer and every mix."""
+    """How long to measure: the number of rounds, and the seconds in each for every cached response and every mix."""
 
     rounds: int
     hot_seconds: float
@@ -36,7 +36,7 @@ class Effort:
 
 @dataclass(frozen=True)
 class Side:
-    """One of those that take turns."""
+    """One of the servers that take turns."""
 
     name: str
     server: Server
@@ -47,7 +47,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Stretch:
-    """What one turn gave. Times in milliseconds; CPU of the server, PostgreSQL and Redis, for one answer."""
+    """The result of one turn. Times in milliseconds; CPU of server, PostgreSQL and Redis per response."""
 
     per_second: float
     cpu_ms: float
@@ -59,7 +59,7 @@ class Stretch:
 
 
 def measure(home: Home, effort: Effort, scratch: Path) -> tuple[dict[str, Measured], dict[str, Any]]:
-    """The bars, and all stretches by the name of their side."""
+    """The bars, and all turns by the name of their side."""
     with _sides(home, effort, scratch) as sides:
         meter = _Meter(home)
         stretches: dict[str, list[Stretch]] = {side.name: [] for side in sides}
@@ -82,7 +82,7 @@ def measure(home: Home, effort: Effort, scratch: Path) -> tuple[dict[str, Measur
 
 @contextmanager
 def _sides(home: Home, effort: Effort, scratch: Path) -> Iterator[list[Side]]:
-    """All servers, and what each is asked."""
+    """All servers, with the requests for each."""
     scratch.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
 
@@ -130,7 +130,7 @@ def _a_bug(server: Server) -> str:
 
 
 class _Meter:
-    """CPU time of a server and of the databases behind it."""
+    """The CPU time of a server and of its databases."""
 
     def __init__(self, home: Home) -> None:
         with psycopg.connect(home.url) as connection:
@@ -162,7 +162,7 @@ def _stretch(side: Side, meter: _Meter, *, seconds: float) -> Stretch:
 
 
 def _ratio(stretches: dict[str, list[Stretch]], ours: str, other: str) -> Measured:
-    """Ours to the other, by medians; the note tells failed requests and rounds that were far apart."""
+    """Ours to the other, by medians; the note names failed requests and a large spread between rounds."""
 
     def middle(name: str, figure: str) -> float:
         return median(float(getattr(stretch, figure)) for stretch in stretches[name])

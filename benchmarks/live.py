@@ -1,10 +1,9 @@
-"""`python -m benchmarks.live [--sockets N]`: what idle WebSockets cost, and how soon an event is on one.
+"""`python -m benchmarks.live [--sockets N]`: what idle WebSockets cost, and how fast an event arrives on one.
 
-Two server processes on a board, with a company. Another process holds idle sockets at one of them, signed in and
-subscribed, ten of each user. Readers ask for bugs as signed-in users do, in turns from the server with the sockets and
-from the one without: rates, and the server's CPU for each read (from /proc), are compared. Then tickets are made one
-after the other, each timed from its request to its event, with Redis and without it: so the write itself is in the
-figure.
+Two server processes serve a board with a company. Another process holds idle sockets at one of them, signed in and
+subscribed, ten for each user. Readers request bugs as signed-in users, in turns from the server with the sockets and
+from the one without; rates and the server's CPU per read (from /proc) are compared. Then tickets are created one
+after another, with Redis and without; each delay is the time from the request to its event, so it includes the write.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ OF_A_USER = 10
 BUGS = 500
 READERS = 8
 IDLE_SECONDS = 30.0  # longer than a heartbeat, so that each socket is pinged in it
-# Short, for a shared machine is faster in one minute than in another; many, so that they meet heartbeats as they come.
+# Short, as the speed of a shared machine varies from minute to minute; many, so that they include heartbeats.
 STRETCH_SECONDS = 2.0
 STRETCHES = 25  # of each of two servers, twice
 EVENTS = 200
@@ -76,7 +75,7 @@ INSERT INTO sessions (id, user_id) SELECT gen_random_uuid(), id FROM people RETU
 
 @dataclass(frozen=True)
 class Scene:
-    """A board, a company, and tokens of its members."""
+    """A board, a company, and the tokens of its members."""
 
     environment: dict[str, str]
     home: Path
@@ -93,7 +92,7 @@ class Scene:
 def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.live", description=__doc__)
-    parser.add_argument("--sockets", type=int, default=1000, help="idle ones (default: %(default)s)")
+    parser.add_argument("--sockets", type=int, default=1000, help="idle sockets (default: %(default)s)")
     sockets: int = parser.parse_args().sockets
     with tempfile.TemporaryDirectory() as home, temporary() as urls:
         servers = {"DATABASE_URL": urls.database_url, "REDIS_URL": urls.redis_url, "BUGRELAY_HOME": home}
@@ -126,7 +125,7 @@ def _tokens(settings: Settings, sessions: list[Any]) -> list[str]:
 
 
 def _measure_idle(scene: Scene, servers: tuple[Server, Server], sockets: int) -> None:
-    """Of two servers that are alike one has the sockets: first this one, then that."""
+    """Two identical servers, one of which has the sockets: first the one, then the other."""
     requests = [Request("bug", f"/api/v1/bugs/{bug}", token=scene.tokens[-1]) for bug in scene.bugs]
     for server in servers:
         drive(server.port, requests, connections=READERS, seconds=5)  # caches and prepared statements
@@ -142,15 +141,15 @@ def _measure_idle(scene: Scene, servers: tuple[Server, Server], sockets: int) ->
                 without.add(other, requests)
     each_kib = grown_mb * 1024 / sockets
     print(f"memory of each of {sockets} idle sockets: {each_kib:.1f} KiB in the server process")
-    print(f"CPU of the server with them and nothing else: {busy:.1%} of a core; without: {alone:.1%}")
-    print(f"beside them {beside}; without {without}")
+    print(f"CPU of the server with idle sockets and no requests: {busy:.1%} of a core; without: {alone:.1%}")
+    print(f"reads with the sockets: {beside}; without: {without}")
     rate, cpu = 1 - beside.per_second / without.per_second, 1 - without.cpu_ms / beside.cpu_ms
-    print(f"share of reads that they cost: {rate:.1%} by rate, {cpu:.1%} by the server's CPU (bar: 5 %)")
+    print(f"cost of the sockets for reads: {rate:.1%} by rate, {cpu:.1%} by the server's CPU (bar: 5 %)")
 
 
 @dataclass
 class _Reads:
-    """What all stretches of reads came to."""
+    """The sum of all turns of reads."""
 
     count: float = 0
     seconds: float = 0
@@ -168,7 +167,7 @@ class _Reads:
         return f"{self.per_second:.0f} reads a second, {self.cpu_ms:.3f} ms of the server's CPU for each"
 
     def add(self, server: Server, requests: list[Request]) -> None:
-        """One stretch."""
+        """Add one turn."""
         before = server.cpu_seconds()
         load = drive(server.port, requests, connections=READERS, seconds=STRETCH_SECONDS)
         assert not load.failures, load.failures  # noqa: S101 - a benchmark of refusals says nothing
@@ -178,14 +177,14 @@ class _Reads:
 
 
 def _cpu_share(server: Server) -> float:
-    """Of one core, while nobody asks anything."""
+    """The share of one core that is used while there are no requests."""
     before = server.cpu_seconds()
     time.sleep(IDLE_SECONDS)
     return (server.cpu_seconds() - before) / IDLE_SECONDS
 
 
 def _resident_mb(server: Server) -> float:
-    """Of the process that serves."""
+    """The resident memory of the process that serves."""
     (process,) = children_of(server.pid)
     status = Path(f"/proc/{process}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
@@ -193,7 +192,7 @@ def _resident_mb(server: Server) -> float:
 
 @contextmanager
 def _held(port: int, tokens: list[str], count: int) -> Iterator[None]:
-    """So many sockets, held by another process for the length of the block."""
+    """Sockets that another process holds for the duration of the block."""
     context = multiprocessing.get_context("spawn")
     ready, over = context.Event(), context.Event()
     holder = context.Process(target=_hold, args=(port, tokens, count, ready, over), daemon=True)
@@ -271,7 +270,7 @@ async def _delays(port: int, token: str) -> list[float]:
 
 
 async def _write(client: httpx.AsyncClient, token: str, sent_at: list[float]) -> None:
-    """One after the other, so that events come in the order of the requests."""
+    """Create tickets one after another, so that events arrive in the order of the requests."""
     for _ in range(EVENTS):
         await asyncio.sleep(random.random() * PAUSE_SECONDS)  # noqa: S311 - no secret
         sent_at.append(time.perf_counter())

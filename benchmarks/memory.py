@@ -1,7 +1,7 @@
-"""`python -m benchmarks.memory`: what the processes of a new installation hold after their start and the demo.
+"""`python -m benchmarks.memory`: memory of the processes of a new installation after their start and the demo.
 
-Resident memory (VmRSS) is what the bars are about: it counts shared libraries in every process that has loaded them.
-The proportional share (Pss) divides those by the processes that have them. A megabyte has 1,024 of the kernel's kB.
+The bars use resident memory (VmRSS), which counts shared libraries in every process that has loaded them. The
+proportional share (Pss) divides those by the number of processes. A megabyte is 1,024 of the kernel's kB.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def measure() -> tuple[dict[str, Measured], dict[str, list[float]]]:
 
 
 def _after_demo(settings: Settings, environment: dict[str, str]) -> list[Process]:
-    """BugRelay as `make run` starts it, with the demo and a question for similar bugs behind it."""
+    """BugRelay as `make run` starts it, after the demo and a request for similar bugs."""
     urls = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
     home = Path(environment["BUGRELAY_HOME"])
     with started("bugrelay", ["bugrelay", "run"], environment | urls, log=home / "run.log") as server:
@@ -94,7 +94,7 @@ def _ask_for_similar(server: Server) -> None:
 
 
 def _processes(supervisor: int) -> Iterator[Process]:
-    """The supervisor, the worker, and of the server the process that starts the others and those that serve."""
+    """The supervisor, the worker, and of the server the parent process and the processes that serve."""
     yield _process("supervisor", supervisor)
     for pid in children_of(supervisor):
         arguments = Path(f"/proc/{pid}/cmdline").read_text().split("\0")

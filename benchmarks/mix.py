@@ -1,4 +1,4 @@
-"""The fixed mix of requests: the same for every server and every run over a board."""
+"""The fixed mix of requests: the same for every server and every run on a board."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from benchmarks.client import Request
 
-COUNT = 2000  # requests before the mix begins again
+COUNT = 2000  # requests before the mix repeats
 SHARES = {
     "recent": 40,
     "popular": 15,
@@ -27,7 +27,7 @@ def requests(request_words: dict[str, Any]) -> list[Request]:
     whole titles.
 
     Args:
-        request_words: What the board is made of; see `generate`.
+        request_words: Words and other values of the board; see `generate`.
     """
     draw = random.Random(42)  # noqa: S311 - a mix, no secret
     kinds = draw.choices([*SHARES], weights=[*SHARES.values()], k=COUNT)

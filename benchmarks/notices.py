@@ -1,8 +1,8 @@
-"""`python -m benchmarks.notices [--people N]`: how long telling many followers takes, and what readers notice.
+"""`python -m benchmarks.notices [--people N]`: how long notifying many followers takes, and how it affects readers.
 
-A board of its own with one bug that everybody follows, each with a verified address and a mail for each event. A worker
-in a process of its own tells them; meanwhile four readers ask the database for pages and details without a pause, as
-they did before. Mails go to the spool, as fast as it takes them.
+A new board has one bug that everybody follows, with verified addresses and a mail for each event. A worker process
+notifies them; meanwhile four readers query the database for pages and details without a pause, as they did before.
+Mails are written to files.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def _put(settings: Settings, people: int) -> UUID:
-    """A board with followers; gives the bug that they follow."""
+    """Create a board with followers; returns the bug that they follow."""
     with psycopg.connect(libpq_url(settings.database_url), autocommit=True) as connection:
         connection.execute(_BOARD, {"bugs": BUGS})
         (bug_id,) = connection.execute("SELECT id FROM bugs LIMIT 1").fetchone() or ()
@@ -89,7 +89,7 @@ def _put(settings: Settings, people: int) -> UUID:
 
 async def _measure(settings: Settings, bug_id: UUID, people: int) -> None:
     platform = build(settings)
-    await asyncio.sleep(5)  # the worker starts, and does what it does first
+    await asyncio.sleep(5)  # the worker starts, and runs its first periodic jobs
     before = await _read(platform, bug_id, until=asyncio.create_task(asyncio.sleep(BASELINE_SECONDS)))
     began = time.monotonic()
     await _announce(platform, bug_id)
@@ -97,7 +97,7 @@ async def _measure(settings: Settings, bug_id: UUID, people: int) -> None:
     seconds = time.monotonic() - began
     await platform.close()
     ratio = percentile(meanwhile, 95) / percentile(before, 95)
-    print(f"{people:,} told in {seconds:.1f} s, {people / seconds:,.0f} a second")
+    print(f"{people:,} notified in {seconds:.1f} s, {people / seconds:,.0f} a second")
     print(
         f"p95 of reads {ratio:.2f}x: {_ms(meanwhile)} of {len(meanwhile):,}, {_ms(before)} of {len(before):,} before"
     )
@@ -119,7 +119,7 @@ async def _announce(platform: Platform, bug_id: UUID) -> None:
 
 
 async def _read(platform: Platform, bug_id: UUID, *, until: asyncio.Task[Any]) -> list[float]:
-    """What each read took, in order of size, of readers that go on until the task is done."""
+    """The durations of all reads, sorted, of readers that continue until the task is done."""
     took: list[float] = []
 
     async def read() -> None:

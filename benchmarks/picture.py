@@ -1,4 +1,4 @@
-"""The picture for the documentation: latency by hits, and throughput by design, as SVG of our own making."""
+"""The picture for the documentation: latency by hits, and throughput by design, as SVG."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def drawn(raw: Mapping[str, Any], *, bugs: int) -> str:
     """The picture as SVG.
 
     Args:
-        raw: The raw numbers of a run: `words` and the stretches of HTTP.
+        raw: The raw numbers of a run: `words` and the turns over HTTP.
         bugs: The size of the board.
     """
     words = raw["words"]
@@ -49,13 +49,13 @@ def drawn(raw: Mapping[str, Any], *, bugs: int) -> str:
 
 
 def _by_kind(words: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """Words of one kind have about as many hits; the rarest come first."""
+    """Words of one kind have a similar number of hits; the rarest kind is first."""
     kinds = dict.fromkeys(word["kind"] for word in words)
     return [[word for word in words if word["kind"] == kind] for kind in kinds]
 
 
 def _latencies(naive: Series, ours: Series) -> Iterable[str]:
-    """Both axes are logarithmic; a dot is a word, the line goes through the middle of each kind."""
+    """Both axes are logarithmic; a dot is a word, the line connects the centres of the kinds."""
     left, top, width, height = PANEL
     points = [point for series in (naive, ours) for kind in series for point in kind]
     to_x, x_ticks = _scale([hits for hits, _ in points], left, left + width)
@@ -79,7 +79,7 @@ def _latencies(naive: Series, ours: Series) -> Iterable[str]:
 
 
 def _throughputs(rows: Sequence[tuple[str, float, str]]) -> Iterable[str]:
-    """Requests a second, on a logarithmic axis."""
+    """Requests per second, on a logarithmic axis."""
     top = PANEL[1]
     to_x, ticks = _scale([rate for _, rate, _ in rows], BARS_LEFT, BARS_LEFT + BARS_WIDTH)
     bottom = top + 50 * len(rows)
@@ -100,7 +100,7 @@ def _throughputs(rows: Sequence[tuple[str, float, str]]) -> Iterable[str]:
 
 
 def _scale(values: Iterable[float], start: float, end: float) -> tuple[Scale, list[float]]:
-    """A logarithmic axis over whole powers of ten, and those powers."""
+    """A logarithmic axis over whole powers of ten, and these powers."""
     logs = [log10(max(value, 0.001)) for value in values]
     low, high = floor(min(logs)), max(ceil(max(logs)), floor(min(logs)) + 1)
 

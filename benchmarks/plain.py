@@ -1,4 +1,4 @@
-"""The ceiling: a bare Litestar handler that answers with bytes it holds, on the server that BugRelay runs on."""
+"""The upper limit: a bare Litestar handler that returns constant bytes, on the HTTP server that BugRelay uses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from litestar import Litestar, MediaType, Response, get
 
-BODIES = Path(os.environ["PLAIN_BODIES"])  # a directory with what BugRelay answered
+BODIES = Path(os.environ["PLAIN_BODIES"])  # a folder with BugRelay's responses
 LIST = (BODIES / "list.json").read_bytes()
 DETAIL = (BODIES / "detail.json").read_bytes()
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.run [--size BUGS]`: make the board, measure every bar, print the table, keep the numbers."""
+"""`python -m benchmarks.run [--size BUGS]`: generate the board, measure all bars, print a table, store the numbers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from benchmarks.home import ROOT, Home, opened
 
 ROUNDS = 5
 LOCAL_SECONDS = 2.0
-MIX_SECONDS = {SMALL: 4.0, LARGE: 10.0}  # at a million bugs the baseline answers a dozen requests a second
+MIX_SECONDS = {SMALL: 4.0, LARGE: 10.0}  # with a million bugs the baseline serves a dozen requests a second
 WRITE_SECONDS = 2.0
 
 
@@ -41,7 +41,12 @@ def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("--size", type=int, default=SMALL, help="bugs on the board (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of everything (default: %(default)s)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=ROUNDS,
+        help="how often each measurement is repeated (default: %(default)s)",
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was begun is cleaned up
     with opened(options.size) as home:
@@ -103,7 +108,7 @@ def _measure(home: Home, rounds: int) -> tuple[dict[str, Measured], dict[str, An
 
 
 def _places(home: Home) -> tuple[Path, Path]:
-    """Where numbers and picture go: into the repository for the two sizes that the bars are about."""
+    """Where numbers and picture are written: into the repository for the two sizes that have bars."""
     if home.bugs in (SMALL, LARGE):
         return ROOT / f"benchmarks/results-{home.bugs}.json", ROOT / f"docs/performance-{home.bugs}.svg"
     return home.directory / "results.json", home.directory / "performance.svg"
@@ -125,7 +130,7 @@ def _growth(home: Home, kept: dict[str, Any]) -> Measured | None:
 
 
 def _machine(home: Home) -> str:
-    """What it was measured on."""
+    """The machine of the measurement."""
     with psycopg.connect(home.url) as connection:
         postgres = connection.info.server_version // 10_000
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

@@ -1,4 +1,4 @@
-"""Bars of lists and searches, in this process: BugRelay's functions beside hand-written SQL over the same tables."""
+"""Bars of lists and searches, in this process: BugRelay's functions compared with hand-written SQL."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from bugrelay.http.responses import to_json
 
 Connection = psycopg.AsyncConnection[Any]
 WORDS = 5  # of each kind
-OURS_A_ROUND = 5  # calls for one of the naive query
-FLATNESS_CALLS = 60  # of each word
+OURS_A_ROUND = 5  # our calls for each call of the naive query
+FLATNESS_CALLS = 60  # for each word
 DEEP_CALLS = 9
 CPU_CALLS = 100
-MAX_NAIVE_SECONDS = 120.0  # at a large board the naive query takes seconds; then rounds are left out
+MAX_NAIVE_SECONDS = 120.0  # on a large board the naive query takes seconds; then rounds are skipped
 
 
 @dataclass(frozen=True)
 class WordTimes:
-    """One word: how many bugs have it, and medians in milliseconds."""
+    """One word: the number of bugs that have it, and medians in milliseconds."""
 
     kind: str
     word: str
@@ -61,7 +61,7 @@ async def measure(home: Home, rounds: int) -> tuple[dict[str, Measured], dict[st
 
 
 async def _seconds(call: Callable[[], Awaitable[Any]]) -> float:
-    """How long it took; of what BugRelay gave up, how long until then."""
+    """The duration of a call; if BugRelay gave up, the time until then."""
     started = time.perf_counter()
     try:
         await call()
@@ -71,7 +71,7 @@ async def _seconds(call: Callable[[], Awaitable[Any]]) -> float:
 
 
 async def _words(home: Home, board: Board, connection: Connection, rounds: int) -> list[WordTimes]:
-    """Search by relevance, with an exact total, again and again: the naive way and ours in turns."""
+    """Search by relevance with an exact total, repeatedly: the naive query and ours in turns."""
     times = []
     began = time.monotonic()
     for kind in ("rare", "medium", "mid", "common"):
@@ -92,7 +92,7 @@ async def _words(home: Home, board: Board, connection: Connection, rounds: int) 
 
 
 async def _flatness(home: Home, board: Board) -> Measured:
-    """p95 of searches for common words to that of medium ones, in turns."""
+    """p95 of searches for common words divided by that of medium ones, in turns."""
     latencies: dict[str, list[float]] = {"common": [], "medium": []}
     for _ in range(FLATNESS_CALLS):
         for kind, found in latencies.items():
@@ -103,13 +103,13 @@ async def _flatness(home: Home, board: Board) -> Measured:
 
 
 async def _top_20(home: Home, board: Board, connection: Connection) -> Measured:
-    """How many first pages by relevance are those of a full additive ranking, in the same order."""
+    """How many first pages by relevance are identical to those of a full additive ranking, in the same order."""
     searches: list[dict[str, Any]] = [{"search": text} for text in _texts(home)]
     searches += [{"search": text, "status": "open"} for text in home.words("common")[:2]]
     same = 0
     for query in searches:
         truth = await sql.fully_ranked(connection, **query)
-        with suppress(ServiceUnavailable):  # then it is not the same
+        with suppress(ServiceUnavailable):  # which is not identical
             same += [bug.id for bug in (await board.page(**query)).bugs] == truth
     return Measured(100 * same / len(searches), note=f"{same} of {len(searches)}")
 
@@ -121,7 +121,7 @@ def _texts(home: Home) -> list[str]:
 
 
 async def _deep_page(home: Home, board: Board) -> Measured:
-    """The page in the middle of the whole list to its first; at a million bugs that is page 25 001."""
+    """The page in the middle of the whole list divided by its first page; with a million bugs that is page 25,001."""
     deep = home.bugs // 40 + 1
     times: dict[int, list[float]] = {1: [], deep: []}
     for _ in range(DEEP_CALLS):
@@ -132,7 +132,7 @@ async def _deep_page(home: Home, board: Board) -> Measured:
 
 
 async def _page_cpu(board: Board, connection: Connection, rounds: int) -> Measured:
-    """CPU time of this process for one page with its total, to that of hand-written psycopg; both give JSON."""
+    """CPU time of this process for one page with its total, divided by that of bare psycopg; both return JSON."""
     application = await sql.an_application(connection)
 
     async def ours() -> bytes:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.serve NAME`: one of the servers to compare, with the settings that BugRelay serves with."""
+"""`python -m benchmarks.serve NAME`: one of the servers to compare, with the settings of BugRelay's own server."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SERVERS = ("bugrelay", *APPLICATIONS)
 
 
 class NoHotAnswers(LocalCache):
-    """Knows where the cache has an answer, and never gives one itself."""
+    """Knows which responses are cached, and never returns one itself."""
 
     def get(self, key: RequestKey) -> CachedResponse | None:  # noqa: ARG002 - nothing is looked up
         return None
 
 
 def redis_only_app() -> Litestar:
-    """BugRelay without the copy of hot answers in the process: each cached answer is fetched from Redis."""
+    """BugRelay without the cached responses of the process: each is read from Redis."""
     configure_logging()
     app = create_app(load_settings(os.environ))
     app.state.platform.cache.local = NoHotAnswers()
@@ -42,14 +42,14 @@ def redis_only_app() -> Litestar:
 
 
 class NoAnswers(LocalCache):
-    """Keeps nothing."""
+    """Stores nothing."""
 
     def put(self, key: RequestKey, answer: CachedResponse) -> None:
         pass
 
 
 class NoCache(Cache):
-    """Loads every time, for everyone."""
+    """Loads the value for every request."""
 
     async def get_or_load(
         self,
@@ -62,7 +62,7 @@ class NoCache(Cache):
 
 
 def uncached_app() -> Litestar:
-    """BugRelay without any cache of answers: each is read from the database."""
+    """BugRelay without any cached responses: each is read from the database."""
     configure_logging()
     app = create_app(load_settings(os.environ))
     app.state.platform.cache.__class__ = NoCache

@@ -1,4 +1,4 @@
-"""Servers to ask, each with one worker on a port of its own, and what they cost: CPU seconds from /proc."""
+"""Servers to measure, each with one worker process on its own port, and their CPU seconds from /proc."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """One that answers on `port`; `pid` is of its first process, whose children serve."""
+    """A server on `port`; `pid` is its first process, whose children serve."""
 
     name: str
     port: int
@@ -37,7 +37,7 @@ class Server:
         return cpu_seconds(self.pid)
 
     def get(self, path: str) -> bytes:
-        """The body of a GET that has to work."""
+        """The body of a GET, which must succeed."""
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -49,7 +49,7 @@ class Server:
 
 @contextmanager
 def working(environment: Mapping[str, str], *, log: Path) -> Iterator[None]:
-    """A worker in a process of its own, until the end of the block."""
+    """A worker process, until the end of the block."""
     command = [sys.executable, "-m", "bugrelay", "worker"]
     with log.open("wb") as file:
         process = spawn(command, death_signal=signal.SIGKILL, env={**os.environ, **environment}, log=file)
@@ -61,12 +61,12 @@ def working(environment: Mapping[str, str], *, log: Path) -> Iterator[None]:
 
 @contextmanager
 def serving(name: str, environment: Mapping[str, str], *, log: Path) -> Iterator[Server]:
-    """`python -m benchmarks.serve NAME`, from its first answer until the end of the block.
+    """`python -m benchmarks.serve NAME`, from its first response until the end of the block.
 
     Args:
         name: One of `benchmarks.serve.SERVERS`.
-        environment: What it needs beyond our own.
-        log: Its standard output and error, written anew.
+        environment: Variables in addition to those of this process.
+        log: The file for its standard output and error, overwritten.
 
     Raises:
         ServerError
@@ -79,7 +79,7 @@ def serving(name: str, environment: Mapping[str, str], *, log: Path) -> Iterator
 def started(
     name: str, module: Sequence[str], environment: Mapping[str, str], *, log: Path
 ) -> Iterator[Server]:
-    """`python -m MODULE` with its arguments, which answers at PORT, as `serving` does.
+    """`python -m MODULE` with its arguments, listening on PORT, as `serving` does.
 
     Raises:
         ServerError
@@ -123,7 +123,7 @@ def answers(port: int) -> bool:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and all its descendants, those that have ended included."""
+    """User and system time of a process and all its descendants, including those that have ended."""
     parents: dict[int, list[int]] = {}
     times: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
@@ -141,12 +141,12 @@ def cpu_seconds(pid: int) -> float:
 
 
 def parent_of(pid: int) -> int:
-    """The process that started it: of a PostgreSQL backend, the server."""
+    """The parent process: for a backend of PostgreSQL, the server."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
 
 
 def children_of(pid: int) -> list[int]:
-    """The processes that it started and that still run."""
+    """The child processes that are still running."""
     return [
         int(pid)
         for task in Path(f"/proc/{pid}/task").iterdir()

@@ -1,6 +1,6 @@
-"""Bars of similar bugs: what a question takes over HTTP, and what the index costs those who report.
+"""Bars of similar bugs: the time of a query over HTTP, and what the index costs reports.
 
-`python -m benchmarks.similar_bars [--size BUGS]` measures these alone.
+`python -m benchmarks.similar_bars [--size BUGS]` measures only these.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from benchmarks.home import Home, opened
 from benchmarks.servers import Server, cpu_seconds, parent_of, serving
 from benchmarks.write_bars import REPORTERS, report_rates
 
-ASKED = 400  # bugs of the board, spread over it, whose texts are asked with
+ASKED = 400  # bugs from all over the board, whose texts are the queries
 WARM_SECONDS = 5.0
-FOLD_BATCH = 500  # as the worker folds
+FOLD_BATCH = 500  # the worker's batch size
 
 _ASKED = """
 SELECT b.id::text, b.title, t.description, a.name FROM bugs b JOIN bug_texts t ON t.bug_id = b.id
@@ -41,19 +41,19 @@ WHERE NOT t.tgisinternal AND p.proname LIKE 'similar%'
 def measure(
     home: Home, rounds: int, seconds: float, *, scratch: Path
 ) -> tuple[dict[str, Measured], dict[str, Any]]:
-    """The bars, and the figures of each kind of question and of every round of reports."""
+    """The bars, and the figures of each kind of query and of every round of reports."""
     take_off(home.url)
-    _folded(home)  # what other bars have left behind
+    _folded(home)  # left by other bars
     asked, raw = _asked(home, seconds * rounds, scratch)
     written, rates = uvloop.run(_written(home, rounds, seconds))
     return {**asked, **written}, {"similar": raw, **rates}
 
 
-# --- questions --------------------------------------------------------------------------------------------------------
+# --- queries ----------------------------------------------------------------------------------------------------------
 
 
 def _asked(home: Home, seconds: float, scratch: Path) -> tuple[dict[str, Measured], dict[str, Any]]:
-    """p95 of a question that comes alone: of a report, of a title, and beside a bug."""
+    """p95 of a single query: for a report, for a title, and for a bug."""
     scratch.mkdir(parents=True, exist_ok=True)
     kinds = _questions(home)
     with serving("bugrelay", home.environment, log=scratch / "similar.log") as server:
@@ -85,7 +85,7 @@ def _questions(home: Home) -> dict[str, list[Request]]:
 
 
 def _figures(home: Home, server: Server, requests: Sequence[Request], seconds: float) -> dict[str, float]:
-    """Milliseconds of wall and of CPU for one question; each of the questions is another one."""
+    """Milliseconds of time and of CPU per query; all queries are different."""
     say(f"similar bugs by {requests[0].kind}")
     with psycopg.connect(home.url) as connection:
         postgres = parent_of(connection.info.backend_pid)
@@ -113,7 +113,7 @@ def _failures(figures: dict[str, float]) -> str:
 
 
 async def _written(home: Home, rounds: int, seconds: float) -> tuple[dict[str, Measured], dict[str, Any]]:
-    """Reports with the row for the index, and with the triggers off that write it; then what is pending is folded."""
+    """Reports with the row for the index, and without the triggers that write it; then pending reports are folded."""
     say(f"reports by {REPORTERS} at once, with and without the index of similar bugs")
     try:
         async with opened_board(home.settings) as board:
@@ -146,7 +146,7 @@ def _switch(url: str, change: str) -> None:
 
 
 def _folded(home: Home) -> tuple[int, float]:
-    """How many reports were pending, and the milliseconds of PostgreSQL's CPU that folding one of them took."""
+    """How many reports were pending, and the milliseconds of PostgreSQL's CPU for folding one of them."""
     with psycopg.connect(home.url, autocommit=True) as connection:
         backend = connection.info.backend_pid
         before = cpu_seconds(backend)

@@ -1,4 +1,4 @@
-"""Hand-written SQL to compare with: how one searches without much thought, the true ranking, counts, a bare page."""
+"""Hand-written SQL for comparison: a naive search, the full ranking, counts, a bare page."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ LIMIT 20
 
 
 async def naive_search(connection: Connection, search: str) -> None:
-    """Count what matches, then rank all of it: what is written first, over a stored document and its index."""
+    """Count all matches, then rank all of them: the obvious query over a stored document and its index."""
     await (await connection.execute(_NAIVE_COUNT, {"search": search}, prepare=True)).fetchall()
     await (await connection.execute(_NAIVE_PAGE, {"search": search}, prepare=True)).fetchall()
 
 
 async def fully_ranked(connection: Connection, *, search: str, status: str | None = None) -> list[UUID]:
-    """The first twenty of all bugs with every word: 1.0 a word in the title, 0.4 in the name, 0.1 in the text."""
+    """The first twenty of all bugs with every word: a word is 1.0 in the title, 0.4 in the name, 0.1 in the text."""
     values: dict[str, Any] = {"search": search, "status": status}
     scores = []
     for i, word in enumerate(search.split()):
@@ -69,7 +69,7 @@ _CONDITIONS = {
 
 
 async def counted(connection: Connection, query: dict[str, Any]) -> int:
-    """How many visible bugs a list has, by counting them in the tables where they lie."""
+    """The number of visible bugs of a list, counted in the source tables."""
     conditions = " AND ".join([_VISIBLE, *(_CONDITIONS[name] for name in query)])
     search = "JOIN bug_search s ON s.bug_id = b.id" if "search" in query else ""
     statement = f"SELECT count(*) FROM bugs b {search} WHERE {conditions}"  # noqa: S608 - our own conditions
@@ -132,14 +132,14 @@ ORDER BY b.created_at DESC, b.id DESC LIMIT 20
 
 
 async def an_application(connection: Connection) -> UUID:
-    """One whose bugs fill a page and are counted quickly."""
+    """An application whose bugs fill a page and are counted quickly."""
     rows = await (await connection.execute(_AN_APPLICATION)).fetchall()
     application_id: UUID = rows[0][0]
     return application_id
 
 
 async def raw_page(connection: Connection, application_id: UUID) -> tuple[int, list[RawBug]]:
-    """A total and a page with nothing around psycopg."""
+    """A total and a page with psycopg alone."""
     total = await (await connection.execute(_RAW_COUNT, (application_id,), prepare=True)).fetchone()
     rows = await (await connection.execute(_RAW_PAGE, (application_id,), prepare=True)).fetchall()
     return (total or (0,))[0], [_raw_bug(row) for row in rows]

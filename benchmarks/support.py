@@ -1,7 +1,7 @@
 """`python -m benchmarks.support`: what a capture costs a report, and what a GitHub that hangs costs it, as ratios.
 
-One server process and a worker, eight connections, in turns. The capture is what a page has after some minutes of work
-(`capture`). The GitHub takes connections and answers nothing. The databases are new each time.
+One server process and a worker, eight connections, in turns. The capture is that of a page after some minutes of use
+(`capture`). The fake GitHub accepts connections and never responds. The databases are new for each run.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TYPED = {
 
 
 def capture() -> dict[str, Any]:
-    """Some 10 kB: errors with their stacks, calls with headers and answers, clicks, a storage; some hold secrets."""
+    """Some 10 kB: errors with stacks, calls with headers and responses, clicks, local storage; some have secrets."""
     return {
         "console_errors": [_console_error(n) for n in range(5)],
         "api_history": [_call(n) for n in range(10)],
@@ -95,14 +95,14 @@ def _action(number: int) -> dict[str, Any]:
 
 
 class Board(NamedTuple):
-    """A server on databases of its own, and the token of an admin who reports to their company."""
+    """A server on new databases, and the token of an admin who reports to their company."""
 
     server: Server
     token: str
     company_id: UUID
 
     def report(self, body: dict[str, Any], *, seconds: float) -> float:
-        """Reports a second."""
+        """Reports per second."""
         request = Request("report", "/api/support/report", body, token=self.token)
         load = drive(self.server.port, [request], connections=CONNECTIONS, seconds=seconds)
         if load.failures:
@@ -155,7 +155,7 @@ def _joined(server: Server, url: str) -> Board:
 
 
 def measure(seconds: float) -> dict[str, list[float]]:
-    """Reports a second: with a capture and without; while GitHub hangs and while nothing is sent there."""
+    """Reports per second: with a capture and without; while GitHub hangs and while nothing is sent there."""
     rates: dict[str, list[float]] = {"with": [], "without": [], "hanging": [], "off": []}
     bodies = {"with": {**TYPED, **capture()}, "without": TYPED, "hanging": TYPED, "off": TYPED}
     with reported_to() as board:
@@ -177,7 +177,9 @@ def _ratio(one: list[float], other: list[float]) -> float:
 def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.support", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each stretch (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="duration of each turn (default: %(default)s)"
+    )
     options = parser.parse_args()
     say(f"a capture of {len(json.dumps(capture())):,} bytes")
     rates = measure(options.seconds)

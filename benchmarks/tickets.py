@@ -1,7 +1,8 @@
-"""`python -m benchmarks.tickets [--size TICKETS] [--cpu]`: lists, searches, figures and creation of tickets, as ratios.
+"""`python -m benchmarks.tickets [--size TICKETS] [--cpu]`: lists, searches, statistics and creation of tickets.
 
-One database has a company with that many tickets, one with 10,000 and a small board. Everything runs in this process,
-by the functions that the routes call; the tables and indexes are made once and kept in `var/bench-tickets-<size>`.
+Prints ratios. One database has a company with that many tickets, one with 10,000, and a small board. Everything runs
+in this process, by the functions that the routes call; tables and indexes are created once and stored in
+`var/bench-tickets-<size>`.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ SMALL, LARGE, BUGS = 10_000, 1_000_000, 10_000
 PROJECTS, PEOPLE, BLOCK, YEARS = 10, 200, 10_000, 3
 ROUNDS, REPEATS = 5, 10
 CREATORS = 16
-SHARE = 50_000  # tickets that are written, and documents that are made, at once
+SHARE = 50_000  # tickets written, and documents built, at a time
 NOW = np.datetime64("now", "us")
 DAY_US = 86_400_000_000
 _US = "timedelta64[us]"
@@ -63,7 +64,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Company:
-    """One that has so many tickets, in ten projects; its people are all the same."""
+    """A company with so many tickets, in ten projects; its users are the same for all sizes."""
 
     name: str
     tickets: int
@@ -81,7 +82,7 @@ class Company:
 
 
 def fill(url: str, company: Company, first: int, last: int) -> None:
-    """Write these of the company's tickets, without documents and counts; the company itself before its first."""
+    """Write these of the company's tickets, without documents and counts; before the first one also the company."""
     created = np.sort(NOW - (YEARS * 365 * DAY_US * _drawn(company).random(company.tickets)).astype(_US))
     vocabulary, rng = Vocabulary(np.random.default_rng(7)), _drawn(company, first)
     with psycopg.connect(url) as connection:
@@ -107,7 +108,7 @@ def fill(url: str, company: Company, first: int, last: int) -> None:
 
 
 def _drawn(company: Company, first: int | None = None) -> np.random.Generator:
-    """The same each time, for the company or for one share of its tickets."""
+    """Random values, the same in each run, for the company or for one share of its tickets."""
     return np.random.default_rng(company.tickets if first is None else (company.tickets, first))
 
 
@@ -201,7 +202,7 @@ def _texts(vocabulary: Vocabulary, rng: np.random.Generator, lengths: Any, *, ti
 
 @contextmanager
 def opened(size: int) -> Iterator[tuple[Settings, str]]:
-    """The databases, started and filled, for the length of the block. What was begun is gone on with."""
+    """The databases, started and filled, for the duration of the block. A filling that was interrupted is continued."""
     directory = ROOT / "var" / f"bench-tickets-{size}"
     with running(load_settings({**ENVIRONMENT, "BUGRELAY_HOME": str(directory)})) as settings:
         migrate(settings)
@@ -239,7 +240,7 @@ def _steps(size: int) -> dict[str, Callable[[str], Any]]:
 
 
 def _documents(url: str, company: Company, first: int, last: int) -> None:
-    """As `ticket_search_rebuild` makes them, a share at a time and without the index."""
+    """As `ticket_search_rebuild` builds them, a share at a time and without the index."""
     with psycopg.connect(url) as connection:
         connection.execute("SET session_replication_role = replica")
         connection.execute("DROP INDEX IF EXISTS ix_ticket_search_document")
@@ -270,7 +271,7 @@ def _counts_and_indexes(url: str) -> None:
         connection.execute("VACUUM (ANALYZE, FREEZE)")
 
 
-# --- what is measured -------------------------------------------------------------------------------------------------
+# --- measurements -----------------------------------------------------------------------------------------------------
 
 
 class Tickets:
@@ -305,7 +306,7 @@ class Tickets:
 async def opened_tickets(
     settings: Settings, *, is_logged: bool = True
 ) -> AsyncIterator[tuple[Board, Tickets]]:
-    """The board and the tickets of one process; `is_logged`: whether it writes its event log."""
+    """The board and the tickets of one process; `is_logged`: whether it writes the event log."""
     async with opened_board(settings, connections=3 * CREATORS, is_logged=is_logged) as board:
         yield board, Tickets(board.platform)
 
@@ -318,14 +319,14 @@ def wall_clock() -> Clock:
 
 
 def cpu_clock(connection: psycopg.Connection[Any]) -> Clock:
-    """Seconds that this process and the backends of its connections have computed: what others do does not count."""
+    """CPU seconds of this process and of the backends of its connections; other load does not count."""
     asking = "SELECT pid FROM pg_stat_activity WHERE application_name = 'bugrelay'"
     paths = [Path(f"/proc/{pid}/schedstat") for (pid,) in connection.execute(asking)]
     return lambda: time.process_time() + sum(int(path.read_text().split()[0]) for path in paths) / 1e9
 
 
 async def timed(run: Callable[[], Awaitable[Any]], new_clock: Callable[[], Clock]) -> list[float]:
-    """Milliseconds of each of some repetitions, after one that is not counted."""
+    """Milliseconds of each repetition, after one that is not counted."""
     await run()
     clock, found = new_clock(), []
     for _ in range(REPEATS):
@@ -358,7 +359,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
 
 
 def _query(company: Company, query: dict[str, Any], *, rare: str) -> dict[str, Any]:
-    """The query with ids of the company in place of numbers."""
+    """The query with the company's ids instead of numbers."""
     kinds = {"project_id": 2, "assignee_id": 3}
     found = {
         name: company.id(kinds[name], value) if name in kinds else value for name, value in query.items()
@@ -393,7 +394,7 @@ async def reads(settings: Settings, size: int, clock: Callable[[], Clock]) -> di
 
 
 async def creates(settings: Settings, url: str, seconds: float) -> dict[str, list[float]]:
-    """Tickets a second: with the event log and without; sixteen at once in one project, and in sixteen."""
+    """Tickets per second: with and without the event log; sixteen at once in one project, and in sixteen."""
     company = Company("small", SMALL)
     member = company.member
     one = company.id(2, 0)
@@ -466,11 +467,9 @@ def main() -> None:
         "--size", type=int, default=LARGE, help="tickets of the large company (default: %(default)s)"
     )
     parser.add_argument(
-        "--seconds", type=float, default=2.0, help="of each stretch of creates (default: %(default)s)"
+        "--seconds", type=float, default=2.0, help="duration of each turn of creates (default: %(default)s)"
     )
-    parser.add_argument(
-        "--cpu", action="store_true", help="lists, searches and figures alone, by the time that was computed"
-    )
+    parser.add_argument("--cpu", action="store_true", help="measure only reads, by CPU time")
     options = parser.parse_args()
     with opened(options.size) as (settings, url):
         say("lists, searches and figures")

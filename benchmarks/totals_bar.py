@@ -1,4 +1,4 @@
-"""The bar of exact totals: six writers at work, and every total compared with count(*) in the same snapshot."""
+"""The bar of exact totals: during writes by six writers, every total is compared with count(*) in the same snapshot."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def measure(home: Home) -> Measured:
 
 
 async def _sample(home: Home) -> list[UUID]:
-    """Bugs that the searches below find: copies of them move the totals."""
+    """Bugs that the searches below find: copies of them change the totals."""
     async with await psycopg.AsyncConnection.connect(home.url) as connection:
         cursor = await connection.execute(_SAMPLE, (home.words("common")[0], SAMPLE))
         return [row[0] for row in await cursor.fetchall()]
@@ -77,7 +77,7 @@ def _queries(home: Home) -> list[dict[str, Any]]:
 
 
 async def _check(home: Home, board: Board, connection: psycopg.AsyncConnection[Any]) -> tuple[int, int]:
-    """How many totals were exact, of how many."""
+    """How many totals were exact, and how many were checked."""
     queries = _queries(home)
     reader = HeldSnapshot(connection)
     deadline = time.monotonic() + MAX_SECONDS
@@ -92,7 +92,7 @@ async def _check(home: Home, board: Board, connection: psycopg.AsyncConnection[A
 
 
 async def _write(url: str, sample: list[UUID], stop: asyncio.Event, *, seed: int) -> int:
-    """Copies of bugs come, change their status and are removed, until told; of those that come one in ten is undone."""
+    """Until stopped: add copies of bugs, change their status and remove them; one addition in ten is rolled back."""
     draw = random.Random(seed)  # noqa: S311 - a mix, no secret
     mine: list[UUID] = []
     writes = 0

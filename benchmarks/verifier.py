@@ -1,4 +1,4 @@
-"""`python -m benchmarks.verifier`: on PORT, a captcha verifier that takes every token and costs little."""
+"""`python -m benchmarks.verifier`: a captcha verifier on PORT that accepts every token at little cost."""
 
 from __future__ import annotations
 

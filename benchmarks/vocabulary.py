@@ -1,7 +1,7 @@
 """An invented language for the benchmark's board: 60,000 words with Zipfian frequencies, the same on every machine.
 
-Words are drawn independently, so bugs that share two words are more frequent than in real text; that makes the
-searches for two words harder, not easier.
+Words are drawn independently, so more bugs share two words than in real text; that makes searches for two words harder,
+not easier.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Indexes = NDArray[np.int64]
 
 
 class Vocabulary:
-    """Words by rank, and how often each is drawn: as 1 / (rank + 2.7) ** 1.03; stop words are rarer in titles."""
+    """Words by rank, drawn with the frequency 1 / (rank + 2.7) ** 1.03; stop words are rarer in titles."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.words = _words(rng)

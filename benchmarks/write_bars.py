@@ -1,4 +1,4 @@
-"""Bars of writes, in this process: votes on one hot bug, drift of its counters, and what search costs a report."""
+"""Bars of writes, in this process: votes for one hot bug, drift of its counters, and what search costs a report."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ Toggle = Callable[[UUID], Awaitable[None]]
 
 
 async def measure(home: Home, rounds: int, seconds: float) -> tuple[dict[str, Measured], dict[str, Any]]:
-    """The bars, and the writes a second of every round."""
+    """The bars, and the writes per second of every round."""
     take_off(home.url)
     enable_search(home.url)
     try:
-        # One kind of call gets a third of the connections; the server has a hundred.
+        # Each kind of call gets a third of the connections; PostgreSQL allows a hundred.
         async with opened_board(home.settings, connections=3 * CONNECTIONS) as board:
             measured, raw = await _votes(home, board, rounds, seconds)
             created, raw_creates = await _creates(home, board, rounds, seconds)
@@ -45,7 +45,7 @@ async def measure(home: Home, rounds: int, seconds: float) -> tuple[dict[str, Me
 
 
 async def per_second(write: Callable[[], Awaitable[Any]], *, at_once: int, seconds: float) -> float:
-    """How often `write` succeeds when so many callers repeat it for so long."""
+    """How often `write` succeeds per second when this many callers repeat it."""
     started = time.perf_counter()
     done = given_up = 0
 
@@ -61,7 +61,7 @@ async def per_second(write: Callable[[], Awaitable[Any]], *, at_once: int, secon
 
     await asyncio.gather(*(repeat() for _ in range(at_once)))
     if given_up:
-        say(f"{given_up} writes of {given_up + done} were given up")
+        say(f"{given_up} writes of {given_up + done} failed")
     return done / (time.perf_counter() - started)
 
 
@@ -71,7 +71,7 @@ async def per_second(write: Callable[[], Awaitable[Any]], *, at_once: int, secon
 async def _votes(
     home: Home, board: Board, rounds: int, seconds: float
 ) -> tuple[dict[str, Measured], dict[str, Any]]:
-    """Toggles on one bug by many users: the service, and a bare counter in a row of its own."""
+    """Toggles for one bug by many users: the service, and a bare counter in a row."""
     say(f"votes on one bug over {CONNECTIONS} connections")
     bug_id, users = _hot_bug(home.url)
     draw = random.Random(1)  # noqa: S311 - a mix, no secret
@@ -114,7 +114,7 @@ def _hot_bug(url: str) -> tuple[UUID, list[UUID]]:
 
 
 def _drift(url: str, bug_id: UUID) -> float:
-    """How far the counters of a bug are from its votes."""
+    """The difference between the counters of a bug and its votes."""
     with psycopg.connect(url) as connection:
         row = connection.execute(
             "SELECT abs(b.vote_count - count(v.*)) + abs(b.recent_vote_count - count(v.*) FILTER (WHERE v.is_recent))"
@@ -126,7 +126,7 @@ def _drift(url: str, bug_id: UUID) -> float:
 
 
 class _PlainCounter:
-    """The least that counts exactly: a table of votes, and a row with nothing but the count, updated under its lock."""
+    """The minimum that counts exactly: a table of votes, and a row with only the count, updated under its lock."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -191,7 +191,7 @@ async def report_rates(
     *,
     without: Callable[[str], AbstractContextManager[None]],
 ) -> tuple[list[float], list[float]]:
-    """Reports a second in each round: as they are, and with a part of what a report makes switched off.
+    """Reports per second in each round: complete, and with a part of their work switched off.
 
     Args:
         without: Switches that part off for a block, in the database of this URL.
@@ -214,7 +214,7 @@ async def report_rates(
 
 
 async def _creates(home: Home, board: Board, rounds: int, seconds: float) -> tuple[Measured, dict[str, Any]]:
-    """Reports with the search document, its index and its log, and with the triggers switched off that make them."""
+    """Reports with the search document, its index and its log, and without the triggers that write them."""
     say(f"reports by {REPORTERS} at once")
     whole, rest = await report_rates(home, board, rounds, seconds, without=_without_search)
     mine, other = median(whole), median(rest)
@@ -224,7 +224,7 @@ async def _creates(home: Home, board: Board, rounds: int, seconds: float) -> tup
 
 @contextmanager
 def _without_search(url: str) -> Iterator[None]:
-    """No search documents are made; what came without one is taken off again before they are."""
+    """No search documents are written; bugs without one are deleted before the triggers are switched on."""
     _alter_search_triggers(url, "DISABLE")
     try:
         yield
@@ -234,7 +234,7 @@ def _without_search(url: str) -> Iterator[None]:
 
 
 def enable_search(url: str) -> None:
-    """Switch the triggers on, which a run that was killed may have left off."""
+    """Switch the triggers on, which a killed run may have left off."""
     _alter_search_triggers(url, "ENABLE")
 
 
