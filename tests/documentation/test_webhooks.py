@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bugrelay.domain.webhooks.schemas import EVENT_TYPES
+from bugrelay.domain.events.schemas import EVENT_TYPES
 from bugrelay.domain.webhooks.service.webhooks import secret_text
 from bugrelay.domain.webhooks.signing import signed_headers
 

@@ -106,6 +106,16 @@ async def test_filters_match_alike_for_pages_and_stream(mae: Caller) -> None:
     assert unknown.status_code == 404
 
 
+async def test_an_unknown_type_is_refused_by_its_name(mae: Caller) -> None:
+    for path in (EVENTS, STREAM):
+        query = {"types": "ticket.created, ticket.close,,bug"}
+        response = await mae.client.get(path, params=query, headers=mae.person.headers)
+        assert response.status_code == 400
+        (problem,) = response.json()["error"]["fields"]
+        assert problem["field"] == "types"
+        assert problem["message"].endswith("not ticket.close, bug")
+
+
 async def test_invalid_parameters_are_refused(mae: Caller) -> None:
     for query in ("since=-1", "since=x", f"since={10**19}", "limit=0", "limit=501", "project_id=x"):
         response = await mae.client.get(f"{EVENTS}?{query}", headers=mae.person.headers)

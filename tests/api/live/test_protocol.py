@@ -68,6 +68,12 @@ def test_invalid_messages_are_refused(content: bytes) -> None:
     assert refused.value.code == CloseCode.INVALID
 
 
+def test_an_unknown_type_is_refused_by_its_name() -> None:
+    with pytest.raises(Refused, match=r"'ticket\.close'.*types") as refused:
+        read_message(b'{"type": "subscribe", "types": ["ticket.created", "ticket.close"]}')
+    assert refused.value.code == CloseCode.INVALID
+
+
 @pytest.mark.parametrize("name", ["a", "A-Z_0.9", "x" * 64])
 def test_valid_client_ids_are_accepted(name: str) -> None:
     check_client_id(name)

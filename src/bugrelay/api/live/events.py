@@ -15,6 +15,7 @@ from bugrelay.api.live.examples import EVENTS
 from bugrelay.api.live.streams import hub_of, resume_from, stream_of
 from bugrelay.api.tenant import require_tenant
 from bugrelay.domain.companies.schemas import Tenant
+from bugrelay.domain.events.schemas import EVENT_TYPES
 from bugrelay.domain.live.schemas import EventFilter, EventsPage
 from bugrelay.domain.live.service.reading import read_page
 from bugrelay.domain.tickets.errors import TicketNotFound
@@ -26,13 +27,28 @@ from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response
 from bugrelay.http.routes import Route, tenant_users
 from bugrelay.infra.ids import parse_id
-from bugrelay.infra.validation import OneLine
+from bugrelay.infra.validation import Check, OneLine
 from bugrelay.infra.viewer import SignedInViewer
 
 MAX_NUMBER = 2**63 - 1
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+
+
+def _types(value: str) -> list[str]:
+    return list(filter(None, (part.strip() for part in value.split(","))))
+
+
+def _known_types(value: str) -> str:
+    """
+    Raises:
+        ValueError: Names all that are no types of events.
+    """
+    unknown = [name for name in _types(value) if name not in EVENT_TYPES]
+    if unknown:
+        raise ValueError(f"must be types of events, not {', '.join(unknown)}")
+    return value
 
 
 class EventFilterQuery(Struct, kw_only=True):
@@ -44,7 +60,7 @@ class EventFilterQuery(Struct, kw_only=True):
         ticket: Only events of this ticket, by its id or key.
     """
 
-    types: Annotated[str, OneLine, Meta(max_length=500)] | None = None
+    types: Annotated[str, OneLine, Meta(max_length=500), Check(_known_types)] | None = None
     project_id: UUID | None = None
     ticket: Annotated[str, OneLine, Meta(max_length=64)] | None = None
 
@@ -139,7 +155,7 @@ def _number(last_event_id: str | None, since: int | None) -> int | None:
 
 
 async def _event_filter(request: ApiRequest, tenant: Tenant, query: EventFilterQuery) -> EventFilter:
-    types = frozenset(filter(None, (part.strip() for part in (query.types or "").split(","))))
+    types = frozenset(_types(query.types or ""))
     projects = frozenset([query.project_id] if query.project_id else [])
     tickets = frozenset([await _ticket_id(request, tenant, query.ticket)] if query.ticket else [])
     return EventFilter(types, projects, tickets)

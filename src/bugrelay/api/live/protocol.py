@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from bugrelay.domain.events.schemas import EventType
 from bugrelay.domain.live.schemas import LiveActor, LiveEvent, LiveTicket
 from bugrelay.http.websocket import CloseCode, Refused
 
@@ -47,7 +48,7 @@ class Subscribe(msgspec.Struct, tag_field="type", tag="subscribe"):
     since: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
     projects: Annotated[list[UUID], _FEW] | None = None
     tickets: Annotated[list[Annotated[str, msgspec.Meta(max_length=64)]], _FEW] | None = None
-    types: Annotated[list[str], _FEW] | None = None
+    types: Annotated[list[EventType], _FEW] | None = None
 
 
 class Pong(msgspec.Struct, tag_field="type", tag="pong"):

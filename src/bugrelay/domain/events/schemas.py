@@ -5,12 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 from uuid import UUID
 
 from bugrelay.infra.db.query import Row
 
 Visibility = Literal["public", "tenant", "internal"]
+
+EventType = Literal[
+    "bug.created",
+    "bug.edited",
+    "bug.removed",
+    "bug.restored",
+    "bug.merged",
+    "bug.unmerged",
+    "bug.voted",
+    "comment.created",
+    "comment.edited",
+    "comment.removed",
+    "response.created",
+    "status.changed",
+    "member.changed",
+    "project.changed",
+    "ticket.created",
+    "ticket.changed",
+    "ticket.status_changed",
+    "ticket.commented",
+    "ticket.removed",
+    "ticket.restored",
+    "ticket.text_blanked",
+    "ticket.file_added",
+    "ticket.file_removed",
+    "ticket.linked",
+    "ticket.unlinked",
+    "ticket.synced",
+]
+EVENT_TYPES: tuple[str, ...] = get_args(EventType)
+"""The types of docs/events.md."""
 
 MAX_CHAIN = 32  # entries of a cause's chain
 

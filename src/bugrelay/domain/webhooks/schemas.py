@@ -8,43 +8,15 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from bugrelay.domain.events.schemas import EVENT_TYPES
 from bugrelay.infra.db.query import Row
 from bugrelay.infra.pagination import CursorQuery
 from bugrelay.infra.security.egress import is_callable
 from bugrelay.infra.validation import Check, ListProblem, OneLine, utc_time
 
-ALL = "*"
+ALL = "*"  # types of events, including future ones
 TEST = "webhook.test"
 RULE_RUN = "workflow.run"
-EVENT_TYPES = (
-    "bug.created",
-    "bug.edited",
-    "bug.removed",
-    "bug.restored",
-    "bug.merged",
-    "bug.unmerged",
-    "bug.voted",
-    "comment.created",
-    "comment.edited",
-    "comment.removed",
-    "response.created",
-    "status.changed",
-    "member.changed",
-    "project.changed",
-    "ticket.created",
-    "ticket.changed",
-    "ticket.status_changed",
-    "ticket.commented",
-    "ticket.removed",
-    "ticket.restored",
-    "ticket.text_blanked",
-    "ticket.file_added",
-    "ticket.file_removed",
-    "ticket.linked",
-    "ticket.unlinked",
-    "ticket.synced",
-)
-"""The types that a webhook can receive; `*` is all of them, including future ones."""
 
 State = Literal["pending", "delivered", "failed"]
 DisabledReason = Literal["gone", "failing"]
