@@ -122,7 +122,16 @@ async def test_keys_of_projects_are_one_of_a_kind_and_fixed(boss: Caller, mae: C
         await mae.refused(400, "VALIDATION_ERROR", "POST", "projects", {"key": key, "name": "Another"})
     changed = await mae.done("PUT", "projects/WEB", {"key": "SITE", "scheme": "tickets", "version": 1})
     assert (changed["key"], changed["version"]) == ("SITE", 2)
-    await mae.refused(412, "VERSION_CONFLICT", "PUT", "projects/SITE", {"name": "x"}, If_Match='"1"')
+    await mae.done("PUT", "projects/SITE", {"description": "All of it", "visibility": "company"})
+    for version, fields in {
+        1: ["description", "key", "visibility"],
+        2: ["description", "visibility"],
+    }.items():
+        stale = await mae.refused(
+            412, "VERSION_CONFLICT", "PUT", "projects/SITE", {"name": "x"}, If_Match=f'"{version}"'
+        )
+        assert (stale["version"], stale["changedFields"]) == (3, fields)
+    await mae.done("PUT", "projects/SITE", {"visibility": "team"}, If_Match='"3"')
     await mae.refused(400, "VALIDATION_ERROR", "PUT", "projects/SITE", {"scheme": "issues"})
     ticket = await mae.ticket(projectId=web["id"])
     await mae.refused(409, "KEY_FIXED", "PUT", "projects/SITE", {"key": "WEB"})

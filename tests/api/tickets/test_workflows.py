@@ -42,11 +42,14 @@ async def test_a_rule_is_made_shown_changed_and_removed(boss: Caller) -> None:
     assert (shown.json()["workflow"], shown.headers["etag"]) == (rule, '"1"')
     changed = await boss.done("PUT", path, {"trigger": "ticket.idle", "idleHours": 24}, If_Match='"1"')
     assert (changed["trigger"], changed["idleHours"], changed["version"]) == ("ticket.idle", 24, 2)
-    await boss.refused(412, "VERSION_CONFLICT", "PUT", path, {"name": "x", "version": 1})
+    stale = await boss.refused(412, "VERSION_CONFLICT", "PUT", path, {"name": "x", "version": 1})
+    assert (stale["version"], stale["changedFields"]) == (2, ["idleHours", "trigger"])
     same = await boss.done("PUT", path, {"name": "Urgent", "idleHours": 24})
     assert same["version"] == 2
     again = await boss.done("PUT", path, {"trigger": "ticket.changed", "conditions": None})
     assert (again["idleHours"], again["conditions"]) == (None, {})
+    stale = await boss.refused(412, "VERSION_CONFLICT", "PUT", path, {"name": "x"}, If_Match='"2"')
+    assert (stale["version"], stale["changedFields"]) == (3, ["conditions", "idleHours", "trigger"])
     second = await boss.done("POST", "workflows", RULE)
     assert [one["id"] for one in await boss.done("GET", "workflows")] == [rule["id"], second["id"]]
     await boss.done("PUT", path, {"position": 10_000})

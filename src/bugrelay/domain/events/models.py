@@ -47,6 +47,12 @@ class EventRow(Base):
             "seq",
             postgresql_where=text("ticket_id IS NOT NULL"),
         ),
+        Index(
+            "ix_events_project_changed",
+            "stream",
+            "project_id",
+            postgresql_where=text("type = 'project.changed'"),
+        ),
         Index("ix_events_at", "at"),
     )
 

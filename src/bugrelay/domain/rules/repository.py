@@ -69,6 +69,23 @@ async def lock_rule(reader: Reader, tenant: Tenant, rule_id: UUID) -> RuleDetail
     return await reader.row(_LOCKED, values_of(tenant, rule_id=rule_id))
 
 
+# Each change has made one version, and one row of the audit log.
+_CHANGED = Query(
+    text(
+        "SELECT DISTINCT f.field FROM (SELECT action, after FROM audit_logs WHERE resource_id = :rule_id"
+        " AND action IN ('workflow_change', 'workflow_disable') ORDER BY created_at DESC, id DESC LIMIT :changes) a,"
+        " jsonb_array_elements_text(CASE action WHEN 'workflow_change' THEN a.after -> 'fields'"
+        " ELSE '[\"enabled\"]' END) AS f(field) ORDER BY 1"
+    ),
+    str,
+)
+
+
+async def fields_changed(reader: Reader, rule_id: UUID, *, changes: int) -> Sequence[str]:
+    """The fields that the last changes of a company's rule have changed."""
+    return await reader.rows(_CHANGED, {"rule_id": rule_id, "changes": changes})
+
+
 _RULE = [getattr(WorkflowRule, name) for name in Rule.__struct_fields__]
 _TO_RUN = Query(
     select(*_RULE).where(_OURS, WorkflowRule.enabled, WorkflowRule.trigger != IDLE).order_by(*_IN_ORDER), Rule

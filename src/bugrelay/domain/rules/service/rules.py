@@ -26,7 +26,7 @@ from bugrelay.domain.rules.service.validation import (
     validated_conditions,
 )
 from bugrelay.domain.tickets.errors import VersionConflict
-from bugrelay.domain.tickets.service.opening import Expected
+from bugrelay.domain.tickets.service.opening import Expected, last_seen
 from bugrelay.errors import FieldProblem, ValidationFailed
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
@@ -82,7 +82,9 @@ async def change_rule(
     if rule is None:
         raise WorkflowNotFound
     if expected is not None and rule.version not in expected:
-        raise VersionConflict(version=rule.version, changed_fields=())
+        seen = last_seen(expected, current=rule.version)
+        changed = await repository.fields_changed(work, rule_id, changes=rule.version - seen)
+        raise VersionConflict(version=rule.version, changed_fields=changed)
     sent = {name: value for name, value in asdict(wanted).items() if value is not UNSET}
     values = await _checked(work, tenant, sent, previous=rule)
     changes = {name: value for name, value in values.items() if value != getattr(rule, name)}

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, case, cast, func, select
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, case, cast, func, select, text
 
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.tickets.models import Project, TicketNumber
@@ -136,3 +136,20 @@ _HAS_NUMBERS = Query(
 async def has_had_tickets(reader: Reader, tenant: Tenant, project_id: UUID) -> bool:
     """Whether the key of a ticket begins with the project's."""
     return await reader.row(_HAS_NUMBERS, values_of(tenant, project_id=project_id)) is not None
+
+
+_CHANGED = Query(
+    text(
+        "SELECT DISTINCT f.field FROM events e, jsonb_array_elements_text(e.data -> 'fields') AS f(field)"
+        " WHERE e.stream = :company_id AND e.project_id = :project_id AND e.type = 'project.changed'"
+        " AND e.version > :version ORDER BY 1"
+    ),
+    str,
+)
+
+
+async def project_fields_changed_since(
+    reader: Reader, tenant: Tenant, project_id: UUID, version: int
+) -> Sequence[str]:
+    """The fields of a project that have changed after a version, by the event log."""
+    return await reader.rows(_CHANGED, values_of(tenant, project_id=project_id, version=version))

@@ -73,10 +73,15 @@ async def lock_removed(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> Tic
     return await work.row(_REMOVED, values_of(tenant, ticket_id=ticket_id))
 
 
+def last_seen(expected: frozenset[int], *, current: int) -> int:
+    """The newest of the expected versions that was one; the current version where none was."""
+    return max((version for version in expected if version < current), default=current)
+
+
 async def _refuse_version(
     work: UnitOfWork, tenant: Tenant, ticket: TicketState, expected: frozenset[int]
 ) -> None:
-    seen = max((version for version in expected if version < ticket.version), default=ticket.version)
+    seen = last_seen(expected, current=ticket.version)
     changed = await fields_changed_since(work, tenant, ticket.id, seen)
     raise VersionConflict(version=ticket.version, changed_fields=changed)
 

@@ -20,12 +20,13 @@ from bugrelay.domain.tickets.repository.projects import (
     ProjectState,
     has_had_tickets,
     lock_project,
+    project_fields_changed_since,
     project_of_key,
 )
 from bugrelay.domain.tickets.schemas import NewProject, ProjectChanges
 from bugrelay.domain.tickets.schemes import SCHEMES, Scheme
 from bugrelay.domain.tickets.service.acting import lock_member
-from bugrelay.domain.tickets.service.opening import Expected
+from bugrelay.domain.tickets.service.opening import Expected, last_seen
 from bugrelay.infra.db.database import violated_constraint
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
@@ -93,7 +94,9 @@ async def edit_project(
     await lock_member(work, tenant)
     project = await _locked(work, tenant, project_id)
     if expected is not None and project.version not in expected:
-        raise VersionConflict(version=project.version, changed_fields=())
+        seen = last_seen(expected, current=project.version)
+        changed = await project_fields_changed_since(work, tenant, project_id, seen)
+        raise VersionConflict(version=project.version, changed_fields=changed)
     sent = {name: value for name, value in asdict(wanted).items() if value is not UNSET}
     changes = {name: value for name, value in sent.items() if value != getattr(project, name)}
     if "key" in changes:
