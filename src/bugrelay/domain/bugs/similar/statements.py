@@ -255,11 +255,11 @@ RANKED = Query(
             SELECT b.id, b.merged_into_id, b.created_at, a.score,
                    CASE WHEN a.place <= :compared THEN similarity(b.title, :title) ELSE 0 END AS title_similarity
             FROM unnest(CAST(:numbers AS int[]), CAST(:scores AS float8[])) WITH ORDINALITY AS a(no, score, place)
-            CROSS JOIN LATERAL (SELECT bug_id FROM similar_docs WHERE no = a.no OFFSET 0) AS d
             CROSS JOIN LATERAL (
-                SELECT id, title, created_at, removed_at, merged_into_id FROM bugs WHERE id = d.bug_id OFFSET 0) AS b
-            WHERE b.removed_at IS NULL AND b.created_at <= :until
-              AND NOT EXISTS (SELECT FROM similar_pending p WHERE p.bug_id = d.bug_id)
+                SELECT b.id, b.title, b.created_at, b.merged_into_id
+                FROM similar_docs d JOIN bugs b ON b.id = d.bug_id
+                WHERE d.no = a.no AND b.removed_at IS NULL AND b.created_at <= :until
+                  AND NOT EXISTS (SELECT FROM similar_pending p WHERE p.bug_id = d.bug_id) OFFSET 0) AS b
             UNION ALL
             SELECT b.id, b.merged_into_id, b.created_at, a.score, similarity(b.title, :title)
             FROM unnest(CAST(:pending AS uuid[]), CAST(:pending_scores AS float8[])) AS a(id, score)
