@@ -50,7 +50,9 @@ _CONNECT_OPTIONS: dict[str, Any] = {
     " -c idle_in_transaction_session_timeout=10s -c timezone=UTC"
     # With enough memory for bitmaps, the planner does not scan whole tables; JIT compilation takes longer than our
     # queries.
-    " -c work_mem=32MB -c jit=off -c max_parallel_workers_per_gather=0",
+    " -c work_mem=32MB -c jit=off -c max_parallel_workers_per_gather=0"
+    # Each search reads the whole list of new entries that are not yet merged into a GIN index, by default up to 4 MB.
+    " -c gin_pending_list_limit=256kB",
 }
 
 
