@@ -167,7 +167,7 @@ def with_database(url: str, name: str) -> str:
 
 @pytest.fixture
 def sql(database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection to look behind the scenes; each statement commits."""
+    """A connection for looking at the database directly; each statement commits."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
 

@@ -102,7 +102,7 @@ class Stream:
         self._left.set()
 
     async def next(self) -> Told | None:
-        """What is told next; None at the end."""
+        """The next message; None at the end."""
         async with asyncio.timeout(SECONDS):
             return await self._told.get()
 

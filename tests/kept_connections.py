@@ -1,8 +1,8 @@
 """Connections to PostgreSQL that outlive the application of a test and serve that of the next one.
 
-A new connection reads the catalogs and plans each statement anew, and a new engine compiles it anew: together that is
-most of what a small test costs. The application itself is new for each test; what it is lent is at rest, and is closed
-as its own would be where it is not at rest afterwards.
+A new connection reads the catalogs and plans each statement again, and a new engine compiles it again: together that is
+most of the cost of a small test. The application itself is new for each test. The connections that it borrows must be
+idle when it ends; otherwise they are closed, as its own would be.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class KeptConnections:
 
     @asynccontextmanager
     async def lent_to(self, database: Database, settings: Settings) -> AsyncIterator[None]:
-        """The database works with connections of earlier tests. Close it behind the block."""
+        """The database uses connections of earlier tests. Close it after the block."""
         if not self.are_lent:
             yield
             return

@@ -49,7 +49,7 @@ def test_a_value_and_a_file_are_one_too_many(tmp_path: Path) -> None:
         (b"http://mail", "MAIL_URL_FILE must be a URL that starts with file:// or smtp:// or smtps://"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_told_by_its_setting(
+def test_an_unusable_file_is_reported_with_its_setting(
     tmp_path: Path, content: bytes | None, why: str
 ) -> None:
     file = tmp_path / "url"

@@ -137,7 +137,7 @@ def test_everybody_in_the_story_exists_and_acts_in_time() -> None:
 
 
 async def test_a_company_is_at_work(demo: Demo) -> None:
-    """Its tickets are in all states; what became of them in a month is told at the times of the story."""
+    """Its tickets are in all states; their history of a month has the times of the story."""
     now = datetime.now(UTC)
     boss, reporter = [
         await _signed_in(demo, email) for email in (demo.filled.member_email, demo.filled.reporter_email)

@@ -1,4 +1,4 @@
-"""`bugrelay events` prints the log, and goes on with what is written to it."""
+"""`bugrelay events` prints the log, and continues with new events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bugrelay reindex` makes an index anew and says how far it is."""
+"""`bugrelay reindex` rebuilds an index and shows its progress."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.conftest import Commands
 from tests.factories import put_application, put_bug
 
 
-def test_the_index_of_similar_bugs_is_made_anew(commands: Commands, sql: psycopg.Connection[Any]) -> None:
+def test_the_index_of_similar_bugs_is_rebuilt(commands: Commands, sql: psycopg.Connection[Any]) -> None:
     application_id = put_application(sql)
     for title in ("A quasar flickers", "A pulsar is silent", "Of nebulae"):
         put_bug(sql, application_id, title=title)

@@ -27,7 +27,7 @@ from tests.factories import register, report
         ("serve", "REDIS_URL", "rediss://cache.example?ssl_ca_certs=/nowhere.pem"),
     ],
 )
-def test_a_bad_setting_is_told_in_one_line(command: str, name: str, value: str) -> None:
+def test_a_bad_setting_is_reported_in_one_line(command: str, name: str, value: str) -> None:
     away = {"DATABASE_URL": "postgresql://127.0.0.1:1/nowhere", "REDIS_URL": "redis://127.0.0.1:1"}
     ended = subprocess.run(
         [sys.executable, "-m", "bugrelay", command],
@@ -84,7 +84,7 @@ def test_without_the_extra_the_line_names_the_url_that_is_missing(
     assert not (tmp_path / "home").exists()
 
 
-def test_a_secret_that_is_not_there_is_told_in_one_line(commands: Commands, tmp_path: Path) -> None:
+def test_a_missing_secret_is_reported_in_one_line(commands: Commands, tmp_path: Path) -> None:
     ended = commands.run("serve", DATABASE_URL="", DATABASE_URL_FILE=str(tmp_path / "database_url"))
     assert (ended.code, ended.stdout) == (1, "")
     (line,) = ended.stderr.splitlines()
@@ -109,7 +109,7 @@ def test_health_says_whether_a_server_answers(commands: Commands) -> None:
 
 @pytest.mark.parametrize("command", ["serve", "worker"])
 def test_a_service_that_is_stopped_before_it_has_begun_ends_with_0(commands: Commands, command: str) -> None:
-    """As the first process of a container it would otherwise not hear of it at all."""
+    """Without its own handler, the first process of a container would ignore the signal."""
     process = subprocess.Popen(
         [sys.executable, "-X", "importtime", "-m", "bugrelay", command],
         env={**os.environ, **commands.environment, "PORT": str(free_port())},
@@ -129,7 +129,7 @@ def test_version_says_which_one_it_is(commands: Commands) -> None:
 
 
 @pytest.mark.parametrize(("role", "said"), [("admin", "an admin"), ("member", "a member")])
-async def test_who_is_put_into_a_company_is_told_in_english(
+async def test_adding_a_member_prints_an_english_sentence(
     commands: Commands, client: httpx.AsyncClient, role: str, said: str
 ) -> None:
     await register(client, "ada", email="ada@notebook.example")
@@ -140,7 +140,7 @@ async def test_who_is_put_into_a_company_is_told_in_english(
 
 
 @pytest.mark.parametrize("command", ["serve", "worker"])
-def test_production_warns_of_what_is_seldom_meant_and_goes_on(commands: Commands, command: str) -> None:
+def test_production_warns_of_doubtful_settings_and_starts(commands: Commands, command: str) -> None:
     with commands.start(command, **PRODUCTION, PORT=str(free_port())) as process:
         try:
             assert process.stderr is not None

@@ -1,4 +1,4 @@
-"""What the documentation tells with curl works as it is written."""
+"""The commands with curl in the documentation work as they are written."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _told(story: str, environment: dict[str, str]) -> str:
 
 
 def _json_values(text: str) -> Iterator[dict[str, Any]]:
-    """JSON objects that stand behind one another, between other words."""
+    """JSON objects that follow each other, with other text between them."""
     decoder = json.JSONDecoder()
     place = text.find("{")
     while place >= 0:

@@ -1,4 +1,4 @@
-"""Facts as a subscriber hears them."""
+"""Facts as a subscriber receives them."""
 
 from __future__ import annotations
 

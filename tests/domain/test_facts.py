@@ -1,4 +1,4 @@
-"""Each change is recorded as a fact, once, where it is made: a durable subscriber could tell the board's story by them."""
+"""Each change is recorded as a fact, once, where it is made: a subscriber could rebuild the board from them."""
 
 from __future__ import annotations
 

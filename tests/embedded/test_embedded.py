@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL and Valkey: they keep their data, survive kills, and leave nothing behind."""
+"""The embedded PostgreSQL and Valkey: they keep their data, survive kills, and leave no files or processes."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_pid_file_that_names_an_unrelated_process_does_not_block_the_start(home:
         stop(unrelated, signal.SIGKILL, seconds=5)
 
 
-def test_cluster_that_was_half_made_is_made_anew(empty_home: Path) -> None:
+def test_an_incomplete_cluster_is_created_again(empty_home: Path) -> None:
     half = data_root(empty_home)[0] / "pg.new"
     half.mkdir()
     (half / "PG_VERSION").write_text("18\n")

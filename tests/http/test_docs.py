@@ -115,7 +115,7 @@ def test_every_schema_is_json_schema(document: dict[str, Any]) -> None:
         Draft202012Validator({**schema, "components": document["components"]}), name
 
 
-def test_every_operation_is_told_completely(document: dict[str, Any]) -> None:
+def test_every_operation_is_described_completely(document: dict[str, Any]) -> None:
     ids = [operation["operationId"] for _, _, operation in operations_of(document)]
     assert len(ids) == len(set(ids))
     for path, method, operation in operations_of(document):

@@ -150,7 +150,7 @@ ODD_VALUES = {
 }
 
 
-async def test_odd_values_in_any_field_are_told_by_name(client: httpx.AsyncClient) -> None:
+async def test_odd_values_in_any_field_are_refused_by_its_name(client: httpx.AsyncClient) -> None:
     for name, value in ODD_VALUES.items():
         fields = [*a_report(), "priority", "tags", "application_url", "operating_system", "contact_email"]
         for field in fields:
@@ -369,7 +369,7 @@ async def test_a_request_id_is_taken_or_made(client: httpx.AsyncClient) -> None:
         assert (await client.get(path, headers={"X-Request-ID": "mine"})).headers["x-request-id"] == "mine"
 
 
-async def test_no_error_shows_its_inside(client: httpx.AsyncClient, ada: Person) -> None:
+async def test_no_error_reveals_internals(client: httpx.AsyncClient, ada: Person) -> None:
     for response in (
         await client.get(f"{BUGS}/'"),
         await client.get(f"{BUGS}?search=%ff"),

@@ -16,7 +16,9 @@ Headers = list[tuple[str, str]]
 
 
 @pytest.mark.parametrize("path", [BUGS, "/api/v1/auth/profile", "/health"])
-async def test_two_credentials_are_none(client: httpx.AsyncClient, ada: Person, path: str) -> None:
+async def test_two_authorization_headers_are_refused(
+    client: httpx.AsyncClient, ada: Person, path: str
+) -> None:
     bob = await register(client, "bob")
     mine, theirs = ada.headers["Authorization"], bob.headers["Authorization"]
     for values in ((mine, theirs), (mine, mine), (mine, "Bearer nonsense"), ("", mine), (mine, "")):
@@ -27,7 +29,7 @@ async def test_two_credentials_are_none(client: httpx.AsyncClient, ada: Person, 
     refused(joined, 401, "INVALID_TOKEN")
 
 
-async def test_an_answer_that_is_kept_is_not_given_for_two_credentials(
+async def test_a_cached_response_is_not_sent_for_two_authorization_headers(
     client: httpx.AsyncClient, ada: Person
 ) -> None:
     for _ in range(2):

@@ -90,7 +90,7 @@ async def test_keys_belong_to_their_sender(client: httpx.AsyncClient, ada: Perso
     assert len(ids) == 3
 
 
-async def test_requests_at_once_add_one(
+async def test_concurrent_requests_with_one_key_are_executed_once(
     client: httpx.AsyncClient, ada: Person, sql: psycopg.Connection[Any]
 ) -> None:
     answers = await asyncio.gather(
@@ -106,7 +106,9 @@ async def test_requests_at_once_add_one(
     assert len({answer.json()["bug"]["id"] for answer in answers if answer.status_code == 201}) == 1
 
 
-async def test_only_successes_are_kept(client: httpx.AsyncClient, sql: psycopg.Connection[Any]) -> None:
+async def test_only_successful_responses_are_stored(
+    client: httpx.AsyncClient, sql: psycopg.Connection[Any]
+) -> None:
     refused(
         await client.post(BUGS, json=a_report(recaptcha_token=""), headers=with_key()),
         400,
@@ -118,7 +120,7 @@ async def test_only_successes_are_kept(client: httpx.AsyncClient, sql: psycopg.C
     assert "idempotency-replayed" not in response.headers
 
 
-async def test_a_key_is_kept_for_twenty_four_hours(
+async def test_a_key_is_stored_for_twenty_four_hours(
     client: httpx.AsyncClient, sql: psycopg.Connection[Any]
 ) -> None:
     first = await client.post(BUGS, json=a_report(), headers=with_key())

@@ -43,7 +43,7 @@ async def test_every_request_under_the_base_path_counts(start_app: StartApp) -> 
             assert 1 <= int(response.headers["retry-after"]) <= MINUTE
 
 
-async def test_what_stands_outside_the_base_path_is_not_limited(start_app: StartApp) -> None:
+async def test_paths_outside_the_base_path_are_not_limited(start_app: StartApp) -> None:
     async with start_app(rate_limit_general=Rate(1, MINUTE)) as client:
         await client.get(BUGS)
         for path in ("/health", "/ready", "/docs", "/docs/openapi.json", "/uploads/bugs/x.png"):
@@ -53,7 +53,7 @@ async def test_what_stands_outside_the_base_path_is_not_limited(start_app: Start
         refused(await client.get(BUGS), 429, "RATE_LIMIT_EXCEEDED")
 
 
-async def test_reports_have_a_limit_of_their_own_besides(start_app: StartApp) -> None:
+async def test_reports_have_a_separate_limit_as_well(start_app: StartApp) -> None:
     limits = {"rate_limit_general": Rate(60, MINUTE), "rate_limit_bug_submission": Rate(5, MINUTE)}
     async with start_app(**limits) as client:
         for left in (4, 3, 2, 1, 0):
@@ -67,7 +67,7 @@ async def test_reports_have_a_limit_of_their_own_besides(start_app: StartApp) ->
 @pytest.mark.parametrize(
     "path", ["/api/v1/bugs/", "/api/v1//bugs", "//api/v1/bugs", "/api/v1/bugs//", "/api/v1/bugs?x=1"]
 )
-async def test_no_spelling_of_the_address_goes_around_the_limit(start_app: StartApp, path: str) -> None:
+async def test_no_spelling_of_the_path_evades_the_limit(start_app: StartApp, path: str) -> None:
     async with start_app(rate_limit_bug_submission=Rate(1, MINUTE)) as client:
         assert (await client.post(BUGS, json=a_report())).status_code == 201
         response = await client.request("POST", httpx.URL(f"http://board.example{path}"), json=a_report())
@@ -145,12 +145,12 @@ async def test_behind_a_trusted_proxy_the_right_most_stranger_counts(start_app: 
         assert await status("2001:db8:1:3::1") == 200
 
 
-async def test_limits_that_are_off_say_nothing(client: httpx.AsyncClient) -> None:
+async def test_responses_have_no_limit_headers_if_limits_are_off(client: httpx.AsyncClient) -> None:
     response = await client.get(BUGS)
     assert not [name for name in response.headers if name.startswith("x-ratelimit")]
 
 
-async def test_new_applications_have_a_budget_by_address(start_app: StartApp) -> None:
+async def test_new_applications_are_limited_by_client_address(start_app: StartApp) -> None:
     async with start_app(new_applications_per_day=Rate(2, 86_400)) as client:
 
         async def named(name: str, **more: Any) -> httpx.Response:

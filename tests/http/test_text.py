@@ -155,7 +155,7 @@ async def test_rendered_markdown_is_clean_and_complete(client: httpx.AsyncClient
     assert all("nofollow" in link["rel"] and link["href"].startswith("https://") for link in links)
 
 
-async def test_text_is_made_uniform_before_it_is_kept(client: httpx.AsyncClient) -> None:
+async def test_text_is_normalised_before_it_is_stored(client: httpx.AsyncClient) -> None:
     bug = await report(
         client,
         title="  Cafe\u0301\r\nwith\ttabs \x07 and bells\x7f ",
@@ -207,9 +207,7 @@ async def test_two_fields_side_by_side_run_nothing(
             assert not list(problems_of_html5lib(f"<p>{one}{separator}{other}</p>"))
 
 
-async def test_a_correction_and_a_mistake_show_no_markup_that_acts(
-    client: httpx.AsyncClient, ada: Person
-) -> None:
+async def test_history_and_errors_defuse_markup(client: httpx.AsyncClient, ada: Person) -> None:
     """The history has what stood there before, tags of an error its reason."""
     bug = await report(client, ada, title="<script>before</script>")
     path = f"{BUGS}/{bug['id']}"

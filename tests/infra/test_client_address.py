@@ -1,4 +1,4 @@
-"""Who is calling: only what our own proxies vouch for is believed."""
+"""The client's address: only our own proxies are believed."""
 
 from __future__ import annotations
 

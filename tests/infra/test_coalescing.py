@@ -41,7 +41,7 @@ class Work:
         return asyncio.create_task(self.coalescer.add(key, number, self.double))
 
 
-async def test_what_comes_while_a_batch_is_under_way_goes_with_the_next() -> None:
+async def test_work_that_arrives_during_a_batch_joins_the_next() -> None:
     work = Work()
     first = work.add(1)
     await work.begun()
@@ -56,7 +56,7 @@ async def test_what_comes_while_a_batch_is_under_way_goes_with_the_next() -> Non
     assert work.done[-1] == [4]
 
 
-async def test_a_batch_has_a_most() -> None:
+async def test_a_batch_has_a_maximum_size() -> None:
     work = Work(permits=3)
     numbers = range(100, 100 + 2 * MAX_BATCH_SIZE + 1)
     assert await asyncio.gather(*map(work.add, numbers)) == [number * 2 for number in numbers]
@@ -81,7 +81,7 @@ async def test_keys_do_not_wait_for_each_other() -> None:
     assert await slow == "x"
 
 
-async def test_an_error_is_of_its_batch_alone() -> None:
+async def test_an_error_affects_only_its_batch() -> None:
     work = Work()
     first = work.add(1)
     await work.begun()
@@ -98,7 +98,7 @@ async def test_an_error_is_of_its_batch_alone() -> None:
     assert await after == 6
 
 
-async def test_one_who_leaves_takes_nothing_from_the_others() -> None:
+async def test_a_cancelled_caller_does_not_affect_others() -> None:
     work = Work()
     under_way = work.add(1)
     await work.begun()

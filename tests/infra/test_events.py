@@ -1,4 +1,4 @@
-"""Who hears of a fact, in which order, and what becomes of an error."""
+"""Which subscribers are called with a fact, in which order, and what happens to an error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FACTS = [Begun(1), Ended(1), Begun(2)]
 
 
 class Subscribers:
-    """Write down who was told what; one of them fails after the commit."""
+    """Records the facts of each subscriber; one of them fails after the commit."""
 
     def __init__(self, bus: EventBus) -> None:
         self.told: list[tuple[str, list[Any]]] = []
@@ -82,7 +82,7 @@ def written(sql: psycopg.Connection[Any]) -> bool:
     return sql.execute("SELECT FROM captcha_tokens").fetchone() is not None
 
 
-async def test_subscribers_are_served_in_their_order_and_told_once_what_they_asked_for(
+async def test_subscribers_are_called_in_order_and_once_with_the_facts_that_they_subscribe_to(
     database: Database, sql: psycopg.Connection[Any]
 ) -> None:
     bus = EventBus()
@@ -102,7 +102,7 @@ async def test_subscribers_are_served_in_their_order_and_told_once_what_they_ask
     assert written(sql)
 
 
-async def test_what_fails_behind_a_savepoint_is_undone_with_its_facts_and_the_rest_is_kept(
+async def test_a_failure_after_a_savepoint_undoes_only_what_follows_it_with_its_facts(
     database: Database, sql: psycopg.Connection[Any]
 ) -> None:
     bus = EventBus()
@@ -123,7 +123,7 @@ async def test_what_fails_behind_a_savepoint_is_undone_with_its_facts_and_the_re
     assert sql.execute("SELECT token_hash FROM captcha_tokens").fetchall() == [(b"\x00",)]
 
 
-async def test_what_is_undone_is_not_kept_and_nobody_hears_of_it(
+async def test_a_rollback_stores_nothing_and_publishes_nothing(
     database: Database, sql: psycopg.Connection[Any]
 ) -> None:
     bus = EventBus()
@@ -135,7 +135,7 @@ async def test_what_is_undone_is_not_kept_and_nobody_hears_of_it(
     assert not written(sql)
 
 
-async def test_what_is_refused_inside_the_transaction_is_not_kept_and_nobody_hears_of_it(
+async def test_a_failing_durable_subscriber_rolls_back_and_publishes_nothing(
     database: Database, sql: psycopg.Connection[Any]
 ) -> None:
     bus = EventBus()
@@ -152,7 +152,7 @@ async def test_what_is_refused_inside_the_transaction_is_not_kept_and_nobody_hea
     assert not written(sql)
 
 
-async def test_who_is_cancelled_at_the_commit_leaves_it_whole(
+async def test_a_cancellation_at_the_commit_leaves_it_complete(
     database: Database, sql: psycopg.Connection[Any]
 ) -> None:
     bus = EventBus()

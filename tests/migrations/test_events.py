@@ -1,4 +1,4 @@
-"""A board that had no event log gets one that tells its story in order of time, and nobody is told of it as news."""
+"""A board without an event log gets one with its history in order of time, and nobody is notified of the past."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ async def test_what_there_was_is_told_in_order_of_time(url: str, upgraded: Platf
 
 
 def put_new_bug(sql: psycopg.Connection[Any]) -> str:
-    """As a server puts it: with an id that tells when it was made."""
+    """As a server inserts it: with an id that contains its time."""
     former, bug_id = put_bug(sql, put_application(sql)), str(new_id())
     sql.execute("SET session_replication_role = replica")
     sql.execute("UPDATE bugs SET id = %s WHERE id = %s", (bug_id, former))

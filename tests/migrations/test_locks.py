@@ -58,7 +58,7 @@ def test_who_reads_a_table_that_a_migration_wants_is_not_held_up(old: OldDatabas
         second.execute(f"SELECT sender_id FROM {old.table}")
 
 
-def test_a_reader_that_never_ends_is_told_in_one_line(old: OldDatabase) -> None:
+def test_a_reader_that_never_ends_is_reported_in_one_line(old: OldDatabase) -> None:
     settings = load_settings({"DATABASE_URL": old.url})
     with (
         old.reader() as reader,

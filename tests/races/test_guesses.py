@@ -90,7 +90,7 @@ async def test_after_the_wait_one_is_checked(
 async def test_the_right_password_is_never_taken_for_a_guess(
     client: httpx.AsyncClient, ada: Person, settings: Settings
 ) -> None:
-    """Also right behind four wrong ones, many times at once, in two processes: they wait for each other."""
+    """Also after four wrong ones, many times at once, in two processes: they wait for each other."""
     async with another_process(replace(settings, database_pool=30)) as other:
         for _ in range(4):
             assert (await sign_in(client, ada, "wrong")).status_code == 401

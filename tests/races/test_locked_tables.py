@@ -102,7 +102,7 @@ async def test_a_bug_that_goes_to_another_company_is_answered_by_that_one(
 async def _waiting_for(
     table: str, sent: asyncio.Future[httpx.Response], *, database_url: str
 ) -> AsyncIterator[None]:
-    """The block begins when a call waits for the table, or has given up; behind it the call is done."""
+    """The block begins when a call waits for the table, or has given up; after it the call is done."""
     with psycopg.connect(database_url) as locking:
         locking.execute(f"LOCK TABLE {table} IN SHARE MODE")
         while not (_is_waited_for(table, locking) or sent.done()):

@@ -1,4 +1,4 @@
-"""Several workers tell the same people of the same events: each is told once, and gets no mail too many."""
+"""Several workers process the same events: each follower is notified once, and gets no duplicate mail."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def put_followers(sql: Sql, bug_id: str, count: int, *, verified: bool) -> None:
 
 
 def an_event(bug_id: str, seq: int, *, kind: str = "response.created") -> Event:
-    """As the log gives it; of a response that is there no more to be looked at, it would tell nobody."""
+    """As in the log; of a response that does not exist any more, for which nobody would be notified."""
     return Event(
         SHARED_STREAMS[0], seq, kind, datetime.now(UTC), None, UUID(bug_id), None, None, None, "public",
         {"from": "open", "to": "reviewing"}, {"kind": "user", "chain": []},
@@ -52,7 +52,7 @@ async def announce(platform: Platform, *events: Event) -> None:
 @pytest.mark.parametrize(
     "_round", [0, 1, 2, *(pytest.param(n, marks=pytest.mark.slow) for n in range(3, 20))]
 )
-async def test_each_is_told_once_whoever_tells(
+async def test_each_follower_is_notified_once_by_competing_workers(
     platform: Platform, sql: Sql, monkeypatch: pytest.MonkeyPatch, _round: int
 ) -> None:
     monkeypatch.setattr(fan_out, "STEP", STEP)

@@ -37,7 +37,7 @@ async def test_a_stranger_reads_no_secret(planted: World, roles_app: Litestar, s
 
 
 async def test_those_who_may_see_the_secrets_do(planted: World, roles_app: Litestar) -> None:
-    """The crawl itself can see: it finds what was planted for whoever may know of it."""
+    """The crawl itself works: it finds the planted secrets for users who may see them."""
     readers = {"admin": "/api/v1/admin/", "reporter": "/api/v1/bugs/", "member": "/api/v1/companies/"}
     for role, place in readers.items():
         paths = [r.request.url.path async for r in crawl(planted, roles_app, role) if CANARY in r.text]

@@ -113,7 +113,7 @@ async def test_a_withdrawn_report_is_a_removed_bug_by_nobody(world: World) -> No
 
 
 def _check(world: World, event: dict[str, Any], *, private: str = "tenant") -> None:
-    """It is in the stream of its company, seen by whom it is for, and nobody has typed what it holds."""
+    """The event is in the stream of its company, visible to the right users, and contains no typed text."""
     if event["bug_id"] is None:
         assert event["visibility"] == private
         assert event["stream"] in world.ids.values()

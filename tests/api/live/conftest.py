@@ -1,4 +1,4 @@
-"""A company at work, as those hear it who listen."""
+"""A company at work, and clients of its live updates."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def pulled(caller: Caller, **query: Any) -> dict[str, Any]:
 
 
 async def all_of(caller: Caller, **query: Any) -> list[dict[str, Any]]:
-    """All events that somebody is told, pulled in small pages."""
+    """All events that the caller may see, pulled in small pages."""
     found, since = [], 0
     while True:
         page = await pulled(caller, since=since, limit=2, **query)

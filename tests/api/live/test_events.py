@@ -1,4 +1,4 @@
-"""Events of a company: pulled and streamed alike, resumed at each point, told to whom they are for."""
+"""Events of a company: the same pulled and streamed, resumed at each point, sent only to users who may see them."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ async def test_an_erased_person_has_no_name_in_what_they_did(mae: Caller, sql: S
 
 
 def an_entry(company_id: str, **changes: Any) -> str:
-    """What log_events() takes: one event of this company, that nobody is told but its members."""
+    """The argument of log_events(): one event of this company, visible to its members only."""
     entry = {
         "stream": company_id,
         "type": "ticket.restored",

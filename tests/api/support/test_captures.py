@@ -147,14 +147,14 @@ async def test_a_capture_is_shown_as_it_was_sent(rita: Reporter) -> None:
         ("screenshot_annotations", [[[[[[[[[]]]]]]]]], "screenshot_annotations"),
     ],
 )
-async def test_only_what_is_of_another_type_is_refused(
+async def test_only_values_of_a_wrong_type_are_refused(
     rita: Reporter, field: str, value: Any, named: str
 ) -> None:
     error = await rita.refused(400, "VALIDATION_ERROR", "POST", "report", a_support_report(**{field: value}))
     assert error["fields"][0]["field"] == named
 
 
-async def test_no_depth_is_an_error_of_ours(rita: Reporter) -> None:
+async def test_no_depth_of_nesting_is_an_internal_error(rita: Reporter) -> None:
     """What can be read at all is kept, in part, or refused; also just before the depth that cannot be read."""
     seen = set()
     for depth in (*range(800, 1000, 3), 5000, 100_000):
@@ -167,7 +167,7 @@ async def test_no_depth_is_an_error_of_ours(rita: Reporter) -> None:
     assert seen == {201, 400}
 
 
-async def test_half_a_character_in_what_was_recorded_loses_no_report(rita: Reporter) -> None:
+async def test_a_lone_surrogate_in_a_capture_loses_no_report(rita: Reporter) -> None:
     """A front end that cuts a text at a length may cut an emoji; what somebody typed is refused for that."""
     half = '"title": "t", "description": "d", "console_errors": [{"message": "so \\ud83d"}], "page_title": "\\uDE00"'
     headers = {"Content-Type": "application/json", "Idempotency-Key": "half"}
@@ -197,7 +197,7 @@ async def test_a_body_of_two_mebibytes_is_taken_and_a_larger_one_is_not(
     await rita.refused(413, "PAYLOAD_TOO_LARGE", "POST", "report", too_large)
 
 
-async def test_captures_go_after_their_days_and_reports_stay(
+async def test_captures_are_deleted_after_their_retention_and_reports_stay(
     rita: Reporter, sql: Sql, platform: Platform
 ) -> None:
     recorded = {"console_errors": [{"a": 1}], "page_title": "Reports", "screenshot_annotations": [{"a": 1}]}
@@ -218,7 +218,7 @@ async def test_captures_go_after_their_days_and_reports_stay(
     assert there["console_errors"] == [{"a": 1}]
 
 
-async def test_what_the_browser_knew_goes_with_the_account(rita: Reporter, mae: Reporter) -> None:
+async def test_captures_are_deleted_with_the_account(rita: Reporter, mae: Reporter) -> None:
     number = await rita.report(
         console_errors=[{"a": 1}], browser_info={"name": "Firefox"}, page_title="Reports"
     )

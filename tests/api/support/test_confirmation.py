@@ -82,7 +82,7 @@ async def test_a_mail_server_that_is_down_delays_the_mail(
     assert (await rita.shown(number))["email_sent"] is True
 
 
-async def test_a_public_issue_is_named_where_it_is_there_by_then(
+async def test_the_mail_names_a_public_issue_that_exists_by_then(
     rita: Reporter, run_jobs: RunJobs, postbox: Postbox, platform: Platform
 ) -> None:
     url = "https://github.com/paper/app/issues/7"
@@ -96,7 +96,7 @@ async def test_a_public_issue_is_named_where_it_is_there_by_then(
     assert not any("GitHub" in part for part in parts_of(unnamed))
 
 
-async def test_mails_have_a_budget_and_reports_go_on_without(start_app: StartApp, sql: Sql) -> None:
+async def test_mails_are_limited_and_reports_are_accepted_without_them(start_app: StartApp, sql: Sql) -> None:
     async with start_app(rate_limit_mail=Rate(2, 60)) as client:
         bug = await report(client, application_name="Paper", application_url="https://paper.example")
         rita = Reporter(client, await register(client, "rita"), bug["assigned_company_id"])
@@ -108,6 +108,6 @@ async def test_mails_have_a_budget_and_reports_go_on_without(start_app: StartApp
     assert row[0] < 4
 
 
-def test_an_address_that_is_none_is_told_at_start(settings: Settings) -> None:
+def test_an_invalid_address_is_reported_at_start(settings: Settings) -> None:
     with pytest.raises(SettingError, match=r"^SUPPORT_EMAIL must be one e-mail address"):
         build(replace(settings, support_email="nobody"))

@@ -91,7 +91,7 @@ async def test_a_list_has_ones_own_reports_the_newest_first(rita: Reporter, mae:
     assert [one["title"] for one in (await mae.done("GET", "reports"))["reports"]] == ["A colleague's"]
 
 
-async def test_whoever_reports_sees_no_colleagues_report_and_nobody_another_companys(
+async def test_reporters_see_neither_reports_of_colleagues_nor_of_other_companies(
     rita: Reporter, mae: Reporter, join: Join, second_company_id: str
 ) -> None:
     colleague = await join("carl")
@@ -127,7 +127,7 @@ async def test_a_report_that_was_moved_is_found_by_its_number_and_a_removed_one_
     assert [one["ticket_number"] for one in listed] == ["WEB-1001"]
 
 
-async def test_comments_are_seen_by_who_sees_the_report(rita: Reporter, mae: Reporter) -> None:
+async def test_comments_are_visible_to_users_who_see_the_report(rita: Reporter, mae: Reporter) -> None:
     number = await rita.report()
     path = f"report/{number}/comments"
     written = await rita.call("POST", path, {"comment": "It is *back*"})
@@ -165,7 +165,7 @@ async def test_comments_are_seen_by_who_sees_the_report(rita: Reporter, mae: Rep
         ("actual_behavior", "NUL \0"),
     ],
 )
-async def test_a_field_that_does_not_fit_is_named(rita: Reporter, field: str, value: object) -> None:
+async def test_an_invalid_field_is_named(rita: Reporter, field: str, value: object) -> None:
     error = await rita.refused(400, "VALIDATION_ERROR", "POST", "report", a_support_report(**{field: value}))
     assert [one["field"] for one in error["fields"]] == [field]
 
@@ -205,7 +205,7 @@ async def test_a_repeat_with_the_same_key_makes_no_second_report(rita: Reporter,
     assert sql.execute("SELECT count(*) FROM support_reports").fetchone() == (1,)
 
 
-async def test_a_user_reports_only_so_often(start_app: StartApp, sql: Sql, servers: Servers) -> None:
+async def test_reports_of_a_user_are_rate_limited(start_app: StartApp, sql: Sql, servers: Servers) -> None:
     async with start_app(issue_report_rate_limit=Rate(2, 3600), rate_limit_general=Rate(1000, 60)) as client:
         bug = await report(client, application_name="Paper", application_url="https://paper.example")
         people = [

@@ -112,7 +112,7 @@ async def test_of_reports_that_name_one_upload_at_once_one_gets_it(rita: Reporte
     assert (await rita.report()).endswith("-0002")
 
 
-async def test_an_upload_of_somebody_else_is_nobodys(
+async def test_an_upload_of_another_user_is_refused(
     rita: Reporter, mae: Reporter, join: Join, sql: Sql, second_company_id: str
 ) -> None:
     theirs = await join("otto", company=second_company_id)
@@ -128,7 +128,7 @@ async def test_an_upload_of_somebody_else_is_nobodys(
     assert sql.execute("SELECT count(*) FROM support_reports").fetchone() == (0,)
 
 
-async def test_a_link_holds_for_its_file_its_tenant_and_ten_minutes(
+async def test_a_link_is_valid_for_its_file_and_tenant_for_ten_minutes(
     rita: Reporter, join: Join, second_company_id: str, settings: Settings, sql: Sql
 ) -> None:
     boss = await join("boss", "admin")
@@ -219,7 +219,7 @@ async def test_a_picture_that_is_too_large_or_cannot_be_stored_makes_no_report(
         await rita.report()
 
 
-async def test_a_repeat_is_known_by_its_picture_too(rita: Reporter, settings: Settings) -> None:
+async def test_a_repeated_request_is_compared_by_its_picture_too(rita: Reporter, settings: Settings) -> None:
     headers = {"Idempotency-Key": "with a picture"}
     first = await rita.call("POST", "report", a_support_report(screenshot_data=BASE64), headers=headers)
     again = await rita.call("POST", "report", files=form(), headers=headers)
@@ -230,7 +230,7 @@ async def test_a_repeat_is_known_by_its_picture_too(rita: Reporter, settings: Se
     assert len(await stored(settings)) == 1
 
 
-async def test_uploads_that_nobody_used_go_and_are_few(
+async def test_unused_uploads_are_limited_and_deleted(
     rita: Reporter, settings: Settings, sql: Sql, platform: Platform
 ) -> None:
     used = await uploaded(rita)
@@ -247,7 +247,9 @@ async def test_uploads_that_nobody_used_go_and_are_few(
     assert await stored(settings) == []
 
 
-async def test_screenshots_go_with_the_account(rita: Reporter, mae: Reporter, settings: Settings) -> None:
+async def test_screenshots_are_deleted_with_the_account(
+    rita: Reporter, mae: Reporter, settings: Settings
+) -> None:
     number = await rita.report(screenshot_data=BASE64)
     await uploaded(rita)
     link = Desk.path_of((await mae.shown(number))["screenshot_url"])

@@ -1,4 +1,4 @@
-"""Tickets that are tied to public bugs: who ties them, what is carried over, what tickets are told, and what stops."""
+"""Links between tickets and public bugs: who may link, status propagation, what tickets record, how links end."""
 
 from __future__ import annotations
 

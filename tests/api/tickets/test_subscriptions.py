@@ -1,4 +1,4 @@
-"""Tickets are followed: who is told of what, in the list of one's notices and by mail."""
+"""Following tickets: who is notified of which events, in the list of notices and by mail."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_what_is_not_seen_is_not_followed(rita: Caller, mae: Caller, sql: 
     assert sql.execute("SELECT count(*) FROM ticket_subscriptions").fetchone() == (0,)
 
 
-async def test_each_level_hears_what_it_is_for_and_nobody_of_their_own_act(
+async def test_each_level_is_notified_of_its_events_and_nobody_of_their_own_changes(
     rita: Caller, mae: Caller, boss: Caller, worker: Platform, sql: Sql
 ) -> None:
     ticket = await rita.ticket()
@@ -109,7 +109,7 @@ async def test_each_level_hears_what_it_is_for_and_nobody_of_their_own_act(
     assert (notice["event"]["from_status"], notice["event"]["to_status"]) == ("in_progress", "closed")
 
 
-async def test_whoever_sees_it_no_more_is_told_no_more(
+async def test_users_who_lose_access_are_no_longer_notified(
     rita: Caller, mae: Caller, boss: Caller, worker: Platform, sql: Sql
 ) -> None:
     ticket = await mae.ticket(assigneeIds=[rita.id])

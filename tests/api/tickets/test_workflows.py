@@ -1,4 +1,4 @@
-"""Admins make workflow rules, are told what does not fit and where, and try them before anything is done."""
+"""Admins create workflow rules, get errors with the path of each invalid field, and try rules before they run."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ ACTIONS: list[tuple[Any, str]] = [
 ]
 
 
-async def test_what_does_not_fit_is_named_with_its_place_and_nothing_is_made(boss: Caller) -> None:
+async def test_invalid_fields_are_named_with_their_paths_and_no_rule_is_created(boss: Caller) -> None:
     other = {"name": "x" * 101, "trigger": "ticket.sold", "position": 0, "idleHours": 0, "projectId": NOBODY}
     cases = [
         *((RULE | {"conditions": value}, place) for value, place in CONDITIONS),
@@ -191,7 +191,7 @@ async def test_a_company_has_fifty_rules_whoever_makes_them_at_once(boss: Caller
     assert (await boss.call("GET", "workflows")).json()["pagination"]["total"] == MAX_RULES
 
 
-async def test_a_test_tells_what_each_rule_would_do_and_writes_nothing(
+async def test_a_dry_run_says_what_each_rule_would_do_and_writes_nothing(
     boss: Caller, mae: Caller, rita: Caller, sql: Sql
 ) -> None:
     everything = [
@@ -233,7 +233,7 @@ async def test_a_test_tells_what_each_rule_would_do_and_writes_nothing(
 
 
 async def test_a_test_tries_a_hundred_actions_and_says_what_it_left_out(boss: Caller) -> None:
-    """It is one transaction, and whoever changes the ticket waits for it."""
+    """It is one transaction, and other changes of the ticket wait for it."""
     ticket = await boss.ticket()
     comments = [{"type": "comment", "text": "x"}] * 10
     made = [

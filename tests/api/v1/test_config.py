@@ -36,7 +36,7 @@ async def test_no_secret_is_in_it(start_app: StartApp) -> None:
     assert "secret" not in text
 
 
-async def test_without_a_captcha_no_key_is_told(start_app: StartApp) -> None:
+async def test_without_a_captcha_no_key_is_returned(start_app: StartApp) -> None:
     async with start_app(captcha="off") as client:
         assert (await client.get("/api/v1/config")).json()["captcha"] == {"kind": "off", "site_key": None}
 

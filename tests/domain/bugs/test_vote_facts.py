@@ -1,4 +1,4 @@
-"""A durable subscriber hears each vote once, in its transaction, however many go together."""
+"""A durable subscriber is called with each vote once, in its transaction, however many are written together."""
 
 from __future__ import annotations
 

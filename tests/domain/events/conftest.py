@@ -69,7 +69,7 @@ class Notes:
 
 @pytest.fixture
 def notes(sql: Sql) -> Any:
-    """Where `Notes` writes: `order` tells what came first."""
+    """Where `Notes` writes: `order` shows what came first."""
     sql.execute(
         "CREATE TABLE notes (consumer text, stream uuid, seq bigint, type text,"
         " no bigint GENERATED ALWAYS AS IDENTITY)"

@@ -50,7 +50,7 @@ async def test_a_batch_has_500_events_at_most(platform: Platform, sql: Sql, note
     assert consumer.batches == [BATCH, 1]
 
 
-async def test_one_that_ends_its_turn_early_goes_on_behind_what_it_has_handled(
+async def test_a_consumer_that_ends_its_turn_early_continues_after_what_it_has_handled(
     platform: Platform, sql: Sql, notes: Any
 ) -> None:
     consumer, company_id = Notes(batch=3, turn=2), new_id()
@@ -63,7 +63,7 @@ async def test_one_that_ends_its_turn_early_goes_on_behind_what_it_has_handled(
     assert consumer.batches == [3, 3, 1]
 
 
-async def test_one_that_fails_stops_its_own_stream_and_goes_on_when_it_is_mended(
+async def test_a_failing_consumer_stops_its_own_stream_and_continues_when_it_is_fixed(
     platform: Platform, sql: Sql, notes: Any
 ) -> None:
     bad, good = new_id(), new_id()
@@ -193,7 +193,7 @@ async def test_a_write_wakes_whoever_listens_to_redis(platform: Platform) -> Non
         await asyncio.gather(listening, return_exceptions=True)
 
 
-async def test_ready_tells_how_long_the_oldest_event_waits(
+async def test_ready_shows_how_long_the_oldest_event_waits(
     client: httpx.AsyncClient, platform: Platform, sql: Sql, notes: Any
 ) -> None:
     async def lag() -> float:
@@ -217,10 +217,10 @@ async def test_ready_tells_how_long_the_oldest_event_waits(
     assert await lag() == 0.0
 
 
-async def test_ready_tells_how_long_what_was_recorded_later_waits(
+async def test_ready_shows_how_long_events_that_were_recorded_later_wait(
     client: httpx.AsyncClient, platform: Platform, sql: Sql
 ) -> None:
-    """Since it was written, and not since it happened; it hides nothing that waits behind it."""
+    """Since they were written, not since they happened; they hide no event that waits after them."""
     await started(platform, Notes())
     await report(client)
     sql.execute("DELETE FROM event_streams; SET session_replication_role = replica; DELETE FROM events")

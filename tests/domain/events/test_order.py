@@ -1,4 +1,4 @@
-"""Numbers of a stream are dense and in the order of the COMMITs, whoever writes and rolls back meanwhile."""
+"""Numbers of a stream are dense and in the order of the COMMITs, whatever is rolled back meanwhile."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_a_reader_between_two_commits_skips_none(platform: Platform, sql: 
 
 
 async def test_a_later_number_is_committed_later(platform: Platform, sql: Sql) -> None:
-    """The one who waits for the stream gets the number behind the one that it waited for."""
+    """A transaction that waits for the stream gets the number after that of the one it waited for."""
     stream = new_id()
     held, go_on = asyncio.Event(), asyncio.Event()
 

@@ -90,7 +90,7 @@ def working(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Working:
 
 @dataclass
 class Tenant:
-    """A connected company: what its people call, and what GitHub tells it."""
+    """A connected company: what its users call, and what GitHub sends it."""
 
     client: httpx.AsyncClient
     sql: Sql

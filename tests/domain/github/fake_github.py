@@ -1,7 +1,7 @@
-"""GitHub on loopback, as far as BugRelay knows it: a real HTTP server that limits, hangs, lies and pages when told to.
+"""GitHub on loopback, as far as BugRelay uses it: a real HTTP server that limits, hangs, lies and pages on request.
 
-What it is asked and what it answers is held against GitHub's own description (rest_api.json says which); what does not
-fit is in `problems`, and the fixture fails for it.
+Requests and responses are checked against GitHub's own description (rest_api.json says which); deviations are in
+`problems`, and the fixture fails for them.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Plan:
 
 
 class Gone(Exception):
-    """Whoever has asked is not there any more."""
+    """The caller is not there any more."""
 
 
 @dataclass
@@ -102,7 +102,7 @@ class FakeGitHub:
         return made
 
     def release(self) -> None:
-        """Go on with what is held, and hold what comes no more."""
+        """Continue what is held, and hold nothing more."""
         self._released.set()
 
     def hold(self) -> None:
@@ -322,7 +322,7 @@ class FakeGitHub:
         return answer if plan.status is None else (plan.status, plan.body, plan.headers)
 
     async def _wait(self, reader: asyncio.StreamReader) -> None:
-        """Until a test goes on; a request whose sender has gone has no effect any more.
+        """Wait until a test continues; a request whose sender has gone has no effect any more.
 
         Raises:
             Gone

@@ -210,7 +210,7 @@ def test_a_missing_file_is_one_line_and_exit_code_1(commands: Commands, tmp_path
     assert outcome.stderr == f"Error: {tmp_path}/nowhere.jsonl cannot be read: No such file or directory\n"
 
 
-def test_progress_is_told_in_percent_on_standard_error(commands: Commands, write: Write) -> None:
+def test_progress_is_shown_in_percent_on_standard_error(commands: Commands, write: Write) -> None:
     outcome = commands.run("import", write(a_line(external_id=str(n)) for n in range(600)))
     assert outcome.stderr.splitlines()[-1] == "100 % (600 lines)"
     assert "%" not in outcome.stdout

@@ -103,7 +103,7 @@ def test_a_condition_holds_and_its_opposite_does_not(field: Any, op: Any, value:
         assert not holds(checked(Condition(field, opposite, value)), situation())  # type: ignore[arg-type]
 
 
-def test_changed_to_asks_what_happened() -> None:
+def test_changed_to_looks_at_the_event() -> None:
     came = {"field": "tags", "from": ["paper"], "to": ["paper", "soon"]}
     changes = [
         {"field": "priority", "from": "low", "to": "medium"},
@@ -152,7 +152,7 @@ WORDS = Placeholders(
 )
 
 
-def test_a_text_takes_four_words_in_once() -> None:
+def test_four_placeholders_are_filled_in_once() -> None:
     hostile = "{title.__class__} {0} {} {title!r} {{key}} {Key} %s {title:>9999999999}"
     assert fill(hostile, WORDS, max_length=1000) == hostile.replace("{{key}}", "{TSK-1}")
     filled = fill("{key} {title} {status} {actor}", WORDS, max_length=1000)
@@ -193,7 +193,7 @@ def test_a_text_takes_four_words_in_once() -> None:
         *("http://x.example/_a_", "<http://x.example>", "[x]: http://x.example"),
     ],
 )
-def test_what_is_filled_into_markdown_is_no_markup(title: str) -> None:
+def test_values_filled_into_markdown_are_escaped(title: str) -> None:
     words = Placeholders(key="TSK-1", title=title.strip(), status="open", actor="ada")
     for text, around in (("{title}", ""), ("a\n\n{title}", "a")):
         html = render(fill_markdown(text, words, max_length=10_000))

@@ -20,7 +20,7 @@ def let_hours_pass(rules: Rules, hours: int) -> None:
     )
 
 
-async def test_a_rule_runs_once_an_idle_time_and_what_it_did_ends_none(
+async def test_a_rule_runs_once_per_idle_period_and_its_actions_do_not_end_it(
     rules: Rules, mae: Caller, rita: Caller
 ) -> None:
     rule = await rules.add("ticket.idle", REMIND, idleHours=48)
@@ -51,7 +51,7 @@ async def test_a_rule_runs_once_an_idle_time_and_what_it_did_ends_none(
     assert history[1]["cause"]["kind"] == "rule"
 
 
-async def test_a_rule_that_cannot_go_on_keeps_no_other_from_its_turn(rules: Rules, rita: Caller) -> None:
+async def test_a_blocked_rule_does_not_delay_other_rules(rules: Rules, rita: Caller) -> None:
     """Somebody holds a ticket for longer than a lock is waited for, and it is the next of the first rule."""
     first, second = [await rules.add("ticket.idle", REMIND, idleHours=1) for _ in range(2)]
     free, held = await rita.ticket(), await rita.ticket()

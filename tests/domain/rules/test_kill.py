@@ -51,7 +51,7 @@ def start_worker(settings: Settings, tmp_path: Path) -> Iterator[StartWorker]:
 
 
 @pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.slow)])
-async def test_a_worker_that_is_killed_in_a_run_does_nothing_twice_and_leaves_nothing_out(
+async def test_a_worker_killed_during_a_run_repeats_and_omits_nothing(
     rules: Rules, rita: Caller, start_worker: StartWorker, rounds: int
 ) -> None:
     says = [{"type": "comment", "text": f"{number} {{key}}"} for number in range(5)]

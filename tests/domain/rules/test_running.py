@@ -156,7 +156,7 @@ async def test_rules_run_in_their_order_and_each_sees_what_those_before_it_did(
     assert (await rules.ticket(there))["tags"] == ["soon"]
 
 
-async def test_a_rule_acts_at_nothing_of_before_it_was_made_or_enabled_again(
+async def test_a_rule_ignores_events_from_before_it_was_created_or_enabled_again(
     rules: Rules, rita: Caller
 ) -> None:
     before = await rita.ticket()
@@ -170,7 +170,7 @@ async def test_a_rule_acts_at_nothing_of_before_it_was_made_or_enabled_again(
     assert [(await rules.ticket(one))["tags"] for one in (before, meanwhile, after)] == [[], [], ["soon"]]
 
 
-async def test_two_workers_run_each_rule_once_at_an_event(rules: Rules, rita: Caller) -> None:
+async def test_two_workers_run_each_rule_once_for_an_event(rules: Rules, rita: Caller) -> None:
     rule = await rules.add("ticket.created", {"type": "comment", "text": "{key}"})
     tickets = [await rita.ticket() for _ in range(6)]
     await rules.run(workers=2)
@@ -181,7 +181,7 @@ async def test_two_workers_run_each_rule_once_at_an_event(rules: Rules, rita: Ca
     assert len(await rules.runs(rule)) == 6
 
 
-async def test_rules_that_do_much_at_one_event_do_it_in_several_transactions(
+async def test_many_actions_for_one_event_are_split_into_several_transactions(
     rules: Rules, rita: Caller
 ) -> None:
     """So nobody waits for the ticket until all are done; what had its turn has no other one."""
@@ -237,7 +237,7 @@ async def test_a_rule_that_runs_wild_is_disabled_and_its_admins_mailed_once(
     assert (again["enabled"], again["disabledReason"], again["disabledAt"]) == (True, None, None)
 
 
-async def test_a_rule_goes_on_when_its_admin_leaves(rules: Rules, rita: Caller, mae: Caller) -> None:
+async def test_a_rule_keeps_running_after_its_admin_left(rules: Rules, rita: Caller, mae: Caller) -> None:
     await rules.add("ticket.created", SOON)
     rules.sql.execute("UPDATE company_members SET is_active = false WHERE user_id = %s", (rules.boss.id,))
     ticket = await rita.ticket()
@@ -245,7 +245,7 @@ async def test_a_rule_goes_on_when_its_admin_leaves(rules: Rules, rita: Caller, 
     assert (await mae.done("GET", f"tickets/{ticket['id']}"))["tags"] == ["soon"]
 
 
-async def test_a_team_that_starts_anew_has_no_rules_of_the_former_one(
+async def test_a_new_team_inherits_no_rules_of_the_former_one(
     rules: Rules, mae: Caller, company_id: str
 ) -> None:
     rule = await rules.add("ticket.created", SOON)

@@ -28,7 +28,7 @@ FIGURES = (
 
 
 class Story:
-    """What happens to tickets of two projects of different schemes in some days, told to the log as the product does."""
+    """Changes of tickets in two projects of different schemes over some days, logged as the product logs them."""
 
     def __init__(self, sql: Sql) -> None:
         self.sql, self.now = sql, FIRST
@@ -124,7 +124,7 @@ class Story:
         return {(day, project): tuple(figures) for day, project, *figures in found}
 
     def recount(self, upto: datetime) -> dict[tuple[date, UUID], tuple[int, ...]]:
-        """The same, from what was told."""
+        """The same statistics, computed from the events of the story."""
         expected: dict[tuple[date, UUID], tuple[int, ...]] = {}
         day = FIRST.date()
         while day <= upto.date():
@@ -166,7 +166,7 @@ async def _fill(platform: Platform, story: Story, moments: Sequence[datetime]) -
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_rows_are_those_of_a_recount(platform: Platform, story: Story, seed: int) -> None:
-    """Counted every few hours, twice at once, and then not for days: always what the log tells by then."""
+    """Computed every few hours, twice at once, and then not for days: always what the log contains by then."""
     draw, now = random.Random(seed), FIRST
     await _fill(platform, story, [now])
     assert story.rows() == {}

@@ -114,7 +114,7 @@ async def test_failed_attempts_are_tried_again_after_the_pauses_of_three_days_an
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 404, 500])
-async def test_what_is_no_success_is_told_and_no_redirect_followed(
+async def test_failures_are_recorded_and_no_redirect_is_followed(
     hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql, status: int
 ) -> None:
     webhook_id, _ = await hooks.add()
@@ -238,7 +238,7 @@ async def test_seven_days_without_a_success_disable_and_what_waits_goes_on_when_
         await eventually(lambda: count(sql, "state = 'delivered'") == 1)
 
 
-async def test_a_name_that_leads_inside_is_refused_at_each_attempt_anew(
+async def test_a_name_with_a_private_address_is_refused_at_each_attempt(
     outside: Outside, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
 ) -> None:
     """The first attempt is let through; then the name leads to another address of this machine."""

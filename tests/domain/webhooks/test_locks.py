@@ -1,4 +1,4 @@
-"""Whoever locks several webhooks does so in the order of their ids, so that two at once are no deadlock."""
+"""Several webhooks are locked in the order of their ids, so that two transactions do not deadlock."""
 
 from __future__ import annotations
 

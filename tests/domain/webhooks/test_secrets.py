@@ -1,4 +1,4 @@
-"""Secrets of webhooks under keys that change: read while their key is there, encrypted anew under the newest."""
+"""Secrets of webhooks under changing keys: read while their key exists, and encrypted again with the newest one."""
 
 from __future__ import annotations
 

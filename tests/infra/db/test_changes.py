@@ -1,4 +1,4 @@
-"""Between two moments that are told, nobody wrote anything."""
+"""Nothing was written between two moments that the detector returns."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Sql = psycopg.Connection[Any]
 
 
 class Told:
-    """What a detector tells: two moments each time."""
+    """The results of a detector: two moments each."""
 
     def __init__(self, platform: Platform) -> None:
         self.periods: list[tuple[float, float]] = []
         self._detector = ChangeDetector(platform.database, lambda *period: self.periods.append(period))
 
     async def period_until_after(self, moment: float) -> tuple[float, float]:
-        """The first that ends behind a moment."""
+        """The first period that ends after a moment."""
         async with asyncio.timeout(30):
             while True:
                 self._detector.look_soon()
@@ -32,7 +32,7 @@ class Told:
                 await asyncio.sleep(0.01)
 
 
-async def test_a_period_begins_behind_the_last_commit(platform: Platform, sql: Sql) -> None:
+async def test_a_period_begins_after_the_last_commit(platform: Platform, sql: Sql) -> None:
     told = Told(platform)
     began = time.monotonic()
     since, until = await told.period_until_after(began)

@@ -15,7 +15,7 @@ JobLog = Sequence[MutableMapping[str, Any]]
 
 
 class Log:
-    """A task that writes down what it was called with, and fails as often as it is told."""
+    """A task that logs its arguments, and fails a given number of times."""
 
     def __init__(self, *, failures: int = 0) -> None:
         self.calls: list[Any] = []

@@ -1,4 +1,4 @@
-"""A worker that is told to stop ends, also when a library swallows the cancellation."""
+"""A worker that is stopped ends, also if a library swallows the cancellation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_a_task_that_lost_its_cancellation_is_cancelled_again() -> None:
     assert ended == ["deaf"]
 
 
-async def test_what_a_task_ended_with_is_given() -> None:
+async def test_the_outcome_of_a_task_is_returned() -> None:
     async def fails() -> None:
         raise ValueError("why")
 

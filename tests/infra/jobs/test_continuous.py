@@ -14,7 +14,7 @@ from tests.infra.jobs.log_task import JobLog
 from tests.infra.mail.postbox import comes_true, working
 
 
-async def test_one_that_fails_is_told_once_and_begun_again_until_the_worker_stops(
+async def test_a_failing_continuous_job_is_logged_once_and_restarted_until_the_worker_stops(
     settings: Settings, empty_board: None, job_log: JobLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "RESTART_SECONDS", 0.01)

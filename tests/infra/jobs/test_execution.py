@@ -15,7 +15,7 @@ from tests.infra.jobs.log_task import JobLog, Log, Sql, add, job_count
 from tests.infra.mail.postbox import comes_true, working
 
 
-async def test_a_job_that_is_given_up_is_kept_for_a_while_and_told_as_an_error(
+async def test_a_job_that_is_given_up_is_kept_for_a_while_and_logged_as_an_error(
     platform: Platform, settings: Settings, sql: Sql, job_log: JobLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(back_off, "MAX_ATTEMPTS", 1)
@@ -30,7 +30,7 @@ async def test_a_job_that_is_given_up_is_kept_for_a_while_and_told_as_an_error(
     ]
 
 
-async def test_how_each_attempt_ended_is_told_with_the_request_that_asked(
+async def test_the_outcome_of_each_attempt_is_logged_with_the_request_id(
     platform: Platform, settings: Settings, sql: Sql, job_log: JobLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(back_off, "FIRST_PAUSE_SECONDS", 0.1)
@@ -46,7 +46,7 @@ async def test_how_each_attempt_ended_is_told_with_the_request_that_asked(
     assert log.calls == [{"number": 1}] * 2  # it is for the log, and no argument of the task
 
 
-async def test_a_job_that_a_job_asks_for_keeps_the_request(
+async def test_a_job_added_by_a_job_keeps_the_request_id(
     platform: Platform, settings: Settings, sql: Sql, job_log: JobLog
 ) -> None:
     async def ask(platform: Platform) -> None:

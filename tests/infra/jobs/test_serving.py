@@ -43,7 +43,7 @@ async def test_two_workers_run_each_job_once(platform: Platform, settings: Setti
     assert Counter(call["number"] for call in log.calls) == dict.fromkeys(range(60), 1)
 
 
-async def test_what_runs_by_the_clock_runs_once_for_two_workers(
+async def test_periodic_jobs_run_once_for_two_workers(
     settings: Settings, sql: Sql, empty_board: None
 ) -> None:
     log = Log()
@@ -56,7 +56,7 @@ async def test_what_runs_by_the_clock_runs_once_for_two_workers(
     assert defers == (1,) or len(log.calls) == defers[0]  # type: ignore[index] - a minute may have begun meanwhile
 
 
-async def test_a_worker_goes_on_when_the_database_is_back(
+async def test_a_worker_continues_when_the_database_is_back(
     platform: Platform, settings: Settings, sql: Sql
 ) -> None:
     log = Log()

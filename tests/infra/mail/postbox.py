@@ -37,7 +37,7 @@ class Postbox:
         return [mail for mail in mails if to in (None, str(mail["To"]))]  # type: ignore[misc]
 
     async def next(self, to: str, *, after: int = 0, subject: str = "") -> EmailMessage:
-        """The mail behind the first `after` ones with that in the subject; waits for it."""
+        """The next mail with that in the subject, after the first `after` ones; waits for it."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 mails = [mail for mail in self.mails(to) if subject in mail["Subject"]]

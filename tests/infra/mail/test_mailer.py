@@ -56,7 +56,9 @@ async def test_international_addresses_are_mailed(
     assert len(postbox.mails()) == 1
 
 
-async def test_no_name_turns_around_what_stands_behind_it(settings: Settings, postbox: Postbox) -> None:
+async def test_a_right_to_left_name_does_not_reverse_the_text_after_it(
+    settings: Settings, postbox: Postbox
+) -> None:
     """Overrides and the like go; the marks that right-to-left text needs stay."""
     sender = "\u202esdrow\u202c Board <board@people.example>"
     mailer = Mailer(replace(settings, site_name="\u202eexe.\u2066fdp \u200fשלום", mail_from=sender))

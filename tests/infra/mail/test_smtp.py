@@ -66,7 +66,7 @@ async def test_a_server_that_hangs_is_given_up_in_time(settings: Settings, mail_
     assert SMTP_SECONDS == 20
 
 
-async def test_nobody_listens(settings: Settings) -> None:
+async def test_a_server_that_is_not_there_is_an_error(settings: Settings) -> None:
     mailer = Mailer(replace(settings, mail_url=f"smtp://127.0.0.1:{free_port()}"))
     with pytest.raises(MailUndelivered, match="Connect"):
         await mailer.send(written(mailer))

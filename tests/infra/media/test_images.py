@@ -410,7 +410,7 @@ def test_a_bomb_is_refused_before_it_unpacks(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_a_picture_over_25_megapixels_is_told_why() -> None:
+def test_a_picture_over_25_megapixels_is_refused_with_the_reason() -> None:
     with pytest.raises(TooManyPixels, match="25 megapixels"):
         clean_image(encoded(Image.new("1", (5001, 5000)), "PNG"))
 
@@ -517,7 +517,7 @@ async def test_more_pictures_than_may_wait_are_shed() -> None:
     assert shed[0].headers["Retry-After"]
 
 
-async def test_who_fills_the_line_makes_room_for_others() -> None:
+async def test_an_uploader_who_fills_the_queue_yields_to_others() -> None:
     eves, adas = 60, 3
     results = await cleaned(["eve"] * eves + ["ada"] * adas)
     assert all(isinstance(result, CleanImage) for result in results[eves:])
@@ -526,7 +526,7 @@ async def test_who_fills_the_line_makes_room_for_others() -> None:
     assert len(shed) == eves - (1 + MAX_WAITING) + (adas - 1)
 
 
-async def test_who_waits_in_line_has_read_nothing_yet() -> None:
+async def test_a_queued_picture_is_not_read_yet() -> None:
     cleaner = ImageCleaner()
     raw = encoded(Image.new("RGB", (8, 8)), "PNG")
     read, most = 0, 0

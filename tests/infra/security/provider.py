@@ -92,7 +92,7 @@ class Server:
 
 @dataclass
 class Grant:
-    """What somebody agreed to at a provider, behind a code."""
+    """What a user has granted at a provider, for a code."""
 
     asked: dict[str, str]
     person: dict[str, Any]

@@ -115,7 +115,9 @@ async def test_packed_content_is_not_unpacked() -> None:
 
 
 @pytest.mark.parametrize("silent", ["site", "name service"])
-async def test_who_does_not_answer_in_time_is_left(monkeypatch: pytest.MonkeyPatch, silent: str) -> None:
+async def test_a_server_that_does_not_respond_in_time_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, silent: str
+) -> None:
     monkeypatch.setattr(egress, "TOTAL_SECONDS", 0.3)
     async with name_service() as (zone, resolver), site() as web:
         zone.records["paper.example", "A"] = ["127.0.0.1"]
@@ -128,7 +130,7 @@ async def test_who_does_not_answer_in_time_is_left(monkeypatch: pytest.MonkeyPat
                 await egress_to(resolver).txt_records("paper.example")
 
 
-async def test_who_is_not_there_is_said_so() -> None:
+async def test_a_server_that_is_not_there_is_reported() -> None:
     async with name_service() as (zone, resolver):
         with pytest.raises(EgressFailed, match="no address"):
             await egress_to(resolver).get_text(URL)
@@ -191,7 +193,7 @@ async def test_a_name_that_changes_its_address_is_connected_to_where_it_was_chec
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "307 Temporary Redirect", "410 Gone", "500 Oops"])
-async def test_a_post_tells_the_status_and_follows_no_redirect(status: str) -> None:
+async def test_a_post_returns_the_status_and_follows_no_redirect(status: str) -> None:
     async with name_service() as (zone, resolver), site() as web:
         zone.records["paper.example", "A"] = ["127.0.0.1"]
         web.holds(b"", status=status, headers="Location: https://127.0.0.1/secret\r\n")

@@ -314,7 +314,7 @@ async def test_an_endpoint_that_hangs_is_waited_for_no_longer_than_allowed(
     [b" " * (provider_client.MAX_ANSWER_BYTES + 1), b"[" * 200_000, b"{}x", b"\xff", b"[]", b""],
     ids=["huge", "nested", "no JSON", "no text", "no object", "empty"],
 )
-async def test_an_answer_of_nothing_useful_is_an_error_of_the_provider(
+async def test_a_useless_response_is_an_error_of_the_provider(
     issuer: Issuer, provider: OpenIdConnect, path: str, content: bytes
 ) -> None:
     issuer.metadata = {"userinfo_endpoint": f"{issuer.url}/userinfo"}
@@ -331,7 +331,7 @@ async def test_an_issuer_that_is_away_is_unavailable() -> None:
         await provider.authorization_url(REQUEST)
 
 
-async def test_userinfo_tells_the_address_that_the_token_leaves_out(
+async def test_an_address_that_the_token_lacks_is_read_from_userinfo(
     issuer: Issuer, provider: OpenIdConnect
 ) -> None:
     issuer.metadata = {"userinfo_endpoint": f"{issuer.url}/userinfo"}
@@ -361,7 +361,7 @@ async def test_an_address_is_proven_only_if_the_issuer_says_so(
     assert identity.is_email_proven is proven
 
 
-async def test_an_issuer_whose_word_on_addresses_does_not_count_proves_none(issuer: Issuer) -> None:
+async def test_an_issuer_that_is_not_trusted_for_addresses_proves_none(issuer: Issuer) -> None:
     provider = OpenIdConnect(settings_of(issuer, trust_email=False))
     assert not (await sign_in(provider, issuer)).is_email_proven
 
@@ -402,7 +402,7 @@ def test_issuers_are_read_from_one_setting() -> None:
         "sso=https://id:secret@a.example,sso=https://id:secret@b.example",
     ],
 )
-def test_a_bad_list_of_issuers_ends_the_start_and_tells_no_secret(text: str) -> None:
+def test_a_bad_list_of_issuers_ends_the_start_and_reveals_no_secret(text: str) -> None:
     with pytest.raises(SettingError, match="OAUTH_ISSUERS") as told:
         load_settings({"OAUTH_ISSUERS": text})
     assert "sec" not in str(told.value).replace("client_secret", "")

@@ -102,7 +102,7 @@ async def test_more_sign_ins_than_may_wait_are_shed_and_the_rest_succeed() -> No
     passwords.close()
 
 
-async def test_who_leaves_the_line_makes_room(held_hashes: HeldHashes) -> None:
+async def test_a_caller_who_leaves_the_queue_makes_room(held_hashes: HeldHashes) -> None:
     slow = Passwords(memory_kib=19_456, iterations=3)
     stored = await slow.hash("correct horse")
     tries = [asyncio.create_task(slow.verify(stored, "x")) for _ in range(202)]

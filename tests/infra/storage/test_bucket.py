@@ -29,7 +29,7 @@ async def test_a_listing_has_all_pages(bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 500, 503])
-async def test_an_ill_bucket_is_507_for_writing_and_503_for_the_rest(bucket: Bucket, status: int) -> None:
+async def test_a_failing_bucket_is_507_for_writing_and_503_for_the_rest(bucket: Bucket, status: int) -> None:
     store = storage_from(bucket.url)
     await store.put(KEY, PICTURE, content_type="image/png")
     bucket.status = status

@@ -35,7 +35,7 @@ async def test_what_was_put_comes_back(store: Storage, content: bytes) -> None:
     assert await found.read() == content
 
 
-async def test_a_listing_goes_on_behind_a_key(store: Storage) -> None:
+async def test_a_listing_continues_after_a_key(store: Storage) -> None:
     keys = [f"bugs/{name}.png" for name in ("Z", "_", "a", "b", "c")]
     for key in reversed(keys):
         await store.put(key, b"x", content_type="image/png")

@@ -30,7 +30,7 @@ LETTERS = ("e", "\u1ed9", "ᾂ", "\u09c7", "\u1100", "\u1161", "\u11a8", "カ", 
         ("👩‍👩‍👧", "👩‍👩‍👧"),
     ],
 )
-def test_text_is_made_uniform(typed: str, kept: str) -> None:
+def test_text_is_normalised(typed: str, kept: str) -> None:
     assert normalise(typed) == kept
 
 

@@ -115,7 +115,7 @@ HOSTILE = (
 )
 
 
-def test_planted_secrets_are_taken_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_planted_secrets_are_redacted(capsys: pytest.CaptureFixture[str]) -> None:
     rng = random.Random(20261122)
     missed, planted = [], 0
     for _ in range(ROUNDS):
@@ -247,7 +247,7 @@ def test_redactions_say_where_what_and_how_often() -> None:
     ]
 
 
-def test_what_tells_nothing_stays() -> None:
+def test_values_that_reveal_nothing_stay() -> None:
     value = {
         "token": None,
         "hasPassword": True,

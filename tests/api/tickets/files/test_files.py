@@ -302,7 +302,7 @@ async def test_ranges_and_repeated_requests_are_answered_in_full(folder_desk: De
     assert (head.content, head.headers["content-length"]) == (b"", str(len(LOG)))
 
 
-async def test_what_is_announced_has_a_budget(folder_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_announced_files_are_limited(folder_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = folder_desk
     monkeypatch.setattr(attachments, "MAX_ATTACHMENTS", 4)
     monkeypatch.setattr(attachments, "MAX_UNFINISHED", 6)

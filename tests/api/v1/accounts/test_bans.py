@@ -27,7 +27,7 @@ async def test_a_ban_holds_at_sign_in_and_on_any_call(
         refused(await client.get(path, headers=ada.headers), 403, "ACCOUNT_BANNED")
 
 
-async def test_a_ban_is_told_only_to_who_knows_the_password(
+async def test_a_ban_is_revealed_only_with_the_right_password(
     client: httpx.AsyncClient, ada: Person, sql: Sql
 ) -> None:
     sql.execute("UPDATE users SET banned_at = now()")

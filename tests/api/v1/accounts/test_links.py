@@ -344,7 +344,7 @@ async def test_a_registration_that_is_refused_charges_nothing(
         assert grace.status_code == 201
 
 
-async def test_no_other_mail_uses_up_the_budget_of_password_resets(
+async def test_other_mails_do_not_use_up_the_limit_of_password_resets(
     start_app: StartApp, sql: Sql, no_counts: None
 ) -> None:
     async with start_app(rate_limit_mail=Rate(3, 60)) as client:
@@ -359,7 +359,7 @@ async def test_no_other_mail_uses_up_the_budget_of_password_resets(
         assert resets_mailed(sql) == 3
 
 
-async def test_an_answer_to_a_reset_does_not_tell_what_the_address_has_used_up(
+async def test_the_response_to_a_reset_does_not_reveal_the_use_of_the_address(
     start_app: StartApp, no_counts: None
 ) -> None:
     """Neither do the rate headers: they count by the caller alone."""
@@ -373,7 +373,7 @@ async def test_an_answer_to_a_reset_does_not_tell_what_the_address_has_used_up(
     assert over.headers["x-ratelimit-limit"] == unknown.headers["x-ratelimit-limit"] == "60"
 
 
-async def test_an_address_over_its_budget_is_not_mailed_and_not_told_of(
+async def test_an_address_over_its_limit_gets_no_mail_and_the_response_does_not_say_so(
     start_app: StartApp, sql: Sql, no_counts: None
 ) -> None:
     async with start_app(rate_limit_mail=Rate(30, 60)) as client:

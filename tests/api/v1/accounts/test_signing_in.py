@@ -155,7 +155,7 @@ async def test_a_guess_that_was_not_checked_is_not_counted(client: httpx.AsyncCl
 async def test_a_guess_that_was_broken_off_keeps_nobody_waiting_for_long(
     client: httpx.AsyncClient, ada: Person, sql: psycopg.Connection[Any]
 ) -> None:
-    """A process was killed while it checked five: their rows are left behind."""
+    """A process was killed while it checked five: their rows remain."""
     await sign_in(client, ada.email, WRONG)
     sql.execute(
         "INSERT INTO sign_in_failures (id, account_hash, ip_address, under_way, at)"
@@ -180,7 +180,7 @@ async def test_a_stolen_session_cannot_guess_the_password_either(
     assert "retry-after" in right.headers
 
 
-async def test_a_password_is_hashed_anew_when_the_parameters_have_changed(
+async def test_a_password_is_hashed_again_when_the_parameters_have_changed(
     client: httpx.AsyncClient, ada: Person, start_app: StartApp, sql: psycopg.Connection[Any]
 ) -> None:
     def stored() -> str:

@@ -1,4 +1,4 @@
-"""Receipts of anonymous reports: who has the link looks at the report, follows it and takes it back."""
+"""Receipts of anonymous reports: with the link the owner reads the report, follows it and withdraws it."""
 
 from __future__ import annotations
 
@@ -371,7 +371,7 @@ async def test_a_link_that_is_wrong_expired_or_replaced_confirms_nothing(
     assert (await client.post("/contact/confirm", json={"token": newer})).status_code == 415
 
 
-async def test_an_address_that_is_unsubscribed_at_the_same_moment_is_told_no_more(
+async def test_an_address_that_is_unsubscribed_at_the_same_moment_gets_no_mail(
     client: httpx.AsyncClient, sql: Sql, database_url: str
 ) -> None:
     answer = await reported(client, contact_email=OWNER)
@@ -382,7 +382,7 @@ async def test_an_address_that_is_unsubscribed_at_the_same_moment_is_told_no_mor
     assert bad_fields(await following) == ["email"]
 
 
-async def test_the_level_changes_alone_and_another_address_must_be_confirmed_anew(
+async def test_a_new_level_needs_no_confirmation_and_a_new_address_does(
     client: httpx.AsyncClient, run_jobs: RunJobs, postbox: Postbox
 ) -> None:
     answer = await reported(client, contact_email=OWNER)
@@ -431,7 +431,7 @@ async def test_an_address_for_a_merged_report_is_mailed_a_link(
     assert postbox.mails("new@people.example") == []
 
 
-async def test_the_address_is_told_to_nobody_else(
+async def test_the_address_is_shown_to_nobody_else(
     client: httpx.AsyncClient, ada: Person, run_jobs: RunJobs, postbox: Postbox
 ) -> None:
     answer = await reported(client, contact_email=OWNER)

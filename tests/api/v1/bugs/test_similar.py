@@ -142,7 +142,7 @@ async def test_a_bug_is_not_similar_to_itself_or_its_family(
     assert response.headers["location"] == f"/api/v1/bugs/{bug['id']}/similar?limit=3"
 
 
-async def test_whoever_is_signed_in_is_answered_alike(client: httpx.AsyncClient, sign_up: SignUp) -> None:
+async def test_signed_in_users_get_the_same_response(client: httpx.AsyncClient, sign_up: SignUp) -> None:
     ada = await sign_up("ada")
     bug = await report(client, ada, **CRASH)
     response = await client.post("/api/v1/bugs/similar", json={"title": "galaxy map"}, headers=ada.headers)
@@ -205,7 +205,7 @@ async def test_what_does_not_fit_is_named(
     assert [one["field"] for one in response.json()["error"]["fields"]] == [field]
 
 
-async def test_questions_have_a_limit_of_their_own_and_are_kept_nowhere(
+async def test_queries_have_a_separate_limit_and_are_not_stored(
     start_app: StartApp, sql: psycopg.Connection[Any]
 ) -> None:
     from bugrelay.settings import Rate
@@ -218,7 +218,7 @@ async def test_questions_have_a_limit_of_their_own_and_are_kept_nowhere(
         assert (await client.get("/api/v1/bugs")).status_code == 200
 
 
-async def test_moderators_and_reporters_do_not_wait_for_whoever_folds(
+async def test_moderators_and_reporters_do_not_wait_for_the_folding_job(
     client: httpx.AsyncClient, moderator: Moderator, database_url: str
 ) -> None:
     crash, slow = await report(client, **CRASH), await report(client, **SLOW)

@@ -1,4 +1,4 @@
-"""`GET /bugs?search=`: behind the bugs with all words, those with some, by the ranking of similar bugs."""
+"""`GET /bugs?search=`: after the bugs with all words, those with some, in the ranking of similar bugs."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_bugs_with_some_of_the_words_follow_those_with_all(
     assert (body["match"], body["ranked"], body["pagination"]["total"]) == ("some", True, 3)
 
 
-async def test_behind_the_hits_of_one_or_two_words_nothing_follows(client: httpx.AsyncClient) -> None:
+async def test_searches_of_one_or_two_words_are_not_extended(client: httpx.AsyncClient) -> None:
     await put(client, "Galaxy map", "Galaxy of stars", "Map of streets")
     for search, wanted in (
         ("galaxy map", 1),

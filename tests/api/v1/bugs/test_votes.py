@@ -178,7 +178,7 @@ async def test_of_votes_that_waited_together_only_those_count_whose_session_hold
     assert {row[0] for row in rows} == {one.id for one in people[::2]}
 
 
-async def test_what_is_wrong_with_a_vote_is_told_in_the_order_of_the_contract(
+async def test_errors_of_a_vote_come_in_the_order_of_the_contract(
     start_app: StartApp, sql: psycopg.Connection[Any]
 ) -> None:
     """Who asks, the id, the bug, the right: a session that has ended hides all that follows."""
@@ -205,7 +205,7 @@ async def test_what_is_wrong_with_a_vote_is_told_in_the_order_of_the_contract(
         assert (await client.post(f"/api/v1/bugs/{shown}/vote", headers=ada.headers)).status_code == 201
 
 
-async def test_a_ban_is_told_before_the_bug(
+async def test_a_ban_is_checked_before_the_bug(
     client: httpx.AsyncClient, ada: Person, bug: Bug, sql: psycopg.Connection[Any]
 ) -> None:
     """Also where the session has outlived it."""

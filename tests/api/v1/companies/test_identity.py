@@ -1,4 +1,4 @@
-"""A company is its domain, and nobody is captured by whoever reports first."""
+"""A company is its domain; reporting first does not make anybody its owner."""
 
 from __future__ import annotations
 

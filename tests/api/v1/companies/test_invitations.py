@@ -1,4 +1,4 @@
-"""Invitations: who may be asked to belong to a company, and that nobody belongs to one who has not accepted."""
+"""Invitations: who may be invited to a company, and that nobody belongs to it before accepting."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ async def test_an_invitation_of_before_is_no_way_back(
     client: httpx.AsyncClient, invite: Invite, boss: Person, by_boss: Invitations, verified: SignUpVerified,
     sql: Sql, company: str, root: Person,
 ) -> None:  # fmt: skip
-    """Who was removed or set aside since, and whom a team of before has invited."""
+    """For users who were removed or deactivated since, and for users whom a former team invited."""
     users = Users(client, boss)
     cleo_token = await invite("cleo@paper.example", "admin")
     cleo = await verified("cleo", "cleo@paper.example")
@@ -346,7 +346,7 @@ async def test_two_companies_invite_one_person_who_then_names_the_one_they_mean(
     refused(await Users(client, rex).list(), 400, "COMPANY_REQUIRED")
 
 
-async def test_invitations_have_a_budget_by_address_and_by_sender(
+async def test_invitations_are_limited_by_address_and_by_sender(
     start_app: StartApp, fresh_counts: None, sql: Sql
 ) -> None:
     """By the limit of mails, and three a day from one company to one address."""

@@ -1,4 +1,4 @@
-"""Which company stands behind an application, and that its bugs follow."""
+"""The company of an application, and that its bugs follow a change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of companies and applications: what they find, how they are counted, who is answered from the cache."""
+"""Lists of companies and applications: results, totals, and which requests are answered from the cache."""
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ async def test_a_claim_by_a_suspended_member_keeps_the_team(
 async def test_who_was_added_and_never_counted_was_no_member(
     client: httpx.AsyncClient, company: str, boss: Person, decide: Any, prove: Prove, sign_up: SignUp
 ) -> None:
-    """Else an admin who fears for their rights adds whoever may claim the company next."""
+    """Otherwise an admin who fears for their rights could add any address that may claim the company next."""
     ida = await sign_up("ida", email="ida@paper.example")
     assert (await Team(client, company, boss).add(ida.email)).status_code == 201
     await decide("unverify")
@@ -215,7 +215,7 @@ async def test_who_was_a_former_member_starts_a_team_of_their_own(
         assert [one["user_id"] for one in listed["former_members"]] == [former.id]
 
 
-async def test_the_private_address_of_a_former_member_is_told_to_nobody(
+async def test_the_private_address_of_a_former_member_is_shown_to_nobody(
     client: httpx.AsyncClient, sql: Sql, company: str, ada: Person, eve: Person, decide: Any, prove: Prove
 ) -> None:
     """Who holds the domain today may be a stranger to those who held it before."""
@@ -300,7 +300,7 @@ async def test_ten_new_claims_at_once_make_one_first_admin(
         make_member(sql, boss, company, role="admin")
 
 
-async def test_who_is_added_while_the_company_is_claimed_anew_is_on_the_new_team_or_on_none(
+async def test_a_user_added_during_a_new_claim_is_on_the_new_team_or_on_none(
     client: httpx.AsyncClient,
     sql: Sql,
     company: str,

@@ -66,7 +66,7 @@ async def test_no_address_and_no_token_is_in_any_public_answer(
             assert [secret for secret in planted if secret in answer.text] == [], path
 
 
-async def test_no_refusal_tells_an_address_or_a_token(
+async def test_no_error_reveals_an_address_or_a_token(
     client: httpx.AsyncClient, company: str, planted: list[str], sign_up: SignUp
 ) -> None:
     stranger = await sign_up("stranger")

@@ -63,7 +63,7 @@ async def test_members_see_the_team_with_its_addresses(
     assert page["members"] == [second]
 
 
-async def test_the_team_of_others_is_told_to_nobody(
+async def test_a_team_is_shown_to_its_members_only(
     client: httpx.AsyncClient, company: str, boss: Person, ada: Person, other_boss: Person, root: Person
 ) -> None:
     for stranger in (ada, other_boss, root):
@@ -217,7 +217,7 @@ async def test_an_erased_account_is_on_no_team(
     assert [one["user"]["username"] for one in public["members"]] == ["boss"]
 
 
-async def test_a_ban_that_comes_behind_the_guard_still_stops_the_change(
+async def test_a_ban_after_the_guard_still_stops_the_change(
     sql: Sql, company: str, boss: Person, member: Person, platform: Platform
 ) -> None:
     sql.execute("UPDATE users SET banned_at = now() WHERE id = %s", (boss.id,))

@@ -126,7 +126,7 @@ async def test_the_routes_of_a_team_know_no_reporter(
 async def test_a_reporter_who_proves_the_domain_starts_a_new_team(
     client: httpx.AsyncClient, company: str, boss: Person, rex: Person, ada: Person, root: Person, sql: Sql
 ) -> None:
-    """They were on no team, so that of before is none of theirs; nor are they told who else reported to it."""
+    """They were on no team, so the former team is not theirs; nor do they see who else reported to it."""
     make_member(sql, ada, company, role="reporter")
     act = await client.post(
         f"/api/v1/admin/companies/{company}/unverify", json={"reason": "A doubt"}, headers=root.headers

@@ -1,4 +1,4 @@
-"""A member whom the team has added counts from the moment that they have proven their address, and no sooner."""
+"""A member whom the team has added has rights from the moment that their address is verified, and not before."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ async def test_who_loses_the_address_they_were_added_with_loses_their_rights(
 async def test_the_operators_word_needs_no_verified_address(
     client: httpx.AsyncClient, sql: Sql, settings: Settings, company: str, boss: Person, ida: Person
 ) -> None:
-    """`bugrelay add-member` counts at once, also for whom the team has added already."""
+    """`bugrelay add-member` gives rights at once, also to users whom the team has added already."""
     await Team(client, company, boss).add(ida.email)
     refused(await Team(client, company, ida).list(), 403, "NOT_MEMBER")
     environment = TEST_ENVIRONMENT | {

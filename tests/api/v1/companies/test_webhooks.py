@@ -45,7 +45,7 @@ def webhooks(client: httpx.AsyncClient, company: str, boss: Person) -> Webhooks:
     return Webhooks(client, company, boss)
 
 
-async def test_a_webhook_is_added_and_its_secret_told_once(
+async def test_a_webhook_is_added_and_its_secret_shown_once(
     webhooks: Webhooks, sql: Sql, company: str
 ) -> None:
     answer = await webhooks.add()
@@ -214,7 +214,7 @@ async def test_a_new_team_inherits_no_webhook_and_the_former_team_keeps_none(
     claim_by_mail: Any,
     boss: Person,
 ) -> None:
-    """Who claims the domain anew sees no URL of the former team, and sends it nothing."""
+    """A user who claims the domain again sees no URL of the former team, and sends it nothing."""
     await webhooks.add()
     for claimant, remaining in ((boss, 1), (await sign_up("newcomer"), 0)):
         sql.execute("UPDATE companies SET verified = false")

@@ -189,7 +189,7 @@ async def keep_reading(client: httpx.AsyncClient, bug_id: str) -> None:
 async def test_ageing_votes_takes_bugs_before_votes_as_everybody_does(
     client: httpx.AsyncClient, ada: Person, sql: Sql, settings: Settings, platform: Platform
 ) -> None:
-    """Whoever holds a bug can always go on to its votes: so the two never wait for each other."""
+    """A transaction that holds a bug can always lock its votes: so the two never wait for each other."""
     bug_id = (await report_bug(client))["id"]
     await vote(client, ada, bug_id)
     sql.execute("ALTER TABLE bug_votes DISABLE TRIGGER vote_dated")

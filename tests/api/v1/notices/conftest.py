@@ -1,4 +1,4 @@
-"""A worker that tells people, and people who can be told."""
+"""A worker that notifies followers, and users who can be notified."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def worker(settings: Settings, empty_board: None) -> AsyncIterator[Platfor
 
 
 async def all_told(sql: Sql) -> None:
-    """Wait until everybody is told of everything that has happened, and what is due is mailed."""
+    """Wait until followers are notified of everything that has happened, and mails that are due are sent."""
     await comes_true(lambda: _is_settled(sql), seconds=60)
 
 
@@ -80,7 +80,7 @@ async def notices_of(client: httpx.AsyncClient, person: Person, **params: Any) -
 
 
 async def types_told(client: httpx.AsyncClient, person: Person) -> list[str]:
-    """The types of what the person was told of, oldest first."""
+    """The types of the person's notices, oldest first."""
     return [one["event"]["type"] for one in reversed((await notices_of(client, person))["notices"])]
 
 

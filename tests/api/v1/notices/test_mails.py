@@ -267,7 +267,7 @@ async def test_an_address_of_several_anonymous_reports_gets_the_mails_of_one(
     assert sql.execute("SELECT count(*) FROM report_contacts").fetchone() == (0,)
 
 
-async def test_a_digest_a_day_for_who_wants_that(
+async def test_a_daily_digest_for_users_who_choose_it(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, reader: Person, sign_up: SignUp,
     sql: Sql, told: Told,
 ) -> None:  # fmt: skip
@@ -303,7 +303,7 @@ async def test_nobody_is_mailed_at_an_address_that_is_not_proven_or_against_thei
     assert mails_to(mail_server, unverified) + mails_to(mail_server, unwilling) == []
 
 
-async def test_whoever_may_not_be_told_any_more_when_a_mail_is_sent_is_not(
+async def test_permissions_are_checked_again_when_a_mail_is_sent(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, admin: Person, sign_up: SignUp,
     sql: Sql, bug: Bug, told: Told,
 ) -> None:  # fmt: skip
@@ -371,7 +371,7 @@ async def test_neither_a_job_nor_a_row_holds_a_link(
     assert reader.email not in str(job_log)
 
 
-async def test_a_confirmed_address_of_an_anonymous_report_is_told(
+async def test_a_confirmed_address_of_an_anonymous_report_gets_mails(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, sign_up: SignUp, admin: Person,
     sql: Sql, told: Told,
 ) -> None:  # fmt: skip

@@ -1,4 +1,4 @@
-"""Who is told of what: by what follows from the log, in a list of one's own."""
+"""Notices: who is notified of which events, through the event log, in the list of notices."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Bug = dict[str, Any]
 Sql = psycopg.Connection[Any]
 
 
-async def test_a_notice_tells_what_has_happened_and_is_read(
+async def test_a_notice_says_what_happened_and_can_be_marked_read(
     client: httpx.AsyncClient, worker: Platform, ada: Person, sign_up: SignUp, told: Told
 ) -> None:
     bob = await sign_up("bob")
@@ -57,7 +57,7 @@ async def test_a_notice_tells_what_has_happened_and_is_read(
     refused(response, 400, "VALIDATION_ERROR")
 
 
-async def test_nobody_is_told_of_their_own_act(
+async def test_nobody_is_notified_of_their_own_changes(
     client: httpx.AsyncClient, worker: Platform, ada: Person, told: Told
 ) -> None:
     bug = await report(client, ada)
@@ -66,7 +66,7 @@ async def test_nobody_is_told_of_their_own_act(
     assert await types_told(client, ada) == []
 
 
-async def test_each_level_hears_what_it_is_for(
+async def test_each_level_is_notified_of_its_events(
     client: httpx.AsyncClient, worker: Platform, member: Person, bug: Bug, sign_up: SignUp, told: Told
 ) -> None:
     people = {level: await sign_up(level) for level in ("all", "official", "resolved", "none", "voter")}
@@ -88,7 +88,7 @@ async def test_each_level_hears_what_it_is_for(
     assert await types_told(client, people["none"]) == []
 
 
-async def test_what_is_removed_is_told_to_nobody_any_more(
+async def test_notices_of_removed_content_disappear(
     client: httpx.AsyncClient,
     worker: Platform,
     ada: Person,
@@ -110,7 +110,7 @@ async def test_what_is_removed_is_told_to_nobody_any_more(
     assert (answer["unread"], answer["pagination"]["total"]) == (1, 1)
 
 
-async def test_a_merge_is_told_and_leads_older_notices_to_the_survivor(
+async def test_a_merge_is_notified_and_leads_older_notices_to_the_survivor(
     client: httpx.AsyncClient, worker: Platform, ada: Person, admin: Person, sign_up: SignUp, told: Told
 ) -> None:
     bob, cleo = await sign_up("bob"), await sign_up("cleo")
@@ -131,7 +131,7 @@ async def test_a_merge_is_told_and_leads_older_notices_to_the_survivor(
     assert (await types_told(client, ada))[-1] == "comment.created"
 
 
-async def test_a_comment_that_is_brought_back_is_not_told_again(
+async def test_a_restored_comment_is_not_notified_again(
     client: httpx.AsyncClient, worker: Platform, ada: Person, admin: Person, sign_up: SignUp, told: Told
 ) -> None:
     bob, moderator = await sign_up("bob"), Moderator(client, admin)
@@ -144,7 +144,7 @@ async def test_a_comment_that_is_brought_back_is_not_told_again(
     assert await types_told(client, ada) == ["comment.created"]
 
 
-async def test_the_banned_and_the_erased_are_told_nothing(
+async def test_banned_and_erased_users_are_not_notified(
     client: httpx.AsyncClient, worker: Platform, sign_up: SignUp, sql: Sql, bug: Bug, told: Told
 ) -> None:
     banned, erased, bob = await sign_up("banned"), await sign_up("erased"), await sign_up("bob")

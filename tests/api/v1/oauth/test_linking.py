@@ -268,7 +268,7 @@ async def test_who_had_the_account_before_its_address_was_proven_is_shut_out_by_
 async def test_an_exchange_that_waits_for_a_reset_opens_nothing(
     browser: Browser, ada: Person, sql: Sql, database_url: str, to_link: bool
 ) -> None:
-    """Whoever shuts somebody out holds the account's row; no exchange slips in behind it."""
+    """A password reset holds the account's row while it ends the sessions; no exchange opens one after it."""
     if not to_link:
         await browser.link(ada, somebody())
     back = await (browser.follow_link(ada, somebody()) if to_link else browser.agree(somebody()))

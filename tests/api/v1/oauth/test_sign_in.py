@@ -177,7 +177,7 @@ async def test_neither_state_nor_browser_nor_code_lies_in_the_database(browser: 
 async def test_a_state_of_another_browser_is_shown_an_error_and_changes_nothing(
     browser: Browser, new_browser: NewBrowser, providers: Providers, sql: Sql
 ) -> None:
-    """Whoever is made to follow somebody else's link is not signed in as them."""
+    """A user who is tricked into following an attacker's link is not signed in as the attacker."""
     back = providers.sso.authorize(await browser.start(), somebody())
     victim = new_browser()
     refused(await victim.get(back), 400, "INVALID_OAUTH_STATE")
@@ -232,7 +232,7 @@ async def test_two_tabs_of_one_browser_do_not_stop_each_other(browser: Browser, 
     assert "code" in await browser.come_back(providers.sso.authorize(one, somebody("s-1")))
 
 
-async def test_a_code_of_one_issuer_is_not_told_another(browser: Browser, providers: Providers) -> None:
+async def test_a_code_of_one_issuer_is_not_sent_to_another(browser: Browser, providers: Providers) -> None:
     """The mix-up: the browser began with `sso`, and is sent to the callback of `other` (RFC 9700, section 4.4)."""
     back = providers.sso.authorize(await browser.start(), somebody())
     mixed = back.replace("/callback/sso", "/callback/other")

@@ -1,4 +1,4 @@
-"""The index of similar bugs stays true: whatever is folded, by whom and however often."""
+"""The index of similar bugs stays correct, whatever is folded, by which process and however often."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ async def test_a_word_of_many_bugs_has_several_blocks_which_lose_and_gain(
     assert sql.execute("SELECT title FROM bugs WHERE id = %s", (found,)).fetchone() == ("Galaxy 1234",)
 
 
-async def test_of_two_who_fold_one_does_and_nobody_waits(
+async def test_of_two_folding_jobs_one_folds_and_neither_waits(
     platform: Platform, sql: Sql, database_url: str
 ) -> None:
     bugs = put_many(sql, ["About the galaxy", "About nebulae"])
@@ -121,7 +121,7 @@ async def test_of_two_who_fold_one_does_and_nobody_waits(
 
 
 class _FoldedMeanwhile(SnapshotReader):
-    """Folds what is pending behind one of the statements that are read on a connection."""
+    """Folds what is pending after one of the statements that are read on a connection."""
 
     def __init__(self, platform: Platform, connection: Connection, *, behind: int) -> None:
         self._platform = platform
@@ -155,9 +155,7 @@ async def test_a_search_finds_what_is_folded_between_its_statements(
     assert pending(sql) == 0
 
 
-async def test_whoever_is_cut_off_while_folding_has_changed_nothing(
-    platform: Platform, sql: Sql, database_url: str
-) -> None:
+async def test_an_interrupted_fold_changes_nothing(platform: Platform, sql: Sql, database_url: str) -> None:
     bugs = put_many(sql, ["About the galaxy"])
     folding = psycopg.connect(database_url)
     folding.execute("SELECT similar_fold(10)")
@@ -201,7 +199,7 @@ async def test_in_a_long_queue_no_word_of_many_newer_bugs_drowns_the_rare_one(
     assert (await similar(platform, "Again a quasar in the window"))[0] == twin
 
 
-async def test_the_index_made_anew_is_the_one_that_was_folded(platform: Platform, sql: Sql) -> None:
+async def test_the_rebuilt_index_equals_the_folded_one(platform: Platform, sql: Sql) -> None:
     bugs = put_many(sql, [f"Number {i} of the galaxy" for i in range(30)])
     await fold_similar(platform)
     folded = sql.execute(POSTINGS).fetchall()
@@ -214,7 +212,7 @@ async def test_the_index_made_anew_is_the_one_that_was_folded(platform: Platform
     assert await found_problems(platform) == []
 
 
-async def test_while_the_index_is_made_anew_the_former_one_answers(platform: Platform, sql: Sql) -> None:
+async def test_the_former_index_serves_during_a_rebuild(platform: Platform, sql: Sql) -> None:
     bugs = put_many(sql, ["About the galaxy", "About nebulae", "Of a quasar"])
     await fold_similar(platform)
     halfway, go_on = asyncio.Event(), asyncio.Event()

@@ -1,4 +1,4 @@
-"""Whom rules tell: members by mail and the company's webhooks, and of what is internal nobody who may not know of it."""
+"""Notifications by rules: mails to members and the company's webhooks, and nothing internal to others."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def work_off(rules: Rules) -> None:
             await TASKS.by_name[name](rules.platform, **arguments)
 
 
-async def test_members_who_see_the_ticket_are_mailed_once_and_never_of_what_they_did_themselves(
+async def test_members_who_see_the_ticket_are_mailed_once_and_not_about_their_own_changes(
     rules: Rules, boss: Caller, mae: Caller, rita: Caller, postbox: Postbox
 ) -> None:
     await rules.add("ticket.commented", EVERYBODY)
@@ -76,7 +76,9 @@ async def test_nothing_that_is_internal_reaches_a_reporter_or_a_webhook_without_
     assert queued(rules) == {internal: [run["eventId"]]}
 
 
-async def test_a_webhook_gets_ids_of_what_a_rule_ran_at(rules: Rules, boss: Caller, rita: Caller) -> None:
+async def test_a_webhook_gets_the_ids_of_the_event_that_a_rule_ran_for(
+    rules: Rules, boss: Caller, rita: Caller
+) -> None:
     webhook = await add_webhook(boss, rules, include_internal=False)
     rule = await rules.add("ticket.created", {"type": "webhook", "webhookId": webhook})
     ticket = await rita.ticket()
@@ -103,7 +105,7 @@ async def test_a_webhook_gets_ids_of_what_a_rule_ran_at(rules: Rules, boss: Call
     assert (await rules.runs(rule))[0]["actions"][0]["reason"] == "WEBHOOK_NOT_TOLD"
 
 
-async def test_who_left_wants_no_mail_or_sees_the_ticket_no_more_is_told_nothing(
+async def test_former_members_and_users_without_mail_or_access_are_not_notified(
     rules: Rules, boss: Caller, rita: Caller, join: Join, postbox: Postbox
 ) -> None:
     people = {name: await join(name, "reporter") for name in ("gone", "silent", "stays")}

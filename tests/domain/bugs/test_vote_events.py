@@ -17,7 +17,7 @@ Sql = psycopg.Connection[Any]
 
 
 def told(sql: Sql) -> list[int]:
-    """The counts that events tell, in order."""
+    """The counts in the events, in order."""
     rows = sql.execute(
         "SELECT (data ->> 'vote_count')::int, cause ->> 'kind' FROM events WHERE type = 'bug.voted'"
         " ORDER BY at, seq"
@@ -33,7 +33,7 @@ def let_a_minute_pass(sql: Sql) -> None:
     )
 
 
-async def test_votes_are_told_once_a_minute_and_never_too_few(
+async def test_vote_events_are_written_at_most_once_a_minute_with_the_full_count(
     client: httpx.AsyncClient, sign_up: SignUp, sql: Sql, platform: Platform
 ) -> None:
     bug = await report(client)
