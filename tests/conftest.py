@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import psycopg
 import pytest
 import redis
@@ -46,6 +47,13 @@ structlog.configure(
         structlog.processors.KeyValueRenderer(),
     ]
 )
+
+
+# An example that takes longer than others is no failure: the machine may have paused.
+hypothesis.settings.register_profile(
+    "no deadlines", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("no deadlines")
 
 
 # The files that take longest, the longest first. They mostly wait: for processes that start, for deadlines that pass.

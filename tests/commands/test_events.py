@@ -51,4 +51,4 @@ def test_the_log_is_printed_and_followed(commands: Commands, sql: psycopg.Connec
         write(sql, BOARD)
         assert f"  {number}  bug.created".encode() in process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0

@@ -67,7 +67,7 @@ def test_a_server_writes_objects_from_start_to_end(commands: Commands) -> None:
     with service(commands, "serve", PORT=port) as process:
         assert answered(f"http://127.0.0.1:{port}/api/v1/config").status_code == 200
         process.send_signal(signal.SIGTERM)
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=120)
     assert (process.returncode, stdout) == (0, b"")
     lines = objects(stderr.decode())
     assert [line["route"] for line in lines if line.get("request_id") == "asked-by-a-test"] == [
@@ -86,7 +86,7 @@ def test_what_is_written_past_all_loggers_is_an_object_too(commands: Commands) -
         seen = read_until(process, "Segmentation fault")
         answered(f"http://127.0.0.1:{port}/health")
         process.send_signal(signal.SIGTERM)
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=120)
     assert stdout == b""
     lines = objects(seen + stderr.decode())
     assert any(line["event"] == "raw_output" and "Segmentation fault" in line["message"] for line in lines)
@@ -96,7 +96,7 @@ def test_a_worker_writes_objects_from_start_to_end(commands: Commands) -> None:
     with service(commands, "worker") as process:
         seen = read_until(process, "worker_started")
         process.send_signal(signal.SIGTERM)
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=120)
     assert (process.returncode, stdout) == (0, b"")
     assert objects(seen + stderr.decode())[-1]["event"] == "worker_stopped"
 

@@ -154,7 +154,7 @@ def nothing_is_left(home: Path) -> bool:
 
 def message_of(process: subprocess.Popen[str]) -> str:
     """The one line on standard error of a supervisor that exits with 1."""
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert err.count("\n") == 1
     return err.strip()

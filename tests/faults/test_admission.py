@@ -93,7 +93,7 @@ class Asker:
         """A request whose response is on its way to a client that does not read yet."""
         unread = self._gate.load.response_bytes
         asking = asyncio.create_task(self.ask(application, reads=reads))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self._gate.load.response_bytes == unread:
                 await asyncio.sleep(0)
         return asking
@@ -179,7 +179,8 @@ async def test_nobody_waits_for_a_cancelled_task_that_will_not_end(asker: Asker)
             ended.set()
             raise RuntimeError("its own clean-up failed") from None
 
-    answer = await asker.ask(stubborn)
+    async with asyncio.timeout(30):
+        answer = await asker.ask(stubborn)
     assert answer.status == 503
     released.set()
     await ended.wait()

@@ -53,7 +53,7 @@ def running_server(servers: Servers, database_url: str, home: Path) -> Iterator[
         yield address
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(120)
 
 
 def _wait_for(address: str) -> None:

@@ -179,7 +179,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(st.lists(PIECES, max_size=25).map("".join) | st.text(max_size=100))
 @example('[x](https://e.example "<script>")')
 @example('```x" onclick="alert(1)\n```')

@@ -396,13 +396,13 @@ TOKENS = (
 MARKUP = st.lists(st.sampled_from(TOKENS), min_size=2, max_size=14).map("".join)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(MARKUP)
 def test_no_mixture_of_tokens_acts(text: str) -> None:
     assert not problems_of(defuse(text))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(
     st.lists(MARKUP | st.sampled_from((*OPEN, *GOING_ON)), min_size=2, max_size=3),
     st.sampled_from(SEPARATORS),

@@ -62,7 +62,7 @@ def test_normal_text_is_its_own_normal_form(text: str, single_line: bool) -> Non
     assert not any(unicodedata.category(char) == "Cc" for char in once if single_line or char not in "\t\n")
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(st.sampled_from(MARKS + MARKS + LETTERS), max_size=120).map("".join) | st.text(max_size=80))
 @example("e" + "\u0301\u0316" * 40)
 @example("\u0301\u0316" * 40 + "\u1ed9" + "\u0345\u0327" * 40)

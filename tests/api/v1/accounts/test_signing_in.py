@@ -102,7 +102,8 @@ async def test_each_further_wrong_password_doubles_the_wait_up_to_fifteen_minute
             sql.execute("UPDATE sign_in_failures SET at = at - %s * interval '1 second'", (waits[-1],))
             sql.execute("UPDATE sign_in_failures SET at = greatest(at, now() - interval '14 minutes')")
             await sign_in(proxied, "ada@people.example", WRONG, address="10.0.0.1")
-    assert waits[:3] == [30, 60, 120]
+    # Some seconds may have passed since the guess.
+    assert all(full - 10 <= wait <= full for wait, full in zip(waits, (30, 60, 120), strict=False)), waits
     assert max(waits) <= 15 * 60
 
 

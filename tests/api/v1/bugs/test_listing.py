@@ -191,7 +191,7 @@ async def test_walking_the_pages_shows_every_row_exactly_once(
 ) -> None:
     everything = put_bugs(sql, 23, same_moment=same_moment)
 
-    @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @hypothesis_settings(max_examples=25, suppress_health_check=list(HealthCheck))
     @given(
         limit=st.integers(1, 30),
         sort=st.sampled_from(["recent", "oldest", "popular", "trending", "relevance", None]),

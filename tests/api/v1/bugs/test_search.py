@@ -229,7 +229,7 @@ async def test_no_text_can_make_a_search_fail(client: httpx.AsyncClient) -> None
     )
     anything = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
-    @hypothesis_settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+    @hypothesis_settings(max_examples=120, suppress_health_check=list(HealthCheck))
     @given(st.one_of(st.lists(signs, max_size=40).map("".join), st.text(anything, max_size=60)))
     def collect(text: str) -> None:
         texts.append(text)

@@ -227,7 +227,7 @@ REMOVED_WHILE_MERGED: list[Step] = [
 ]  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @example(WITHDRAWN_BETWEEN_TWO_MERGES)
 @example(INHERITED_THROUGH_A_CHAIN)
 @example(UNMERGED_BELOW)
