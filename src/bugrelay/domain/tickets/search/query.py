@@ -276,6 +276,9 @@ def months_of_page(spec: QuerySpec, span: Span, values: Mapping[str, Any], *, to
         span: Of the company's tickets.
         values: Of the query and of the page's position.
         total: Tickets that match, about.
+
+    Returns:
+        The tsquery; empty where these are all months, so that reading them alone would save nothing.
     """
     if span.oldest is None or span.newest is None:
         return ""
@@ -292,6 +295,8 @@ def months_of_page(spec: QuerySpec, span: Span, values: Mapping[str, Any], *, to
     else:
         last = min([newest, *begins])
         first = min(last, max(oldest, last - days))
+    if first <= oldest and newest <= last:
+        return ""
     return any_of(MONTH + str(month) for month in range(first // _DAYS, last // _DAYS + 1))
 
 

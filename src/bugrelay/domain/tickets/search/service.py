@@ -81,6 +81,7 @@ async def _rows(totals: Totals, query: TicketQuery, wanted: BoundQuery) -> tuple
     tried = plans(spec, total=hits, keyset=query.cursor is not None)
     if any(plan.months for plan in tried):
         values["months"] = await _months(totals, wanted, values, hits=hits)
+        tried = [plan for plan in tried if values["months"] or not plan.months]
     for plan in tried:
         total, rows = await totals.with_page(wanted, plan, values)
         is_full = len(rows) > query.limit
