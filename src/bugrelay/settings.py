@@ -183,9 +183,9 @@ def _oidc_issuer(name: str, address: str) -> OidcIssuer:
     options = dict(parse_qsl(parts.query))
     is_safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
     if not is_safe or not parts.hostname or not parts.username or parts.fragment or parts.port == 0:
-        raise ValueError("no usable address")
+        raise ValueError("invalid address")
     if options.keys() - {"trust_email"}:
-        raise ValueError("an option that there is not")
+        raise ValueError("unknown option")
     return OidcIssuer(
         name=name,
         issuer=urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")),
@@ -247,13 +247,13 @@ class Settings:
         "./var", Path, "Embedded PostgreSQL and Redis data, uploads, spooled mail, the development secret."
     )
     secret_key: str = _setting(
-        "", str, "Signs tokens, 32 characters or more; empty: made once and kept in BUGRELAY_HOME."
+        "", str, "Signs tokens, 32 characters or more; empty: generated once and stored in BUGRELAY_HOME."
     )
     encryption_keys: tuple[str, ...] = _setting(
         "",
         _keys,
-        "Encrypt stored secrets, 32 characters or more each: the first encrypts, all decrypt, and SECRET_KEY does at"
-        " last; empty: SECRET_KEY alone.",
+        "Encrypt stored secrets, 32 characters or more each: the first one encrypts, all of them and SECRET_KEY"
+        " decrypt; empty: SECRET_KEY alone.",
     )
 
     # Stores
@@ -282,7 +282,7 @@ class Settings:
     )
     max_screenshot_size_mb: int = _setting("10", _positive, "Largest screenshot of a support report, in MiB.")
     capture_days: int = _setting(
-        "90", _days, "Days after which what browsers recorded goes from support reports, screenshots as well."
+        "90", _days, "Days after which captures and screenshots of support reports are deleted."
     )
     max_upload_mb: int = _setting("10", _positive, "Largest picture, and largest file of a ticket, in MiB.")
 
@@ -293,7 +293,7 @@ class Settings:
         " `file://$BUGRELAY_HOME/mail`, one `.eml` a mail.",
     )
     mail_from: str = _setting("BugRelay <bugrelay@localhost>", str, "Sender of mails.")
-    support_email: str = _setting("", str, "Where answers to mails about support reports go; empty: nowhere.")
+    support_email: str = _setting("", str, "Where replies to mails about support reports go; empty: nowhere.")
     require_verified_email: bool = _setting(
         "false", _flag, "Voting, commenting and claiming need a verified address."
     )
@@ -320,7 +320,7 @@ class Settings:
     github_enabled: bool = _setting(
         "false",
         _flag,
-        "Whether GITHUB_REPO is offered as a default, for companies whose admins switch it on.",
+        "Whether GITHUB_REPO is a default for companies whose admins switch it on.",
     )
     github_token: str = _setting("", str, "The default's token.")
     github_repo: str = _setting("", _repository, "The default's repository, `owner/name`.")
@@ -331,20 +331,20 @@ class Settings:
         "GitHub's API, for all companies; of a GitHub Enterprise Server `https://HOST/api/v3`.",
     )
     github_writes: Rate | None = _setting(
-        "20/minute", _rate, "Issues, changes and comments that are sent with one token."
+        "20/minute", _rate, "Writes to GitHub with one token: issues, changes and comments."
     )
 
     # Captcha
     captcha: Literal["recaptcha", "off"] = _setting(
         "recaptcha",
         _one_of("recaptcha", "off"),
-        "`off` asks nobody for a token; in production only when set explicitly.",
+        "`off`: no token is required; in production only if set explicitly.",
     )
-    recaptcha_site_key: str = _setting("", str, "Given to clients by `/api/v1/config`.")
+    recaptcha_site_key: str = _setting("", str, "Returned to clients by `/api/v1/config`.")
     recaptcha_secret_key: str = _setting(
         "",
         str,
-        "Empty in development: a token is still asked of anonymous reporters, and any non-empty one passes.",
+        "Empty in development: anonymous reports still need a token, and any non-empty one passes.",
     )
     recaptcha_verify_url: str = _setting(
         "https://www.google.com/recaptcha/api/siteverify", _url("http", "https"), "Where tokens are verified."
@@ -364,30 +364,30 @@ class Settings:
     rate_limit_mail: Rate | None = _setting(
         "5/minute",
         _rate,
-        "Whatever sends a mail, by client address and by account; password resets are counted apart.",
+        "Requests that send a mail, by client address and by account; password resets are counted separately.",
     )
     rate_limit_similar: Rate | None = _setting(
-        "60/minute", _rate, "Questions for similar bugs, by client address."
+        "60/minute", _rate, "Searches for similar bugs, by client address."
     )
     rate_limit_feeds: Rate | None = _setting("60/minute", _rate, "Requests for feeds, by client address.")
     issue_report_rate_limit: Rate | None = _setting(
-        "10", _hourly_rate, "Support reports, by user; a bare number is an hour's."
+        "10", _hourly_rate, "Support reports, by user; a bare number is per hour."
     )
     new_applications_per_day: Rate | None = _setting(
-        "50/day", _rate, "Applications that reports from one client address may make."
+        "50/day", _rate, "Applications that reports from one client address may create."
     )
     max_requests_in_flight: int = _setting(
-        "1000", _positive, "Requests a server process works on at once; more are answered 503."
+        "1000", _positive, "Requests that a server process handles at once; further ones get 503."
     )
     live_connections: int = _setting(
         "2000",
         _positive,
-        "Live streams and sockets that a server process holds at once; more are answered 503.",
+        "Live streams and sockets of a server process; further ones get 503.",
     )
     live_connections_per_address: int = _setting(
         "100",
         _positive,
-        "The same of one client address, of those that are not signed in; more are answered 429.",
+        "The same for anonymous clients, by client address; further ones get 429.",
     )
     send_timeout_seconds: int = _setting(
         "20", _positive, "Seconds after which a client that reads nothing of its response is disconnected."
@@ -395,13 +395,15 @@ class Settings:
 
     # Network
     trusted_proxies: tuple[IPNetwork, ...] = _setting(
-        "", _networks, "CIDRs whose X-Forwarded-For is believed."
+        "", _networks, "CIDRs of proxies whose X-Forwarded-For is trusted."
     )
-    cors_allow_origins: tuple[str, ...] = _setting("", _items, "Origins whose pages may call the API.")
+    cors_allow_origins: tuple[str, ...] = _setting(
+        "", _items, "Origins whose pages may call the API from a browser."
+    )
     admin_allowed_networks: tuple[IPNetwork, ...] = _setting(
         "", _networks, "CIDRs from which admins have their rights, on every route; empty: any."
     )
-    allowed_hosts: tuple[str, ...] = _setting("", _items, "Host names answered to; empty: any.")
+    allowed_hosts: tuple[str, ...] = _setting("", _items, "Host names that requests may use; empty: any.")
 
     def __post_init__(self) -> None:
         if self.environment == "production":

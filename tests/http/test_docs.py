@@ -262,8 +262,8 @@ def test_every_example_fits_its_structs(settings: Settings) -> None:
         seen += 1
         hints = get_type_hints(handler.fn)
         (answered,) = get_args(hints["return"])
-        value = msgspec.convert(example.answer, answered)
-        assert json.loads(msgspec.json.encode(value)) == example.answer, path
+        value = msgspec.convert(example.response, answered)
+        assert json.loads(msgspec.json.encode(value)) == example.response, path
         if example.request is not None:
             wanted = handler.parsed_data_field
             assert wanted is not None

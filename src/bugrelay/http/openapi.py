@@ -439,6 +439,6 @@ def _error_response(status: str, path: str) -> dict[str, Any]:
 
 def _show_example(operation: dict[str, Any], example: Example) -> None:
     success = min(status for status in operation["responses"] if status.startswith("2"))
-    operation["responses"][success]["content"]["application/json"]["example"] = example.answer
+    operation["responses"][success]["content"]["application/json"]["example"] = example.response
     if example.request is not None:
         operation["requestBody"]["content"]["application/json"]["example"] = example.request

@@ -80,7 +80,7 @@ def admins() -> Access:
 class Example:
     """A request and a response of a route, as JSON values; a test validates both by the route's structs."""
 
-    answer: Any
+    response: Any
     request: Any = None
 
 

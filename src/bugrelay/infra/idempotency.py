@@ -1,7 +1,7 @@
-"""Repeats of one request under an `Idempotency-Key`: the first answer is kept, later ones get it again.
+"""Idempotency keys: the response to the first request with a key is stored, and repeated requests get it again.
 
-A key is taken by a committed row before the work starts and completed in the transaction of the work, so that a crash
-between the two leaves a claim that runs out after `CLAIM_SECONDS`, and never an answer without its change.
+A key is claimed by a committed row before the work starts, and completed in the transaction of the work. So a crash
+between the two leaves a claim, which expires after `CLAIM_SECONDS`, and never a response without its change.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class IdempotencyInProgress(BugRelayError):
 
 
 class IdempotencyKey(Base):
-    """A key of a sender; `status` and `answer` are null while the first request is under way.
+    """A key of a sender; `status` and `answer` are null until the first request is done.
 
-    `sender_id` is the user, null for the anonymous: an answer may hold what only its sender sees.
+    `sender_id` is the user, null for anonymous senders: a response may contain what only its sender may see.
     """
 
     __tablename__ = "idempotency_keys"
@@ -62,7 +62,7 @@ class IdempotencyKey(Base):
 
 @dataclass(frozen=True)
 class IdempotencyClaim:
-    """A sender's key and the fingerprint of what they sent under it."""
+    """A sender's key and the hash of the request that was sent with it."""
 
     key_hash: bytes
     request_hash: bytes
@@ -70,8 +70,7 @@ class IdempotencyClaim:
 
     @classmethod
     def of(cls, *, sender_id: UUID | None, key: str, request: Any) -> IdempotencyClaim:
-        """`sender_id` is None for the anonymous. `request` is anything JSON can hold; the order of its keys does not
-        matter."""
+        """`sender_id` is None for anonymous senders. `request` is any JSON value, whatever the order of its keys."""
         sender = f"user:{sender_id}" if sender_id else "anonymous"
         encoder = msgspec.json.Encoder(order="sorted")
         return cls(
@@ -88,11 +87,11 @@ class StoredResponse:
 
 
 async def claim(session: AsyncSession, claimed: IdempotencyClaim) -> StoredResponse | None:
-    """Take the key for a first request (None), or give the kept answer of an earlier one. The caller commits.
+    """Claim the key for a first request (None), or return the stored response of an earlier one. The caller commits.
 
     Raises:
-        IdempotencyConflict: The key stands for another request.
-        IdempotencyInProgress: The first request is still under way.
+        IdempotencyConflict: The key was used for another request.
+        IdempotencyInProgress: The first request is not done yet.
     """
     now = func.clock_timestamp()
     free = or_(
@@ -111,38 +110,38 @@ async def claim(session: AsyncSession, claimed: IdempotencyClaim) -> StoredRespo
     row = row.on_conflict_do_update(index_elements=["key_hash"], set_=fresh, where=free)
     if (await session.execute(row.returning(IdempotencyKey.key_hash))).first():
         return None
-    kept = (
+    stored = (
         await session.execute(
             select(IdempotencyKey.request_hash, IdempotencyKey.status, IdempotencyKey.answer).where(
                 IdempotencyKey.key_hash == claimed.key_hash
             )
         )
     ).one_or_none()
-    if kept is None:
+    if stored is None:
         raise IdempotencyInProgress
-    if kept.request_hash != claimed.request_hash:
+    if stored.request_hash != claimed.request_hash:
         raise IdempotencyConflict
-    if kept.status is None:
+    if stored.status is None:
         raise IdempotencyInProgress
-    return StoredResponse(kept.status, kept.answer)
+    return StoredResponse(stored.status, stored.answer)
 
 
-async def complete(session: AsyncSession, claimed: IdempotencyClaim, answer: StoredResponse) -> None:
-    """Keep the answer of a success, in the transaction of the work itself."""
+async def complete(session: AsyncSession, claimed: IdempotencyClaim, response: StoredResponse) -> None:
+    """Store the response of a successful request, in the transaction of its work."""
     await session.execute(
         update(IdempotencyKey)
         .where(IdempotencyKey.key_hash == claimed.key_hash)
-        .values(status=answer.status, answer=answer.body)
+        .values(status=response.status, answer=response.body)
     )
 
 
 async def forget_sender(session: AsyncSession, user_id: UUID) -> None:
-    """Delete the kept answers of a user. The caller commits."""
+    """Delete the stored responses of a user. The caller commits."""
     await session.execute(delete(IdempotencyKey).where(IdempotencyKey.sender_id == user_id))
 
 
 async def release(session: AsyncSession, claimed: IdempotencyClaim) -> None:
-    """Free the key of a request that failed: only successes are kept. The caller commits."""
+    """Free the key of a request that failed: only successful responses are stored. The caller commits."""
     await session.execute(
         delete(IdempotencyKey).where(
             IdempotencyKey.key_hash == claimed.key_hash, IdempotencyKey.status.is_(None)

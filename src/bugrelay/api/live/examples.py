@@ -5,7 +5,7 @@ from __future__ import annotations
 from bugrelay.http.routes import Example
 
 EVENTS = Example(
-    answer={
+    response={
         "events": [
             {
                 "id": 1719,

@@ -26,7 +26,7 @@ class TicketCommentNotFound(BugRelayError):
 
 
 class HistoryTextNotFound(BugRelayError):
-    """The entry is of another ticket, or its values are short ones, which stand in the log that nothing changes."""
+    """The entry is of another ticket, or its values are short ones, which are in the immutable event log."""
 
     code = "HISTORY_TEXT_NOT_FOUND"
     status = 404

@@ -1,7 +1,7 @@
 """Facts of projects and tickets.
 
-`company_id` is the company that all of it belongs to; `actor_id` is who did it. The time of a fact is that of
-its transaction. `version` is the version of the ticket or project after the change.
+`company_id` is the company of the project or ticket, `actor_id` the user who made the change. The time of a fact is
+that of its transaction. `version` is the version of the ticket or project after the change.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class TicketRestored:
 
 @dataclass(frozen=True, kw_only=True)
 class TicketTextBlanked:
-    """A long text of a ticket's history can be read no more; `edited_version` is that of the change that had it."""
+    """A long text in a ticket's history was blanked; `edited_version` is that of the change with the text."""
 
     ticket_id: UUID
     company_id: UUID

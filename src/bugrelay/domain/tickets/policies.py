@@ -11,7 +11,7 @@ from bugrelay.domain.tickets.schemes import DONE
 from bugrelay.domain.tickets.visibility import sees_all
 
 OWN_FIELDS = frozenset({"title", "description", "tags"})
-"""What reporters may change of their own tickets, until these are done."""
+"""Fields that reporters may change of their own tickets, until these are done."""
 
 
 def is_admin(tenant: Tenant) -> bool:
@@ -19,12 +19,12 @@ def is_admin(tenant: Tenant) -> bool:
 
 
 def may_triage(tenant: Tenant) -> bool:
-    """Edit everything, assign, write what is internal, run projects: members and admins."""
+    """Edit everything, assign, write internal notes and comments, manage projects: members and admins."""
     return sees_all(tenant)
 
 
 def may_edit(tenant: Tenant, ticket: TicketState, fields: Iterable[str]) -> bool:
-    """Change these fields of a ticket that they see."""
+    """Change these fields of a visible ticket."""
     if may_triage(tenant):
         return True
     is_own = ticket.reporter_id == tenant.user_id
@@ -32,14 +32,14 @@ def may_edit(tenant: Tenant, ticket: TicketState, fields: Iterable[str]) -> bool
 
 
 def may_change_status(tenant: Tenant, ticket: TicketState, *, category: str, is_assigned: bool) -> bool:
-    """Move a ticket to a status of this category: who triages or is assigned; reporters reopen their own."""
+    """Change the status to one of this category: members, admins and assignees; reporters reopen their own tickets."""
     if may_triage(tenant) or is_assigned:
         return True
     return ticket.reporter_id == tenant.user_id and ticket.category == DONE and category != DONE
 
 
 def may_see_file(tenant: Tenant, file: AttachmentDetail) -> bool:
-    """A file of a ticket that they see; an unfinished upload is its sender's, and the admins'."""
+    """See a file of a visible ticket; an unfinished upload is visible to its sender and to admins."""
     return file.is_complete or may_delete_file(tenant, file)
 
 
@@ -48,5 +48,5 @@ def may_complete_file(tenant: Tenant, file: AttachmentDetail) -> bool:
 
 
 def may_delete_file(tenant: Tenant, file: AttachmentDetail) -> bool:
-    """Its sender, and the company's admins."""
+    """Delete a file: its sender, and the company's admins."""
     return file.uploader.id == tenant.user_id or is_admin(tenant)

@@ -81,7 +81,7 @@ class ProjectChanges(Struct, kw_only=True):
 
 
 class ProjectDetail(Row):
-    """A project; `ticket_count` counts those that the reader sees."""
+    """A project; `ticket_count` counts the tickets that the reader sees."""
 
     id: UUID
     key: str
@@ -195,7 +195,7 @@ class LinkedBug(Struct, kw_only=True):
         bug_id: The bug; for a merged one its survivor.
         title: Its title.
         status: The status.
-        kind: Whether the ticket was published as the bug (`published`), made to track it (`tracked`), or tied to it
+        kind: Whether the ticket was published as the bug (`published`), made to track it (`tracked`), or linked to it
             (`linked`).
         carry_status: Whether the ticket's status is carried over to the bug.
     """
@@ -208,7 +208,7 @@ class LinkedBug(Struct, kw_only=True):
 
 
 class TicketSubscription(Struct):
-    """How somebody follows a ticket.
+    """How a user follows a ticket.
 
     Attributes:
         level: What they are notified of: `all` events, `official` status changes, or only that it is `resolved`.
@@ -220,9 +220,9 @@ class TicketSubscription(Struct):
 
 
 class TicketDetail(Struct, kw_only=True):
-    """A ticket as its reader sees it: `internal_notes` is None, and comments are counted without internal ones, for
-    those who do not see what is internal. `subscription` is how the reader follows it; it is not read for
-    lists."""
+    """A ticket as its reader sees it: for readers who may not see internal data, `internal_notes` is None and internal
+    comments are not counted. `subscription` is how the reader follows it; lists do not read it.
+    """
 
     id: UUID
     key: str
@@ -255,7 +255,7 @@ class TicketDetail(Struct, kw_only=True):
 
 
 class TicketQuery(CursorQuery, kw_only=True):
-    """Which tickets, in which order.
+    """Filters and order of a list of tickets.
 
     Attributes:
         status: Tickets with this status.
@@ -267,8 +267,8 @@ class TicketQuery(CursorQuery, kw_only=True):
         assignee_id: Tickets assigned to this user.
         reporter_id: Tickets that this user reported.
         tag: Tickets with this tag.
-        created_from: Tickets from this moment on.
-        created_to: Tickets before this moment.
+        created_from: Tickets created at this time or later.
+        created_to: Tickets created before this time.
         q: Words to search for in title, key and description.
         sort: The order; by default newest first, or by relevance for `q`.
     """
@@ -292,7 +292,7 @@ class TicketQuery(CursorQuery, kw_only=True):
 
 
 class CommentDetail(Struct, kw_only=True):
-    """A comment of a ticket; `author` is None where nobody here wrote it, `author_name` where nobody is named."""
+    """A comment of a ticket; `author` is None if no user wrote it, `author_name` if no author is named."""
 
     id: UUID
     ticket_id: UUID
@@ -313,7 +313,7 @@ _ENTRY_ID = re.compile(r"evt_([0-9a-f-]{36})_([0-9]{1,18})\.([0-9]{1,9})")
 
 
 class EntryId(NamedTuple):
-    """The name of a history's entry: its event, and which of the event's entries it is, counted from 1."""
+    """The id of an entry of the history: its event, and the number of the entry in the event, counted from 1."""
 
     company_id: UUID
     seq: int
@@ -324,17 +324,17 @@ class EntryId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> EntryId | None:
-        """The name that is written there; None where it is none."""
+        """The id in a text; None if it is not one."""
         found = _ENTRY_ID.fullmatch(text)
         company_id = parse_id(found[1]) if found else None
         return cls(company_id, int(found[2]), int(found[3])) if found and company_id else None
 
 
 class TicketPagination(CursorPagination):
-    """Where a page stands in a list of tickets.
+    """The position of a page in a list of tickets.
 
     Attributes:
-        total_is_estimated: Nobody has counted these very many tickets yet: `total` and `total_pages` are about right.
+        total_is_estimated: So many tickets are not counted yet: `total` and `total_pages` are estimates.
     """
 
     total_is_estimated: bool = False
@@ -370,7 +370,7 @@ def _media_type(value: str) -> str:
 
 
 def media_type_or_any(value: str) -> str:
-    """The media type that somebody said; one that is none says nothing."""
+    """The media type, or `ANY_TYPE` for an invalid one."""
     try:
         return _media_type(value)
     except ValueError:
@@ -390,7 +390,7 @@ class NewAttachment(Struct, kw_only=True):
 
 
 class AttachmentDetail(Struct, kw_only=True):
-    """A file of a ticket; until it `is_complete`, there are no bytes of it."""
+    """A file of a ticket; it has no content until it `is_complete`."""
 
     id: UUID
     ticket_id: UUID
@@ -406,7 +406,7 @@ class AttachmentDetail(Struct, kw_only=True):
 
 
 def _a_day(value: date) -> date:
-    """The last day of the calendar has no next one."""
+    """A check: a day in the supported years, so that the day after it exists as well."""
     if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
         raise ValueError(f"must be in the years {_FIRST_YEAR} to {_LAST_YEAR}")
     return value
@@ -421,9 +421,9 @@ class ReportScope(Struct, kw_only=True):
 
     Attributes:
         project_id: Only tickets of this project.
-        scheme: Those of projects with this scheme.
-        first_day: From this UTC day on.
-        last_day: Up to this UTC day, which counts as well.
+        scheme: Only tickets of projects with this scheme.
+        first_day: The first UTC day.
+        last_day: The last UTC day, which is included.
     """
 
     project_id: UUID | None = None
@@ -433,7 +433,7 @@ class ReportScope(Struct, kw_only=True):
 
 
 class StatusCount(Row):
-    """Tickets with a status; the same word may be of several categories, in different schemes."""
+    """Tickets with a status; in different schemes the same word may belong to different categories."""
 
     status: str
     category: str
@@ -460,7 +460,7 @@ class DepartmentCount(Row):
 
 
 class TicketCounts(Struct):
-    """Tickets by what they have; `by_priority` names all four, the others what there is."""
+    """Numbers of tickets; `by_priority` has all four priorities, the others only values that occur."""
 
     by_status: list[StatusCount]
     by_priority: list[PriorityCount]
@@ -500,7 +500,7 @@ class DayStats(Row):
 
 
 class Flow(Row):
-    """What comes and goes: today in UTC, and the median of hours from creation to closing; None without any."""
+    """Tickets created and closed today (UTC), and the median hours from creation to closing; None without any."""
 
     created_today: int
     closed_today: int
@@ -508,7 +508,7 @@ class Flow(Row):
 
 
 class TicketDashboard(Struct, kw_only=True):
-    """A company's figures: by now, but for `daily` and the median, which are of the scope's days."""
+    """A company's statistics as of now, except for `daily` and the median, which cover the scope's days."""
 
     counts: TicketCounts
     flow: Flow
@@ -517,7 +517,7 @@ class TicketDashboard(Struct, kw_only=True):
 
 
 class UserActivity(Row):
-    """What a person of the company has done in a report's days, and how many open tickets they are assigned to now."""
+    """The activity of a user of the company in a report's days, and the number of open tickets assigned to them now."""
 
     id: UUID
     username: str

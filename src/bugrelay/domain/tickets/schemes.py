@@ -25,15 +25,15 @@ class Scheme:
     """The statuses, transitions, kinds and keys of a project's tickets.
 
     Attributes:
-        name: As `projects.scheme` has it.
-        statuses: Each with its category, in the order of the workflow; new tickets get the first.
+        name: The value of `projects.scheme`.
+        statuses: Each status with its category, in the order of the workflow; new tickets get the first.
         moves: The allowed transitions from each status, in order.
         kinds: The kinds of tickets; the first is the default.
         project_key: The key of the default project.
         project_name: The name of the default project.
-        first_number: Of a project, and of each year where `by_year`.
+        first_number: The first number of a project, and of each year if `by_year`.
         by_year: Whether numbers restart each UTC year, which is then part of the key: `BUG-2026-0001`.
-        number_width: Digits of the number in a key, at least.
+        number_width: The minimum number of digits in a key.
         resumed_status: The status of a ticket that is reopened; of category `doing`.
         declined_status: The status of a ticket that is declined; of category `done`.
     """
@@ -118,12 +118,12 @@ SCHEMES: dict[str, Scheme] = {
 
 
 def known_statuses() -> tuple[str, ...]:
-    """Those of all schemes, each once."""
+    """The statuses of all schemes, each once."""
     return tuple(dict.fromkeys(status for scheme in SCHEMES.values() for status in scheme.statuses))
 
 
 def as_rows() -> list[dict[str, Any]]:
-    """What a statement needs of each scheme to make a ticket in a project that only the database knows."""
+    """The values of each scheme that a statement needs to create a ticket in a project that only the database knows."""
     return [
         {
             "name": scheme.name,

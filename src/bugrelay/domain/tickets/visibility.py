@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def sees_all(tenant: Tenant) -> bool:
-    """Members and admins: every ticket of the company, and what is internal."""
+    """Members and admins: all tickets of the company, and internal data."""
     return tenant.role != REPORTER
 
 
@@ -65,11 +65,11 @@ class TicketSight(Row):
     is_removed: bool
 
     def is_seen_by(self, user_id: UUID) -> bool:
-        """Whether a reporter of the company sees it."""
+        """Whether a reporter of the company sees the ticket."""
         return not self.is_removed and self.would_be_seen_by(user_id)
 
     def would_be_seen_by(self, user_id: UUID) -> bool:
-        """The same, were it not removed."""
+        """The same, ignoring whether it was removed."""
         return self.is_open or user_id == self.reporter_id or user_id in self.assignee_ids
 
 
@@ -85,7 +85,7 @@ OWN_TICKETS = union(
 
 
 def projects_visible_to(tenant: Tenant) -> ColumnElement[bool]:
-    """Projects that the tenant's user sees: reporters those open to all, and those with tickets that they see."""
+    """Projects that the tenant's user sees: reporters see open ones, and those with tickets that they see."""
     own = Project.company_id == COMPANY_ID
     if sees_all(tenant):
         return own
@@ -94,7 +94,7 @@ def projects_visible_to(tenant: Tenant) -> ColumnElement[bool]:
 
 
 def comments_visible_to(tenant: Tenant) -> ColumnElement[bool]:
-    """Comments of a ticket that is seen."""
+    """Comments of a visible ticket."""
     shown = and_(TicketComment.company_id == COMPANY_ID, TicketComment.removed_at.is_(None))
     return and_(shown, true() if sees_all(tenant) else TicketComment.is_internal.is_(False))
 
@@ -107,7 +107,7 @@ _AUTOMATION = Automation(_NOBODY)
 
 @dataclass(frozen=True)
 class BySight(Generic[T]):
-    """One thing for who sees all, another for who sees their own."""
+    """A value for users who see all tickets, and one for users who see their own."""
 
     all: T
     own: T
@@ -118,7 +118,7 @@ class BySight(Generic[T]):
 
 @dataclass(frozen=True)
 class ByActor(BySight[T]):
-    """The same for changes, and a third thing for what acts by itself."""
+    """The same for changes, with a third value for automations."""
 
     automation: T
 
@@ -127,10 +127,10 @@ class ByActor(BySight[T]):
 
 
 def by_sight(make: Callable[[Tenant], T]) -> BySight[T]:
-    """What depends on what a tenant's user sees, made once for each class."""
+    """A value that depends on what a tenant's user sees, created once for each class."""
     return BySight(make(_ALL), make(_OWN))
 
 
 def by_actor(make: Callable[[Tenant], T]) -> ByActor[T]:
-    """What depends on whether somebody acts, and what they see, made once for each class."""
+    """A value that depends on who acts, a user or an automation, and on what they see; created once for each class."""
     return ByActor(make(_ALL), make(_OWN), make(_AUTOMATION))

@@ -40,12 +40,12 @@ REGISTER = Example(
         "password": _PASSWORD,
         "display_name": "Ada",
     },
-    answer={"message": "Account created successfully", **_TOKENS, "user": _ACCOUNT},
+    response={"message": "Account created successfully", **_TOKENS, "user": _ACCOUNT},
 )
 LOGIN = Example(
     request={"email": "ada@people.example", "password": _PASSWORD},
-    answer={"message": "Signed in successfully", **_TOKENS, "user": _ACCOUNT},
+    response={"message": "Signed in successfully", **_TOKENS, "user": _ACCOUNT},
 )
 REFRESH = Example(
-    request={"refresh_token": _TOKENS["refresh_token"]}, answer={"message": "Session renewed", **_TOKENS}
+    request={"refresh_token": _TOKENS["refresh_token"]}, response={"message": "Session renewed", **_TOKENS}
 )

@@ -70,7 +70,7 @@ REPORT = Example(
         "contact_email": "ada@people.example",
         "recaptcha_token": "03AFcWeA…",
     },
-    answer={
+    response={
         "message": "Bug report created successfully",
         "bug": {**_BUG, "reporter_id": None, "reporter": None},
         "receipt": {
@@ -78,7 +78,7 @@ REPORT = Example(
         },
     },
 )
-LIST = Example(answer={"bugs": [_ITEM], "pagination": {**_PAGE, "next_cursor": None}, "match": "all"})
+LIST = Example(response={"bugs": [_ITEM], "pagination": {**_PAGE, "next_cursor": None}, "match": "all"})
 _SIMILAR = {
     "similar": [
         {
@@ -100,15 +100,15 @@ SIMILAR = Example(
         "application_name": _APPLICATION["name"],
         "limit": 5,
     },
-    answer=_SIMILAR,
+    response=_SIMILAR,
 )
-SIMILAR_TO = Example(answer=_SIMILAR)
+SIMILAR_TO = Example(response=_SIMILAR)
 SHOW = Example(
-    answer={"bug": {**_BUG, "comment_count": 1, "attachments": [], "comments": [_COMMENT], "voted": None}}
+    response={"bug": {**_BUG, "comment_count": 1, "attachments": [], "comments": [_COMMENT], "voted": None}}
 )
 CORRECT = Example(
     request={"title": "Export to PDF hangs on documents over 50 pages", "app_version": "2.0.2"},
-    answer={
+    response={
         "message": "Bug updated successfully",
         "bug": {
             **_BUG,
@@ -120,7 +120,7 @@ CORRECT = Example(
 )
 STATUS = Example(
     request={"status": "fixed"},
-    answer={
+    response={
         "message": "Bug status updated successfully",
         "bug": {
             **_BUG,
@@ -131,7 +131,7 @@ STATUS = Example(
     },
 )
 HISTORY = Example(
-    answer={
+    response={
         "history": [
             {
                 "id": "01a1fbf7-5e6f-7a7b-8c8d-9e0f1a2b3c4d",
@@ -146,18 +146,18 @@ HISTORY = Example(
         "pagination": _PAGE,
     }
 )
-VOTE = Example(answer={"message": "Vote added successfully", "voted": True, "vote_count": 1})
-WITHDRAW_VOTE = Example(answer={"message": "Vote removed successfully", "voted": False, "vote_count": 0})
+VOTE = Example(response={"message": "Vote added successfully", "voted": True, "vote_count": 1})
+WITHDRAW_VOTE = Example(response={"message": "Vote removed successfully", "voted": False, "vote_count": 0})
 COMMENT = Example(
     request={"content": _COMMENT["content"]},
-    answer={
+    response={
         "message": "Comment created successfully",
         "comment": {**_COMMENT, "user": {**_USER, "email": "ada@people.example"}},
     },
 )
 RESPOND = Example(
     request={"content": "Fixed in 2.1, which is out today."},
-    answer={
+    response={
         "message": "Company response added successfully",
         "comment": {
             **_COMMENT,

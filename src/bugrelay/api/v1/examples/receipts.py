@@ -5,7 +5,7 @@ from __future__ import annotations
 from bugrelay.http.routes import Example
 
 RECEIPT = Example(
-    answer={
+    response={
         "receipt": {
             "bug_id": "01a1fbf5-dbb1-76ac-bd8d-7a78fe5a99c8",
             "reported_at": "2026-01-15T10:30:00Z",
@@ -34,6 +34,6 @@ RECEIPT = Example(
 )
 FOLLOW = Example(
     request={"level": "resolved"},
-    answer={"message": "Saved", "subscription": {"level": "resolved", "contact": "confirmed"}},
+    response={"message": "Saved", "subscription": {"level": "resolved", "contact": "confirmed"}},
 )
-WITHDRAW = Example(answer={"message": "The bug is removed", "removed": True})
+WITHDRAW = Example(response={"message": "The bug is removed", "removed": True})

@@ -1,4 +1,4 @@
-"""Tables of the private half. Every one has `company_id`, and refers to others of the same company alone."""
+"""Tables of the private half. Each has `company_id`, and references only rows of the same company."""
 
 from bugrelay.domain.tickets.models.attachments import TicketAttachment
 from bugrelay.domain.tickets.models.comments import TicketComment

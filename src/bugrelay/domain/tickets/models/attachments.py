@@ -12,10 +12,10 @@ from bugrelay.infra.db.models import Base, CreatedAt, Id
 
 
 class TicketAttachment(Base):
-    """A file of a ticket. Until its upload is completed it has no `storage_key`, and is its sender's alone.
+    """A file of a ticket. Until its upload is completed it has no `storage_key`, and only its sender sees it.
 
-    `file_size` and `mime_type` are announced by the sender, and of a picture then those of the cleaned one. The type of
-    any other file is what its sender says, and nobody is served the file as that.
+    `file_size` and `mime_type` are announced by the sender; for a picture those of the cleaned one replace them.
+    For all other files the type is only what the sender says, and files are never served with it.
     """
 
     __tablename__ = "ticket_attachments"

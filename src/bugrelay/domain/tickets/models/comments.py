@@ -12,9 +12,9 @@ from bugrelay.infra.db.models import Base, CreatedAt, Id, Moment
 
 
 class TicketComment(Base):
-    """A comment, of nobody where something wrote it by itself; `author_name` names somebody who is no user here.
+    """A comment. It has no user if an automation wrote it; `author_name` names an author without an account.
 
-    An internal one is for the company's members and admins, never for its reporters.
+    Internal comments are visible to the company's members and admins, never to its reporters.
     """
 
     __tablename__ = "ticket_comments"

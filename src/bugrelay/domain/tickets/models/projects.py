@@ -1,4 +1,4 @@
-"""Projects, and the numbers that their tickets have got."""
+"""Projects, and the numbers of their tickets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bugrelay.infra.db.models import Base, Counter, CreatedAt, Id, Moment
 
 
 class Project(Base):
-    """Tickets of one scheme. `visibility` says whether the company's reporters see all of them."""
+    """A project: tickets of one scheme. `visibility` says whether the company's reporters see all of them."""
 
     __tablename__ = "projects"
     __table_args__ = (
@@ -34,9 +34,9 @@ class Project(Base):
 
 
 class TicketNumber(Base):
-    """The last number that a project has given; `year` is 0 where its scheme does not count by year.
+    """The last number that a project has assigned; `year` is 0 if its scheme does not count by year.
 
-    The row is locked by whoever takes a number, late in their transaction, so that numbers have no gaps.
+    A transaction that takes a number locks the row, late in the transaction, so that numbers have no gaps.
     """
 
     __tablename__ = "ticket_numbers"

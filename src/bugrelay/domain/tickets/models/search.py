@@ -1,4 +1,4 @@
-"""What searches and counts of tickets read; written by triggers alone (docs/adr/0039-tickets-in-lists.md)."""
+"""What searches and counts of tickets read; written only by triggers (docs/adr/0039-tickets-in-lists.md)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from bugrelay.infra.kept_totals import kept_totals_table
 
 
 class TicketSearch(Base):
-    """A ticket that is not removed, as searches see it: its document, and what lists filter and sort by besides."""
+    """A ticket that is not removed: its search document, and the columns that lists filter and sort by."""
 
     __tablename__ = "ticket_search"
     __table_args__ = (
@@ -47,7 +47,7 @@ class TicketSearch(Base):
     created_at: Mapped[Moment]
 
 
-# Each change of a document, for an hour: totals are carried forward with them (infra/incremental_counts.py).
+# Each change of a document, for an hour: totals are updated from them (infra/incremental_counts.py).
 ticket_search_changes = Table(
     "ticket_search_changes",
     Base.metadata,
@@ -79,8 +79,8 @@ def _counted_by() -> tuple[Column[Any], ...]:
     )
 
 
-# How many tickets are alike in all of this, and what has changed since a job counted; both together are exact. A ticket
-# without a department has the empty one.
+# The number of tickets for each combination of these columns, and its changes since a job counted; both together are
+# exact. A ticket without a department has the empty one.
 ticket_counts = Table(
     "ticket_counts",
     Base.metadata,
@@ -98,5 +98,5 @@ ticket_count_changes = Table(
     Index("ix_ticket_count_changes_company_id", "company_id"),
 )
 
-# Totals that a job counts and every process finds, as `kept_totals` has those of the board.
+# Totals that a job counts for all processes, like `kept_totals` for the board.
 ticket_kept_totals = kept_totals_table("ticket_kept_totals", primary_key="pk_ticket_kept_totals")

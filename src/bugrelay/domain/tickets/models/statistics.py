@@ -1,4 +1,4 @@
-"""How the tickets of projects stood at the end of each day; written by a job, from the event log."""
+"""Statistics of projects at the end of each day; written by a job, from the event log."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from bugrelay.infra.db.models import Base, Moment
 
 
 class DailyStats(Base):
-    """A project at the end of a UTC day, or by now; `created_count` and `resolved_count` are of the day alone.
+    """A project at the end of a UTC day, or by now; `created_count` and `resolved_count` are those of that day.
 
-    The statuses of all schemes are counted in four stages: the first of a scheme is open, others to do are triaged.
+    The statuses of all schemes are mapped to four stages: the first of a scheme is open, others of `todo` are triaged.
     """
 
     __tablename__ = "daily_stats"
@@ -42,7 +42,7 @@ class DailyStats(Base):
 
 
 class DailyStatsDay(Base):
-    """Up to which event of the log a day of a company was counted, and when; the day may not have been over then."""
+    """The event up to which a day of a company was counted, and when; the day may not have been over then."""
 
     __tablename__ = "daily_stats_days"
 

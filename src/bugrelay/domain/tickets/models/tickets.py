@@ -1,4 +1,4 @@
-"""Tickets, the keys they have had, who works on them, and their longer former texts."""
+"""Tickets, their current and former keys, their assignees, and long former texts."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from bugrelay.infra.db.models import Base, Counter, CreatedAt, Id, Moment
 
 _SEVERITY = "CASE priority WHEN 'critical' THEN 4 WHEN 'high' THEN 3 WHEN 'medium' THEN 2 ELSE 1 END"
 SEVERITY = literal_column(_SEVERITY.replace("priority", "tickets.priority"), Integer)
-"""What lists are sorted by: the higher, the more urgent; as the index has it."""
+"""The sort key of priorities, higher for more urgent ones; the same expression as in the index."""
 LISTED = text("removed_at IS NULL")
 
 
 class Ticket(Base):
-    """A ticket. `status` and `kind` are words of its project's scheme, `category` is what all schemes share.
+    """A ticket. `status` and `kind` are terms of its project's scheme; `category` is common to all schemes.
 
-    `comment_count` counts what everybody who sees the ticket may read; internal comments have a count of their own.
+    `comment_count` counts comments for everybody who sees the ticket; internal ones are counted separately.
     """
 
     __tablename__ = "tickets"
@@ -93,14 +93,14 @@ class Ticket(Base):
 
 
 def of_ticket() -> ForeignKeyConstraint:
-    """What hangs on a ticket belongs to one of the same company."""
+    """A foreign key to a ticket of the same company."""
     return ForeignKeyConstraint(
         ["company_id", "ticket_id"], ["tickets.company_id", "tickets.id"], ondelete="CASCADE"
     )
 
 
 class TicketKey(Base):
-    """The keys of a company's tickets, those of today and former ones; a former one leads to its ticket."""
+    """The current and former keys of a company's tickets; a former one leads to its ticket."""
 
     __tablename__ = "ticket_keys"
     __table_args__ = (of_ticket(), Index("ix_ticket_keys_ticket_id", "company_id", "ticket_id"))
@@ -111,7 +111,7 @@ class TicketKey(Base):
 
 
 class TicketAssignee(Base):
-    """Who works on a ticket, in the order in which they were named."""
+    """An assignee of a ticket, in the order in which they were named."""
 
     __tablename__ = "ticket_assignees"
     __table_args__ = (
@@ -126,7 +126,7 @@ class TicketAssignee(Base):
 
 
 class TicketEdit(Base):
-    """What stood in a field before and after the change that made this version, where it is too long for the log."""
+    """The old and the new value of a field in the change that made this version, if it is too long for the log."""
 
     __tablename__ = "ticket_edits"
     __table_args__ = (of_ticket(),)

@@ -1,1 +1,1 @@
-"""Every SELECT of projects and tickets. Each names the company."""
+"""All SELECTs of projects and tickets. Each has a condition on the company."""

@@ -1,4 +1,4 @@
-"""Files of tickets: those of a ticket that the tenant's user sees, and those that links lead to."""
+"""Files of tickets: files of a ticket that the tenant's user sees, and files of signed links."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class StoredAttachment(Row):
 
 
 class LockedTicket(Row):
-    """A ticket that is locked."""
+    """A locked ticket."""
 
     id: UUID
     project_id: UUID
@@ -169,7 +169,7 @@ async def list_attachments(
 
 
 async def attachment_total(reader: Reader, tenant: Tenant, ticket_id: UUID) -> int | None:
-    """How many complete files the ticket has; None if the tenant's user does not see it."""
+    """The number of complete files of the ticket; None if the tenant's user does not see it."""
     return await reader.row(_TOTAL.of(tenant), values_of(tenant, ticket_id=ticket_id))
 
 
@@ -189,10 +189,10 @@ async def lock_ticket_for_files(reader: Reader, tenant: Tenant, ticket_id: UUID)
 
 
 async def count_files(reader: Reader, *, company_id: UUID, ticket_id: UUID) -> int:
-    """Files of a ticket, unfinished ones included."""
+    """The number of files of a ticket, unfinished ones included."""
     return await reader.row(_COUNT, {"company_id": company_id, "ticket_id": ticket_id}) or 0
 
 
 async def count_unfinished(reader: Reader, tenant: Tenant) -> int:
-    """Uploads that the tenant's user has begun and not completed."""
+    """The number of uploads that the tenant's user has begun and not completed."""
     return await reader.row(_UNFINISHED, values_of(tenant)) or 0

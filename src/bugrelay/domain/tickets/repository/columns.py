@@ -21,7 +21,7 @@ NAME: ColumnElement[str] = func.coalesce(User.display_name, User.username)
 
 
 def values_of(tenant: Tenant, **values: Any) -> dict[str, Any]:
-    """The parameters of every statement, and those of this one."""
+    """The parameters that every statement has, and those of this one."""
     return {"company_id": tenant.company_id, "user_id": tenant.user_id, **values}
 
 
@@ -45,7 +45,7 @@ def links() -> Label[str]:
 
 
 def assignees() -> Label[str]:
-    """Who works on the ticket of the row, in order."""
+    """The assignees of the ticket of the row, in order."""
     return (
         select(users_json(TicketAssignee.position))
         .select_from(TicketAssignee)

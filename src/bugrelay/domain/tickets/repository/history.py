@@ -16,7 +16,7 @@ from bugrelay.domain.tickets.visibility import sees_all
 from bugrelay.infra.db.query import Query, Reader, Row
 from bugrelay.infra.pagination import PageQuery
 
-# One row for each field that an event has changed, and one for an event that has changed none.
+# One row for each field that an event changed, and one row for an event that changed none.
 _ENTRIES = """
 FROM events e
 CROSS JOIN LATERAL jsonb_array_elements(
@@ -57,7 +57,7 @@ class _EntryRow(Row):
 
 
 class LongTexts(Row):
-    """What a change has left in `ticket_edits`."""
+    """The long values of a change, in `ticket_edits`."""
 
     version: int
     field: str
@@ -109,7 +109,7 @@ def _values(tenant: Tenant, ticket_id: UUID, **values: Any) -> dict[str, Any]:
 async def list_history(
     reader: Reader, tenant: Tenant, ticket_id: UUID, query: PageQuery
 ) -> tuple[list[HistoryEntry], int]:
-    """A page of what was changed, oldest first, and how many entries there are, for who sees the ticket."""
+    """A page of the changes of a visible ticket, oldest first, and the number of entries."""
     total = await reader.row(_TOTAL, _values(tenant, ticket_id))
     page = _values(tenant, ticket_id, limit=query.limit, offset=query.offset)
     return [_entry(tenant, row) for row in await reader.rows(_PAGE, page)], total or 0
@@ -129,18 +129,18 @@ def _entry(tenant: Tenant, row: _EntryRow) -> HistoryEntry:
 
 
 def _action(row: _EntryRow) -> str:
-    """The type of the event; of comments also what became of them."""
+    """The type of the event; for comments also the action."""
     kind = row.type.partition(".")[2]
     return kind if row.action in (None, "created") else f"comment_{row.action}"
 
 
 async def long_texts_of(reader: Reader, tenant: Tenant, ticket_id: UUID, entry: EntryId) -> LongTexts | None:
-    """The texts of an entry of the ticket's history that are not in the log; None where it has none."""
+    """The texts of an entry of the ticket's history that are not in the log; None if it has none."""
     return await reader.row(_EDIT, _values(tenant, ticket_id, seq=entry.seq, place=entry.place))
 
 
 async def fields_changed_since(
     reader: Reader, tenant: Tenant, ticket_id: UUID, version: int
 ) -> Sequence[str]:
-    """The fields that have changed after a version, of those that the tenant's user sees."""
+    """The fields that have changed after a version, without those that the tenant's user may not see."""
     return await reader.rows(_CHANGED, _values(tenant, ticket_id, version=version))

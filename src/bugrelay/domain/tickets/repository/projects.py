@@ -39,7 +39,7 @@ _own = select(func.count()).where(OWN_TICKETS.c.project_id == Project.id).correl
 
 
 def _projects(tenant: Tenant) -> Select[Any]:
-    """With the number of tickets that the reader sees."""
+    """Projects with the number of tickets that the reader sees."""
     count = _all if sees_all(tenant) else case((Project.visibility == "company", _all), else_=_own)
     return select(
         *(getattr(Project, name) for name in _NAMES),
@@ -71,7 +71,7 @@ _BY_KEY = _named(Project.key == bindparam("key"))
 async def list_projects(
     reader: Reader, tenant: Tenant, query: PageQuery
 ) -> tuple[Sequence[ProjectDetail], int]:
-    """A page of the projects that the tenant's user sees, by their keys, and how many there are."""
+    """A page of the projects that the tenant's user sees, ordered by key, and their number."""
     total = await reader.row(_TOTAL.of(tenant), values_of(tenant))
     page = values_of(tenant, limit=query.limit, offset=query.offset)
     return await reader.rows(_PAGE.of(tenant), page), total or 0
@@ -85,7 +85,7 @@ async def find_project(reader: Reader, tenant: Tenant, name: UUID | str) -> Proj
 
 
 class ProjectState(Row):
-    """What changes of a project, and tickets that come to it, depend on."""
+    """The columns of a project that changes of it, and new tickets in it, depend on."""
 
     id: UUID
     key: str
@@ -111,17 +111,17 @@ _OF_KEY = Query(_STATE.where(Project.key == bindparam("key")), ProjectState)
 
 
 async def lock_project(reader: Reader, tenant: Tenant, project_id: UUID) -> ProjectState | None:
-    """The project, locked; creating tickets in it waits."""
+    """The locked project; creating tickets in it waits."""
     return await reader.row(_LOCK, values_of(tenant, project_id=project_id))
 
 
 async def share_project(reader: Reader, tenant: Tenant, project_id: UUID) -> ProjectState | None:
-    """A project that the tenant's user sees, with a shared lock: it cannot be archived meanwhile."""
+    """A project that the tenant's user sees, under a shared lock: it cannot be archived meanwhile."""
     return await reader.row(_SHARE.of(tenant), values_of(tenant, project_id=project_id))
 
 
 async def project_of_key(reader: Reader, tenant: Tenant, key: str) -> ProjectState | None:
-    """The company's project with this key, regardless of who sees it."""
+    """The company's project with this key, whether or not the user sees it."""
     return await reader.row(_OF_KEY, values_of(tenant, key=key))
 
 
@@ -134,7 +134,7 @@ _HAS_NUMBERS = Query(
 
 
 async def has_had_tickets(reader: Reader, tenant: Tenant, project_id: UUID) -> bool:
-    """Whether the key of a ticket begins with the project's."""
+    """Whether any ticket has or had a key of this project."""
     return await reader.row(_HAS_NUMBERS, values_of(tenant, project_id=project_id)) is not None
 
 

@@ -1,7 +1,7 @@
 """Statistics of a company's tickets, for members and admins.
 
-Current counts are sums of `ticket_counts`; those of a period are counted by an index. Each statement is compiled once
-for each set of conditions that it has.
+Current counts are sums of `ticket_counts`; counts of a period use an index. Each statement is compiled once for each
+set of conditions.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ from bugrelay.infra.pagination import PageQuery
 
 NEWEST = 10
 MAX_DEPARTMENTS = 1000
-MAX_CLOSED = 1000  # the last ones to be closed, of which the median is taken
+MAX_CLOSED = 1000  # the median is that of the last tickets closed
 SECONDS_AN_HOUR = 3600
 
 _CATEGORIES = ("todo", "doing", DONE)
@@ -73,7 +73,7 @@ def _moment(name: str) -> ColumnElement[datetime]:
 
 
 def _values(tenant: Tenant, scope: ReportScope) -> tuple[_Names, dict[str, Any]]:
-    """The names of the conditions that a scope has, and the values of their parameters."""
+    """The names of the conditions of a scope, and the values of their parameters."""
     used: dict[str, Any] = {
         "project_id": scope.project_id,
         "scheme": scope.scheme,
@@ -107,7 +107,7 @@ def _within(names: Iterable[str], moment: Any) -> list[ColumnElement[bool]]:
 
 
 class _CountRow(Row):
-    """A count by status and category, by priority or by department: what it is not by is None."""
+    """A count by status and category, by priority or by department; the other columns are None."""
 
     status: str | None
     category: str | None
@@ -210,7 +210,7 @@ def _newest(names: _Names) -> Query[UUID]:
 
 
 async def newest_tickets(reader: Reader, tenant: Tenant, scope: ReportScope) -> list[TicketDetail]:
-    """The ten newest of the scope's projects, whatever its days are."""
+    """The ten newest tickets of the scope's projects, regardless of its days."""
     names, values = _values(tenant, scope)
     return await listed_tickets(reader, tenant, await reader.rows(_newest(names), values))
 
@@ -230,14 +230,14 @@ def _days(names: _Names) -> Query[DayStats]:
 
 
 async def daily_stats(reader: Reader, tenant: Tenant, scope: ReportScope) -> Sequence[DayStats]:
-    """Days of the scope that were counted, in order."""
+    """The days of the scope that were counted, in order."""
     names, values = _values(tenant, scope)
     return await reader.rows(
         _days(names), values | {"first_day": scope.first_day, "last_day": scope.last_day}
     )
 
 
-# --- people ---------------------------------------------------------------------------------------------------------
+# --- users ----------------------------------------------------------------------------------------------------------
 
 _PEOPLE = (
     select(User.id, User.username, NAME.label("name"))
@@ -250,7 +250,7 @@ _PEOPLE_TOTAL = Query(select(func.count()).select_from(_PEOPLE.subquery()), int)
 
 
 def _closed_by(names: _Names) -> Any:
-    """How many tickets each person has closed: from the log, which is read from the days' beginning on."""
+    """The number of tickets that each user has closed, from the log since the first day."""
     before = (
         select(func.max(DailyStatsDay.last_seq))
         .where(
@@ -330,7 +330,7 @@ def _activity(names: _Names) -> Query[UserActivity]:
 async def user_activity(
     reader: Reader, tenant: Tenant, scope: ReportScope, *, page: PageQuery
 ) -> tuple[Sequence[UserActivity], int]:
-    """A page of the company's people by name, with what they did in the scope's days, and how many people there are."""
+    """A page of the company's users by name, with their activity in the scope's days, and the number of users."""
     names, values = _values(tenant, scope)
     total = await reader.row(_PEOPLE_TOTAL, values)
     rows = await reader.rows(
@@ -345,5 +345,5 @@ _COMPANIES_WITH_EVENTS = Query(
 
 
 async def companies_with_events(reader: Reader) -> Sequence[UUID]:
-    """All companies with events in the log."""
+    """All companies that have events in the log."""
     return await reader.rows(_COMPANIES_WITH_EVENTS)

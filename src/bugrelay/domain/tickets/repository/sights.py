@@ -43,10 +43,10 @@ _OPEN_PROJECTS = Query(
 async def ticket_sights(
     reader: Reader, company_id: UUID, ticket_ids: Collection[UUID]
 ) -> Sequence[TicketSight]:
-    """Who sees these tickets of a company, removed ones included."""
+    """Which users see these tickets of a company, removed ones included."""
     return await reader.rows(_SIGHTS, {"company_id": company_id, "ids": list(ticket_ids)})
 
 
 async def open_projects(reader: Reader, company_id: UUID, project_ids: Collection[UUID]) -> Sequence[UUID]:
-    """Those of these projects that all of the company see."""
+    """Those of these projects that all users of the company see."""
     return await reader.rows(_OPEN_PROJECTS, {"company_id": company_id, "ids": list(project_ids)})

@@ -27,7 +27,7 @@ from bugrelay.infra.db.query import Query, Reader, Row
 
 
 class DetailRow(Row):
-    """A ticket with its project and the people on it."""
+    """A ticket with its project and its users."""
 
     id: UUID
     key: str
@@ -59,7 +59,7 @@ class DetailRow(Row):
 
 
 class _FollowedRow(DetailRow):
-    """The same with how the reader follows it."""
+    """The same with the reader's subscription."""
 
     level: Any
     reason: Any
@@ -72,7 +72,7 @@ _PLAIN = [
 
 
 def details(tenant: Tenant) -> Select[Any]:
-    """The tickets that the tenant's user sees, without what they do not see of them."""
+    """The tickets that the tenant's user sees, without data that they may not see."""
     comments: Any = Ticket.comment_count
     notes: Any = null()
     if sees_all(tenant):
@@ -97,7 +97,7 @@ def details(tenant: Tenant) -> Select[Any]:
 
 
 def _followed(tenant: Tenant) -> Select[Any]:
-    """The same with how the tenant's user follows it."""
+    """The same with the subscription of the tenant's user."""
     followed = func.ticket_subscription(COMPANY_ID, Ticket.id, USER_ID).table_valued(
         "level", "reason", name="followed"
     )
@@ -139,7 +139,7 @@ async def find_ticket(reader: Reader, tenant: Tenant, ticket_id: UUID) -> Ticket
 
 
 async def listed_tickets(reader: Reader, tenant: Tenant, ids: Sequence[UUID]) -> list[TicketDetail]:
-    """These tickets, in the order given; those that are not seen are left out."""
+    """These tickets, in the given order, without those that the user does not see."""
     if not ids:
         return []
     found = await reader.rows(_BY_IDS.of(tenant), values_of(tenant, ids=list(ids)))
@@ -182,7 +182,7 @@ def detail_of(row: DetailRow) -> TicketDetail:
 
 
 class FoundTicket(Row):
-    """A ticket that a path names; by an old key where it was moved."""
+    """The ticket that a path names; with an old key if it was moved."""
 
     id: UUID
     key: str
@@ -225,7 +225,7 @@ _ANY_KEY = Query(_OF_COMPANY.join(TicketKey, _OF_KEY).where(TicketKey.key == bin
 
 
 async def removed_or_not(reader: Reader, tenant: Tenant, name: UUID | str) -> FoundTicket | None:
-    """The same of all tickets of the company, also removed ones; for its admins."""
+    """The same for all tickets of the company, removed ones included; for its admins."""
     if isinstance(name, UUID):
         return await reader.row(_ANY_ID, values_of(tenant, ticket_id=name))
     return await reader.row(_ANY_KEY, values_of(tenant, key=name))

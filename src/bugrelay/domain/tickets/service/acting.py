@@ -21,12 +21,12 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
 def membership(tenant: Tenant | None = None) -> CTE:
-    """The locks that every change begins with, for the statement that takes the next ones: the user's row, then the
-    company's and the membership's. It has no row where the user or the membership counts no more, or where the role is
-    another than the request was let in with. Of an automation, the company's alone.
+    """The locks that every change begins with, as part of the statement that takes the next ones: the user's row, then
+    the company's and the membership's. It returns no row if the user or the membership is no longer active, or if the
+    role is not that of the request's check any more. For an automation it locks only the company's row.
 
     Args:
-        tenant: Who acts: somebody, or an automation; left out, somebody.
+        tenant: The acting user or automation; by default a user.
     """
     if isinstance(tenant, Automation):
         verified = select(bindparam("role", type_=Text)).where(Company.id == COMPANY_ID, Company.verified)
@@ -60,7 +60,7 @@ _MEMBERSHIP = by_actor(lambda tenant: Query(select(membership(tenant).c.role), s
 
 
 async def lock_member(work: UnitOfWork, tenant: Tenant) -> None:
-    """The locks alone, where a change takes its next ones later.
+    """Take only these locks, for a change that takes its next ones later.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions
@@ -70,11 +70,11 @@ async def lock_member(work: UnitOfWork, tenant: Tenant) -> None:
 
 
 async def refuse_former_member(work: UnitOfWork, tenant: Tenant) -> None:
-    """Say why `membership` has no row; returns where it has one.
+    """Raise the error for which `membership` has no row; returns if it has one.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound
-        InsufficientPermissions: The role has changed since the request was let in.
+        InsufficientPermissions: The role has changed since the request was checked.
     """
     if isinstance(tenant, Automation):
         if await work.row(_MEMBERSHIP.of(tenant), acting_values(tenant)) is None:

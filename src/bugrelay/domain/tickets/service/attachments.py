@@ -1,7 +1,7 @@
 """Files of tickets: presigned uploads, completion, deletion.
 
-A ticket has 50 files at most, and who sends them has 50 unfinished ones; an unfinished one counts until a job deletes
-it. Between the announcement and the end, nobody holds a transaction.
+A ticket has at most 50 files, and a sender at most 50 unfinished uploads, which count until a job deletes them. No
+transaction is open between the announcement and the completion.
 """
 
 from __future__ import annotations
@@ -69,15 +69,15 @@ async def complete(
     images: ImageCleaner,
     storage: Storage,
 ) -> None:
-    """Check what was uploaded, and make it a file of the ticket; nothing happens to one that is complete.
+    """Check what was uploaded, and make it a file of the ticket; nothing happens if it is complete already.
 
     Args:
-        work: Not entered yet.
-        tenant: Of the sender.
-        attachment: As it was announced.
-        reader: Outside of `work`.
+        work: A unit of work that is not entered yet.
+        tenant: The tenant of the sender.
+        attachment: The file as announced.
+        reader: Reads outside of `work`.
         images: Cleans pictures.
-        storage: Has the upload, and gets the file.
+        storage: Has the upload, and receives the file.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions, TicketNotFound,
@@ -93,7 +93,7 @@ async def complete(
         ) as file:
             await _finish(work, tenant, attachment=attachment, file=file)
     except (UploadMissing, _AlreadyComplete):
-        # Of two who complete at once, the one takes the upload away from the other.
+        # Of two concurrent completions, one takes the upload away from the other.
         now = await repository.find_attachment(reader, tenant, attachment.id)
         if now is None:
             raise AttachmentNotFound from None
@@ -102,7 +102,7 @@ async def complete(
 
 
 async def attach(work: UnitOfWork, tenant: Tenant, *, ticket_id: UUID, filename: str, file: NewFile) -> UUID:
-    """Name a stored file as one of the ticket, in one step.
+    """Add a stored file to the ticket, in one step.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions, TicketNotFound,

@@ -1,4 +1,4 @@
-"""Blank a text that stands in a ticket's history; for admins."""
+"""Blank a long text in a ticket's history; for admins."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def blank_history_text(work: UnitOfWork, tenant: Tenant, ticket_id: UUID, 
 
 
 async def _blank(work: UnitOfWork, tenant: Tenant, ticket_id: UUID, texts: LongTexts) -> None:
-    """What one change has written the next one has found, so a text stands in the history twice."""
+    """The new text of one change is the old text of the next, so the history contains a text twice."""
     blanked = [value for value in (texts.old_value, texts.new_value) if value is not None]
 
     def kept(column: Any) -> ColumnElement[str | None]:

@@ -37,7 +37,7 @@ _CONTENT, _CONTENT_HTML = bindparam("content", type_=Text), bindparam("content_h
 
 
 class _OnTicket(Row):
-    """The ticket that the comment is on, as facts have it."""
+    """The ticket of the comment, with the values of facts."""
 
     ticket_id: UUID
     project_id: UUID
@@ -46,7 +46,7 @@ class _OnTicket(Row):
 
 
 def _writing(tenant: Tenant, *, is_internal: bool) -> Query[_OnTicket]:
-    """Counts the comment and writes it. Of an internal one, nothing is seen by who may not read it."""
+    """Counts and inserts the comment. An internal comment changes nothing that reporters may read."""
     member = membership(tenant)
     counted: dict[str, Any] = (
         {"internal_comment_count": Ticket.internal_comment_count + 1}
@@ -81,7 +81,7 @@ def _writing(tenant: Tenant, *, is_internal: bool) -> Query[_OnTicket]:
 
 
 class _Writing(NamedTuple):
-    """By whether the comment is internal."""
+    """The statements, by whether the comment is internal."""
 
     public: ByActor[Query[_OnTicket]]
     internal: ByActor[Query[_OnTicket]]
@@ -102,7 +102,7 @@ async def write_comment(
     is_internal: bool = False,
     author_name: str | None = None,
 ) -> UUID:
-    """Comment on a visible ticket; returns the comment's id. `author_name` is for authors who are no users here.
+    """Comment on a visible ticket; returns the comment's id. `author_name` is for authors without an account.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound
@@ -130,7 +130,7 @@ async def write_comment(
 
 
 def _own(tenant: Tenant) -> Any:
-    """The comment, which the user has written, on a ticket that they see."""
+    """The user's own comment, on a ticket that they see."""
     return (
         comments_visible_to(tenant),
         TicketComment.id == _COMMENT_ID,
@@ -161,7 +161,7 @@ def _correcting(tenant: Tenant) -> Query[_OnTicket]:
 
 
 def _withdrawing(tenant: Tenant) -> Query[_OnTicket]:
-    """Takes the comment away, and out of the count that it is in."""
+    """Withdraws the comment, and takes it out of its count."""
     comment = (
         update(TicketComment)
         .where(*_own(tenant), exists(select(membership().c.role)))

@@ -76,7 +76,7 @@ class _Written(Row):
 
 
 def active_members(ids: ColumnElement[Any]) -> Select[UUID]:
-    """Those of these users who are active members of the company, in whatever role."""
+    """Those of these users who are active in the company, in any role."""
     return (
         select(Member.user_id)
         .join(User, User.id == Member.user_id)
@@ -85,9 +85,9 @@ def active_members(ids: ColumnElement[Any]) -> Select[UUID]:
 
 
 def _statement(condition: ColumnElement[bool]) -> Query[_Written]:
-    """Locks the user, the membership and the project, takes a number, and writes; no row where nothing may be made.
+    """Locks user, membership and project, takes a number, and inserts; no row if the ticket may not be created.
 
-    Each part reads the one before, so that they are done in this order.
+    Each part reads the one before, so that they run in this order.
     """
     member, scheme = membership(), schemes_table()
     named = func.cardinality(_ASSIGNEE_IDS)
@@ -173,12 +173,12 @@ _IN_NAMED = by_sight(
 
 
 async def create_ticket(work: UnitOfWork, tenant: Tenant, wanted: NewTicket) -> TicketDetail:
-    """Create a ticket. Without a project it goes to the default project of its scheme, which is created at first use.
+    """Create a ticket. Without a project it is in the default project of its scheme, which is created at first use.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, ProjectNotFound, ProjectArchived
         InsufficientPermissions: A reporter has named assignees.
-        ValidationFailed: An assignee is no active member.
+        ValidationFailed: An assignee is not active in the company.
     """
     if wanted.assignee_ids and not policies.may_triage(tenant):
         raise InsufficientPermissions("Only members of the company may assign a ticket")
@@ -204,13 +204,13 @@ async def create_ticket(work: UnitOfWork, tenant: Tenant, wanted: NewTicket) -> 
         await _make_possible(work, tenant, wanted)
         written = await work.row(statement, values)
     if written is None:
-        raise ServiceUnavailable  # what stood in its way has gone since; the next try will do
+        raise ServiceUnavailable  # the obstacle has disappeared since; a retry will succeed
     work.record(_fact(ticket_id, tenant, wanted, written))
     return _detail(ticket_id, tenant, wanted, written, description_html=description_html)
 
 
 async def _make_possible(work: UnitOfWork, tenant: Tenant, wanted: NewTicket) -> None:
-    """The project of a scheme, where there is none yet; for all else, what stands in the way.
+    """Create the default project if it is missing; raise the error for anything else that prevents the ticket.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions, ProjectNotFound, ProjectArchived
@@ -238,9 +238,8 @@ _ACTIVE_MEMBERS = Query(active_members(_ASSIGNEE_IDS), UUID)
 async def refuse_inactive(
     work: UnitOfWork, tenant: Tenant, assignee_ids: Sequence[UUID], *, except_for: Sequence[UUID] = ()
 ) -> None:
-    """
-    Raises:
-        ValidationFailed: Names each of them who is no active member of the company.
+    """Raises:
+    ValidationFailed: Names each assignee who is not active in the company.
     """
     if not assignee_ids:
         return

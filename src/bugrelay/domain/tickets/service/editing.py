@@ -26,15 +26,15 @@ from bugrelay.infra.text.markdown import render
 async def edit_ticket(
     work: UnitOfWork, tenant: Tenant, ticket_id: UUID, wanted: TicketChanges, *, expected: Expected = None
 ) -> None:
-    """Change the fields that were sent and differ; no change where none does.
+    """Change the fields that were sent and differ; nothing if none does.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound, VersionConflict
-        InsufficientPermissions: A field is not theirs to change.
-        ProjectNotFound, ProjectArchived: Of the project that it is to go to.
-        ValidationFailed: Somebody who is to work on it is no active member.
+        InsufficientPermissions: The user may not change one of the fields.
+        ProjectNotFound, ProjectArchived: For the project that it is moved to.
+        ValidationFailed: An assignee is not active in the company.
     """
-    html = UNSET if wanted.description is UNSET else render(wanted.description)  # no lock waits for it
+    html = UNSET if wanted.description is UNSET else render(wanted.description)  # before the first lock
     ticket = await open_ticket(work, tenant, ticket_id, expected=expected)
     changes = await _changes(work, tenant, ticket, wanted)
     if not changes:
@@ -71,7 +71,7 @@ _COLUMNS = Ticket.__table__.columns.keys()
 
 
 def _columns(changes: Mapping[str, tuple[Any, Any]], *, description_html: str | UnsetType) -> dict[str, Any]:
-    """What is written into the ticket's row; the project with its number, by the move."""
+    """The new values of the ticket's row; project and number are changed by the move."""
     values = {name: new for name, (_, new) in changes.items() if name in _COLUMNS and name != "project_id"}
     if "description" in values:
         values["description_html"] = description_html
@@ -81,7 +81,7 @@ def _columns(changes: Mapping[str, tuple[Any, Any]], *, description_html: str | 
 async def _assign(
     work: UnitOfWork, tenant: Tenant, ticket: TicketState, former: list[UUID], wanted: list[UUID]
 ) -> None:
-    """Put these in the place of those who work on it; who has worked on it before may have left the company since."""
+    """Replace the assignees. Former assignees may have left the company since."""
     await refuse_inactive(work, tenant, wanted, except_for=former)
     await work.session.execute(
         delete(TicketAssignee)

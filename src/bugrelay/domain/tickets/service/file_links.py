@@ -1,8 +1,8 @@
-"""Links to the files of tickets, which somebody without a credential can use: an `<img>`, a download manager.
+"""Signed links to the files of tickets, usable without a credential: by an `<img>`, by a download manager.
 
-A link names one file, the tenant that asked for it and when it expires, all signed. Nobody takes it back before it
-expires: not even when the member who asked has left the company meanwhile. What it leads to is looked up each time, so
-a removed file, or the file of a removed ticket, is gone at once.
+A link contains a file, the tenant that asked for it and its expiry, all signed. It cannot be revoked before it expires,
+even if the member who asked has left the company meanwhile. The file is looked up at each request, so a removed file,
+or a file of a removed ticket, is gone at once.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ UPLOAD_FOR: Final = timedelta(minutes=15)
 
 
 class SignedValues(Struct):
-    """What a link carries, as it was sent.
+    """The values in a link, as they were sent.
 
     Attributes:
         company: The id of the tenant that asked for the link.
         expires: When it expires, in seconds since 1970.
-        signature: Of both and the file.
+        signature: The signature of both and of the file.
     """
 
     company: str = ""
@@ -58,12 +58,12 @@ def new_link(
     """A link to a file of this tenant.
 
     Args:
-        signing_key: Of this site.
-        purpose: What it is good for.
-        base_url: The address that the file's id is added to.
-        file_id: Of the attachment.
+        signing_key: The signing key of this site.
+        purpose: What the link permits.
+        base_url: The URL to which the file's id is appended.
+        file_id: The id of the attachment.
         company_id: The tenant that asks.
-        holds_for: From now on.
+        holds_for: How long it is valid, from now on.
     """
     expires = int((datetime.now(UTC) + holds_for).timestamp())
     values = {"company": str(company_id), "expires": str(expires)}
@@ -73,10 +73,10 @@ def new_link(
 
 
 def company_of_link(signing_key: str, purpose: LinkPurpose, *, file_id: UUID, sent: SignedValues) -> UUID:
-    """The tenant that a link to this file was made for.
+    """The tenant that a link to this file was created for.
 
     Raises:
-        FileNotFound: The link is forged or expired, or was made for something else.
+        FileNotFound: The link is forged or expired, or was created for another purpose.
     """
     expected = signed_values(signing_key, purpose=purpose, values=(file_id, sent.company, sent.expires))
     is_ours = hmac.compare_digest(expected.encode(), sent.signature.encode())

@@ -13,8 +13,8 @@ from bugrelay.domain.tickets.models import Project
 
 
 async def refuse_heirs(session: AsyncSession, claimed: Sequence[CompanyClaimed]) -> None:
-    """A domain can be sold. The claim of somebody who was not on the team fails where there are projects; the operator
-    can hand the company over (`bugrelay add-member`).
+    """A domain can be sold. So a claim by a user who was not on the team fails if there are projects; the operator can
+    hand the company over (`bugrelay add-member`).
 
     Raises:
         CompanyHasTickets

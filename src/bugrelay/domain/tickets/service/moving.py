@@ -56,12 +56,12 @@ _MOVE = _statement()
 async def move_ticket(
     work: UnitOfWork, tenant: Tenant, ticket: TicketState, *, project_id: UUID
 ) -> dict[str, tuple[Any, Any]]:
-    """Move an open ticket, last of all that is changed: its number is the last thing to be locked.
+    """Move a locked ticket, after all other changes: the number of the new project is the last lock.
 
-    A ticket that comes from another scheme keeps its category, and gets the first status of it.
+    A ticket from another scheme keeps its category, and gets that category's first status.
 
     Returns:
-        What has changed beside the project, with the former and the new value.
+        The other fields that have changed, with their old and new values.
 
     Raises:
         ProjectNotFound, ProjectArchived
@@ -103,7 +103,7 @@ async def move_ticket(
 
 
 def _translated(ticket: TicketState, scheme: Scheme) -> tuple[str, str]:
-    """The status and the kind in a scheme's own words."""
+    """The status and the kind in the new scheme."""
     if scheme.name == ticket.scheme:
         return ticket.status, ticket.kind
     return scheme.status_like(ticket.category), scheme.kinds[0]

@@ -1,7 +1,7 @@
-"""Numbers of tickets: dense in their project, and in each year where its scheme counts by year.
+"""Numbers of tickets: dense in their project, and within each year if the scheme counts by year.
 
-The statement that takes one locks the row of `ticket_numbers` until the COMMIT; so it comes after every other lock but
-the event log's, and what is rolled back gives its number back.
+The statement that takes a number locks the row of `ticket_numbers` until the COMMIT. So it comes after all other locks
+except those of the event log, and a rollback releases its number.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _YEAR = cast(extract("year", func.timezone("UTC", func.now())), Integer)
 
 
 def schemes_table() -> FromClause:
-    """`schemes.as_rows()`, the parameter `schemes`, as a table: the database knows none by itself."""
+    """`schemes.as_rows()`, the parameter `schemes`, as a table: schemes are not stored in the database."""
     return (
         func.jsonb_to_recordset(bindparam("schemes", type_=JSONB))
         .table_valued(
@@ -66,7 +66,7 @@ def next_number(project: CTE) -> CTE:
 
 
 def key_of(project: CTE, number: CTE) -> ColumnElement[str]:
-    """The key: that of the project, the year where it counts, and the number; `project` also has `number_width`."""
+    """The key: the project's key, the year if the scheme counts by it, and the number; `project` has `number_width`."""
     dash: ColumnElement[Any] = literal_column("'-'")
     digits = cast(number.c.last_number, Text)
     width = func.greatest(project.c.number_width, func.length(digits))

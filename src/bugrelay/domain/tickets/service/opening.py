@@ -20,11 +20,11 @@ from bugrelay.infra.db.query import Query
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 Expected: TypeAlias = frozenset[int] | None
-"""The versions that a change is meant for; None for any."""
+"""The versions that a change expects; None for any."""
 
 
-# Not joined: of a ticket that was moved while the statement waited for it, a join would still have the former project,
-# and so no row.
+# Not joined: if the ticket was moved while the statement waited for its lock, a join would still have the former
+# project, and so no row.
 _SCHEME = (
     select(Project.scheme)
     .where(Project.company_id == COMPANY_ID, Project.id == Ticket.project_id)
@@ -52,12 +52,12 @@ _REMOVED = Query(_LOCKED.where(Ticket.removed_at.is_not(None)), TicketState)
 async def open_ticket(
     work: UnitOfWork, tenant: Tenant, ticket_id: UUID, *, expected: Expected = None
 ) -> TicketState:
-    """The current ticket, locked after the user and the membership, in one statement.
+    """Lock the user, the membership and the ticket in one statement, and return the current ticket.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions
         TicketNotFound: The user does not see it.
-        VersionConflict: It has another version than is expected.
+        VersionConflict: It does not have the expected version.
     """
     ticket = await work.row(_OPEN.of(tenant), acting_values(tenant, ticket_id=ticket_id))
     if ticket is None:
@@ -69,12 +69,12 @@ async def open_ticket(
 
 
 async def lock_removed(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> TicketState | None:
-    """A removed ticket of the company, its row locked; None where it is not removed."""
+    """Lock and return a removed ticket of the company; None if it is not removed."""
     return await work.row(_REMOVED, values_of(tenant, ticket_id=ticket_id))
 
 
 def last_seen(expected: frozenset[int], *, current: int) -> int:
-    """The newest of the expected versions that was one; the current version where none was."""
+    """The newest of the expected versions that has existed; otherwise the current version."""
     return max((version for version in expected if version < current), default=current)
 
 

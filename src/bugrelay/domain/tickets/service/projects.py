@@ -37,7 +37,7 @@ async def create_project(work: UnitOfWork, tenant: Tenant, wanted: NewProject) -
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions
-        KeyInUse: Another project of the company has or had the key, or the key is that of another scheme's own project.
+        KeyInUse: Another project of the company has or had the key, or it is reserved for another scheme.
     """
     await lock_member(work, tenant)
     _refuse_reserved(wanted.key, scheme=wanted.scheme)
@@ -48,13 +48,13 @@ async def create_project(work: UnitOfWork, tenant: Tenant, wanted: NewProject) -
 
 
 async def make_default_project(work: UnitOfWork, tenant: Tenant, scheme: Scheme) -> None:
-    """Create the default project of a scheme; nothing where it exists by now."""
+    """Create the default project of a scheme, unless it exists by now."""
     values = {"key": scheme.project_key, "name": scheme.project_name, "scheme": scheme.name}
     await _insert(work, tenant, new_id(), values)
 
 
 async def _insert(work: UnitOfWork, tenant: Tenant, project_id: UUID, values: dict[str, Any]) -> bool:
-    """Whether the key was free."""
+    """Insert the project; returns whether the key was free."""
     making = (
         insert(Project)
         .values(id=project_id, company_id=tenant.company_id, **values)
@@ -68,7 +68,7 @@ async def _insert(work: UnitOfWork, tenant: Tenant, project_id: UUID, values: di
 
 
 def _refuse_reserved(key: str, *, scheme: str) -> None:
-    """A key that tickets of another scheme would find their project by.
+    """Refuse the keys of the default projects of other schemes.
 
     Raises:
         KeyInUse
@@ -126,7 +126,7 @@ async def archive_project(work: UnitOfWork, tenant: Tenant, project_id: UUID) ->
 
 
 async def restore_project(work: UnitOfWork, tenant: Tenant, project_id: UUID) -> None:
-    """It takes tickets again. One that is not archived stays as it is.
+    """Restore an archived project, which accepts tickets again; idempotent.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions, ProjectNotFound

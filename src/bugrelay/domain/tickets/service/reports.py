@@ -1,4 +1,4 @@
-"""Reports: what is shown to the members and admins of a company."""
+"""Statistics for the members and admins of a company."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MAX_DAYS = 366
 
 
 def bounded(scope: ReportScope, *, today: date) -> ReportScope:
-    """The scope with a first and a last day: by default thirty days up to the last one.
+    """The scope with a first and a last day; by default thirty days up to the last one.
 
     Raises:
-        ValidationFailed: They are too many, or in the wrong order.
+        ValidationFailed: There are too many days, or they are in the wrong order.
     """
     last = scope.last_day or today
     first = scope.first_day or last - timedelta(DAYS_SHOWN - 1)
@@ -30,9 +30,8 @@ def bounded(scope: ReportScope, *, today: date) -> ReportScope:
 
 
 async def get_dashboard(reader: Reader, tenant: Tenant, *, scope: ReportScope) -> TicketDashboard:
-    """
-    Raises:
-        ValidationFailed: The scope's days are too many, or in the wrong order.
+    """Raises:
+    ValidationFailed: The scope has too many days, or they are in the wrong order.
     """
     today = datetime.now(UTC).date()
     days = bounded(scope, today=today)

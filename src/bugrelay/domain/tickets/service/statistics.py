@@ -1,4 +1,4 @@
-"""Daily statistics: counted from the event log, again and late without harm."""
+"""Daily statistics: computed from the event log; computing them again or late gives the same rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FILL = Query(text("SELECT daily_stats_fill(:company_id, CAST(:words AS jsonb), 
 
 
 def stage_of(scheme: Scheme, status: str) -> Stage:
-    """What a status counts as: the first one is open, others to do are triaged."""
+    """The stage of a status: the first one is open, others of the category `todo` are triaged."""
     category = scheme.category_of(status)
     if category == "todo":
         return "open" if status == scheme.initial_status else "triaged"
@@ -26,7 +26,7 @@ def stage_of(scheme: Scheme, status: str) -> Stage:
 
 
 async def fill_daily_stats(reader: Reader, company_id: UUID, *, moment: datetime) -> None:
-    """Bring the days of a company up to this moment; days on which nobody counted are filled in."""
+    """Compute the days of a company up to now, including days that were missed."""
     words = [
         {"scheme": scheme.name, "status": status, "stage": stage_of(scheme, status)}
         for scheme in SCHEMES.values()

@@ -29,12 +29,12 @@ async def change_status(
     resolution_notes: str | UnsetType | None = UNSET,
     expected: Expected = None,
 ) -> None:
-    """Set the status, and the notes with it. The status that it has is no change.
+    """Set the status, and the notes with it. Setting the current status changes nothing.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound, VersionConflict, InsufficientPermissions
-        InvalidTransition: The ticket's scheme knows no such move.
-        ValidationFailed: The ticket's scheme knows no such status.
+        InvalidTransition: The ticket's scheme has no such transition.
+        ValidationFailed: The ticket's scheme has no such status.
     """
     ticket = await open_ticket(work, tenant, ticket_id, expected=expected)
     category = _category(ticket, status)
@@ -54,7 +54,7 @@ async def change_status(
 
 
 def _category(ticket: TicketState, status: str) -> Category:
-    """The status's, where the ticket may go there or is there.
+    """The category of the status, if it is the current one or a transition leads to it.
 
     Raises:
         InvalidTransition, ValidationFailed

@@ -1,4 +1,4 @@
-"""What all changes of tickets share: the row, long old texts, facts."""
+"""Shared by all changes of tickets: the row, long former texts, facts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bugrelay.infra.db.unit_of_work import UnitOfWork
 
 
 async def write_row(work: UnitOfWork, tenant: Tenant, ticket: TicketState, values: Mapping[str, Any]) -> None:
-    """Give an open ticket its next version, with these values."""
+    """Write these values to a locked ticket, as its next version."""
     await work.session.execute(
         update(Ticket)
         .where(Ticket.company_id == tenant.company_id, Ticket.id == ticket.id)
@@ -28,7 +28,7 @@ async def write_row(work: UnitOfWork, tenant: Tenant, ticket: TicketState, value
 async def record_changes(
     work: UnitOfWork, tenant: Tenant, ticket: TicketState, changes: Mapping[str, tuple[Any, Any]]
 ) -> None:
-    """Tell of fields with their former and present values, as the next version; long ones go to `ticket_edits`."""
+    """Record changed fields with their old and new values, as the next version; long values go to `ticket_edits`."""
     version = ticket.version + 1
     long = {name: values for name, values in changes.items() if any(map(_is_long, values))}
     if long:

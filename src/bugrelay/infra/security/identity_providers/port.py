@@ -21,7 +21,7 @@ class OAuthFailed(BugRelayError):
 
     code = "OAUTH_FAILED"
     status = 400
-    message = "The provider's answer does not hold; sign in again"
+    message = "The provider's response is invalid; sign in again"
 
 
 class OAuthUnavailable(ServiceUnavailable):
