@@ -32,7 +32,11 @@ class Row(Struct, gc=False):
 
 
 class Query(Generic[RowT]):
-    """A statement compiled once; `%(name)s` parameters are bound at each call.
+    """A statement that is compiled once, when first used; `%(name)s` parameters are bound at each call.
+
+    Attributes:
+        sql: The statement for psycopg.
+        constants: The values that are part of the statement, by the names of their parameters.
 
     Args:
         statement: A statement of SQLAlchemy Core, or a textual one.
@@ -45,23 +49,37 @@ class Query(Generic[RowT]):
         TypeError: The columns are not the fields of the struct; for textual statements, raised when first run.
     """
 
-    __slots__ = ("_checked", "_row", "binary", "constants", "rows_of", "sql")
+    __slots__ = ("_checked", "_row", "_statement", "binary", "constants", "rows_of", "sql")
+
+    sql: str
+    constants: dict[str, Any]
 
     @overload
     def __init__(self: Query[tuple[Any, ...]], statement: Executable, *, binary: bool = ...) -> None: ...
     @overload
     def __init__(self, statement: Executable, row: type[RowT], *, binary: bool = ...) -> None: ...
     def __init__(self, statement: Executable, row: type[Any] | None = None, *, binary: bool = False) -> None:
-        compiled = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
-        self.sql: str = compiled.string
+        self._statement: Executable | None = statement
         self.binary = binary
-        self.constants: dict[str, Any] = {k: v for k, v in compiled.params.items() if v is not None}
         self.rows_of: Callable[[Sequence[tuple[Any, ...]]], Sequence[RowT]] = _maker(row)
         self._row = row
         self._checked = False
         columns = getattr(statement, "exported_columns", None)
         if columns is not None:
             self._check(columns.keys())
+
+    def __getattr__(self, name: str) -> Any:
+        """Python calls it for slots without a value only: what follows from the statement has none at first.
+
+        A process imports hundreds of statements, and most processes run few of them.
+        """
+        if name not in ("sql", "constants"):
+            raise AttributeError(name)
+        compiled = self._statement.compile(dialect=_DIALECT)  # type: ignore[union-attr]
+        self.sql = compiled.string
+        self.constants = {k: v for k, v in compiled.params.items() if v is not None}
+        self._statement = None
+        return getattr(self, name)
 
     def read(self, cursor: AsyncCursor[Any], rows: Sequence[tuple[Any, ...]]) -> Sequence[RowT]:
         """The rows of a result as structs, values or tuples."""
