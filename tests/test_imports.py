@@ -24,16 +24,34 @@ NOT_FOR_WORKERS = (
     "disposable_email_domains",
     "cryptography",
 )
+NOT_FOR_SERVERS = ("advanced_alchemy", "alembic", "rich", "pygments", "PIL")
 # It opens the socket and starts the processes that serve.
-NOT_FOR_THE_FIRST_PROCESS = ("litestar", "sqlalchemy", "advanced_alchemy", "numpy", "bugrelay.app")
+NOT_FOR_THE_FIRST_PROCESS = ("litestar", "sqlalchemy", "numpy", "rich", "bugrelay.app")
 
 
-# What `bugrelay worker` does before it is told that no database is set.
+# What the commands do before they connect to anything.
 WORKER = """
+import asyncio
+from bugrelay import cli
+cli.awaited_database = lambda settings: None
+asyncio.run = lambda working: working.close()
+cli.main(["worker"], standalone_mode=False)
+"""
+FIRST_PROCESS = """
 from contextlib import suppress
-from bugrelay.cli import main
+from bugrelay import cli
+from bugrelay.infra.db import preflight
+def require_database(settings, *, wait_seconds):
+    raise SystemExit
+preflight.require_database = require_database
 with suppress(SystemExit):
-    main(["worker"])
+    cli.main(["serve"])
+"""
+# A process that serves is a fork of the first one.
+SERVER = f"""{FIRST_PROCESS}
+from bugrelay.infra.lifecycle import Lifecycle
+from bugrelay.server import _application
+_application(Lifecycle())
 """
 
 
@@ -42,21 +60,21 @@ def test_a_worker_loads_nothing_that_others_are_for() -> None:
 
 
 def test_the_first_process_of_a_server_loads_nothing_that_others_are_for() -> None:
-    assert loaded("import bugrelay.server", NOT_FOR_THE_FIRST_PROCESS) == []
+    assert loaded(FIRST_PROCESS, ("bugrelay.server", *NOT_FOR_THE_FIRST_PROCESS)) == ["bugrelay.server"]
 
 
 def test_a_server_has_loaded_what_it_computes_with_before_its_first_request() -> None:
-    assert loaded("import bugrelay.app", ("numpy", "cryptography")) == ["numpy", "cryptography"]
+    assert loaded(SERVER, ("numpy", "cryptography")) == ["numpy", "cryptography"]
 
 
 def test_a_server_verifies_the_signatures_of_other_issuers() -> None:
     """PyJWT decides at its import whether there are any but our own."""
-    program = "import bugrelay.app, jwt.algorithms\nprint(*jwt.algorithms.get_default_algorithms())"
+    program = f"{SERVER}\nimport jwt.algorithms\nprint(*jwt.algorithms.get_default_algorithms())"
     assert set(output_of(program)) >= ALGORITHMS
 
 
-def test_a_server_does_not_load_the_decoders_of_pictures() -> None:
-    assert loaded("import bugrelay.app", ("PIL",)) == []
+def test_a_server_loads_nothing_that_others_are_for() -> None:
+    assert loaded(SERVER, ("bugrelay.app", *NOT_FOR_SERVERS)) == ["bugrelay.app"]
 
 
 def test_a_worker_still_reads_the_secrets_that_a_job_needs() -> None:
@@ -76,8 +94,9 @@ def loaded(program: str, names: tuple[str, ...]) -> list[str]:
 
 
 def output_of(program: str) -> list[str]:
-    """The words that it prints, in a process without any setting."""
-    environment = {"PATH": os.environ["PATH"]}
+    """The words that it prints, in a process whose databases are away."""
+    urls = {"DATABASE_URL": "postgresql://127.0.0.1:1/nowhere", "REDIS_URL": "redis://127.0.0.1:1"}
+    environment = {"PATH": os.environ["PATH"], **urls}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )

@@ -42,7 +42,6 @@ from bugrelay.infra.platform import Platform
 from bugrelay.infra.redis.rate_limits import LIMIT_NAMES
 from bugrelay.infra.redis.subscription import Subscription
 from bugrelay.infra.viewer import SignedInViewer
-from bugrelay.migrate import outgrown_revisions
 from bugrelay.settings import Settings, load_settings
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -91,7 +90,7 @@ def create_app(settings: Settings, lifecycle: Lifecycle | None = None) -> Litest
                 "live": hub,
                 "authenticate": _authenticate,
                 "openapi": openapi_bytes,
-                "schema": SchemaCheck(platform.database, outgrown_revisions),
+                "schema": SchemaCheck(platform.database),
                 "event_lag": lambda: lag_seconds(platform.database),
             }
         ),

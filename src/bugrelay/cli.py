@@ -38,13 +38,15 @@ class _Service(click.Command):
     def invoke(self, ctx: click.Context) -> None:
         # The first process of a container ignores a SIGTERM that it has no handler for, and imports take a while.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        from bugrelay.infra.optional_packages import left_out
+
+        with left_out("rich", "pygments"):  # structlog would draw tracebacks with them
+            import structlog
         try:
             super().invoke(ctx)
         except click.ClickException as error:
             if sys.stderr.isatty():
                 raise
-            import structlog
-
             from bugrelay.infra.logging import configure_logging
 
             configure_logging()
@@ -183,14 +185,13 @@ def worker() -> None:
     """Run background jobs. DATABASE_URL and REDIS_URL must be set."""
     from bugrelay.infra.optional_packages import left_out
 
-    # Libraries load these if they are installed: structlog and httpx load rich and pygments, for colours in a terminal;
-    # jwt loads cryptography, for kinds of keys that we do not use.
+    # Libraries load these if they are installed: httpx loads rich and pygments for its own command; jwt loads
+    # cryptography, for kinds of keys that we do not use.
     with left_out("rich", "pygments", "cryptography"):
+        settings = external_settings()
+        with one_line_errors():
+            awaited_database(settings)
         from bugrelay.worker import work
-
-    settings = external_settings()
-    with one_line_errors():
-        awaited_database(settings)
     asyncio.run(work(settings))
 
 

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import time
-from functools import lru_cache
-from pathlib import Path
 
 from alembic import command, op
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy.exc import OperationalError
 
+from bugrelay.infra.db.revisions import scripts_folder
 from bugrelay.settings import Settings
-
-_PACKAGE = Path(__file__).parent
-_IN_A_WHEEL = _PACKAGE / "_migrations"  # pyproject.toml puts them there
-_IN_A_CHECKOUT = _PACKAGE.parents[1] / "migrations"
 
 PATIENCE_SECONDS = 60
 PAUSE_SECONDS = 1  # between two attempts, for transactions that waited for the first one
@@ -24,11 +18,6 @@ PAUSE_SECONDS = 1  # between two attempts, for transactions that waited for the 
 
 class MigrationError(Exception):
     """The database cannot be migrated; the text is one line for the person at the terminal."""
-
-
-def scripts_folder() -> Path:
-    """The folder of `env.py`, `versions/` and `sql/`: in the installed package, or at the top of a checkout."""
-    return _IN_A_WHEEL if _IN_A_WHEEL.is_dir() else _IN_A_CHECKOUT
 
 
 def alembic_config(settings: Settings) -> Config:
@@ -66,13 +55,6 @@ def _upgraded(settings: Settings) -> bool:
             return False
         raise
     return True
-
-
-@lru_cache(maxsize=1)
-def outgrown_revisions() -> frozenset[str]:
-    """The revisions that are too old for this release; any other is its own, or that of a newer release."""
-    scripts = ScriptDirectory(str(scripts_folder()))
-    return frozenset(script.revision for script in scripts.walk_revisions()) - set(scripts.get_heads())
 
 
 def create_functions(*names: str) -> None:

@@ -29,6 +29,7 @@ from bugrelay.infra.listener import (
     wait_until_accepted,
 )
 from bugrelay.infra.logging import configure_service_logging
+from bugrelay.infra.optional_packages import left_out
 from bugrelay.settings import Settings
 
 if TYPE_CHECKING:
@@ -175,7 +176,9 @@ def _process_loop(lifecycle: Lifecycle) -> uvloop.Loop:
 
 def _application(lifecycle: Lifecycle) -> Litestar:
     """The application, created in the process that serves it, so that the parent does not import it."""
-    from bugrelay.app import served_app
+    # Libraries load these where they find them: Litestar advanced-alchemy, httpx rich and pygments.
+    with left_out("advanced_alchemy", "rich", "pygments"):
+        from bugrelay.app import served_app
 
     return served_app(lifecycle)
 

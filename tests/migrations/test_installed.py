@@ -35,7 +35,7 @@ def test_a_database_is_migrated_from(
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT count(*) FROM bugs").fetchone() == (0,)
     used = subprocess.check_output(
-        [python, "-c", "from bugrelay.migrate import scripts_folder; print(scripts_folder())"],
+        [python, "-c", "from bugrelay.infra.db.revisions import scripts_folder; print(scripts_folder())"],
         env=_bare(),
         cwd=tmp_path,
         text=True,

@@ -7,12 +7,14 @@ from collections import Counter
 from pathlib import Path
 
 import psycopg
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 import bugrelay.bootstrap  # noqa: F401 - imports every domain, and so every table
 from bugrelay.infra.db.database import sqlalchemy_url
 from bugrelay.infra.db.models import Base
-from bugrelay.migrate import migrate, scripts_folder
+from bugrelay.infra.db.revisions import outgrown_revisions, scripts_folder
+from bugrelay.migrate import migrate
 from bugrelay.settings import load_settings
 from tests.migrations import catalog
 from tests.migrations.conftest import NewDatabase
@@ -64,3 +66,10 @@ def test_each_function_is_created_by_the_last_migration_that_changed_it() -> Non
     calls = "".join(path.read_text() for path in (scripts_folder() / "versions").glob("*.py"))
     names = re.findall(r'"(\w+)"', "".join(re.findall(r"create_functions\((.*?)\)", calls, re.DOTALL)))
     assert Counter(names) == Counter(path.stem for path in (scripts_folder() / "sql").glob("*.sql"))
+
+
+def test_all_revisions_but_the_newest_are_outgrown() -> None:
+    scripts = ScriptDirectory(str(scripts_folder()))
+    every = {script.revision for script in scripts.walk_revisions()}
+    assert outgrown_revisions() == every - set(scripts.get_heads())
+    assert len(scripts.get_heads()) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Literal
 
 from litestar import Controller, Response, get
@@ -14,6 +13,7 @@ from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response
 from bugrelay.http.routes import Route, anyone
 from bugrelay.infra.db.database import Database
+from bugrelay.infra.db.revisions import outgrown_revisions
 
 POSTGRES_SECONDS = 2
 NEVER_CACHED = {"Cache-Control": "no-store"}
@@ -71,14 +71,10 @@ class SchemaCheck:
     """Whether the database is migrated far enough for this release; a positive result is final, as migrations are.
 
     A revision that is unknown here belongs to a newer release, whose schema still serves this one.
-
-    Args:
-        outgrown_revisions: Returns the revisions that are too old.
     """
 
-    def __init__(self, database: Database, outgrown_revisions: Callable[[], frozenset[str]]) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._outgrown_revisions = outgrown_revisions
         self._current = False
 
     async def is_current(self) -> bool:
@@ -87,7 +83,7 @@ class SchemaCheck:
             ServiceUnavailable, TimeoutError: PostgreSQL does not respond.
         """
         if not self._current:
-            outgrown = await asyncio.to_thread(self._outgrown_revisions)
+            outgrown = await asyncio.to_thread(outgrown_revisions)
             async with asyncio.timeout(POSTGRES_SECONDS):
                 revision = await self._database.revision()
             self._current = revision is not None and revision not in outgrown

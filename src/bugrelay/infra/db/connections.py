@@ -56,11 +56,6 @@ _CONNECT_OPTIONS: dict[str, Any] = {
 }
 
 
-def libpq_url(url: str) -> str:
-    """The URL as libpq and psycopg read it."""
-    return url.replace("postgresql+psycopg://", "postgresql://", 1).replace("postgres://", "postgresql://", 1)
-
-
 class Connection(psycopg.AsyncConnection[Any], Reader):
     """A connection with a deadline for every response, which is closed if its caller is cancelled.
 

@@ -21,10 +21,10 @@ from bugrelay.infra.db.connections import (
     Connection,
     Connections,
     Slot,
-    libpq_url,
 )
 from bugrelay.infra.db.query import Query, Reader, Row, RowT, Values
 from bugrelay.infra.db.replica import WAL_POSITION, Replica
+from bugrelay.infra.db.url import libpq_url
 from bugrelay.settings import Settings
 
 __all__ = ["Connection", "Database", "Query", "Reader", "Row", "libpq_url"]

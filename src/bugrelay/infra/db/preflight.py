@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from bugrelay.infra.db.connections import libpq_url
+from bugrelay.infra.db.url import libpq_url
 from bugrelay.settings import SettingError, Settings
 
 MIN_VERSION = 15
