@@ -176,7 +176,7 @@ def _process_loop(lifecycle: Lifecycle) -> uvloop.Loop:
 
 def _application(lifecycle: Lifecycle) -> Litestar:
     """The application, created in the process that serves it, so that the parent does not import it."""
-    # Libraries load these where they find them: Litestar advanced-alchemy, httpx rich and pygments.
+    # Libraries load these if they are installed: Litestar loads advanced-alchemy, httpx loads rich and pygments.
     with left_out("advanced_alchemy", "rich", "pygments"):
         from bugrelay.app import served_app
 
