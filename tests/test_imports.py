@@ -24,9 +24,9 @@ NOT_FOR_WORKERS = (
     "disposable_email_domains",
     "cryptography",
 )
-NOT_FOR_SERVERS = ("advanced_alchemy", "alembic", "rich", "pygments", "PIL")
+NOT_FOR_SERVERS = ("alembic", "rich", "pygments", "PIL")
 # It opens the socket and starts the processes that serve.
-NOT_FOR_THE_FIRST_PROCESS = ("litestar", "sqlalchemy", "numpy", "rich", "bugrelay.app")
+NOT_FOR_THE_FIRST_PROCESS = ("litestar", "sqlalchemy", "advanced_alchemy", "numpy", "rich", "bugrelay.app")
 
 
 # What the commands do before they connect to anything.

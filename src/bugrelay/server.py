@@ -176,8 +176,7 @@ def _process_loop(lifecycle: Lifecycle) -> uvloop.Loop:
 
 def _application(lifecycle: Lifecycle) -> Litestar:
     """The application, created in the process that serves it, so that the parent does not import it."""
-    # Libraries load these if they are installed: Litestar loads advanced-alchemy, httpx loads rich and pygments.
-    with left_out("advanced_alchemy", "rich", "pygments"):
+    with left_out("rich", "pygments"):  # httpx loads them for its own command
         from bugrelay.app import served_app
 
     return served_app(lifecycle)
