@@ -1,7 +1,7 @@
-"""Run by Alembic: every migration in a transaction of its own, one process at a time.
+"""Run by Alembic: every migration in a separate transaction, one process at a time.
 
-Each transaction gives up a lock that it does not get at once: whoever waits for a table has everybody behind it who
-only wants to read. `bugrelay.migrate` tries again.
+A transaction gives up a lock that it does not get at once, since all later readers of a table queue behind a waiting
+lock. `bugrelay.migrate` tries again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MIGRATION_LOCK = (
     7203471  # any fixed number; it keeps two processes that start at once from migrating together
 )
 
-LOCK_TIMEOUT = "200ms"  # readers that came after a migration wait no longer than that
+LOCK_TIMEOUT = "200ms"  # the maximum time that readers wait behind a migration
 
 
 def migrate(connection: Connection) -> None:
@@ -43,7 +43,7 @@ def migrate(connection: Connection) -> None:
 
 
 def set_lock_timeout(connection: Connection) -> None:
-    """For this transaction. A migration may set another; what runs outside of one, as CONCURRENTLY does, has none."""
+    """For this transaction. A migration may set another timeout; statements outside of one (CONCURRENTLY) have none."""
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
 
 

@@ -1,8 +1,8 @@
-"""`bugrelay check`: what is stored twice, compared with the truth.
+"""`bugrelay check`: compares denormalised values with the rows that they come from.
 
-Counters, copies, search documents, references and stored files are kept true by constraints, triggers and
-transactions; this says whether they are, after a restore or a fault. It reads one snapshot of the database, so it may
-run beside a busy server, on a connection of its own without the deadline that requests have.
+Counters, copies, search documents, references and stored files are kept consistent by constraints, triggers and
+transactions; this checks that they are, after a restore or a fault. It reads one snapshot of the database, so it can
+run beside a busy server, on a separate connection without the deadline of requests.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Connection = psycopg.AsyncConnection[Any]
 
 _FETCHED_AT_ONCE: Final = 500
 
-# Each gives one problem a row, as a sentence. A bug that was merged away shows nothing, so its counters are left out.
+# Each row is one problem, as a sentence. A merged bug is not shown, so its counters are not compared.
 _CHECKS: Final[tuple[LiteralString, ...]] = (
     """
     SELECT format('bug %s: vote_count is %s, its counted votes are %s', b.id, b.vote_count, coalesce(v.n, 0))
@@ -368,14 +368,14 @@ _NAMES: Final[dict[str, LiteralString]] = {
     "ticket_attachments": "file of a ticket",
     "support_screenshots": "screenshot of a support report",
 }
-# A picture is stored before its row is written, so a young file may still get one.
+# A picture is stored before its row is written, so a new file may still get one.
 _UNNAMED_FILES: Final = """
     SELECT key, format('file %s: no attachment names it', key) AS problem, NULL::bigint AS size_bytes
     FROM stored_files f
     WHERE modified_at < now() - interval '1 hour' AND key NOT LIKE 'incoming/%'
       AND NOT EXISTS (SELECT FROM ({named}) AS n WHERE n.storage_key = f.key)
 """
-# What is put there and not taken over, jobs delete within a day.
+# Uploads that are not completed are deleted by jobs within a day.
 _UNFINISHED_FILES: Final[LiteralString] = """
     SELECT format('file %s: waits to be taken over since %s', key, to_char(modified_at, 'YYYY-MM-DD HH24:MI'))
     FROM stored_files WHERE modified_at < now() - interval '26 hours' AND key LIKE 'incoming/%'
@@ -392,7 +392,7 @@ class _Reference(Row):
 
 
 class _FileProblem(Row):
-    """`size_bytes`: what the row that names the file says of it, if there is one."""
+    """`size_bytes`: the size in the row that names the file, if there is one."""
 
     key: str
     problem: str
@@ -420,7 +420,7 @@ async def problems(platform: Platform) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _snapshot(platform: Platform) -> AsyncIterator[Connection]:
-    """A transaction that sees one state of the database, beside a table of the files that are stored."""
+    """A transaction with one snapshot of the database, and a table of the files in storage."""
     options = "-c statement_timeout=0 -c timezone=UTC"
     connection = await psycopg.AsyncConnection.connect(
         libpq_url(platform.settings.database_url), application_name="bugrelay check", options=options
@@ -486,7 +486,7 @@ def _column(table: str, name: str) -> sql.Identifier:
 
 
 async def _wrong_files(connection: Connection, platform: Platform) -> AsyncIterator[str]:
-    """Files come and go beside the snapshot, so what differs is looked at once more."""
+    """Files change during the snapshot, so each difference is checked once more."""
     as_problem = class_row(_FileProblem)
     for table in tables_that_name_files():
         missing_files = sql.SQL(_MISSING_FILES).format(

@@ -1,4 +1,4 @@
-"""Bring a database to the newest schema, by the scripts in `migrations/`."""
+"""Migrates a database to the newest schema, by the scripts in `migrations/`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`bugrelay demo`: a board that looks as if people had used it for three months, and a company at work on it.
+"""`bugrelay demo`: a board that looks as if it had been used for three months, and a company at work on it.
 
-What they wrote stands in `board/*.toml`, one file an application, and in `company/`; all of it is our own invention.
+The texts are in `board/*.toml`, one file for each application, and in `company/`; all of them are invented.
 """
 
 from bugrelay.demo.seed import fill

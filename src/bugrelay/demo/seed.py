@@ -48,15 +48,15 @@ _MOST_EVENTS = 10_000  # of an application's bugs
 
 
 async def fill(platform: Platform) -> Summary | None:
-    """Put the story on the board; None when it is there already.
+    """Write the story to the board; returns None if it is there already.
 
     Raises:
-        EmailAlreadyExists, UsernameTaken: Somebody else has one of the demo's names.
+        EmailAlreadyExists, UsernameTaken: Another user has one of the demo's names.
     """
     story = read_story()
     password = secrets.token_urlsafe(12)
     password_hash = await hash_password(platform.passwords, password, email=ADMIN_EMAIL, username=ADMIN)
-    # A bus of its own: nobody is mailed about a bug of three months ago, and the event log is written when the times of
+    # A separate bus: nobody is mailed about a bug of three months ago, and the event log is written when the times of
     # the story are set. Caches expire by themselves within a second.
     now = datetime.now(UTC)
     work = DatedUnitOfWork(platform.database, EventBus(), at=now)
@@ -85,7 +85,7 @@ async def fill(platform: Platform) -> Summary | None:
 
 
 class _Seed:
-    """The work of one run; people and bugs are known by their ids once they are made."""
+    """The state of one run: the ids of users and bugs that were created."""
 
     def __init__(self, work: UnitOfWork, story: Story, now: datetime, password_hash: str) -> None:
         self.people: dict[str, UUID] = {}
@@ -109,7 +109,7 @@ class _Seed:
 
     async def _register_people(self) -> None:
         for name, email in (self._story.addresses | {ADMIN: ADMIN_EMAIL}).items():
-            # The hash is there already; the field is asked for by the rules of registration.
+            # The hash exists already; the rules of registration require the field.
             wanted = read_fields({"email": email, "username": name, "password": ""}, Register)
             user = await create_user(
                 self._work, wanted, password_hash=self._password_hash, is_admin=name == ADMIN
@@ -150,7 +150,7 @@ class _Seed:
         await change_company(self._work, made.id, actor_id=self.people[company.admin], change=change)
 
     async def _vote(self, bug_id: UUID, bug: StoryBug) -> None:
-        """The same voters at the same times of the bug's life in every run."""
+        """The same voters vote at the same times of the bug's life in every run."""
         chance = random.Random(bug.title)  # noqa: S311 - believable, not secret
         age = timedelta(days=bug.days_ago)
         for name in chance.sample(self._story.users, bug.votes):

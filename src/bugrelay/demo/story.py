@@ -14,7 +14,7 @@ _PEOPLE = "people.toml"
 
 
 class Entry(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Something that happened to a bug `after` days: a comment, or a change of status."""
+    """Something that happened to a bug after `after` days: a comment, or a change of status."""
 
     after: float
     by: str
@@ -23,7 +23,7 @@ class Entry(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Bug(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A report. `votes` is how many people vote for it; `rising` puts most of these votes into the last days."""
+    """A report. `votes` users vote for it; `rising` puts most of these votes into the last days."""
 
     title: str
     description: str
@@ -80,7 +80,7 @@ class Story:
 
 
 def read_story() -> Story:
-    """The whole story, its applications in the order of their files' names."""
+    """The whole story, with the applications ordered by file name."""
     folder = resources.files("bugrelay.demo") / "board"
     people = msgspec.convert(tomllib.loads((folder / _PEOPLE).read_text("utf-8")), _People)
     files = sorted((file for file in folder.iterdir() if file.name != _PEOPLE), key=lambda file: file.name)

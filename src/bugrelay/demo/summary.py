@@ -40,8 +40,8 @@ Sign in as
   a company's admin {self.member_email}
   its reporter      {self.reporter_email}
   an admin          {self.admin_email}
-with the password   {self.password}   (made just now, for all demo accounts; it is kept nowhere else)
+with the password   {self.password}   (generated now, for all demo accounts; it is stored nowhere)
   curl '{api}/auth/login' -H 'Content-Type: application/json' \\
        -d '{{"email": "{self.user_email}", "password": "{self.password}"}}'
-and, as one of the company, with the access token that this gives,
+and, as a user of the company, with the access token in the response,
   curl '{api}/tickets' -H 'Authorization: Bearer …'"""

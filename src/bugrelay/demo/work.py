@@ -1,6 +1,6 @@
-"""A company at work: its projects and tickets, and what became of them in a month.
+"""A company at work: its projects and tickets, and their history of a month.
 
-The event log, which history and figures are read from, cannot be changed afterwards. So each fact is remembered with
+History and statistics are read from the event log, which cannot be changed afterwards. So each fact is recorded with
 its time in the story, and the log is written with these times.
 """
 
@@ -46,7 +46,7 @@ _LOG = Query(text("SELECT last_seq FROM log_events(CAST(:entries AS jsonb))"), i
 
 
 class Step(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What somebody did to a ticket `after` days: one of the others."""
+    """What a user did to a ticket after `after` days: one of the other fields."""
 
     after: float
     by: str
@@ -57,9 +57,9 @@ class Step(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class StoryTicket(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A ticket. `project` names one of the story by its key; without, it is the scheme's own.
+    """A ticket. `project` is the key of a project in the story; by default it is in the scheme's default project.
 
-    A support report has what a browser has `recorded`, and no project, department or tags of its own.
+    A support report has a capture (`recorded`), and no project, department or tags.
     """
 
     title: str
@@ -84,7 +84,7 @@ class StoryProject(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Company(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A company's own story; its team is that of the board, and `reporters` are some of the people there."""
+    """A company's own story; its team is that of the board, and `reporters` are some of the board's users."""
 
     domain: str
     reporters: list[str]
@@ -131,8 +131,8 @@ class CompanyAtWork:
 
     Args:
         work: The transaction of the whole demo.
-        people: Ids of everybody on the board, by name.
-        now: When the story ends.
+        people: The ids of the board's users, by name.
+        now: The end of the story.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class CompanyAtWork:
         return self._company
 
     async def _gather(self) -> None:
-        """The team is there already; the reporters join it."""
+        """The team exists already; the reporters join it."""
         domain = self._company.domain
         for name in self._company.reporters:
             email = self._story.addresses[name]

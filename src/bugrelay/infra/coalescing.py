@@ -1,4 +1,4 @@
-"""Work for one key, one batch after the other: what comes while a batch is under way goes with the next."""
+"""Coalescing: work for one key is done in batches, one after another; what arrives during a batch is in the next."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ MAX_BATCH_SIZE = 100
 
 
 class Coalescer:
-    """Of one process. Whoever comes alone waits for nobody."""
+    """The batches of one process. A single caller waits for nobody."""
 
     def __init__(self) -> None:
         self._waiting: dict[Hashable, list[tuple[Any, asyncio.Future[Any]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def add(self, key: Hashable, item: T, run: Callable[[list[T]], Awaitable[Sequence[R]]]) -> R:
-        """The item's result.
+        """Do the item in a batch, and return its result.
 
         Args:
-            key: Items of one key never run side by side in this process.
+            key: Items of one key never run concurrently in this process.
             item: What to do.
-            run: Does a batch, and gives a result for each item, in order. An error of its own is everybody's. It runs
-                in a task of its own: a caller that is cancelled takes nothing from the others.
+            run: Does a batch, and returns a result for each item, in order. An error that it raises goes to all
+                callers. It runs in a separate task: a cancelled caller does not affect the others.
         """
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         if key in self._waiting:

@@ -11,10 +11,10 @@ from bugrelay.errors import ServiceUnavailable
 
 
 class FairSemaphore:
-    """At most `slots` holders at once, one of each key, and `max_waiting` calls of all keys in line.
+    """At most `slots` holders at once, one for each key, and at most `max_waiting` waiting calls of all keys.
 
-    Keys that wait are served round robin; when the line is full, the key that waits most often makes room (longest
-    queue drop).
+    Keys that wait are served round robin. If the queue is full, a call of the key with the most waiting calls is
+    dropped (longest queue drop).
     """
 
     def __init__(self, slots: int, *, max_waiting: int) -> None:
@@ -25,10 +25,10 @@ class FairSemaphore:
 
     @asynccontextmanager
     async def hold(self, key: str) -> AsyncIterator[None]:
-        """Hold a slot for the length of the block.
+        """Hold a slot for the duration of the block.
 
         Raises:
-            ServiceUnavailable: Too many wait already.
+            ServiceUnavailable: The queue is full.
         """
         if self._free and key not in self._holding:
             self._grant(key)

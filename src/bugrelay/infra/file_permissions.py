@@ -1,4 +1,4 @@
-"""Files and folders that nobody but the user of this process may read, whatever its umask."""
+"""Files and folders that only the user of this process may read, whatever its umask."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OTHERS = 0o077
 
 
 def create_private_file(path: Path) -> BinaryIO:
-    """A new file to write to, mode 0600.
+    """Create a file for writing, with mode 0600.
 
     Raises:
         FileExistsError

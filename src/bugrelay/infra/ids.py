@@ -1,5 +1,5 @@
-"""Identifiers: UUID version 7. Made here, so that PostgreSQL 15 to 18 all serve; in order of time, so that indexes
-stay dense.
+"""Identifiers: UUIDs of version 7. They are generated here, so that PostgreSQL 15 to 18 all work, and ordered by time,
+so that indexes stay dense.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ __all__ = ["UUID", "lowest_id_of", "new_id", "new_id_text", "parse_id"]
 
 
 def new_id() -> UUID:
-    """A fresh UUIDv7."""
+    """A new UUIDv7."""
     return uuid7()
 
 
 def new_id_text() -> str:
-    """A fresh UUIDv7 as text, for what is only written down: a tenth of the way through `UUID`."""
+    """A new UUIDv7 as text, at a tenth of the cost of a `UUID`."""
     return str(uuid_utils.uuid7())
 
 
@@ -34,5 +34,5 @@ def parse_id(text: str) -> UUID | None:
 
 
 def lowest_id_of(moment: datetime) -> UUID:
-    """No id that was made at this moment or later comes before it."""
+    """The lowest id that can be generated at this time or later."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)

@@ -1,11 +1,11 @@
-"""Exact totals without counting again, and without a reader who counts for seconds.
+"""Exact totals without counting again, and without requests that count for seconds.
 
-A count is kept with the snapshot it was taken under. Later the total is that count, plus what the log of changes holds
-that the snapshot could not see; the sum is taken under a new snapshot and kept in its turn. PostgreSQL decides what
-was visible, so the total is the one that count(*) would give in the same statement, under any interleaving.
+A count is stored with the snapshot under which it was taken. Later the total is that count plus the log entries that
+the snapshot could not see; the sum is taken under a new snapshot and stored in turn. PostgreSQL decides what was
+visible, so the total equals count(*) in the same statement, under any interleaving.
 
-A process keeps what it has read. A total of many rows is looked for in Redis as well, then in the table of kept totals,
-and a job counts what nobody has counted yet (docs/adr/0016).
+A process caches the totals that it has read. Large totals are also looked up in Redis, then in the table of kept
+totals, and a job counts those that are not there (docs/adr/0016).
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from bugrelay.infra.db.statistics import Statistics
 from bugrelay.infra.redis.client import RedisClient, RedisUnavailable
 
 MAX_ENTRIES = 4096
-# The log keeps an hour; a count that was not carried forward for this long is forgotten, so that no clock can bring
-# the two together.
+# The log covers an hour; a count that was not updated for this long is dropped, so that differences of clocks do not
+# matter.
 KEPT_SECONDS = 300
 SHARED_EVERY_SECONDS = 60  # how often a process that updates a total stores it in Redis
-# Rows, about, that a reader counts: even with nothing of them in memory far from the limit of a statement.
+# About the number of rows that a request counts itself: with a cold cache still far from the statement timeout.
 MAX_COUNTED_HERE = 20_000
-WAIT_SECONDS = 1.5  # for the job; then the reader counts after all, and still answers in time
+WAIT_SECONDS = 1.5  # for the job; then the request counts itself, and still responds in time
 POLL_SECONDS = 0.05
-GIVEN_UP_SECONDS = 30  # a total that took too long to count has been given up for so long
+GIVEN_UP_SECONDS = 30  # how long a total that took too long is not counted again
 
 log = structlog.get_logger()
 
@@ -53,7 +53,7 @@ class Counted(msgspec.Struct, frozen=True):
 
 
 class CountedRow(Protocol):
-    """A row with a count, or with what was added to it since; the snapshot is text."""
+    """A row with a count, or with the sum of changes since; the snapshot is text."""
 
     @property
     def total(self) -> int: ...
@@ -67,10 +67,10 @@ CountedRowT = TypeVar("CountedRowT", bound=CountedRow)
 
 
 class Statement(Protocol[CountedRowT]):
-    """Gives a SELECT of the count and whatever else, in at least one row; only the one that is run is compiled."""
+    """Returns a SELECT of the count and other columns, with at least one row; only the one that is run is compiled."""
 
     def __call__(self, *, incremental: bool) -> Query[CountedRowT]:
-        """With the sum of signs since `:snapshot` in place of the count, if `incremental`."""
+        """If `incremental`, with the sum of signs since `:snapshot` instead of the count."""
         ...
 
 
@@ -83,10 +83,10 @@ class _Kept:
 
 @dataclass(frozen=True)
 class ByJob:
-    """How a total is found that is too large for a reader to count.
+    """How to get a total that is too large for a request to count.
 
     Attributes:
-        kept: SELECT of total, snapshot and era of `:key` as a job has kept them; no row when they cannot be believed.
+        kept: SELECT of the kept total, snapshot and era of `:key`; no row if it is not valid.
         job: The name of the job that counts the total of a key.
     """
 
@@ -99,14 +99,14 @@ Ask = Callable[[str, str], Awaitable[bool]]
 
 
 class TotalNotCounted(ServiceUnavailable):
-    """Nobody has counted this total yet, and it took longer than a statement may."""
+    """No job has counted this total yet, and counting it exceeded the statement timeout."""
 
 
 class IncrementalCounts:
-    """Totals of this process, by key; the least recently asked go first."""
+    """The totals of this process, by key; the least recently used are dropped first."""
 
     def __init__(self, redis: RedisClient, ask: Ask) -> None:
-        """`ask` has the job of that name count the total of that key, or returns that no worker is there to do it."""
+        """`ask` has the job of that name count the total of a key; it returns false if no worker is running."""
         self.statistics = Statistics()
         self._redis = redis
         self._ask = ask
@@ -115,12 +115,12 @@ class IncrementalCounts:
         self._given_up: OrderedDict[str, float] = OrderedDict()
 
     def known(self, key: str) -> int | None:
-        """The total as it was a moment ago, good for choosing a plan; None for one that is not known."""
+        """A recent value of the total, sufficient for choosing a plan; None if it is not known."""
         kept = self._current(key)
         return kept.counted.total if kept else None
 
     def has_given_up(self, key: str) -> bool:
-        """Whether the total took too long to count a moment ago."""
+        """Whether a recent count of the total took too long."""
         return time.monotonic() - self._given_up.get(key, -math.inf) < GIVEN_UP_SECONDS
 
     async def read(
@@ -132,17 +132,17 @@ class IncrementalCounts:
         values: Mapping[str, Any],
         by_job: ByJob | None = None,
     ) -> tuple[int, Sequence[CountedRowT]]:
-        """How many rows there are now, and what else the statement gave: of one snapshot with the total.
+        """The number of rows now, and the rows of the statement, from the same snapshot.
 
         Args:
             reader: The primary: a standby's snapshots do not tell what was visible.
             key: Everything that the count depends on.
-            statement: Gives what is run.
+            statement: Returns the statement.
             values: Its parameters.
-            by_job: For a total that is too large to count here.
+            by_job: For a total that may be too large to count here.
 
         Returns:
-            The total, and the rows of the statement that it was read by.
+            The total, and the rows of the statement that read it.
 
         Raises:
             TotalNotCounted: With `by_job`: no job has counted it, and it took too long here.
@@ -189,7 +189,7 @@ class IncrementalCounts:
             raise TotalNotCounted from error
 
     async def share(self, key: str, counted: Counted) -> None:
-        """Let every process find it; without Redis they read the table."""
+        """Store the total in Redis for all processes; without Redis they read the table."""
         with suppress(RedisUnavailable):
             await self._redis.run("SET", _redis_key(key), msgspec.json.encode(counted), "EX", KEPT_SECONDS)
 
@@ -209,7 +209,7 @@ class IncrementalCounts:
             await self.share(key, counted)
 
     def _places(self, reader: Reader, by_job: ByJob | None) -> Sequence[_Find]:
-        """Where a total may be known, the nearest first."""
+        """Where a total may be known, the nearest place first."""
         if by_job is None:
             return (self._of_process,)
         return (
@@ -230,7 +230,7 @@ class IncrementalCounts:
         return None
 
     async def _counted_by_job(self, reader: Reader, by_job: ByJob, key: str) -> Counted | None:
-        """Have it counted, and wait a moment; None when nobody counts, or not in time."""
+        """Have a job count it, and wait a moment; None if no job counts it in time."""
         now = time.monotonic()
         for one in [one for one, at in self._asked.items() if now - at >= WAIT_SECONDS]:
             del self._asked[one]

@@ -41,7 +41,7 @@ _SERVER: ColumnElement[int] = literal_column(
 def kept_totals_table(name: str, *, primary_key: str) -> Table:
     """A table of kept totals.
 
-    `cluster` is the server's system identifier: snapshots have transaction ids, which are void on another server.
+    `cluster` is the server's system identifier: snapshots have transaction ids, which are invalid on another server.
     """
     return Table(
         name,
@@ -84,7 +84,7 @@ class KeptTotals:
         """The total of `:key`, if it is valid.
 
         It must be of the current era, which a TRUNCATE or a restore ends; of this server, since the transaction ids of
-        its snapshot are void elsewhere; and much younger than the oldest entry of the log of changes.
+        its snapshot are invalid elsewhere; and much younger than the oldest entry of the log of changes.
         """
         kept = self._kept
         return Query(
@@ -123,7 +123,7 @@ class KeptTotals:
         await reader.execute(forgetting.sql, {**forgetting.constants, "wanted": list(but)})
 
     async def carry(self, reader: Connection, key: str, *, counts: IncrementalCounts) -> bool:
-        """Add the changes since its snapshot to a kept total; returns False where it is not valid any more."""
+        """Add the changes since its snapshot to a kept total; returns False if it is not valid any more."""
         kept = await reader.row(self.by_key, {"key": key})
         if kept is None:
             return False

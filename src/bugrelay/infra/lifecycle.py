@@ -9,9 +9,9 @@ _SERVING, _DRAINING, _STOPPING = range(3)
 
 
 class Lifecycle:
-    """Serving, then draining, then stopping. Made by the parent; its children inherit it.
+    """Serving, then draining, then stopping. Created by the parent and inherited by its children.
 
-    Reading it is a look at one byte, cheap enough for every request.
+    Reading it costs one byte of shared memory, little enough for every request.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Lifecycle:
 
     @property
     def is_stopping(self) -> bool:
-        """The parent wants its children to end, or is gone and will not say so any more."""
+        """The parent wants its children to end, or does not exist any more."""
         return bool(self._phase.value == _STOPPING or os.getppid() != self._parent)
 
     def drain(self) -> None:

@@ -1,4 +1,4 @@
-"""The listening socket of a server: one for all its processes, so that none of them has a queue of its own to lose."""
+"""The listening socket of a server: one for all its processes, so that no process has a separate queue to lose."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import time
 from bugrelay.settings import SettingError
 
 BACKLOG = 1024
-UNSENT_BYTES = 64 * 1024  # buffered by the kernel, beyond what the client has room for
-ACCEPT_SECONDS = 5.0  # at most, for processes that have too much to do to accept
-# Longer than a handshake takes, and than a process that is busy takes to read what a new connection has sent.
+UNSENT_BYTES = 64 * 1024  # buffered by the kernel, beyond the client's receive window
+ACCEPT_SECONDS = 5.0  # at most, for processes that are too busy to accept
+# Longer than a handshake, and than a busy process takes to read what a new connection has sent.
 QUIET_SECONDS = 0.5
 _POLL_SECONDS = 0.02
 
@@ -35,16 +35,16 @@ _DROP_SYN = (
 def listen(host: str, port: int, *, join: bool) -> socket.socket:
     """Listen on HOST:PORT; connections of a server that has just stopped (TIME_WAIT) do not matter.
 
-    The kernel decides between servers that start at once: a socket without SO_REUSEPORT cannot listen where another
-    listens. It is set afterwards, so that servers that are asked to can join this one.
+    The kernel decides between servers that start at the same time: a socket without SO_REUSEPORT cannot listen where
+    another one does. The option is set afterwards, so that other servers can join this one on request.
 
     Args:
         host: An address, or a name that resolves to one.
-        port: Of TCP.
-        join: Share the port with servers of the same system user that listen already.
+        port: The TCP port.
+        join: Share the port with servers of the same system user that already listen.
 
     Raises:
-        SettingError: It cannot be listened on; the line names PORT or HOST.
+        SettingError: Listening failed; the line names PORT or HOST.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -82,13 +82,14 @@ def bound_responses(listener: socket.socket, *, timeout_seconds: int) -> None:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     listener.setsockopt(
         socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-    )  # the last piece waits for no acknowledgement
+    )  # the last segment does not wait for an acknowledgement
 
 
 def drop_new_connections(listener: socket.socket) -> None:
-    """From now on no connection is established here, so that the accept queue can be emptied and closed.
+    """Establish no more connections, so that the accept queue can be emptied and closed.
 
-    Who connects meanwhile sends SYN again after a second, and is refused then, or taken by a server that has joined.
+    A client that connects meanwhile sends SYN again after a second, and is then refused, or accepted by a server that
+    has joined.
 
     Raises:
         OSError: This kernel has no such filter.
@@ -108,7 +109,7 @@ def wait_until_accepted(listener: socket.socket) -> None:
 
 
 def _waiting(listener: socket.socket) -> int:
-    """How many established connections wait to be accepted."""
+    """The number of established connections that wait to be accepted."""
     info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
     count: int = struct.unpack_from("I", info, _ACCEPT_QUEUE_AT)[0]
     return count

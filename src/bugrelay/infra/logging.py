@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on standard error, a static event name and facts as fields."""
+"""Logs: one JSON object per line on standard error, a fixed event name, and facts as fields."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _to_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> byt
 
 
 def configure_logging(level: int = logging.INFO) -> None:
-    """Our own events from `level` up and the warnings of libraries, in one form."""
+    """Our own events from `level` up and the warnings of libraries, in the same form."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -39,14 +39,14 @@ def configure_logging(level: int = logging.INFO) -> None:
             _to_json,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(_log_stream()),  # one system call a line
+        logger_factory=structlog.BytesLoggerFactory(_log_stream()),  # one system call per line
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_LibraryHandler()])
     logging.captureWarnings(True)
 
 
 def configure_service_logging() -> None:
-    """The same for a process that people do not look at: whatever is written there becomes a line of the log."""
+    """The same for a background process: everything that it writes becomes a log line."""
     global _stream  # noqa: PLW0603 - a process has one standard error; those that it forks log there, too
     if _stream is None:
         _stream = log_raw_output()
@@ -61,7 +61,7 @@ def _log_stream() -> BinaryIO:
 
 
 class _LibraryHandler(logging.Handler):
-    """What libraries log, and Python's warnings, as events of ours."""
+    """Turns log records of libraries, and Python's warnings, into events."""
 
     def emit(self, record: logging.LogRecord) -> None:
         log.log(
@@ -110,10 +110,10 @@ _request_lines: list[bytes] = []
 
 
 def log_request(*, method: str, route: str, status: int, seconds: float, request_id: str) -> None:
-    """The line of one answered request, in the form of all others.
+    """Log one request, in the form of all other events.
 
-    Written past structlog, whose chain of processors costs more than all else that a hot answer needs, and with those
-    of the other requests that end in the same turn of the loop: one system call for all of them.
+    It bypasses structlog, whose chain of processors costs more than the rest of a cached response, and is written with
+    the lines of other requests that end in the same turn of the event loop: one system call for all of them.
     """
     line = _RequestLine(method, route, status, round(seconds * 1000, 1), request_id, datetime.now(UTC))
     if not _request_lines:

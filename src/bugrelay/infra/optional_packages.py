@@ -1,4 +1,4 @@
-"""Packages that a library imports where it finds them, for features that nobody here uses."""
+"""Packages that a library imports if they are installed, for features that are not used here."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def left_out(*packages: str) -> Iterator[None]:
-    """In the block these packages seem not to be installed, unless the process has loaded them already.
+    """Within the block these packages cannot be imported, unless the process has loaded them already.
 
-    None in `sys.modules` is the import system's own word for that.
+    None in `sys.modules` is the import system's own marker for that.
     """
     absent = [package for package in packages if package not in sys.modules]
     sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type] # None is allowed, and stands for "not found"

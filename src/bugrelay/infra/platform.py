@@ -1,4 +1,4 @@
-"""What a process stands on: the stores, the ports to the outside, the event bus. Made once, handed to all."""
+"""The ports of a process: stores, external services, the event bus. Created once and passed to everything."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ COMPUTING_SECONDS = 3.0  # sums that would keep the event loop from everybody el
 
 @dataclass(frozen=True)
 class Platform:
-    """Ports by name; `work()` begins a change of the database.
+    """Ports by name; `work()` begins a unit of work.
 
-    `buckets` has every rate limit by its name, None for one that is turned off; `identity_providers` has those that
-    the settings name.
+    `buckets` has every rate limit by its name, None for one that is turned off; `identity_providers` has those in the
+    settings.
     """
 
     settings: Settings
@@ -67,7 +67,7 @@ class Platform:
         return UnitOfWork(self.database, self.bus)
 
     async def start(self) -> None:
-        """Begin to keep a connection to Redis; PostgreSQL is connected to when it is first asked."""
+        """Connect to Redis and keep the connection; PostgreSQL is connected to at first use."""
         await self.redis.start()
 
     async def close(self) -> None:
@@ -82,7 +82,7 @@ class Platform:
 
 
 def open_platform(settings: Settings) -> Platform:
-    """Make the ports; nothing connects before it is used."""
+    """Create the ports; they connect at first use."""
     redis = RedisClient(settings.redis_url)
     cache = Cache(redis)
     rates: dict[LimitName, Rate | None] = {

@@ -1,4 +1,4 @@
-"""What a domain hands to the application in its `plugin.py`."""
+"""What a domain registers with the application in its `plugin.py`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DomainPlugin:
-    """What a domain does beside answering.
+    """The parts of a domain besides its use cases.
 
     Attributes:
         subscribe: Subscribes it to facts.
-        tasks: What it runs in workers.
-        log: What its facts become in the event log.
-        consumers: Gives those of it that follow the event log, in workers.
+        tasks: Its jobs.
+        log: Maps its facts to events of the log.
+        consumers: Returns its consumers of the event log, which run in workers.
     """
 
     subscribe: Callable[[Platform], None] | None = None

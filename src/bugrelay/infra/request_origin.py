@@ -1,4 +1,4 @@
-"""Where the request that is being answered came from; nothing for the command line and for jobs."""
+"""The origin of the current request; empty for the command line and for jobs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ USER_AGENT_LENGTH = 300
 
 @dataclass(frozen=True)
 class Origin:
-    """The client's address, and what it calls itself, cut to 300 characters."""
+    """The client's address, and its User-Agent, cut to 300 characters."""
 
     ip_address: str | None = None
     user_agent: str | None = None

@@ -31,10 +31,10 @@ class _RawOutput(msgspec.Struct):
 
 
 def log_raw_output() -> BinaryIO:
-    """Make descriptors 1 and 2 of this process, and of those that it starts, a pipe whose lines are logged.
+    """Replace descriptors 1 and 2 of this process and of its children by a pipe whose lines are logged.
 
     Returns:
-        The standard error that there was: where the log goes from now on.
+        The former standard error: where the log is written from now on.
     """
     real = os.fdopen(os.dup(2), "wb")
     read_end, write_end = os.pipe()
@@ -48,7 +48,7 @@ def log_raw_output() -> BinaryIO:
 
 
 def _drain(reading: Thread, real: BinaryIO) -> None:
-    """Let what was written last be logged; a child that lives on holds the pipe, so not for long."""
+    """Wait until the last lines are logged, but not for long: a child that lives on keeps the pipe open."""
     for descriptor in (1, 2):
         os.dup2(real.fileno(), descriptor)
     reading.join(_DRAIN_SECONDS)
@@ -66,7 +66,7 @@ def _log_lines(read_end: int, real: int) -> None:
 
 
 def _log(lines: Iterable[bytes], real: int) -> None:
-    """Lines that are JSON already pass as they are; what else came together is one line, a traceback for example.
+    """Log lines; JSON passes unchanged, and other lines that were read together are one entry, such as a traceback.
 
     Nothing here takes a lock: a server forks its processes while this thread runs.
     """

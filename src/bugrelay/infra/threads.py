@@ -1,7 +1,7 @@
-"""Blocking work beside the event loop: a few threads of its own, a bounded queue, a deadline.
+"""Blocking work beside the event loop: a few dedicated threads, a bounded queue, a deadline.
 
-The loop's default executor is shared with name lookups and has no bound; hashing, pictures and disks get
-their own, so that a burst of one neither stalls the others nor takes unbounded memory.
+The default executor of the loop is shared with name lookups and unbounded. Hashing, pictures and disks have separate
+threads, so that a burst of one neither stalls the others nor uses unbounded memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class BoundedThreads:
-    """At most `workers` calls at once and `waiting` more in line; a call is given up at the deadline."""
+    """At most `workers` calls at once and `waiting` more in the queue; a call is given up at the deadline."""
 
     def __init__(self, name: str, *, workers: int, waiting: int, deadline_seconds: float) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
@@ -30,13 +30,13 @@ class BoundedThreads:
         self._deadline_seconds = deadline_seconds
 
     async def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work` in a thread, in the caller's context, and return what it returns.
+        """Run `work` in a thread, in the caller's context, and return its result.
 
-        A call that is cancelled or too late while it waits in line never starts; one that runs already runs
-        to its end, and keeps its place until then.
+        A queued call that is cancelled or too late never starts; one that is running continues to its end, and keeps
+        its thread until then.
 
         Raises:
-            ServiceUnavailable: The line is full, or the deadline passed.
+            ServiceUnavailable: The queue is full, or the deadline passed.
         """
         with self._counting:
             if self._unfinished >= self._max_unfinished:
@@ -55,7 +55,7 @@ class BoundedThreads:
             raise ServiceUnavailable from error
 
     def close(self) -> None:
-        """Take no more work; what runs is left to finish, what waits is dropped."""
+        """Accept no more work; running calls finish, queued ones are dropped."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _forget(self, _job: Future[Any]) -> None:

@@ -1,9 +1,9 @@
-"""Input is read field by field, so that an error names every field that does not fit.
+"""Validation of input, field by field, so that an error names every invalid field.
 
-A request struct is plain msgspec: types, `Meta` limits and defaults. Two things are added here. Every string is
-normalised before its limits count (docs/api/conventions.md, "Text that people send"), unless the field is marked
-`Verbatim`; and an optional field takes `""` for null. A field with a `Check` ends with a function of ours; the texts in
-a list are normalised by theirs.
+A request struct is plain msgspec: types, `Meta` limits and defaults. Two things are added here. Every text is
+normalised before its limits are checked (docs/api/conventions.md, "Text that people send"), unless the field is marked
+`Verbatim`; and an optional field takes `""` for null. A field may have a `Check`, a function that runs last; texts in
+a list are normalised by the check of the list.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ _SENTENCES = {  # msgspec's, as patterns, and ours
 }
 _STEP = re.compile(r"\.([^.\[]+)|\[[^\]]*\]")  # in a path: a field by its name, or an item of a list
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
-_MAX_ITEMS_NAMED = 100  # no list that we read may be longer
+_MAX_ITEMS_NAMED = 100  # no list may be longer
 
 
 class Verbatim:
-    """Marks a text that is taken as it was typed: passwords and tokens."""
+    """Marks a text that is taken as typed: passwords and tokens."""
 
 
 class OneLine:
@@ -64,7 +64,7 @@ class OneLine:
 
 @dataclass(frozen=True)
 class Check:
-    """Ends the reading of a field: returns the value to keep, raises ValueError with "must …"."""
+    """The last step of a field: returns the value to use, raises ValueError with "must …"."""
 
     run: Callable[[Any], Any]
 
@@ -76,7 +76,7 @@ class _Field:
     type: Any
     required: bool
     optional: bool
-    as_typed: bool
+    verbatim: bool
     one_line: bool
     max_length: int | None
     checks: tuple[Check, ...]
@@ -96,7 +96,7 @@ def _describe(info: msgspec.structs.FieldInfo, hint: Any) -> _Field:
         type=info.type,
         required=info.required,
         optional=type(None) in get_args(_bare(hint)),
-        as_typed=Verbatim in marks,
+        verbatim=Verbatim in marks,
         one_line=OneLine in marks,
         max_length=_limits(_inspected(info.type))[1],
         checks=tuple(mark for mark in marks if isinstance(mark, Check)),
@@ -108,7 +108,7 @@ def _bare(hint: Any) -> Any:
 
 
 def _marks(hint: Any) -> list[Any]:
-    """What `Annotated` says of a field, also inside `… | None`."""
+    """The annotations of a field, also those inside `… | None`."""
     marks = list(get_args(hint)[1:]) if get_origin(hint) is Annotated else []
     bare = _bare(hint)
     if get_origin(bare) in (Union, types.UnionType):
@@ -118,15 +118,15 @@ def _marks(hint: Any) -> list[Any]:
 
 
 def read_fields(values: Mapping[str, Any], struct: type[T], *, strict: bool = True) -> T:
-    """Make the struct from a mapping; unknown keys are ignored, unless the struct forbids them.
+    """Create the struct from a mapping; unknown keys are ignored, unless the struct forbids them.
 
     Args:
         values: Decoded JSON, or the parameters of a query.
-        struct: What to make.
-        strict: False reads whole numbers and booleans from text, as a query has them.
+        struct: The struct to create.
+        strict: False reads whole numbers and booleans from text, as in a query.
 
     Raises:
-        ValidationFailed: Names every field that does not fit.
+        ValidationFailed: Names every invalid field.
     """
     kept: dict[str, Any] = {}
     problems: list[FieldProblem] = []
@@ -173,7 +173,7 @@ def _read(field: _Field, value: Any, strict: bool) -> Any:
 
 
 def _from_text(field: _Field, text: str) -> Any:
-    """The number or boolean that a query means. msgspec's own lax mode also takes `1e2`, `5.0` and `null`."""
+    """The number or boolean in the text of a query. msgspec's own lax mode also takes `1e2`, `5.0` and `null`."""
     kinds = _inspected(field.type)
     if any(isinstance(kind, msgspec.inspect.IntType) for kind in kinds) and _WHOLE_NUMBER.fullmatch(text):
         return int(text)
@@ -183,20 +183,20 @@ def _from_text(field: _Field, text: str) -> Any:
 
 
 def _item_problems(field: _Field, value: Any) -> list[FieldProblem]:
-    """What is wrong with each item of a list of texts in which some are none; nothing for what is no such list."""
+    """The problems of the items of a list of texts of which some are not texts; none for other lists."""
     if not isinstance(value, list) or len(value) > _MAX_ITEMS_NAMED or _is_of_structs(field.type):
         return []
-    texts = {place: item for place, item in enumerate(value) if isinstance(item, str)}
-    problems = {place: "must be text" for place in range(len(value)) if place not in texts}
+    texts = {position: item for position, item in enumerate(value) if isinstance(item, str)}
+    problems = {position: "must be text" for position in range(len(value)) if position not in texts}
     try:
         for check in field.checks:
             check.run(list(texts.values()))
     except ListProblem as error:
-        places = list(texts)
-        problems |= {places[i]: sentence for i, sentence in error.items}
+        positions = list(texts)
+        problems |= {positions[i]: sentence for i, sentence in error.items}
     except ValueError:
-        pass  # of the list as a whole, which is for the one who sends a list of texts
-    return [FieldProblem(f"{field.name}[{place}]", problems[place]) for place in sorted(problems)]
+        pass  # about the list as a whole, which matters only once all items are texts
+    return [FieldProblem(f"{field.name}[{position}]", problems[position]) for position in sorted(problems)]
 
 
 def _checked(field: _Field, value: Any) -> Any:
@@ -211,7 +211,7 @@ def _checked(field: _Field, value: Any) -> Any:
 
 
 class ListProblem(ValueError):
-    """A check of a list found bad items: their positions and sentences."""
+    """A check of a list found invalid items: their positions and sentences."""
 
     def __init__(self, items: list[tuple[int, str]]) -> None:
         self.items = items
@@ -219,9 +219,9 @@ class ListProblem(ValueError):
 
 
 def _usable(field: _Field, value: str) -> str:
-    """The text as its limits are counted; one that is far too long is not normalised before it is refused."""
+    """The text as its limits count it; one that is far too long is refused without being normalised."""
     try:
-        if not field.as_typed:
+        if not field.verbatim:
             return normalise(value, single_line=field.one_line, max_length=field.max_length)
         refuse_unusable(value)
     except UnusableText as error:
@@ -272,7 +272,7 @@ def one_of(options: Sequence[Any]) -> str:
 
 
 def text_limits(struct: type[msgspec.Struct], name: str) -> tuple[int | None, int | None]:
-    """The shortest and the longest text that a field takes, in characters."""
+    """The minimum and the maximum length of a text field, in characters."""
     field = next(field for field in _fields_of(struct) if field.name == name)
     return _limits(_inspected(field.type))
 
@@ -312,7 +312,7 @@ def _inner(info: msgspec.inspect.Type, name: str) -> list[msgspec.inspect.Type]:
 
 
 def _limits(infos: list[msgspec.inspect.Type]) -> tuple[int | None, int | None]:
-    """The shortest and the longest text."""
+    """The minimum and the maximum length of a text."""
     for info in infos:
         if isinstance(info, msgspec.inspect.StrType):
             return info.min_length, info.max_length
@@ -320,7 +320,7 @@ def _limits(infos: list[msgspec.inspect.Type]) -> tuple[int | None, int | None]:
 
 
 def _is_of_structs(kind: Any) -> bool:
-    """Whether it is a list of objects, of which msgspec names the field that does not fit."""
+    """Whether it is a list of objects, for which msgspec names the invalid field."""
     lists = (info for info in _inspected(kind) if isinstance(info, msgspec.inspect.ListType))
     return any(isinstance(info.item_type, msgspec.inspect.StructType) for info in lists)
 
@@ -334,7 +334,7 @@ def _options(infos: list[msgspec.inspect.Type]) -> tuple[Any, ...]:
 
 
 def email_address(value: str) -> str:
-    """A check: an e-mail address, in the form the library normalises it to; nothing is looked up."""
+    """A check: an e-mail address, as the library normalises it; there is no DNS lookup."""
     try:
         return validate_email(value, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError as error:
@@ -342,8 +342,9 @@ def email_address(value: str) -> str:
 
 
 def utc_time(value: datetime) -> datetime:
-    """A check: the same time in UTC. One with an offset may lie outside the years that a datetime and RFC 3339 know:
-    PostgreSQL would store it, and nobody could read it again."""
+    """A check: the same time in UTC. With an offset it may be outside of the years of a datetime and of RFC 3339:
+    PostgreSQL would store it, and reading it would fail.
+    """
     try:
         return value.astimezone(UTC)
     except OverflowError as error:
@@ -358,7 +359,7 @@ def web_address(value: str) -> str:
 
 
 def _tags(values: list[str]) -> list[str]:
-    """Cleaned, duplicates folded, in the order of their first use."""
+    """Clean tags without duplicates, in the order of their first use."""
     cleaned: list[str] = []
     problems: list[tuple[int, str]] = []
     for position, value in enumerate(values):

@@ -1,4 +1,4 @@
-"""Who is asking: nobody in particular, or a user with the rights they have at this moment."""
+"""The user of a request, with their current rights; or an anonymous viewer."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from uuid import UUID
 
 @dataclass(frozen=True)
 class Viewer:
-    """The rights are read from the database for each request, so a demotion holds from the next one on.
+    """The rights are read from the database for each request, so a demotion takes effect at the next one.
 
-    `is_admin` is false also for an admin who calls from outside ADMIN_ALLOWED_NETWORKS (http/guard.py).
-    What somebody may do for a company is asked of the companies domain, where it matters.
+    `is_admin` is false for an admin who calls from outside of ADMIN_ALLOWED_NETWORKS (http/guard.py). The companies
+    domain knows what a user may do for a company.
     """
 
     user_id: UUID | None = None
@@ -28,7 +28,7 @@ class Viewer:
 
 @dataclass(frozen=True)
 class SignedInViewer(Viewer):
-    """A viewer who is a user, in a session."""
+    """A viewer who is signed in, with a session."""
 
     user_id: UUID
     session_id: UUID
