@@ -32,4 +32,4 @@ ALTER TABLE notice_fan_outs
 
 def upgrade() -> None:
     op.execute(SUBSCRIPTIONS)
-    create_functions("default_level", "sees_ticket", "ticket_subscription", "notice_fan_out")
+    create_functions("default_level", "ticket_subscription", "notice_fan_out")

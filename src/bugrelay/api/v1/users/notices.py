@@ -63,8 +63,7 @@ class MyNoticeController(Controller):
     ) -> Response[NoticeList]:
         """List my notices, newest first, without those of things that were removed since."""
         async with request.platform.database.reading() as reader:
-            found, total = await repository.list_notices(reader, viewer.user_id, query)
-            unread = await repository.unread_count(reader, viewer.user_id)
+            found, total, unread = await repository.list_notices(reader, viewer.user_id, query)
         return json_response(NoticeList(found, unread, Pagination.of(query, total)))
 
     @post("/notices/read", status_code=200)

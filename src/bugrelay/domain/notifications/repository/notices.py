@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -39,32 +38,42 @@ class _NoticeRow(Row):
     status: Any
 
 
+class _Counts(Row):
+    total: int
+    unread: int
+
+
 # A notice is visible while its subject is: neither the bug nor the comment is removed, and its reader may see the
 # ticket.
 _SEEN = """
+    SELECT n.id, n.read_at, n.fan_out_id
     FROM notices n
     JOIN notice_fan_outs f ON f.id = n.fan_out_id
-    LEFT JOIN bugs b ON b.id = f.bug_id
-    WHERE n.user_id = :user_id AND CASE
-        WHEN f.ticket_id IS NULL THEN b.removed_at IS NULL
-            AND (b.merged_into_id IS NULL OR bug_survivor(b.id) IS NOT NULL)
-            AND (f.comment_id IS NULL OR EXISTS (
-                SELECT FROM comments c WHERE c.id = f.comment_id AND c.removed_at IS NULL
-            ))
-        ELSE sees_ticket(f.stream, f.ticket_id, n.user_id, f.is_internal)
-            AND (f.comment_id IS NULL OR EXISTS (
-                SELECT FROM ticket_comments c
-                WHERE c.company_id = f.stream AND c.id = f.comment_id AND c.removed_at IS NULL
-            ))
-    END
+    JOIN bugs b ON b.id = f.bug_id
+    WHERE n.user_id = :user_id AND b.removed_at IS NULL
+        AND (b.merged_into_id IS NULL OR bug_survivor(b.id) IS NOT NULL)
+        AND (f.comment_id IS NULL OR EXISTS (
+            SELECT FROM comments c WHERE c.id = f.comment_id AND c.removed_at IS NULL
+        ))
+    UNION ALL
+    SELECT n.id, n.read_at, n.fan_out_id
+    FROM notices n
+    JOIN notice_fan_outs f ON f.id = n.fan_out_id
+    JOIN tickets_seen_by(:user_id) s ON s.company_id = f.stream AND s.ticket_id = f.ticket_id
+    WHERE n.user_id = :user_id AND (s.with_internal OR NOT f.is_internal)
+        AND (f.comment_id IS NULL OR EXISTS (
+            SELECT FROM ticket_comments c
+            WHERE c.company_id = f.stream AND c.id = f.comment_id AND c.removed_at IS NULL
+        ))
 """
 # These statements are composed of constants, never of input.
-_TOTAL = Query(text(f"SELECT count(*) {_SEEN}"), int)
-_UNREAD = Query(text(f"SELECT count(*) {_SEEN} AND n.read_at IS NULL"), int)
+_COUNTS = Query(
+    text(f"SELECT count(*) AS total, count(*) FILTER (WHERE read_at IS NULL) AS unread FROM ({_SEEN}) x"),  # noqa: S608
+    _Counts,
+)
 _PAGE = Query(
     text(
-        f"WITH page AS (SELECT n.id, n.read_at, f.id AS fan_out_id {_SEEN}"  # noqa: S608
-        " ORDER BY n.id DESC LIMIT :limit OFFSET :offset)"
+        f"WITH page AS (SELECT * FROM ({_SEEN}) x ORDER BY id DESC LIMIT :limit OFFSET :offset)"  # noqa: S608
         " SELECT p.id, p.read_at, f.stream, f.seq, f.type, f.at, f.actor_id, u.username AS actor, f.comment_id,"
         " f.from_status, f.to_status, b.id AS bug_id, t.id AS ticket_id, t.key, coalesce(b.title, t.title) AS title,"
         " coalesce(b.status, t.status) AS status"
@@ -77,17 +86,17 @@ _PAGE = Query(
 )
 
 
-async def list_notices(reader: Reader, user_id: UUID, query: PageQuery) -> tuple[list[NoticeOut], int]:
-    """A page of the notices that a user may still see, newest first, and their total number."""
-    total = await reader.row(_TOTAL, {"user_id": user_id}) or 0
+async def list_notices(reader: Reader, user_id: UUID, query: PageQuery) -> tuple[list[NoticeOut], int, int]:
+    """A page of the notices that a user may still see, newest first, how many there are, and how many are unread."""
+    (counts,) = await reader.rows(_COUNTS, {"user_id": user_id})
     rows = await reader.rows(_PAGE, {"user_id": user_id, "limit": query.limit, "offset": query.offset})
-    return [_notice_of(row) for row in rows], total
+    return [_notice_of(row) for row in rows], counts.total, counts.unread
 
 
 async def unread_count(reader: Reader, user_id: UUID) -> int:
     """The number of unread notices that the user may see."""
-    values: Mapping[str, Any] = {"user_id": user_id}
-    return await reader.row(_UNREAD, values) or 0
+    (counts,) = await reader.rows(_COUNTS, {"user_id": user_id})
+    return counts.unread
 
 
 def _notice_of(row: _NoticeRow) -> NoticeOut:
