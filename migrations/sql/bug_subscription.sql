@@ -1,6 +1,7 @@
--- How one user follows one bug: the level (subscription_level) and why; no row for who does not, or chose not to.
+-- How one user follows one bug: the level (subscription_level) and the reason; no row for a user who does not follow it, or
+-- has unsubscribed.
 --
--- What was chosen for the bug itself counts before what was chosen for one that was merged into it, the latest first.
+-- A choice for the bug itself takes precedence over choices for bugs that were merged into it, of which the latest counts.
 CREATE OR REPLACE FUNCTION bug_subscription(the_bug uuid, follower uuid)
 RETURNS TABLE (level text, reason text) LANGUAGE sql STABLE PARALLEL SAFE ROWS 1 AS $$
     WITH merged (id) AS MATERIALIZED (SELECT merged_bugs(the_bug)),

@@ -1,4 +1,4 @@
--- The bug that a bug lives on as: itself, or the end of its merge chain; null where everybody may not see that.
+-- The bug that a bug is shown as: itself, or the end of its merge chain; null if that is not public.
 CREATE OR REPLACE FUNCTION bug_survivor(the_bug uuid) RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH RECURSIVE chain (id, merged_into_id) AS (
         SELECT b.id, b.merged_into_id FROM bugs b WHERE b.id = the_bug AND b.removed_at IS NULL

@@ -1,9 +1,9 @@
--- A guess at the password of an account is counted before it is checked: by a row that is "under way". Guesses at one
--- account are counted one after the other, each in a transaction of its own, so that many at once gain nothing.
+-- An attempt to sign in to an account is counted before its password is checked: by a row for an attempt in progress.
+-- Attempts for one account are counted one after another, each in a separate transaction, so concurrent ones gain nothing.
 --
--- known: whether the account's owner has had a session at this address; guesses from elsewhere do not lock it then.
--- Gives outcome 'counted'; or 'busy': those under way could use up what is allowed, to be asked again; or 'locked', or
--- 'locked from elsewhere', and for how many seconds. Only a counted guess leaves a row.
+-- known: whether the account's owner has had a session at this address; attempts from elsewhere do not lock it then.
+-- Returns outcome 'counted'; or 'busy': those in progress could use up the limit, so ask again; or 'locked', or
+-- 'locked from elsewhere', and for how many seconds. Only a counted attempt leaves a row.
 CREATE OR REPLACE FUNCTION count_guess(
     guess uuid, account bytea, address text, known boolean,
     free_here integer, free_anywhere integer, first_wait interval, guess_window interval, checked_within interval

@@ -1,11 +1,11 @@
--- The rows of daily_stats of a company up to today, from its last finished day and the event log: one a project and day,
--- also for days on which nothing happened or nobody counted. Again or later it makes the same rows.
+-- The rows of daily_stats of a company up to today, from its last finished day and the event log: one row per project and
+-- day, including days without events or without a count. Repeated or late calls write the same rows.
 --
 -- A day is finished when it was counted a minute after its end or later: an event is dated when it gets its number, and
--- committed at once. The log is read from the end of the last finished day on, which `last_seq` tells, and that of each
--- ticket which is named there from its beginning, which tells what it was before.
+-- committed at once. The log is read from the end of the last finished day (`last_seq`) on; for each ticket in that part,
+-- its whole history is read, which gives its former state.
 --
--- words: objects with `scheme`, `status` and the `stage` that it counts as: open, triaged, in_progress or done.
+-- words: objects with `scheme`, `status` and its `stage`: open, triaged, in_progress or done.
 CREATE OR REPLACE FUNCTION daily_stats_fill(tenant uuid, words jsonb, moment timestamptz) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,10 +1,10 @@
--- What the board's own tables say has happened and no event tells of: what there was before the log, and what a release
--- without one wrote beside a release with it. Rows whose ids are before `since` are not looked at (ids are in order of
--- time). Pictures are left out: one that was removed leaves no row.
+-- What the board's tables say has happened and the event log lacks: the time before the log, and what a release without a
+-- log wrote while one with it was running. Rows with ids before `since` are skipped (ids are ordered by time). Pictures are
+-- left out: a removed one leaves no row.
 --
--- Where a row has no id that its event names, the event is found by its time: it is written last in the transaction that
--- wrote the row. Comments that were edited or withdrawn have no row of it at all, so they are looked at only when
--- everything is, from the id that has no bit set.
+-- If a row has no id that its event contains, the event is found by its time: it is written last in the transaction of the
+-- row. Edited and withdrawn comments have no separate rows, so they are compared only in a full comparison, from the lowest
+-- possible id on.
 CREATE OR REPLACE FUNCTION events_missing(since uuid)
 RETURNS TABLE (at timestamptz, type text, actor_id uuid, bug_id uuid, data jsonb) LANGUAGE sql STABLE AS $$
     SELECT b.created_at, 'bug.created', b.reporter_id, b.id,

@@ -1,11 +1,10 @@
--- Find the application of a name and a domain, or make it; the unique indexes decide every race.
+-- Find the application with a name and a domain, or create it; unique indexes decide every race.
 --
--- A company is made, unverified, for a domain not seen before. The application that is found is kept from being linked
--- elsewhere until the transaction ends: a bug that is being reported is seen by a link that comes later, or sees the one
--- that came before.
+-- A new domain gets a company, which is not verified. The application that is found cannot be assigned to another company
+-- until the transaction ends: either the assignment waits and sees the new bug, or the bug sees the assignment.
 --
--- wanted: name, name_key, domain ('' for none), url; company_domain, null where the domain can stand for no company; and
--- application_id, company_id, for what is made.
+-- wanted: name, name_key, domain ('' for none), url; company_domain, null if the domain cannot identify a company; and
+-- application_id, company_id, the ids for new rows.
 CREATE OR REPLACE FUNCTION get_or_create_application(
     wanted jsonb, OUT application_id uuid, OUT company_id uuid, OUT application_is_new boolean, OUT company_is_new boolean
 ) LANGUAGE plpgsql AS $$

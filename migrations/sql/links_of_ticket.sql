@@ -1,5 +1,5 @@
--- The public bugs that a ticket is tied to, oldest link first, as a JSON array; null without any, which costs next to
--- nothing. A bug that was merged away is the one that it became; what is removed is left out.
+-- The public bugs that a ticket is linked to, oldest link first, as a JSON array; null without any, which costs next to
+-- nothing. A merged bug is shown as its survivor; removed bugs are left out.
 CREATE OR REPLACE FUNCTION links_of_ticket(the_company uuid, the_ticket uuid) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN

@@ -1,5 +1,5 @@
--- List what the log lacks (events_missing) for record_missing_events, in the order in which it has happened. While there
--- is a list, it is left as it is. Gives how many there are.
+-- List what the log lacks (events_missing) for record_missing_events, in order of time. An existing list stays as it is.
+-- Returns the number of entries.
 CREATE OR REPLACE FUNCTION list_missing_events(since uuid) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     listed bigint;

@@ -1,12 +1,12 @@
--- Write events at the ends of their streams, in the order given; the statement before a COMMIT.
+-- Append events to their streams, in the given order; the last statement before a COMMIT.
 --
--- It locks the row of each stream until the COMMIT, in the order of their ids and after every other lock. So the numbers
--- of a stream have no gaps, a later one is committed later, and whoever has read up to a number has missed nothing
--- before it. What is rolled back gives its numbers back.
+-- It locks the row of each stream until the COMMIT, in the order of their ids and after all other locks. So the numbers of a
+-- stream have no gaps, a greater number is committed later, and a reader that has read up to a number has missed nothing
+-- before it. A rollback releases its numbers.
 --
--- entries: objects with the columns of `events`, without `seq`. `at` is given for what happened earlier; otherwise it is
--- now, read under the lock, so that time does not run back in a stream.
--- Gives each stream and the number of its newest event.
+-- entries: objects with the columns of `events`, without `seq`. `at` is given for events of the past; otherwise it is the
+-- current time, read under the lock, so that time does not run back in a stream.
+-- Returns each stream with the number of its newest event.
 CREATE OR REPLACE FUNCTION log_events(entries jsonb)
 RETURNS TABLE (stream uuid, last_seq bigint) LANGUAGE plpgsql AS $$
 #variable_conflict use_column

@@ -1,5 +1,5 @@
--- A bug and all that are merged into it, one by way of the other; whoever followed one of them follows the survivor.
--- What was removed while it was merged has taken its people back.
+-- A bug and all bugs that are merged into it, directly or indirectly; followers of each follow the survivor. Bugs that were
+-- removed while they were merged are not included.
 CREATE OR REPLACE FUNCTION merged_bugs(the_bug uuid) RETURNS SETOF uuid LANGUAGE sql STABLE PARALLEL SAFE ROWS 2 AS $$
     WITH RECURSIVE merged (id) AS (
         SELECT the_bug

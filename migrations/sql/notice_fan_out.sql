@@ -1,10 +1,10 @@
--- One step of telling everybody of an event: the next followers of its bug or ticket, at most so many, and the mails to
--- them.
+-- One step of notifying the followers of a bug or ticket of an event: at most so many, in the order of their ids, and the
+-- mails to them.
 --
--- The position moves with the notices, so a step that is cut off leaves nothing, and the next one goes on behind the
--- last that was whole. Confirmed addresses of anonymous reports are told with the first step; one that was given for
--- several reports is one recipient, under the id of the row that was confirmed first. Gives how many were told, how many
--- mails are due at once, and whether all have been told.
+-- The position is written with the notices, so an interrupted step leaves nothing, and the next one continues after the last
+-- complete step. Confirmed addresses of anonymous reports are notified in the first step; an address of several reports is
+-- one recipient, under the id of the row that was confirmed first. Returns how many were notified, how many mails are due at
+-- once, and whether all followers have been notified.
 CREATE OR REPLACE FUNCTION notice_fan_out(the_fan_out uuid, most integer)
 RETURNS TABLE (told bigint, due bigint, finished boolean) LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,6 +1,6 @@
--- Write the oldest of what was listed (list_missing_events) at the ends of their streams: those of the companies that the
--- bugs are assigned to today. At most so many; by one session at a time. Gives how many there were. As log_events, it
--- belongs before the COMMIT. `at` is when it happened; `recorded_later` in `cause` is when it was written.
+-- Write the oldest of the listed entries (list_missing_events) to their streams: those of the companies to which the bugs
+-- are assigned now. At most so many; in one session at a time. Returns their number. Like log_events, it is called just
+-- before the COMMIT. `at` is when it happened; `recorded_later` in `cause` is when it was written.
 CREATE OR REPLACE FUNCTION record_missing_events(most integer) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     taken bigint[];

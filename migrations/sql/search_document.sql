@@ -1,5 +1,5 @@
--- A bug's search document: title (A), application name (B), description (D), and the tiers it ranks in.
--- docs/adr/0005-search.md has the reasons; infra/search/parser.py prepares a query by the same rules.
+-- A bug's search document: title (A), application name (B), description (D), and the tiers of its words.
+-- docs/adr/0005-search.md has the reasons; infra/search/parser.py parses queries by the same rules.
 CREATE OR REPLACE FUNCTION search_document(title text, application_name text, description text) RETURNS tsvector
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
 DECLARE

@@ -1,5 +1,5 @@
--- Every document made anew, in one statement and without the log: after a bulk load, or when a migration
--- changes the rules that make documents.
+-- Rebuild all documents in one statement and without the log: after a bulk load, or when a migration changes the rules for
+-- documents.
 CREATE OR REPLACE FUNCTION search_rebuild() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     TRUNCATE bug_search;

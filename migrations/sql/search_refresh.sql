@@ -1,4 +1,4 @@
--- One bug's document made anew; a bug that is removed or merged away has none.
+-- Rebuild one bug's document; a removed or merged bug has none.
 CREATE OR REPLACE FUNCTION search_refresh(refreshed uuid) RETURNS void
 LANGUAGE sql AS $$
     WITH shown AS (

@@ -1,6 +1,6 @@
--- The words of a text: the punctuation that would make host names, paths, numbers with signs and tags of it separates
--- words instead, so that `std::vector`, `foo_bar`, `a.b.c` and `<T>` are words; the rest separates for the parser
--- anyway. Scripts written without spaces are left to search_grams.
+-- The words of a text. Punctuation from which the parser would make host names, paths, signed numbers and tags is replaced
+-- by spaces, so that `std::vector`, `foo_bar`, `a.b.c` and `<T>` are words; other punctuation separates words anyway.
+-- Scripts without spaces are left to search_grams.
 CREATE OR REPLACE FUNCTION search_words(t text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
 RETURN CASE

@@ -1,6 +1,6 @@
 -- Whether a user sees a ticket now.
 --
--- internal: of what only the company's members and admins may see.
+-- internal: for what only the company's members and admins may see.
 CREATE OR REPLACE FUNCTION sees_ticket(the_company uuid, the_ticket uuid, viewer uuid, internal boolean)
 RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT EXISTS (

@@ -1,5 +1,5 @@
--- Put bugs into similar_docs and give the number before theirs; similar_post makes their postings. A bug that is removed
--- gets no row. Only under the lock of the index (similar_fold), and for bugs that have none.
+-- Add bugs to similar_docs and return the number before theirs; similar_post writes their postings. A removed bug gets no
+-- row. Only under the lock of the index (similar_fold), and for bugs that have no row.
 CREATE OR REPLACE FUNCTION similar_add(wanted uuid[]) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
     last int := coalesce((SELECT max(no) FROM similar_docs), 0);

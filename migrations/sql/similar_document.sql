@@ -1,5 +1,5 @@
--- The search document of a bug that is not removed: kept for what lists show, made here for what was merged away.
--- The application's name is part of the first and not of the second; similar_tokens leaves it out of both.
+-- The search document of a bug that is not removed: the stored one of a listed bug, built here for a merged bug. Only the
+-- former contains the application's name; similar_tokens leaves it out of both.
 CREATE OR REPLACE FUNCTION similar_document(wanted uuid) RETURNS tsvector
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(

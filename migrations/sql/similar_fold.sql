@@ -1,5 +1,5 @@
--- Fold bugs that were reported, edited, removed or restored into the index of similar bugs: at most so many changes, in
--- one transaction, by one session at a time. Gives how many there were; none when somebody else is folding.
+-- Fold bugs that were reported, edited, removed or restored into the index of similar bugs: at most so many changes, in one
+-- transaction, in one session at a time. Returns how many there were; none if another session is folding.
 CREATE OR REPLACE FUNCTION similar_fold(most int) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
     taken bigint[];

@@ -1,6 +1,7 @@
--- Append the postings of the documents behind a number to the last blocks of their words, and begin new blocks where
--- those are full: of a large board a part of the words at a time (those whose id leaves `part` when divided by `parts`).
--- A posting: 4 bytes the document's number, 2 the day of its report, 1 its weight. Only under the lock of the index.
+-- Append the postings of the documents after a number to the last blocks of their words, and begin new blocks where those
+-- are full. On a large board this is done for a part of the words at a time (those with id modulo `parts` = `part`). A
+-- posting has 4 bytes for the document's number, 2 for the day of its report, 1 for its weight. Only under the lock of the
+-- index.
 CREATE OR REPLACE FUNCTION similar_post(behind int, parts int, part int) RETURNS void LANGUAGE sql AS $$
     WITH posted AS MATERIALIZED (
         SELECT w.word, d.no, int4send(d.no) || substr(int4send(least(greatest(d.day, 0), 65535)), 3)

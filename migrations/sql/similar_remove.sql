@@ -1,4 +1,4 @@
--- Take bugs out of the index of similar bugs. Only under its lock (similar_fold).
+-- Remove bugs from the index of similar bugs. Only under its lock (similar_fold).
 CREATE OR REPLACE FUNCTION similar_remove(wanted uuid[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     gone similar_docs;

@@ -1,5 +1,5 @@
--- How much a bug is about one of its words: BM25F over title and description, without the word's rarity, as a number
--- from 1 to 255. Lengths are in words, those of the fields and their averages over the board.
+-- The weight of a word in a bug, from 1 to 255: BM25F over title and description, without the word's rarity. Lengths are in
+-- words: of the fields, and their averages over the board.
 CREATE OR REPLACE FUNCTION similar_weight(
     in_title int, in_description int, title_length float8, description_length float8, title_average float8,
     description_average float8) RETURNS int

@@ -1,4 +1,4 @@
--- The postings of a block without those of one document. A posting has 7 bytes, so what is found in between is none.
+-- The postings of a block without those of one document. A posting has 7 bytes; matches at other offsets are ignored.
 CREATE OR REPLACE FUNCTION similar_without(postings bytea, document int) RETURNS bytea
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE

@@ -1,6 +1,7 @@
--- The level at which somebody follows a bug, said once; null for who does not, 'none' for who chose that.
+-- The level at which a user follows a bug, defined once; null for a user who does not follow it, 'none' by choice.
 --
--- chosen: what they chose; reported, commented, voted: what they did; at_most: their default level, null for 'all'.
+-- chosen: the level that they chose; reported, commented, voted: what they did; at_most: their default level, null for
+-- 'all'.
 CREATE OR REPLACE FUNCTION subscription_level(
     chosen text, reported boolean, commented boolean, voted boolean, at_most text
 ) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

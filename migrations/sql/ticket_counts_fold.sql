@@ -1,5 +1,5 @@
--- Add at most so many changes to the counts; gives how many there were. Whoever reads sees both tables of one moment, so
--- the sum is exact before and after. By one session at a time; none when another is at it.
+-- Fold at most so many changes into the counts; returns how many there were. Readers see both tables in one snapshot, so the
+-- sum is exact before and after. In one session at a time; none if another session is folding.
 CREATE OR REPLACE FUNCTION ticket_counts_fold(most integer) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     folded integer;

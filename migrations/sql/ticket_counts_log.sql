@@ -1,5 +1,5 @@
--- How the counts of tickets change: a row for the count that a ticket leaves, and one for the count that it joins. Both
--- are new, so nobody waits for anybody; a job adds them up (ticket_counts_fold.sql).
+-- Log a change of the counts of tickets: a row for the count that a ticket leaves, and one for the count that it joins.
+-- Both are inserted, so no transaction waits for another; a job folds them (ticket_counts_fold.sql).
 CREATE OR REPLACE FUNCTION ticket_counts_log() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND (OLD.project_id, OLD.status, OLD.category, OLD.priority, OLD.department, OLD.removed_at IS NULL)

@@ -1,8 +1,8 @@
--- A ticket's search document: its title (A), the words of its key (C), its description (D), the tiers they rank in, and
--- marked lexemes that searches filter by, so that one look at the index finds what somebody may see and nothing else:
---   ^t company  ^s scheme  ^p project  ^r reporter  ^a assignee  ^d department  ^# tag  ^k number of the key  ^m month it was made in
--- The words are cut as those of bugs are (search_document.sql). No text can forge a mark: PostgreSQL's parser drops '^'.
--- docs/adr/0039-tickets-in-lists.md has the reasons; domain/tickets/search/query.py asks by the same marks.
+-- A ticket's search document: its title (A), the words of its key (C), its description (D), the tiers of its words, and
+-- marked lexemes that searches filter by, so that one index scan finds only what the user may see:
+--   ^t company  ^s scheme  ^p project  ^r reporter  ^a assignee  ^d department  ^# tag  ^k number of the key  ^m month of creation
+-- Words are split like those of bugs (search_document.sql). No text can forge a mark: PostgreSQL's parser drops '^'.
+-- docs/adr/0039-tickets-in-lists.md has the reasons; domain/tickets/search/query.py uses the same marks.
 CREATE OR REPLACE FUNCTION ticket_document(ticket tickets, assignees uuid[]) RETURNS tsvector
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE

@@ -1,4 +1,4 @@
--- Each change of a search document, as it was (-1) and as it is (+1): totals are carried forward with it.
+-- Log a change of a search document: the old one (-1) and the new one (+1). Totals are updated from this log.
 CREATE OR REPLACE FUNCTION ticket_search_log() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP IN ('UPDATE', 'DELETE') THEN

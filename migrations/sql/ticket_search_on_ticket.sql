@@ -1,4 +1,4 @@
--- Where no word has changed the document stays as it is, and with it the index: status and priority change often.
+-- If no word has changed, the document and its index entries stay: status and priority change often.
 CREATE OR REPLACE FUNCTION ticket_search_on_ticket() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND (OLD.title, OLD.key, OLD.description, OLD.project_id, OLD.reporter_id, OLD.department,

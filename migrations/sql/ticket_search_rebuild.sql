@@ -1,5 +1,5 @@
--- Every document and every count made anew, without the log: after a bulk load, or when a migration changes the rules
--- that make documents. Nothing may write tickets meanwhile.
+-- Rebuild all documents and all counts, without the log: after a bulk load, or when a migration changes the rules for
+-- documents. Tickets must not be written meanwhile.
 CREATE OR REPLACE FUNCTION ticket_search_rebuild() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     TRUNCATE ticket_search;

@@ -1,4 +1,4 @@
--- One ticket's search document made anew; a ticket that is removed has none.
+-- Rebuild one ticket's search document; a removed ticket has none.
 CREATE OR REPLACE FUNCTION ticket_search_refresh(refreshed uuid) RETURNS void
 LANGUAGE sql AS $$
     WITH shown AS (

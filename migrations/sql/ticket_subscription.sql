@@ -1,4 +1,5 @@
--- How one user follows one ticket: the level (subscription_level) and why; no row for who does not, or chose not to.
+-- How one user follows one ticket: the level (subscription_level) and the reason; no row for a user who does not follow it,
+-- or has unsubscribed.
 CREATE OR REPLACE FUNCTION ticket_subscription(the_company uuid, the_ticket uuid, follower uuid)
 RETURNS TABLE (level text, reason text) LANGUAGE sql STABLE PARALLEL SAFE ROWS 1 AS $$
     WITH did AS (

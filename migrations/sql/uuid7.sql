@@ -1,4 +1,4 @@
--- An id of version 7, as infra/ids.py makes them, for rows that the database makes; PostgreSQL has its own from 18 on.
+-- A UUID of version 7, as infra/ids.py generates them, for rows that the database creates; PostgreSQL 18 has its own.
 CREATE OR REPLACE FUNCTION uuid7() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
     SELECT encode(
         set_bit(set_bit(

@@ -1,8 +1,8 @@
--- Take the bugs whose votes have moved out of the notes of them, at most so many, but for those that the event log was
--- told of within the last minute: their notes stay. By one session at a time; none when another is at it.
+-- Take and delete the notes of bugs whose votes have changed, for at most so many bugs. Notes of bugs that had an event
+-- within the last minute stay. In one session at a time; none if another session is at it.
 --
--- Whoever reads the counts afterwards, in another statement, reads what the notes were about, or what is newer: a vote
--- that is committed later has a note that is there later.
+-- The counts are read afterwards, in another statement. So they include the votes of the notes, and possibly later ones: the
+-- note of a vote that is committed later is committed later as well.
 CREATE OR REPLACE FUNCTION votes_told(most integer) RETURNS SETOF uuid LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT pg_try_advisory_xact_lock(7203475) THEN
