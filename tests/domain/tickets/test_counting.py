@@ -71,10 +71,12 @@ async def test_a_total_that_takes_too_long_is_estimated_and_said_to_be_until_som
         {"q": "upload", "sort": "oldest"},
     )
     for wanted in cases:
-        query = TicketQuery(**wanted, limit=3)
+        query = TicketQuery(**wanted, limit=2)
         hurried = TooSlow(platform.database, times=1)
         monkeypatch.setattr(incremental_counts, "GIVEN_UP_SECONDS", 3600)
         estimated = [await list_tickets(hurried, platform.counts, tenant, query=query) for _ in range(2)]
+        long = [TicketQuery(**wanted, limit=100, page=number) for number in (1, 2)]
+        ends_here, beyond = [await list_tickets(hurried, platform.counts, tenant, query=one) for one in long]
         monkeypatch.setattr(incremental_counts, "GIVEN_UP_SECONDS", 0)
         exact = await list_tickets(hurried, platform.counts, tenant, query=query)
         assert hurried.times == 0
@@ -84,6 +86,11 @@ async def test_a_total_that_takes_too_long_is_estimated_and_said_to_be_until_som
             assert page.tickets == exact.tickets
             assert page.pagination.next_cursor == exact.pagination.next_cursor
             assert len(page.tickets) < page.pagination.total <= len(company.rows)
+        # A page that the list ends on tells the total, and an empty one that there is no more before it.
+        assert not ends_here.pagination.total_is_estimated
+        assert ends_here.pagination.total == len(ends_here.tickets) == exact.pagination.total
+        assert beyond.tickets == []
+        assert beyond.pagination.total <= 100  # as many as the page before has room for
 
 
 @pytest.mark.parametrize("role", ["member", "reporter"])

@@ -327,6 +327,11 @@ class Plan:
     months: bool = False
     keyset: bool = False
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every ticket that matches is looked at."""
+        return not self.tier and not self.months
+
     def is_settled(self, spec: QuerySpec, *, is_full: bool, next_score: int | None) -> bool:
         """Whether the page that was found is the true one: no ticket that was not looked at can stand on it.
 
@@ -335,7 +340,7 @@ class Plan:
             is_full: Whether a ticket was found after the page.
             next_score: Of that ticket, in a ranking.
         """
-        if not self.tier and not self.months:
+        if self.is_whole:
             return True
         if not is_full or next_score is None:
             return is_full

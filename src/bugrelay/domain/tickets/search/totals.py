@@ -85,8 +85,18 @@ class Totals:
             total, rows = found
             return total, [row for row in rows if row.id is not None]
         keys = await self.reader.rows(keys_query(wanted.spec, plan), values)
-        seen = values["offset"] + len(keys) if keys else 0
-        return max(seen, await self._estimated(wanted)), keys
+        return await self._total_beside(wanted, plan, values, found=len(keys)), keys
+
+    async def _total_beside(self, wanted: BoundQuery, plan: Plan, values: Values, *, found: int) -> int:
+        """The total beside a page that it was not counted with: known where the list ends on the page, else estimated,
+        and never in contradiction with the page."""
+        seen: int = values["offset"] + found
+        ends_here = plan.is_whole and not plan.keyset and found < values["limit"]
+        if ends_here and (found or not values["offset"]):
+            self.is_estimated = False
+            return seen
+        estimated = await self._estimated(wanted)
+        return min(seen, estimated) if ends_here else max(seen, estimated)
 
     async def _read(
         self, wanted: BoundQuery, statement: Statement[CountedRowT], values: Values
