@@ -27,7 +27,7 @@ class Commands:
 
     def run(self, *arguments: str, stdin: bytes = b"", **environment: str) -> Outcome:
         process = self.start(*arguments, **environment)
-        stdout, stderr = process.communicate(stdin, timeout=60)
+        stdout, stderr = process.communicate(stdin, timeout=300)
         return Outcome(process.returncode, stdout.decode(), stderr.decode())
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:

@@ -249,7 +249,7 @@ def test_two_imports_of_the_same_bugs_at_once_make_each_once(
     forwards.write_text("\n".join(lines))
     backwards.write_text("\n".join(reversed(lines)))
     both = [commands.start("import", str(file)) for file in (forwards, backwards)]
-    outputs = [process.communicate(timeout=60)[0].decode() for process in both]
+    outputs = [process.communicate(timeout=300)[0].decode() for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert sum(int(output.split(" ")[0].replace(",", "")) for output in outputs) == 1000
     assert sql.execute("SELECT count(*) FROM bugs").fetchone() == (1000,)
