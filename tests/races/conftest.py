@@ -9,6 +9,9 @@ import httpx
 import pytest
 
 from bugrelay.bootstrap import build
+from bugrelay.http import request_timeout
+from bugrelay.infra.db import connections, database
+from bugrelay.infra.db.connections import Connection
 from bugrelay.integrity_check import problems
 from bugrelay.settings import Settings
 from tests.conftest import StartApp
@@ -17,8 +20,22 @@ from tests.factories import Person, register
 AssertTrue = Callable[[], Awaitable[None]]
 
 
+@pytest.fixture(autouse=True)
+def long_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dozens of calls wait for one lock, and who holds it may pause: that is no reason for a 503 here."""
+    options = connections._CONNECT_OPTIONS["options"]
+    for name, seconds in (("statement_timeout", 3), ("lock_timeout", 2)):
+        assert f"-c {name}={seconds}s " in options
+        options = options.replace(f"-c {name}={seconds}s ", f"-c {name}=60s ")
+    monkeypatch.setitem(connections._CONNECT_OPTIONS, "options", options)
+    monkeypatch.setattr(connections, "POOL_TIMEOUT_SECONDS", 60)
+    monkeypatch.setattr(database, "POOL_TIMEOUT_SECONDS", 60)
+    monkeypatch.setattr(Connection, "exchange_seconds", 60)
+    monkeypatch.setattr(request_timeout, "RESPONSE_SECONDS", 60)
+
+
 @pytest.fixture
-async def client(start_app: StartApp) -> AsyncIterator[httpx.AsyncClient]:
+async def client(long_deadlines: None, start_app: StartApp) -> AsyncIterator[httpx.AsyncClient]:
     """Each route may hold ten connections for reads and ten for changes."""
     async with start_app(database_pool=90) as client:
         yield client
@@ -40,14 +57,6 @@ async def assert_counters_are_true(
 
 async def at_once(calls: Iterable[Awaitable[httpx.Response]]) -> list[httpx.Response]:
     return await asyncio.gather(*calls)
-
-
-async def answered(call: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-    """The answer to a call that is repeated while the board is overloaded, as it is while PostgreSQL pauses."""
-    async with asyncio.timeout(60):
-        while (answer := await call()).status_code == 503:
-            await asyncio.sleep(float(answer.headers["retry-after"]))
-    return answer
 
 
 async def crowd(client: httpx.AsyncClient, count: int) -> list[Person]:
