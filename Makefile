@@ -17,6 +17,7 @@ demo: $(VENV)/.runtime ## Fill the board with believable bugs, users, votes and 
 
 # Tests start hundreds of processes: where the environment forbids to keep bytecode, each would compile our modules anew.
 test test-all: export PYTHONDONTWRITEBYTECODE =
+test-all: export ALL_EXAMPLES = 1
 
 # Three for two cores: the longest tests wait for processes and for deadlines.
 test: $(VENV)/.dev ## Run the tests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, MutableMapping, Sequence
@@ -107,6 +108,13 @@ def redis_may_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_client, "CONNECT_SECONDS", 30.0)
 
 
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 20, 20)
+
+
 @pytest.fixture(autouse=True)
 def logging_of_its_own() -> Iterator[None]:
     """A command that a test runs in this process configures logging; the next test has the lines above again."""
@@ -181,7 +189,10 @@ def sql(database_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 class Emptier:
-    """Empties the database on a connection of its own, which stays open: a new one would load the catalogs each time."""
+    """Empties the database on a connection of its own, which stays open: a new one would load the catalogs each time.
+
+    It stays a replica, too, and runs a function whose statements are planned once.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -189,16 +200,23 @@ class Emptier:
 
     def empty(self) -> None:
         try:
-            empty(self._connection)
-        except psycopg.OperationalError:  # a test has ended all connections, or restarted the server
+            self._connection.execute("SELECT pg_temp.empty()")
+        except psycopg.Error:  # a test has ended all connections, restarted the server, or changed the schema
+            self._connection.close()
             self._connection = self._connect()
-            empty(self._connection)
+            self._connection.execute("SELECT pg_temp.empty()")
 
     def close(self) -> None:
         self._connection.close()
 
     def _connect(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(self._url, autocommit=True)
+        connection = psycopg.connect(self._url, autocommit=True)
+        body = f"BEGIN {emptying(connection)}; END"
+        connection.execute(
+            f"CREATE FUNCTION pg_temp.empty() RETURNS void LANGUAGE plpgsql AS $body${body}$body$"
+        )  # type: ignore[arg-type]
+        connection.execute("SET session_replication_role = replica")
+        return connection
 
 
 @pytest.fixture(scope="session")
@@ -219,6 +237,14 @@ def empty(sql: psycopg.Connection[Any]) -> None:
 
     As a replica, so that no trigger and no foreign key asks in which order; the tests' user is a superuser.
     """
+    statements = emptying(sql)
+    sql.execute(
+        f"SET session_replication_role = replica; {statements}; SET session_replication_role = DEFAULT"
+    )
+
+
+def emptying(sql: psycopg.Connection[Any]) -> str:
+    """The statements that empty all tables of this database."""
     tables = sql.execute(
         "SELECT format('%I', tablename) FROM pg_tables"
         " WHERE schemaname = 'public' AND tablename NOT IN ('alembic_version', 'bug_search_era', 'ticket_search_era')"
@@ -228,9 +254,7 @@ def empty(sql: psycopg.Connection[Any]) -> None:
     era = "; ".join(
         f"UPDATE {name} SET era = gen_random_uuid()" for name in ("bug_search_era", "ticket_search_era")
     )
-    sql.execute(
-        f"SET session_replication_role = replica; {deletes}; {era}; SET session_replication_role = DEFAULT"
-    )
+    return f"{deletes}; {era}"
 
 
 @pytest.fixture

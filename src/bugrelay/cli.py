@@ -356,11 +356,11 @@ def reindex(index: str) -> None:  # noqa: ARG001 - there is one so far
 @main.command()
 def check() -> None:
     """Check integrity: counters, references and stored files against their source rows; exit code 1 on a problem."""
-    from bugrelay.integrity_check import problems
-
     found = 0
 
     async def task(platform: Platform) -> None:
+        from bugrelay.integrity_check import problems  # a database that cannot be used is told before
+
         nonlocal found
         async for problem in problems(platform):
             found += 1

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bugrelay.infra.text.markdown import render
+from tests.examples import examples
 from tests.infra.text.test_markup import calls_of
 
 ELEMENTS = frozenset(
@@ -179,7 +180,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(st.lists(PIECES, max_size=25).map("".join) | st.text(max_size=100))
 @example('[x](https://e.example "<script>")')
 @example('```x" onclick="alert(1)\n```')

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bugrelay.infra.text.markup import WORD_JOINER, defuse
+from tests.examples import examples
 
 ANY_TEXT = st.text(max_size=80)
 
@@ -396,13 +397,13 @@ TOKENS = (
 MARKUP = st.lists(st.sampled_from(TOKENS), min_size=2, max_size=14).map("".join)
 
 
-@settings(max_examples=2000)
+@settings(max_examples=examples(2000))
 @given(MARKUP)
 def test_no_mixture_of_tokens_acts(text: str) -> None:
     assert not problems_of(defuse(text))
 
 
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500))
 @given(
     st.lists(MARKUP | st.sampled_from((*OPEN, *GOING_ON)), min_size=2, max_size=3),
     st.sampled_from(SEPARATORS),
@@ -412,7 +413,7 @@ def test_no_two_or_three_texts_act_together(texts: list[str], separator: str) ->
     assert not list(problems_of_html5lib(page))
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(MARKUP | ANY_TEXT)
 def test_defusing_only_inserts_word_joiners_and_only_once(text: str) -> None:
     harmless = defuse(text)

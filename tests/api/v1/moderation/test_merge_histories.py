@@ -33,6 +33,7 @@ from bugrelay.errors import AccountBanned
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.platform import Platform
 from tests.api.v1.moderation.acts import Sql, found_problems
+from tests.examples import examples
 from tests.factories import put_application, put_bug
 
 BUGS, PEOPLE, THINGS = 4, 3, 6
@@ -227,7 +228,7 @@ REMOVED_WHILE_MERGED: list[Step] = [
 ]  # fmt: skip
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), suppress_health_check=list(HealthCheck))
 @example(WITHDRAWN_BETWEEN_TWO_MERGES)
 @example(INHERITED_THROUGH_A_CHAIN)
 @example(UNMERGED_BELOW)
