@@ -131,7 +131,10 @@ def databases() -> Iterator[Settings]:
 
 def with_platform(settings: Settings, task: Callable[[Platform], Awaitable[None]]) -> None:
     """Run a coroutine on an open platform; an error that BugRelay defines ends the command with one line."""
-    from bugrelay.bootstrap import build
+    from bugrelay.infra.imports import collector_paused
+
+    with collector_paused():
+        from bugrelay.bootstrap import build
     from bugrelay.errors import BugRelayError
     from bugrelay.infra.events import caused_by
     from bugrelay.infra.logging import configure_logging
@@ -183,6 +186,7 @@ def serve(join: bool) -> None:
 @main.command(cls=_Service)
 def worker() -> None:
     """Run background jobs. DATABASE_URL and REDIS_URL must be set."""
+    from bugrelay.infra.imports import collector_paused
     from bugrelay.infra.optional_packages import left_out
 
     # Libraries load these if they are installed: httpx loads rich and pygments for its own command; jwt loads
@@ -191,7 +195,8 @@ def worker() -> None:
         settings = external_settings()
         with one_line_errors():
             awaited_database(settings)
-        from bugrelay.worker import work
+        with collector_paused():
+            from bugrelay.worker import work
     asyncio.run(work(settings))
 
 

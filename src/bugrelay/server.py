@@ -20,6 +20,7 @@ from granian.http import HTTP1Settings
 from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server import MPServer
 
+from bugrelay.infra.imports import collector_paused
 from bugrelay.infra.lifecycle import Lifecycle
 from bugrelay.infra.listener import (
     BACKLOG,
@@ -176,7 +177,7 @@ def _process_loop(lifecycle: Lifecycle) -> uvloop.Loop:
 
 def _application(lifecycle: Lifecycle) -> Litestar:
     """The application, created in the process that serves it, so that the parent does not import it."""
-    with left_out("rich", "pygments"):  # httpx loads them for its own command
+    with collector_paused(), left_out("rich", "pygments"):  # httpx loads these for its own command
         from bugrelay.app import served_app
 
     return served_app(lifecycle)
