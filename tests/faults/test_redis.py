@@ -17,9 +17,8 @@ from tests.faults.servers import Board
 from tests.infra.redis.server import Valkey
 from tests.pace import patient
 
-STALL_SECONDS = (
-    3  # a call that waits for Redis does so for a quarter of a second; the machine may pause as well
-)
+# A call that waits for Redis does so for a quarter of a second; the machine may pause as well.
+STALL_SECONDS = 3
 BACK_SECONDS = 60
 
 
