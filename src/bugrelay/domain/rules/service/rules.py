@@ -25,8 +25,7 @@ from bugrelay.domain.rules.service.validation import (
     validated_actions,
     validated_conditions,
 )
-from bugrelay.domain.tickets.errors import VersionConflict
-from bugrelay.domain.tickets.service.opening import Expected, last_seen
+from bugrelay.domain.tickets.service.opening import Expected, require_version
 from bugrelay.errors import FieldProblem, ValidationFailed
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
@@ -81,10 +80,11 @@ async def change_rule(
     rule = await repository.lock_rule(work, tenant, rule_id)
     if rule is None:
         raise WorkflowNotFound
-    if expected is not None and rule.version not in expected:
-        seen = last_seen(expected, current=rule.version)
-        changed = await repository.fields_changed(work, rule_id, changes=rule.version - seen)
-        raise VersionConflict(version=rule.version, changed_fields=changed)
+    await require_version(
+        expected,
+        current=rule.version,
+        changed_since=lambda seen: repository.fields_changed(work, rule_id, changes=rule.version - seen),
+    )
     sent = {name: value for name, value in asdict(wanted).items() if value is not UNSET}
     values = await _checked(work, tenant, sent, previous=rule)
     changes = {name: value for name, value in values.items() if value != getattr(rule, name)}

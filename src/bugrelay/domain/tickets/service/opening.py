@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 from uuid import UUID
 
@@ -63,8 +63,11 @@ async def open_ticket(
     if ticket is None:
         await refuse_former_member(work, tenant)
         raise TicketNotFound
-    if expected is not None and ticket.version not in expected:
-        await _refuse_version(work, tenant, ticket, expected)
+    await require_version(
+        expected,
+        current=ticket.version,
+        changed_since=lambda seen: fields_changed_since(work, tenant, ticket.id, seen),
+    )
     return ticket
 
 
@@ -73,17 +76,24 @@ async def lock_removed(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> Tic
     return await work.row(_REMOVED, values_of(tenant, ticket_id=ticket_id))
 
 
-def last_seen(expected: frozenset[int], *, current: int) -> int:
-    """The newest of the expected versions that has existed; otherwise the current version."""
-    return max((version for version in expected if version < current), default=current)
-
-
-async def _refuse_version(
-    work: UnitOfWork, tenant: Tenant, ticket: TicketState, expected: frozenset[int]
+async def require_version(
+    expected: Expected, *, current: int, changed_since: Callable[[int], Awaitable[Sequence[str]]]
 ) -> None:
-    seen = last_seen(expected, current=ticket.version)
-    changed = await fields_changed_since(work, tenant, ticket.id, seen)
-    raise VersionConflict(version=ticket.version, changed_fields=changed)
+    """Check the version of a locked row.
+
+    Args:
+        expected: The versions that the change expects.
+        current: The version of the row.
+        changed_since: Returns the fields that have changed after a version.
+
+    Raises:
+        VersionConflict: It has none of the expected versions. Names what has changed since the newest of those that
+            has existed.
+    """
+    if expected is None or current in expected:
+        return
+    seen = max((version for version in expected if version < current), default=current)
+    raise VersionConflict(version=current, changed_fields=await changed_since(seen))
 
 
 _ASSIGNEE_IDS = Query(

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from bugrelay.domain.companies.schemas import Tenant
-from bugrelay.domain.tickets.errors import KeyFixed, KeyInUse, ProjectNotFound, VersionConflict
+from bugrelay.domain.tickets.errors import KeyFixed, KeyInUse, ProjectNotFound
 from bugrelay.domain.tickets.events import Action, ProjectChanged
 from bugrelay.domain.tickets.models import Project
 from bugrelay.domain.tickets.repository.projects import (
@@ -26,7 +26,7 @@ from bugrelay.domain.tickets.repository.projects import (
 from bugrelay.domain.tickets.schemas import NewProject, ProjectChanges
 from bugrelay.domain.tickets.schemes import SCHEMES, Scheme
 from bugrelay.domain.tickets.service.acting import lock_member
-from bugrelay.domain.tickets.service.opening import Expected, last_seen
+from bugrelay.domain.tickets.service.opening import Expected, require_version
 from bugrelay.infra.db.database import violated_constraint
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
@@ -93,10 +93,11 @@ async def edit_project(
     """
     await lock_member(work, tenant)
     project = await _locked(work, tenant, project_id)
-    if expected is not None and project.version not in expected:
-        seen = last_seen(expected, current=project.version)
-        changed = await project_fields_changed_since(work, tenant, project_id, seen)
-        raise VersionConflict(version=project.version, changed_fields=changed)
+    await require_version(
+        expected,
+        current=project.version,
+        changed_since=lambda seen: project_fields_changed_since(work, tenant, project_id, seen),
+    )
     sent = {name: value for name, value in asdict(wanted).items() if value is not UNSET}
     changes = {name: value for name, value in sent.items() if value != getattr(project, name)}
     if "key" in changes:
