@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from alembic import op
+from bugrelay.migrate import create_index_concurrently
 
 revision = "0023"
 down_revision = "0022"
 
-_NAME = "uq_bug_texts_receipt_hash"
-
 
 def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_NAME}")  # one that a former try has left unfinished
-        op.create_index(
-            _NAME,
-            "bug_texts",
-            ["receipt_hash"],
-            unique=True,
-            postgresql_concurrently=True,
-            postgresql_where=sa.text("receipt_hash IS NOT NULL"),
-        )
+    create_index_concurrently(
+        "uq_bug_texts_receipt_hash",
+        "bug_texts",
+        "receipt_hash",
+        unique=True,
+        where="receipt_hash IS NOT NULL",
+    )

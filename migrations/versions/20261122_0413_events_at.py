@@ -3,15 +3,11 @@ is in no transaction. docs/adr/0040."""
 
 from __future__ import annotations
 
-from alembic import op
+from bugrelay.migrate import create_index_concurrently
 
 revision = "0044"
 down_revision = "0043"
 
-_NAME = "ix_events_at"
-
 
 def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_NAME}")  # one that a former try has left unfinished
-        op.create_index(_NAME, "events", ["at"], postgresql_concurrently=True)
+    create_index_concurrently("ix_events_at", "events", "at")

@@ -3,22 +3,13 @@ concurrently is in no transaction."""
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from alembic import op
+from bugrelay.migrate import create_index_concurrently
 
 revision = "0052"
 down_revision = "0051"
 
-_NAME = "ix_events_project_changed"
-
 
 def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_NAME}")  # one that a former try has left unfinished
-        op.create_index(
-            _NAME,
-            "events",
-            ["stream", "project_id"],
-            postgresql_concurrently=True,
-            postgresql_where=sa.text("type = 'project.changed'"),
-        )
+    create_index_concurrently(
+        "ix_events_project_changed", "events", "stream", "project_id", where="type = 'project.changed'"
+    )

@@ -7,6 +7,7 @@ import time
 from alembic import command, op
 from alembic.config import Config
 from psycopg.errors import DeadlockDetected, LockNotAvailable
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from bugrelay.infra.db.revisions import scripts_folder
@@ -66,3 +67,22 @@ def create_functions(*names: str) -> None:
     for name in names:
         body = (scripts_folder() / "sql" / f"{name}.sql").read_text()
         op.get_bind().exec_driver_sql(body.replace("%", "%%"))  # there are no parameters, so % is escaped
+
+
+def create_index_concurrently(
+    name: str, table: str, *columns: str, where: str | None = None, unique: bool = False
+) -> None:
+    """Create an index without blocking writers; for migrations that do nothing else, since it is in no transaction.
+
+    An index that an interrupted attempt has left invalid is replaced.
+    """
+    with op.get_context().autocommit_block():
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        op.create_index(
+            name,
+            table,
+            list(columns),
+            unique=unique,
+            postgresql_concurrently=True,
+            postgresql_where=None if where is None else text(where),
+        )
