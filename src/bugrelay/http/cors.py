@@ -13,7 +13,8 @@ from litestar.config.cors import CORSConfig
 from litestar.types import ASGIApp, Message, Method, Receive, Send
 
 from bugrelay.errors import ValidationFailed
-from bugrelay.http.raw_responses import as_asgi, send_error
+from bugrelay.http.asgi import as_asgi, send_response
+from bugrelay.http.raw_responses import send_error
 
 METHODS: tuple[Method, ...] = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ALLOWED_HEADERS = [
@@ -70,8 +71,7 @@ class Cors:
             await send_error(refusal, send, path=path)
             return
         headers = as_asgi(self._config.preflight_headers | self._allowed(origin))
-        await send({"type": "http.response.start", "status": 204, "headers": headers})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send_response(send, status=204, headers=headers, body=b"")
 
     def _refusal(self, origin: str, sent: dict[bytes, bytes]) -> ValidationFailed | None:
         method = sent.get(b"access-control-request-method", b"").decode("latin-1")

@@ -9,8 +9,9 @@ import structlog
 from litestar.types import ASGIApp, Message, Receive, Send
 
 from bugrelay.errors import BugRelayError, ServiceUnavailable, ValidationFailed
+from bugrelay.http.asgi import as_asgi
 from bugrelay.http.load import BODY_BYTES_HELD, OVERLOADED, Load
-from bugrelay.http.raw_responses import as_asgi, send_error
+from bugrelay.http.raw_responses import send_error
 from bugrelay.http.request import has_body
 
 # To answer, without the time in which the body is received; the contract allows 6 seconds from its last byte.

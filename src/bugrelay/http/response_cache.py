@@ -16,6 +16,7 @@ from litestar.types import ASGIApp, Receive, Send
 
 from bugrelay.errors import BugRelayError
 from bugrelay.http.admission import Admission
+from bugrelay.http.asgi import as_asgi
 from bugrelay.http.backpressure import send_body
 from bugrelay.http.encoding import (
     COMPRESS_FROM_BYTES,
@@ -26,7 +27,6 @@ from bugrelay.http.encoding import (
     unmodified,
     weak_etag,
 )
-from bugrelay.http.raw_responses import as_asgi
 from bugrelay.http.request import ApiRequest, request_id_of
 from bugrelay.http.responses import SerialisedResponse
 from bugrelay.infra.db.changes import ChangeDetector

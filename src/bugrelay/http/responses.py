@@ -10,12 +10,13 @@ from datetime import datetime
 from functools import cache
 from operator import is_not
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
 from litestar import Response
 
+from bugrelay.http.asgi import as_asgi, send_response
 from bugrelay.infra.text.markdown import Rendered
 from bugrelay.infra.text.markup import defuse
 
@@ -138,14 +139,11 @@ class SerialisedResponse(Response[Any]):
     """
 
     def to_asgi_response(self, *_arguments: Any, **_defaults: Any) -> Any:
-        headers = [(name.lower().encode(), str(value).encode()) for name, value in self.headers.items()]
-        headers.append((b"content-type", str(self.media_type).encode()))
-        start = {"type": "http.response.start", "status": self.status_code, "headers": headers}
-        body = {"type": "http.response.body", "body": self.content, "more_body": False}
+        status = cast("int", self.status_code)
+        headers = as_asgi({**self.headers, "content-type": self.media_type})
 
         async def respond(_scope: Any, _receive: Any, send: Any) -> None:
-            await send(start)
-            await send(body)
+            await send_response(send, status=status, headers=headers, body=self.content)
 
         return respond
 
