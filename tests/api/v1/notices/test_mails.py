@@ -15,6 +15,7 @@ import httpx
 import psycopg
 import pytest
 
+from bugrelay.domain.notifications.repository import mails
 from bugrelay.infra.jobs import back_off
 from bugrelay.infra.platform import Platform
 from bugrelay.settings import Settings
@@ -305,9 +306,10 @@ async def test_nobody_is_mailed_at_an_address_that_is_not_proven_or_against_thei
 
 async def test_permissions_are_checked_again_when_a_mail_is_sent(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, admin: Person, sign_up: SignUp,
-    sql: Sql, bug: Bug, told: Told,
+    sql: Sql, bug: Bug, told: Told, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """Digests wait long enough for everything to change meanwhile."""
+    """Digests wait long enough for everything to change meanwhile. Notices that are left out take no place in them."""
+    monkeypatch.setattr(mails, "MAX_IN_DIGEST", 1)
     names = ("stays", "muted", "lower", "banned", "erased", "unproven", "unmailed")
     people = {name: await reachable(client, sql, name) for name in names}
     for person in people.values():
@@ -328,8 +330,9 @@ async def test_permissions_are_checked_again_when_a_mail_is_sent(
     await _pass(sql, mailing)
     assert [name for name, person in people.items() if mails_to(mail_server, person)] == ["stays"]
     (mail,) = mails_to(mail_server, people["stays"])
-    assert mail["Subject"] == "[BugRelay] 1 notices"
+    assert mail["Subject"] == "[BugRelay] 1 notice"
     assert gone["id"] not in parts_of(mail)[0]
+    assert "There is more" not in parts_of(mail)[0]
 
 
 async def test_a_mail_server_that_was_away_gets_each_mail_once_under_its_name(
