@@ -190,7 +190,7 @@ async def _run(bugs: str, duplicates: str) -> None:
                 if name == "without description" and not described:
                     continue
                 await _tell(f"{kind}, {name}", loaded, _asking(loaded, described=described, ranking=ranking))
-        await _forget_merged(loaded)
+        await _remove_merged(loaded)
         await _tell(
             "similar, without the texts of merged duplicates", loaded, _asking(loaded, described=True)
         )
@@ -358,7 +358,7 @@ async def _merge(loaded: Loaded) -> None:
                 )
 
 
-async def _forget_merged(loaded: Loaded) -> None:
+async def _remove_merged(loaded: Loaded) -> None:
     """Remove the merged duplicates, so that only the words of the survivors are left."""
     await _execute(loaded.platform, "UPDATE bugs SET removed_at = now() WHERE merged_into_id IS NOT NULL")
     await fold_similar(loaded.platform)

@@ -98,7 +98,7 @@ def _filled(settings: Settings, stamp: Path, bugs: int) -> dict[str, Any]:
         kept: dict[str, Any] = json.loads(stamp.read_text())
         if kept["version"] == VERSION:
             migrate(settings)
-            _forget_changes(settings)
+            _delete_changes(settings)
             return kept
         stamp.unlink()
     say(f"generating a board of {bugs:,} bugs, stored in {stamp.parent}")
@@ -112,7 +112,7 @@ def _filled(settings: Settings, stamp: Path, bugs: int) -> dict[str, Any]:
     return made
 
 
-def _forget_changes(settings: Settings) -> None:
+def _delete_changes(settings: Settings) -> None:
     """Delete the log of changes, as the worker that trims it does not run here; old totals are of another era."""
     with psycopg.connect(libpq_url(settings.database_url)) as connection:
         connection.execute("TRUNCATE bug_search_changes")

@@ -364,7 +364,7 @@ def check() -> None:
     found = 0
 
     async def task(platform: Platform) -> None:
-        from bugrelay.integrity_check import problems  # a database that cannot be used is told before
+        from bugrelay.integrity_check import problems  # a database that cannot be used is reported first
 
         nonlocal found
         async for problem in problems(platform):

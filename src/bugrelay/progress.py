@@ -70,12 +70,12 @@ class _PlainSteps:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._tenths_told = 0
+        self._tenths_shown = 0
 
     def advance(self, done: int, steps: int) -> None:
         tenths = 10 * done // steps
-        if tenths > self._tenths_told:
-            self._tenths_told = tenths
+        if tenths > self._tenths_shown:
+            self._tenths_shown = tenths
             click.echo(f"{10 * tenths} % of {self._what}", err=True)
 
 
@@ -84,12 +84,12 @@ class _PlainProgress:
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
-        self._steps_told = 0
+        self._steps_shown = 0
 
     def advance(self) -> None:
         steps, text = self._state()
-        if steps > self._steps_told:
-            self._steps_told = steps
+        if steps > self._steps_shown:
+            self._steps_shown = steps
             click.echo(text, err=True)
 
     def _state(self) -> tuple[int, str]:

@@ -221,15 +221,15 @@ def _wait_for_port(settings: Settings, stop_request: StopRequest) -> None:
     """Wait until the port is free, since another listener would respond instead of the server."""
     seconds = settings.drain_seconds + PORT_SECONDS
     deadline = time.monotonic() + seconds
-    told = False
+    is_reported = False
     while problem := _cannot_listen(settings):
         if problem.errno != errno.EADDRINUSE or time.monotonic() > deadline:
             raise SupervisorError(
                 f"{_setting_of(problem)}: cannot listen on {settings.host}:{settings.port}: {problem.strerror}"
             )
-        if not told:
+        if not is_reported:
             _say(f"{settings.host}:{settings.port} is in use, waiting for it up to {seconds} s")
-            told = True
+            is_reported = True
         stop_request.check()
         time.sleep(POLL_SECONDS)
 

@@ -26,12 +26,32 @@ DATABASE_POOL = 36
 log = structlog.get_logger()
 
 
+# The names under which the previous release queues jobs: this one runs them, too. A worker of the previous release that
+# gets a job under a new name fails, without a retry. So only tasks that a periodic job makes up for are renamed.
+FORMER_NAMES = {
+    "bugs.record_vote_counts": "bugs.tell_votes",
+    "companies.delete_expired_claims": "companies.forget_expired_claims",
+    "companies.delete_expired_invitations": "companies.forget_expired_invitations",
+    "github.delete_expired": "github.forget",
+    "github.reencrypt_secrets": "github.encrypt_anew",
+    "jobs.delete_failed": "jobs.forget_failed",
+    "notifications.delete_expired_contacts": "notifications.forget_contacts",
+    "rules.delete_old_runs": "rules.forget_old_runs",
+    "support.delete_old": "support.forget_old",
+    "tickets.delete_unfinished_uploads": "tickets.forget_unfinished_uploads",
+    "webhooks.delete_deliveries": "webhooks.forget_deliveries",
+    "webhooks.delete_old_deliveries": "webhooks.forget_old_deliveries",
+    "webhooks.reencrypt_secrets": "webhooks.encrypt_anew",
+}
+
+
 def all_tasks() -> Tasks:
     """The tasks of every domain."""
     return Tasks(
         by_name={name: task for domain in DOMAINS for name, task in domain.tasks.by_name.items()},
         periodic={name: periodic for domain in DOMAINS for name, periodic in domain.tasks.periodic.items()},
         continuous={name: task for domain in DOMAINS for name, task in domain.tasks.continuous.items()},
+        former_names=FORMER_NAMES,
     )
 
 

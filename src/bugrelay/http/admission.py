@@ -144,7 +144,7 @@ class Admission:
         return general if is_handshake else [*general, *self._buckets.of(scope["method"], scope["path"])]
 
 
-def tell_limit(scope: Any, decision: Decision) -> None:
+def add_rate_headers(scope: Any, decision: Decision) -> None:
     """Put a limit that was charged after admission into the response's headers, if it is the tightest."""
     headers: dict[str, str] = scope["state"]["limits"]
     if decision.remaining <= int(headers.get("X-RateLimit-Remaining", decision.remaining)):

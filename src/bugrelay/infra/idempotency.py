@@ -135,7 +135,7 @@ async def complete(session: AsyncSession, claimed: IdempotencyClaim, response: S
     )
 
 
-async def forget_sender(session: AsyncSession, user_id: UUID) -> None:
+async def delete_responses_of(session: AsyncSession, user_id: UUID) -> None:
     """Delete the stored responses of a user. The caller commits."""
     await session.execute(delete(IdempotencyKey).where(IdempotencyKey.sender_id == user_id))
 

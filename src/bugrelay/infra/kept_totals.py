@@ -115,12 +115,12 @@ class KeptTotals:
                 await self.count(reader, key, counts=counts)
             await reader.execute(Query(asked).sql, {"asked": key})
 
-    async def forget(self, reader: Connection, *, but: Sequence[str] = ()) -> None:
+    async def delete_unused(self, reader: Connection, *, but: Sequence[str] = ()) -> None:
         """Delete totals that were not used for a day, except these."""
         old = self._kept.asked_at < func.now() - timedelta(days=1)
-        wanted = self._kept.key == func.any(bindparam("wanted", type_=ARRAY(Text)))
-        forgetting = Query(delete(self._table).where(old, ~wanted))
-        await reader.execute(forgetting.sql, {**forgetting.constants, "wanted": list(but)})
+        excepted = self._kept.key == func.any(bindparam("excepted", type_=ARRAY(Text)))
+        deleting = Query(delete(self._table).where(old, ~excepted))
+        await reader.execute(deleting.sql, {**deleting.constants, "excepted": list(but)})
 
     async def carry(self, reader: Connection, key: str, *, counts: IncrementalCounts) -> bool:
         """Add the changes since its snapshot to a kept total; returns False if it is not valid any more."""

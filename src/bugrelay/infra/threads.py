@@ -44,7 +44,7 @@ class BoundedThreads:
             self._unfinished += 1
         context = copy_context()
         job = self._pool.submit(lambda: context.run(work, *args, **kwargs))
-        job.add_done_callback(self._forget)
+        job.add_done_callback(self._uncount)
         deadline = asyncio.timeout(self._deadline_seconds)
         try:
             async with deadline:
@@ -58,6 +58,6 @@ class BoundedThreads:
         """Accept no more work; running calls finish, queued ones are dropped."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _forget(self, _job: Future[Any]) -> None:
+    def _uncount(self, _job: Future[Any]) -> None:
         with self._counting:
             self._unfinished -= 1

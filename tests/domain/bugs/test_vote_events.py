@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from bugrelay.domain.bugs.tasks import tell_votes
+from bugrelay.domain.bugs.tasks import record_vote_counts
 from bugrelay.infra.platform import Platform
 from tests.api.v1.moderation.acts import Moderator, vote
 from tests.conftest import SignUp
@@ -40,17 +40,17 @@ async def test_vote_events_are_written_at_most_once_a_minute_with_the_full_count
     for name in ("ada", "grace"):
         await vote(client, await sign_up(name), bug["id"])
     assert told(sql) == []
-    await tell_votes(platform)
+    await record_vote_counts(platform)
     assert told(sql) == [2]
     await vote(client, await sign_up("alan"), bug["id"])
-    await tell_votes(platform)
+    await record_vote_counts(platform)
     assert told(sql) == [2]
     let_a_minute_pass(sql)
-    await tell_votes(platform)
-    await tell_votes(platform)
+    await record_vote_counts(platform)
+    await record_vote_counts(platform)
     assert told(sql) == [2, 3]
     let_a_minute_pass(sql)
-    await tell_votes(platform)
+    await record_vote_counts(platform)
     assert told(sql) == [2, 3]
 
 
@@ -60,17 +60,17 @@ async def test_a_ban_and_a_merge_move_votes_too_and_removed_bugs_are_not_told_of
     moderator = Moderator(client, admin)
     source, target = [(await report(client))["id"] for _ in range(2)]
     await vote(client, ada, source)
-    await tell_votes(platform)
+    await record_vote_counts(platform)
     await moderator.merge(source, target)
     let_a_minute_pass(sql)
-    await tell_votes(platform)
+    await record_vote_counts(platform)
     assert told(sql) == [1, 1]
     await moderator.ban(ada.id)
     let_a_minute_pass(sql)
-    await tell_votes(platform)
+    await record_vote_counts(platform)
     assert told(sql)[2:] == [0]
     await moderator.unban(ada.id)
     await moderator.remove(target)
     let_a_minute_pass(sql)
-    await tell_votes(platform)
+    await record_vote_counts(platform)
     assert told(sql)[3:] == []

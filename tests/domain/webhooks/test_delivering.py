@@ -500,7 +500,7 @@ async def test_old_deliveries_are_forgotten_with_their_attempts(
             "UPDATE webhook_deliveries SET created_at = now() - make_interval(days => %s) WHERE created_at > now() - interval '1 hour'",
             (days,),
         )
-    await tasks.forget_old_deliveries(outside.platform)
+    await tasks.delete_old_deliveries(outside.platform)
     assert count(sql) == 1
     assert sql.execute("SELECT count(*) FROM webhook_attempts").fetchone() == (1,)
 
@@ -520,7 +520,7 @@ async def test_what_was_asked_for_again_on_its_last_day_is_kept_until_it_was_tri
             "UPDATE webhook_deliveries SET created_at = now() - make_interval(days => %s, hours => 1)",
             (days,),
         )
-        await tasks.forget_old_deliveries(outside.platform)
+        await tasks.delete_old_deliveries(outside.platform)
         assert count(sql) == kept, days
 
 

@@ -10,6 +10,7 @@ from bugrelay.infra.jobs.queue import MAIL_QUEUE
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
 from bugrelay.infra.platform import Platform
 from bugrelay.settings import Settings
+from bugrelay.worker import all_tasks
 from tests.infra.jobs.log_task import Log, Sql, add, job_count
 from tests.infra.mail.postbox import comes_true, working
 
@@ -41,6 +42,31 @@ async def test_two_workers_run_each_job_once(platform: Platform, settings: Setti
     async with working(settings, log.tasks), working(settings, log.tasks):
         await comes_true(lambda: job_count(sql) == 0)
     assert Counter(call["number"] for call in log.calls) == dict.fromkeys(range(60), 1)
+
+
+async def test_jobs_that_were_queued_under_a_former_name_run(
+    platform: Platform, settings: Settings, sql: Sql
+) -> None:
+    log, tick = Log(), Log()
+    await add(platform, "tests.protocol", number=1)
+    await add(platform, "tests.protocol", queue=MAIL_QUEUE, number=2)
+    await add(platform, "tests.clock", timestamp=0)
+    tasks = Tasks(
+        by_name={"tests.log": log},
+        periodic={"tests.tick": Periodic("0 0 1 1 *", tick)},
+        former_names={"tests.log": "tests.protocol", "tests.tick": "tests.clock"},
+    )
+    async with working(settings, tasks):
+        await comes_true(lambda: job_count(sql) == 0)
+    assert sorted(call["number"] for call in log.calls) == [1, 2]
+    assert tick.calls == [{}]
+
+
+def test_every_former_name_is_that_of_a_task() -> None:
+    tasks = all_tasks()
+    names = {*tasks.by_name, *tasks.periodic}
+    assert tasks.former_names.keys() <= {*names, "jobs.delete_failed"}
+    assert not names & set(tasks.former_names.values())
 
 
 async def test_periodic_jobs_run_once_for_two_workers(

@@ -13,7 +13,7 @@ from bugrelay.domain.support.repository import find_report
 from bugrelay.domain.support.schemas import ReportDetail
 from bugrelay.domain.tickets.visibility import sees_all
 from bugrelay.errors import InsufficientPermissions, RateLimitExceeded
-from bugrelay.http.admission import tell_limit
+from bugrelay.http.admission import add_rate_headers
 from bugrelay.http.request import ApiRequest
 
 _NUMBER = re.compile(r"[A-Z][A-Z0-9]{1,9}(?:-[0-9]{1,10}){1,2}")
@@ -69,7 +69,7 @@ async def admit_report(request: ApiRequest) -> Tenant:
     if bucket is None:
         return tenant
     decision = await platform.limiter.hit([(bucket, f"user:{tenant.user_id}")])
-    tell_limit(request.scope, decision)
+    add_rate_headers(request.scope, decision)
     if not decision.allowed:
         wait = decision.retry_after_seconds
         raise RateLimitExceeded(

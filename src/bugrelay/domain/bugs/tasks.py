@@ -20,12 +20,12 @@ from bugrelay.infra.platform import Platform
 
 RECENT = timedelta(days=30)
 BATCH = 2000  # rows in each transaction, so that locks are short whatever the board's size
-BATCH_TOLD = 200  # events in each transaction, which locks their streams
+BATCH_COUNTED = 200  # events in each transaction, which locks their streams
 CAPTCHA_KEPT_FOR = timedelta(days=7)  # verifiers refuse a token after minutes
 # Twice the time for which infra/incremental_counts.py uses a total that was not updated.
 LOG_KEPT_FOR = timedelta(hours=1)
 
-_VOTES_TOLD = text("SELECT votes_told(:most)")
+_BUGS_WITH_NEW_VOTES = text("SELECT votes_told(:most)")
 
 
 async def age_votes(platform: Platform) -> None:
@@ -77,17 +77,17 @@ async def reassign_bugs(platform: Platform, *, application_id: str) -> None:
             full = len(batch) == reassignment.BATCH
 
 
-async def tell_votes(platform: Platform) -> None:
+async def record_vote_counts(platform: Platform) -> None:
     """Write the vote counts of bugs to the event log, for each bug at most once a minute; votes write no events."""
     full = True
     while full:
         async with platform.work() as work:
-            bug_ids = (await work.session.scalars(_VOTES_TOLD, {"most": BATCH_TOLD})).all()
+            bug_ids = (await work.session.scalars(_BUGS_WITH_NEW_VOTES, {"most": BATCH_COUNTED})).all()
             for bug in await vote_counts(work, bug_ids):
                 work.record(
                     VotesCounted(bug_id=bug.id, company_id=bug.assigned_company_id, vote_count=bug.vote_count)
                 )
-        full = len(bug_ids) == BATCH_TOLD
+        full = len(bug_ids) == BATCH_COUNTED
 
 
 async def count_total(platform: Platform, *, key: str) -> None:
@@ -104,7 +104,7 @@ TASKS = Tasks(
     by_name={reassignment.JOB: reassign_bugs, COUNT_JOB: count_total},
     periodic={
         "bugs.age_votes": Periodic("* * * * *", age_votes),
-        "bugs.tell_votes": Periodic("* * * * * */15", tell_votes),
+        "bugs.record_vote_counts": Periodic("* * * * * */15", record_vote_counts),
         "bugs.keep_totals": Periodic("* * * * *", keep_totals),
         "bugs.fold_tags": Periodic("* * * * *", fold_tags),
         "bugs.fold_similar": Periodic("* * * * * */15", fold_similar),

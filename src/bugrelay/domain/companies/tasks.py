@@ -102,7 +102,7 @@ TASKS = Tasks(
     },
     periodic={
         "companies.check_open_claims": Periodic("*/5 * * * *", check_open_claims),
-        "companies.forget_expired_claims": Periodic("47 * * * *", delete_expired_claims),
-        "companies.forget_expired_invitations": Periodic("52 * * * *", delete_expired_invitations),
+        "companies.delete_expired_claims": Periodic("47 * * * *", delete_expired_claims),
+        "companies.delete_expired_invitations": Periodic("52 * * * *", delete_expired_invitations),
     },
 )

@@ -1,7 +1,4 @@
-"""Jobs of GitHub: the dispatcher, deliveries, mails to admins, deletion of old rows, re-encryption.
-
-The names of jobs are stored in the queue, so they stay as they are.
-"""
+"""Jobs of GitHub: the dispatcher, deliveries, mails to admins, deletion of old rows, re-encryption."""
 
 from __future__ import annotations
 
@@ -125,8 +122,8 @@ async def _reencrypt(work: UnitOfWork, sealed: SealedSecrets, encryption: Encryp
 TASKS = Tasks(
     by_name={MAIL_JOB: mail_switched_off, DELIVERY_JOB: process_delivery},
     periodic={
-        "github.forget": Periodic("47 * * * *", delete_expired),
-        "github.encrypt_anew": Periodic("9 * * * *", reencrypt_secrets),
+        "github.delete_expired": Periodic("47 * * * *", delete_expired),
+        "github.reencrypt_secrets": Periodic("9 * * * *", reencrypt_secrets),
     },
     continuous={"github.call": call},
 )

@@ -157,7 +157,7 @@ async def mail_contact_link(platform: Platform, *, contact_id: str) -> None:
     await platform.mailer.send(mail)
 
 
-async def forget_contacts(platform: Platform) -> None:
+async def delete_expired_contacts(platform: Platform) -> None:
     """Delete old addresses without confirmation, and old records of mailed links."""
     async with platform.work() as work:
         await work.session.execute(
@@ -173,7 +173,7 @@ async def forget_contacts(platform: Platform) -> None:
 TASKS = Tasks(
     by_name={FAN_OUT_JOB: fan_out, SEND_JOB: send_mails, contacts.MAIL_JOB: mail_contact_link},
     periodic={
-        "notifications.forget_contacts": Periodic("27 * * * *", forget_contacts),
+        "notifications.delete_expired_contacts": Periodic("27 * * * *", delete_expired_contacts),
         "notifications.send_due": Periodic("* * * * *", send_due),
         "notifications.clean_up": Periodic("23 * * * *", clean_up),
     },

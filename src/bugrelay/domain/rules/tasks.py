@@ -1,4 +1,4 @@
-"""Jobs of rules: idle tickets, mails, deletion of old runs. Their names are stored in the queue, so they stay."""
+"""Jobs of rules: idle tickets, mails, deletion of old runs."""
 
 from __future__ import annotations
 
@@ -122,6 +122,6 @@ TASKS = Tasks(
     by_name={NOTIFY_JOB: notify, DISABLED_JOB: mail_disabled},
     periodic={
         "rules.run_idle": Periodic("*/5 * * * *", run_idle),
-        "rules.forget_old_runs": Periodic("47 * * * *", delete_old_runs),
+        "rules.delete_old_runs": Periodic("47 * * * *", delete_old_runs),
     },
 )

@@ -1,7 +1,4 @@
-"""Jobs of support reports: confirmation mails, and deletion of old captures and screenshots.
-
-Their names are stored in the queue, so they stay.
-"""
+"""Jobs of support reports: confirmation mails, and deletion of old captures and screenshots."""
 
 from __future__ import annotations
 
@@ -69,5 +66,5 @@ async def _delete_all(platform: Platform, delete: DeleteBatch, *, older_than: ti
 
 TASKS = Tasks(
     by_name={MAIL_JOB: mail_confirmation},
-    periodic={"support.forget_old": Periodic("33 * * * *", delete_old)},
+    periodic={"support.delete_old": Periodic("33 * * * *", delete_old)},
 )

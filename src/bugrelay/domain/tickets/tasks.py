@@ -59,12 +59,12 @@ async def clean_up(platform: Platform) -> None:
         )
 
 
-async def forget_unfinished_uploads(platform: Platform) -> None:
+async def delete_unfinished_uploads(platform: Platform) -> None:
     """Delete uploads that were not completed within a day; their bytes are deleted as orphans."""
     async with platform.work() as work:
-        forgotten = await delete_unfinished(work, older_than=UNFINISHED_FOR)
-    if forgotten:
-        log.info("unfinished_uploads_forgotten", uploads=forgotten)
+        deleted = await delete_unfinished(work, older_than=UNFINISHED_FOR)
+    if deleted:
+        log.info("unfinished_uploads_deleted", uploads=deleted)
 
 
 TASKS = Tasks(
@@ -73,7 +73,7 @@ TASKS = Tasks(
         "tickets.keep_totals": Periodic("* * * * *", keep_totals),
         "tickets.fold_counts": Periodic("* * * * *", fold_counts),
         "tickets.count_days": Periodic("*/30 * * * *", count_days),
-        "tickets.forget_unfinished_uploads": Periodic("23 * * * *", forget_unfinished_uploads),
+        "tickets.delete_unfinished_uploads": Periodic("23 * * * *", delete_unfinished_uploads),
         "tickets.clean_up": Periodic("*/10 * * * *", clean_up),
     },
 )

@@ -18,7 +18,7 @@ from bugrelay.domain.webhooks.repository import Secrets
 from bugrelay.domain.webhooks.schemas import ClaimedDelivery
 from bugrelay.domain.webhooks.service.delivering import MAIL_JOB
 from bugrelay.domain.webhooks.service.events import REPLAY_JOB, replay_some
-from bugrelay.domain.webhooks.service.removal import FORGET_JOB, delete_some_deliveries
+from bugrelay.domain.webhooks.service.removal import DELETE_JOB, delete_some_deliveries
 from bugrelay.domain.webhooks.service.webhooks import FORMER_PURPOSE, PURPOSE
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
@@ -84,7 +84,7 @@ async def mail_disabled(platform: Platform, *, webhook_id: str, user_id: str, oc
     await platform.mailer.send(mail)
 
 
-async def forget_old_deliveries(platform: Platform) -> None:
+async def delete_old_deliveries(platform: Platform) -> None:
     """Delete deliveries that were queued 30 days ago, with their attempts; pending ones after 34 days."""
     queued = WebhookDelivery.created_at
     is_old = or_(
@@ -135,17 +135,17 @@ async def replay(platform: Platform, *, webhook_id: str) -> None:
         await replay_some(work, UUID(webhook_id), jobs=platform.jobs)
 
 
-async def forget_deliveries(platform: Platform, *, webhook_id: str) -> None:
+async def delete_deliveries(platform: Platform, *, webhook_id: str) -> None:
     """Delete a batch of the deliveries of a removed webhook."""
     async with platform.work() as work:
         await delete_some_deliveries(work.session, UUID(webhook_id), jobs=platform.jobs)
 
 
 TASKS = Tasks(
-    by_name={MAIL_JOB: mail_disabled, REPLAY_JOB: replay, FORGET_JOB: forget_deliveries},
+    by_name={MAIL_JOB: mail_disabled, REPLAY_JOB: replay, DELETE_JOB: delete_deliveries},
     periodic={
-        "webhooks.forget_old_deliveries": Periodic("37 * * * *", forget_old_deliveries),
-        "webhooks.encrypt_anew": Periodic("7 * * * *", reencrypt_secrets),
+        "webhooks.delete_old_deliveries": Periodic("37 * * * *", delete_old_deliveries),
+        "webhooks.reencrypt_secrets": Periodic("7 * * * *", reencrypt_secrets),
     },
     continuous={"webhooks.deliver": deliver},
 )

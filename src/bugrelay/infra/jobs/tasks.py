@@ -28,8 +28,10 @@ class Tasks:
         by_name: Tasks of jobs, called with the platform and the arguments of the job.
         periodic: Periodic tasks by name.
         continuous: Tasks that run all the time, by name.
+        former_names: For a renamed task, by its name, the one under which the previous release queues its jobs.
     """
 
     by_name: Mapping[str, Task] = field(default_factory=dict)
     periodic: Mapping[str, Periodic] = field(default_factory=dict)
     continuous: Mapping[str, Continuous] = field(default_factory=dict)
+    former_names: Mapping[str, str] = field(default_factory=dict)

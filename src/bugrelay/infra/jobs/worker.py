@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -26,6 +25,7 @@ POLL_SECONDS = 2.0
 STOP_SECONDS = 10.0
 RESTART_SECONDS = 1.0
 FAILED_KEPT_HOURS = 30 * 24
+_DELETE_FAILED = "jobs.delete_failed"
 
 log = structlog.get_logger()
 
@@ -78,7 +78,7 @@ async def _serve_queues(database_url: str, tasks: Tasks, platform: Any) -> None:
     # This fails at once if the server is down; the pool would retry for half a minute.
     await (await psycopg.AsyncConnection.connect(libpq_url(database_url), connect_timeout=5)).close()
     default = [_serve_queue(_app(database_url, tasks, platform), DEFAULT_QUEUE)]
-    without_periodic = Tasks(by_name=tasks.by_name)
+    without_periodic = Tasks(by_name=tasks.by_name, former_names=tasks.former_names)
     mails = [
         _serve_queue(_app(database_url, without_periodic, platform), queue)
         for queue in (MAIL_QUEUE, NOTICE_QUEUE)
@@ -142,25 +142,23 @@ def _app(database_url: str, tasks: Tasks, platform: Any) -> App:
         },
     )
     app = App(connector=connector, periodic_defaults={"max_delay": 600})
+    aliases = {name: [former] for name, former in tasks.former_names.items()}
     for name, task in tasks.by_name.items():
-        app.task(name=name, retry=BackOff(), pass_context=True)(requested_job(task, platform))
+        run = requested_job(task, platform)
+        app.task(name=name, aliases=aliases.get(name), retry=BackOff(), pass_context=True)(run)
     for name, periodic in tasks.periodic.items():
-        run = app.task(name=name, queueing_lock=name, pass_context=True)(
-            periodic_job(periodic.task, platform)
-        )
-        app.periodic(cron=periodic.cron)(run)
+        run = periodic_job(periodic.task, platform)
+        job = app.task(name=name, aliases=aliases.get(name), queueing_lock=name, pass_context=True)(run)
+        app.periodic(cron=periodic.cron)(job)
     if tasks.periodic:
-        delete_failed = app.task(name="jobs.forget_failed", queueing_lock="jobs.forget_failed")(
-            _delete_failed(app)
-        )
-        app.periodic(cron="29 * * * *")(delete_failed)
+        _add_deletion_of_failed(app, aliases=aliases.get(_DELETE_FAILED))
     return app
 
 
-def _delete_failed(app: App) -> Callable[..., Awaitable[None]]:
-    async def run(timestamp: int) -> None:  # noqa: ARG001 - the queue passes it
+def _add_deletion_of_failed(app: App, *, aliases: list[str] | None) -> None:
+    @app.periodic(cron="29 * * * *")
+    @app.task(name=_DELETE_FAILED, aliases=aliases, queueing_lock=_DELETE_FAILED)
+    async def delete_failed(timestamp: int) -> None:  # noqa: ARG001 - the queue passes it
         await app.job_manager.delete_old_jobs(
             FAILED_KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
         )
-
-    return run

@@ -17,7 +17,7 @@ DAY = 24 * 3600
 
 async def sweep(platform: Platform) -> None:
     periodic = all_tasks().periodic
-    for name in ("tickets.forget_unfinished_uploads", "files.sweep_all"):
+    for name in ("tickets.delete_unfinished_uploads", "files.sweep_all"):
         await periodic[name].task(platform)
 
 

@@ -367,5 +367,5 @@ async def test_expired_invitations_are_forgotten(invite: Invite, sql: Sql, platf
     await invite()
     await invite("another@customer.example")
     sql.execute("UPDATE company_invitations SET expires_at = now() WHERE email_key = lower(%s)", (REX,))
-    await all_tasks().periodic["companies.forget_expired_invitations"].task(platform)
+    await all_tasks().periodic["companies.delete_expired_invitations"].task(platform)
     assert sql.execute("SELECT email FROM company_invitations").fetchall() == [("another@customer.example",)]

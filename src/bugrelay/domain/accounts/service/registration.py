@@ -37,7 +37,7 @@ from bugrelay.domain.accounts.schemas import ProfileChange, Register
 from bugrelay.errors import InvalidToken
 from bugrelay.infra.db.database import violated_constraint
 from bugrelay.infra.db.unit_of_work import UnitOfWork
-from bugrelay.infra.idempotency import forget_sender
+from bugrelay.infra.idempotency import delete_responses_of
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.security.passwords import Passwords, weakness
 
@@ -192,7 +192,7 @@ async def erase_account(work: UnitOfWork, user_id: UUID, *, proven_set_at: datet
         delete(OneTimeLink).where(OneTimeLink.user_id == user_id),
     ):
         await work.session.execute(theirs)
-    await forget_sender(work.session, user_id)
+    await delete_responses_of(work.session, user_id)
     work.record(AccountErased(user_id=user_id))
 
 

@@ -58,7 +58,7 @@ async def keep_totals(*, database_url: str, counts: IncrementalCounts) -> None:
         began = time.monotonic()
         common = await read_common(reader, TABLE, least=incremental_counts.MAX_COUNTED_HERE)
         wanted = _common_keys(common)
-        await KEPT.forget(reader, but=wanted)
+        await KEPT.delete_unused(reader, but=wanted)
         kept = await KEPT.keys(reader)
         missing = [key for key in kept if not await KEPT.carry(reader, key, counts=counts)]
         missing += [key for key in wanted if key not in set(kept)]

@@ -11,7 +11,7 @@ from bugrelay.domain.accounts.events import AccountErased
 from bugrelay.domain.bugs.models import Bug, BugText
 
 
-async def forget_contact_addresses(session: AsyncSession, erased: Sequence[AccountErased]) -> None:
+async def erase_contact_addresses(session: AsyncSession, erased: Sequence[AccountErased]) -> None:
     """Delete the contact addresses of their reports, in the transaction of the erasure."""
     theirs = select(Bug.id).where(Bug.reporter_id.in_([account.user_id for account in erased]))
     await session.execute(

@@ -83,8 +83,8 @@ async def queue_push(
 async def _queue_comment(work: UnitOfWork, connection: ConnectionRow, event: Event) -> bool:
     """Queue the event's comment, unless it is internal, queued already, or from GitHub; returns whether it was
     queued."""
-    is_told = connection.comments_out and event.visibility != "internal"
-    if not is_told or event.data.get("action") != "created":
+    is_sent = connection.comments_out and event.visibility != "internal"
+    if not is_sent or event.data.get("action") != "created":
         return False
     # Selected from its row, since it may have been erased meanwhile.
     there = select(

@@ -98,7 +98,7 @@ _PAUSE = Query(
     text("""
 UPDATE github_tokens SET leased_until = now(), pauses = least(pauses + 1, :doublings),
     ready_at = now() + least(
-        CASE WHEN CAST(:seconds AS float) IS NULL THEN CAST(:untold AS interval) * power(2, pauses)
+        CASE WHEN CAST(:seconds AS float) IS NULL THEN CAST(:default AS interval) * power(2, pauses)
             ELSE make_interval(secs => CAST(:seconds AS float)) END,
         CAST(:longest AS interval)
     )
@@ -150,19 +150,19 @@ async def release(
 async def pause(work: UnitOfWork, lease: Lease, *, seconds: float | None) -> None:
     """Release the lease, and pause the token for `seconds`, or with exponential back-off where that is None."""
     values = _parameters(
-        lease, seconds=seconds, untold=DEFAULT_PAUSE, longest=MAX_PAUSE, doublings=_MAX_DOUBLINGS
+        lease, seconds=seconds, default=DEFAULT_PAUSE, longest=MAX_PAUSE, doublings=_MAX_DOUBLINGS
     )
     await work.row(_PAUSE, values)
 
 
-_FORGET = text(
+_DELETE_UNUSED = text(
     "DELETE FROM github_tokens WHERE greatest(leased_until, ready_at) < now() - CAST(:age AS interval)"
 )
 
 
 async def delete_unused(work: UnitOfWork) -> None:
     """Delete leases of tokens that were not used for a day."""
-    await work.session.execute(_FORGET, {"age": _UNUSED_FOR})
+    await work.session.execute(_DELETE_UNUSED, {"age": _UNUSED_FOR})
 
 
 def _window(rate: Rate | None) -> timedelta:

@@ -90,7 +90,7 @@ async def follow_report(
         raise ReceiptNotFound
     following = await repository.confirmed_address(work, bug_id)
     if wanted.email is not None:
-        await _forget_waiting(work, bug_id)
+        await _delete_unconfirmed(work, bug_id)
         if following is None or email_key(following.email) != email_key(wanted.email):
             await add_contact(work, bug_id, email=wanted.email, level=wanted.level, jobs=jobs)
             return ReceiptSubscription(wanted.level, "unconfirmed")
@@ -195,14 +195,14 @@ async def confirm_contact(work: UnitOfWork, token: str) -> None:
     )
 
 
-async def forget_contact(work: UnitOfWork, contact_id: UUID) -> None:
+async def delete_contact(work: UnitOfWork, contact_id: UUID) -> None:
     """Delete an address, by the link in its mails; idempotent."""
     await work.session.execute(
         delete(ReportContact).where(ReportContact.id == contact_id), execution_options=_UNSYNCHRONISED
     )
 
 
-async def forget_address(work: UnitOfWork, key: UUID) -> None:
+async def delete_address(work: UnitOfWork, key: UUID) -> None:
     """Delete an address from all reports, by the link in a digest; idempotent."""
     contact_ids = await repository.lock_confirmed_of(work, key)
     await work.session.execute(
@@ -224,7 +224,7 @@ async def withdraw_report(work: UnitOfWork, bug_id: UUID, *, secret: str) -> boo
     return removed
 
 
-async def _forget_waiting(work: UnitOfWork, bug_id: UUID) -> None:
+async def _delete_unconfirmed(work: UnitOfWork, bug_id: UUID) -> None:
     await work.session.execute(
         delete(ReportContact).where(ReportContact.bug_id == bug_id, ReportContact.confirmed_at.is_(None)),
         execution_options=_UNSYNCHRONISED,

@@ -18,7 +18,7 @@ from bugrelay.domain.notifications.models import (
 from bugrelay.domain.notifications.service.fan_out import hold_fan_outs
 
 
-async def forget_followers(session: AsyncSession, erased: Sequence[AccountErased]) -> None:
+async def erase_followers(session: AsyncSession, erased: Sequence[AccountErased]) -> None:
     """Delete subscriptions, settings, notices and mails, in the transaction of the erasure.
 
     A running step may have found the account before it was erased, and its notices are not visible until it commits.

@@ -15,7 +15,7 @@ from uuid import UUID
 from bugrelay.domain.accounts.repository import lock_user
 from bugrelay.domain.notifications import repository
 from bugrelay.domain.notifications.service import subscriptions
-from bugrelay.domain.notifications.service.contacts import forget_address, forget_contact
+from bugrelay.domain.notifications.service.contacts import delete_address, delete_contact
 from bugrelay.errors import InvalidLinkToken
 from bugrelay.infra.db.query import Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -108,10 +108,10 @@ async def use_unsubscribe_link(work: UnitOfWork, link: UnsubscribeLink) -> None:
         InvalidLinkToken: The account was erased.
     """
     if link.contact_id is not None:
-        await forget_contact(work, link.contact_id)
+        await delete_contact(work, link.contact_id)
         return
     if link.address_key is not None:
-        await forget_address(work, link.address_key)
+        await delete_address(work, link.address_key)
         return
     if link.user_id is None or await lock_user(work.session, link.user_id) is None:
         raise InvalidLinkToken

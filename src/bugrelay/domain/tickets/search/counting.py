@@ -15,7 +15,7 @@ async def keep_totals(*, database_url: str, counts: IncrementalCounts) -> None:
         if reader is None:
             return
         began = time.monotonic()
-        await KEPT.forget(reader)
+        await KEPT.delete_unused(reader)
         for key in await KEPT.keys(reader):
             if not await KEPT.carry(reader, key, counts=counts):
                 await KEPT.count(reader, key, counts=counts)

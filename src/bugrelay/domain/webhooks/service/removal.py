@@ -21,7 +21,7 @@ from bugrelay.domain.webhooks.service.audit import audited
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.jobs.queue import JobQueue
 
-FORGET_JOB = "webhooks.forget_deliveries"
+DELETE_JOB = "webhooks.delete_deliveries"
 DELETED_AT_ONCE = 1000
 
 
@@ -55,7 +55,7 @@ async def remove_webhooks_of(
     webhooks = await repository.lock_webhooks_of(session, list(actors))
     for webhook in webhooks:
         await session.delete(webhook)
-        await jobs.add(session, FORGET_JOB, webhook_id=str(webhook.id))
+        await jobs.add(session, DELETE_JOB, webhook_id=str(webhook.id))
     return [
         _removed(one.id, one.url, company_id=one.company_id, actor_id=actors[one.company_id])
         for one in webhooks
@@ -72,4 +72,4 @@ async def delete_some_deliveries(session: AsyncSession, webhook_id: UUID, *, job
     some = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id == webhook_id).limit(DELETED_AT_ONCE)
     deleting = delete(WebhookDelivery).where(WebhookDelivery.id.in_(some)).returning(WebhookDelivery.id)
     if len((await session.execute(deleting)).all()) == DELETED_AT_ONCE:
-        await jobs.add(session, FORGET_JOB, webhook_id=str(webhook_id))
+        await jobs.add(session, DELETE_JOB, webhook_id=str(webhook_id))
