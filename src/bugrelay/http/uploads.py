@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, Any
@@ -90,24 +90,42 @@ async def read_form(request: ApiRequest, fields: Sequence[FormField]) -> dict[st
             )
             for field in fields
         }
-        try:
-            with PushMultipartParser(options["boundary"], max_segment_count=MAX_PARTS) as parser:
-                received, reader = 0, None
-                async for chunk in request.stream():
-                    received += len(chunk)
-                    if received > most:
-                        raise too_large
-                    for event in parser.parse(chunk):
-                        if isinstance(event, MultipartSegment):
-                            reader = readers.get(event.name)
-                        if reader is not None:
-                            reader.take(event)
-                parser.close()
-        except ParserLimitReached as error:
-            raise ValidationFailed.of("body", f"must have at most {MAX_PARTS} parts") from error
-        except (MultipartError, UnicodeError) as error:
-            raise ValidationFailed.of("body", "must be a complete multipart form") from error
+        await _read_parts(_bounded(request, most, too_large), options["boundary"], readers)
         return {name: reader.upload() for name, reader in readers.items() if reader.is_found}
+
+
+async def _bounded(request: ApiRequest, max_bytes: int, too_large: BugRelayError) -> AsyncIterator[bytes]:
+    """The chunks of the body; raises `too_large` when there are more bytes."""
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > max_bytes:
+            raise too_large
+        yield chunk
+
+
+async def _read_parts(
+    chunks: AsyncIterator[bytes], boundary: str, readers: Mapping[str, _PartReader]
+) -> None:
+    """Pass each part of a multipart body to the reader of its name; parts without one are dropped.
+
+    Raises:
+        ValidationFailed
+    """
+    reader = None
+    try:
+        with PushMultipartParser(boundary, max_segment_count=MAX_PARTS) as parser:
+            async for chunk in chunks:
+                for event in parser.parse(chunk):
+                    if isinstance(event, MultipartSegment):
+                        reader = readers.get(event.name)
+                    if reader is not None:
+                        reader.take(event)
+            parser.close()
+    except ParserLimitReached as error:
+        raise ValidationFailed.of("body", f"must have at most {MAX_PARTS} parts") from error
+    except (MultipartError, UnicodeError) as error:
+        raise ValidationFailed.of("body", "must be a complete multipart form") from error
 
 
 async def body_chunks(request: ApiRequest) -> AsyncIterator[bytes]:

@@ -84,21 +84,7 @@ class Platform:
 def open_platform(settings: Settings) -> Platform:
     """Create the ports; they connect at first use."""
     redis = RedisClient(settings.redis_url)
-    cache = Cache(redis)
-    rates: dict[LimitName, Rate | None] = {
-        "general": settings.rate_limit_general,
-        "bug_submission": settings.rate_limit_bug_submission,
-        "sign_in": settings.rate_limit_sign_in,
-        "mail": settings.rate_limit_mail,
-        # Separate limits: somebody who has other mails sent to an address must not use up its password resets.
-        "password_reset": settings.rate_limit_mail,
-        "similar": settings.rate_limit_similar,
-        "feeds": settings.rate_limit_feeds,
-        "issue_reports": settings.issue_report_rate_limit,
-        "new_applications": settings.new_applications_per_day,
-    }
-    buckets = {name: Bucket(name, rate) if rate else None for name, rate in rates.items()}
-    limiter = Limiter(redis)
+    cache, limiter, buckets = Cache(redis), Limiter(redis), _buckets(settings)
     database, bus, jobs = Database(settings), EventBus(), JobQueue(settings.database_url)
 
     async def count_soon(job: str, key: str) -> bool:
@@ -134,3 +120,20 @@ def open_platform(settings: Settings) -> Platform:
         coalescer=Coalescer(),
         computing=BoundedThreads("computing", workers=2, waiting=32, deadline_seconds=COMPUTING_SECONDS),
     )
+
+
+def _buckets(settings: Settings) -> dict[LimitName, Bucket | None]:
+    """The rate limits by name; None for one that is switched off."""
+    rates: dict[LimitName, Rate | None] = {
+        "general": settings.rate_limit_general,
+        "bug_submission": settings.rate_limit_bug_submission,
+        "sign_in": settings.rate_limit_sign_in,
+        "mail": settings.rate_limit_mail,
+        # Separate limits: somebody who has other mails sent to an address must not use up its password resets.
+        "password_reset": settings.rate_limit_mail,
+        "similar": settings.rate_limit_similar,
+        "feeds": settings.rate_limit_feeds,
+        "issue_reports": settings.issue_report_rate_limit,
+        "new_applications": settings.new_applications_per_day,
+    }
+    return {name: Bucket(name, rate) if rate else None for name, rate in rates.items()}

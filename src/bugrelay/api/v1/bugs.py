@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -70,6 +71,54 @@ def _with_receipt(request: ApiRequest, body: bytes, bug_id: UUID) -> bytes:
     return body[:-1] + b',"receipt":' + link + b"}"
 
 
+async def _submit(request: ApiRequest, data: ReportBug, *, complete: Complete) -> Response[Any]:
+    """Check the captcha and the limits, and write the report; an application is charged only if it is new."""
+    platform, viewer, address = request.platform, request.viewer, request.client_address
+    spent = await check_captcha(platform.captcha, viewer, token=data.recaptcha_token, remote_address=address)
+    may_mail = await may_mail_contact(
+        data, viewer, caller=limit_identity(address), mail_limits=platform.mail_limits
+    )
+    write = partial(_write_report, request, data, complete=complete, spent_captcha=spent, may_mail=may_mail)
+    budget = platform.buckets["new_applications"]
+    try:
+        return await write(may_add_application=budget is None)
+    except UnknownApplication:
+        await charge_new_application(platform.limiter, budget, caller=limit_identity(address))
+    return await write(may_add_application=True)
+
+
+async def _write_report(
+    request: ApiRequest,
+    data: ReportBug,
+    *,
+    complete: Complete,
+    spent_captcha: str | None,
+    may_mail: bool,
+    may_add_application: bool,
+) -> Response[Any]:
+    """Write the report, its contact address and the response to repeat, in one unit of work.
+
+    Raises:
+        UnknownApplication: The application is new, and `may_add_application` is false.
+    """
+    platform, viewer = request.platform, request.viewer
+    async with platform.work() as unit:
+        bug = await reporting.report_bug(
+            unit,
+            viewer,
+            data,
+            spent_captcha=spent_captcha,
+            receipt_key=platform.settings.signing_key,
+            may_add_application=may_add_application,
+        )
+        if not viewer.signed_in and data.contact_email is not None:
+            jobs = platform.jobs if may_mail else None
+            await add_contact(unit, bug.id, email=data.contact_email, level="all", jobs=jobs)
+        body = to_json(BugChangedResponse("Bug report created successfully", bug))
+        await complete(unit, StoredResponse(201, body))
+    return raw_json_response(body if viewer.signed_in else _with_receipt(request, body, bug.id), status=201)
+
+
 class BugController(Controller):
     path = "/api/v1/bugs"
     tags = ("Bugs",)
@@ -83,40 +132,9 @@ class BugController(Controller):
 
         Anonymous reports need a captcha token, and the response has a receipt.
         """
-        platform, address = request.platform, request.client_address
 
         async def work(complete: Complete) -> Response[Any]:
-            spent = await check_captcha(
-                platform.captcha, viewer, token=data.recaptcha_token, remote_address=address
-            )
-            may_mail = await may_mail_contact(
-                data, viewer, caller=limit_identity(address), mail_limits=platform.mail_limits
-            )
-
-            async def report(*, may_add_application: bool) -> Response[Any]:
-                async with platform.work() as unit:
-                    bug = await reporting.report_bug(
-                        unit,
-                        viewer,
-                        data,
-                        spent_captcha=spent,
-                        receipt_key=platform.settings.signing_key,
-                        may_add_application=may_add_application,
-                    )
-                    if not viewer.signed_in and data.contact_email is not None:
-                        jobs = platform.jobs if may_mail else None
-                        await add_contact(unit, bug.id, email=data.contact_email, level="all", jobs=jobs)
-                    body = to_json(BugChangedResponse("Bug report created successfully", bug))
-                    await complete(unit, StoredResponse(201, body))
-                body = body if viewer.signed_in else _with_receipt(request, body, bug.id)
-                return raw_json_response(body, status=201)
-
-            budget = platform.buckets["new_applications"]
-            try:
-                return await report(may_add_application=budget is None)
-            except UnknownApplication:
-                await charge_new_application(platform.limiter, budget, caller=limit_identity(address))
-            return await report(may_add_application=True)
+            return await _submit(request, data, complete=complete)
 
         async def add_receipt(body: bytes) -> bytes:
             return body if viewer.signed_in else await _with_known_receipt(request, body)

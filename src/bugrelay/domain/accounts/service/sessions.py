@@ -129,20 +129,7 @@ async def rotate_refresh_token(
         AccountBanned
     """
     token_hash = hash_secret(refresh_token)
-    used = (
-        update(RefreshToken)
-        .where(
-            RefreshToken.token_hash == token_hash,
-            RefreshToken.used_at.is_(None),
-            RefreshToken.expires_at > func.now(),
-            RefreshToken.session_id == Session.id,
-            Session.ended_at.is_(None),
-        )
-        .values(used_at=func.now())
-        .returning(RefreshToken.session_id)
-        .execution_options(synchronize_session=False)
-    )
-    session_id = await work.session.scalar(used)
+    session_id = await _use_refresh_token(work, token_hash)
     if session_id is None:
         reused = await repository.session_of_token(work, token_hash)
         if reused is not None:
@@ -159,6 +146,25 @@ async def rotate_refresh_token(
     return OpenedSession(
         user.id, session_id, await _issue_refresh_token(work, session_id, refresh_days=refresh_days)
     )
+
+
+async def _use_refresh_token(work: UnitOfWork, token_hash: bytes) -> UUID | None:
+    """Mark a valid refresh token as used; returns the id of its session, or None if it is not valid."""
+    using = (
+        update(RefreshToken)
+        .where(
+            RefreshToken.token_hash == token_hash,
+            RefreshToken.used_at.is_(None),
+            RefreshToken.expires_at > func.now(),
+            RefreshToken.session_id == Session.id,
+            Session.ended_at.is_(None),
+        )
+        .values(used_at=func.now())
+        .returning(RefreshToken.session_id)
+        .execution_options(synchronize_session=False)
+    )
+    session_id: UUID | None = await work.session.scalar(using)
+    return session_id
 
 
 async def end_session(work: UnitOfWork, session_id: UUID) -> None:

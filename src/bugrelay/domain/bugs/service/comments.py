@@ -74,31 +74,38 @@ async def write_comment(
     if company_id_now != company_id:
         speaks_for = await _speaks_for(work, author, company_id=company_id_now)
         await _sign(work, comment_id, speaks_for=speaks_for, as_response=as_response)
-    if as_response and speaks_for is None:
-        work.record(_responded_as_admin(bug_id, comment_id, admin_id=user_id))
-    work.record(
-        ResponseAdded(
-            comment_id=comment_id,
-            bug_id=bug_id,
-            company_id=company_id_now,
-            answering_company_id=speaks_for,
-            actor_id=user_id,
-        )
-        if as_response or speaks_for is not None
-        else CommentAdded(comment_id=comment_id, bug_id=bug_id, company_id=company_id_now, actor_id=user_id)
-    )
+    comment = CommentAdded(comment_id=comment_id, bug_id=bug_id, company_id=company_id_now, actor_id=user_id)
+    _record(work, comment, as_response=as_response, speaks_for=speaks_for)
     return comment_id
 
 
-def _responded_as_admin(bug_id: UUID, comment_id: UUID, *, admin_id: UUID) -> ActedAsAdmin:
+def _record(work: UnitOfWork, comment: CommentAdded, *, as_response: bool, speaks_for: UUID | None) -> None:
+    """Record the comment, or that it is a company response; for the audit log also that an admin responded."""
+    if not as_response and speaks_for is None:
+        work.record(comment)
+        return
+    if speaks_for is None:
+        work.record(_responded_as_admin(comment))
+    work.record(
+        ResponseAdded(
+            comment_id=comment.comment_id,
+            bug_id=comment.bug_id,
+            company_id=comment.company_id,
+            answering_company_id=speaks_for,
+            actor_id=comment.actor_id,
+        )
+    )
+
+
+def _responded_as_admin(response: CommentAdded) -> ActedAsAdmin:
     """The fact for the audit log: an admin responded for a company that they are not a member of."""
     return ActedAsAdmin(
-        admin_id,
+        response.actor_id,
         "bug_respond",
         resource="bug",
-        resource_id=bug_id,
+        resource_id=response.bug_id,
         before={"comment_id": None},
-        after={"comment_id": comment_id},
+        after={"comment_id": response.comment_id},
     )
 
 

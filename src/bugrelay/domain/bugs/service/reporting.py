@@ -119,9 +119,34 @@ async def report_bug(
         RecaptchaFailed: The token was used before.
         UnknownApplication: The application is new, and `may_add_application` is false.
     """
-    named = NamedApplication.of(name=wanted.application_name, url=wanted.application_url)
+    report = _report(
+        wanted,
+        reporter_id=viewer.user_id,
+        spent_captcha=spent_captcha,
+        receipt_key=receipt_key if viewer.user_id is None else None,
+        may_add_application=may_add_application,
+    )
+    (written,) = await work.rows(_WRITE, {"report": msgspec.json.encode(report).decode()})
+    _raise_refusal(written.refused)
+    found = ResolvedApplication(
+        written.application_id, written.company_id, written.application_is_new, written.company_is_new
+    )
+    record_created(work, report.application, found)
+    work.record(_reported(report, found))
+    return _as_written(report, written, viewer)
+
+
+def _report(
+    wanted: ReportBug,
+    *,
+    reporter_id: UUID | None,
+    spent_captcha: str | None,
+    receipt_key: str | None,
+    may_add_application: bool,
+) -> _Report:
     bug_id = new_id()
-    report = _Report(
+    secret = receipt_secret(receipt_key, bug_id) if receipt_key is not None else None
+    return _Report(
         id=bug_id,
         title=wanted.title,
         status=INITIAL_STATUS,
@@ -134,22 +159,12 @@ async def report_bug(
         app_version=wanted.app_version,
         browser_version=wanted.browser_version,
         contact_email=wanted.contact_email,
-        reporter_id=viewer.user_id,
+        reporter_id=reporter_id,
         captcha=hash_secret(spent_captcha).hex() if spent_captcha is not None else None,
-        receipt=hash_secret(receipt_secret(receipt_key, bug_id)).hex()
-        if receipt_key is not None and viewer.user_id is None
-        else None,
+        receipt=hash_secret(secret).hex() if secret is not None else None,
         may_add_application=may_add_application,
-        application=named,
+        application=NamedApplication.of(name=wanted.application_name, url=wanted.application_url),
     )
-    (written,) = await work.rows(_WRITE, {"report": msgspec.json.encode(report).decode()})
-    _raise_refusal(written.refused)
-    found = ResolvedApplication(
-        written.application_id, written.company_id, written.application_is_new, written.company_is_new
-    )
-    record_created(work, named, found)
-    work.record(_reported(report, found))
-    return _as_written(report, written, viewer)
 
 
 def _raise_refusal(refused: str | None) -> None:

@@ -44,30 +44,32 @@ async def change_status(
         execution_options={"synchronize_session": False},
     )
     if status != bug.status:
-        change_id = new_id()
-        await work.session.execute(
-            insert(StatusChange).values(
-                id=change_id,
-                bug_id=bug_id,
-                from_status=bug.status,
-                to_status=status,
-                user_id=user_id,
-                company_id=company_id if role else None,
-            )
+        change = StatusChanged(
+            bug_id=bug_id,
+            company_id=company_id,
+            change_id=new_id(),
+            old=bug.status,
+            new=status,
+            answering_company_id=company_id if role else None,
+            actor_id=user_id,
         )
-        work.record(
-            StatusChanged(
-                bug_id=bug_id,
-                company_id=company_id,
-                change_id=change_id,
-                old=bug.status,
-                new=status,
-                answering_company_id=company_id if role else None,
-                actor_id=user_id,
-            )
-        )
+        await _write_history(work, change)
+        work.record(change)
         if role is None:
             work.record(_act(bug_id, admin_id=user_id, before=bug.status, after=status))
+
+
+async def _write_history(work: UnitOfWork, change: StatusChanged) -> None:
+    await work.session.execute(
+        insert(StatusChange).values(
+            id=change.change_id,
+            bug_id=change.bug_id,
+            from_status=change.old,
+            to_status=change.new,
+            user_id=change.actor_id,
+            company_id=change.answering_company_id,
+        )
+    )
 
 
 def _act(bug_id: UUID, *, admin_id: UUID, before: str, after: str) -> ActedAsAdmin:

@@ -279,6 +279,29 @@ def _count(*conditions: ColumnElement[bool]) -> Select[Any]:
     return select(func.count()).select_from(Ticket).where(*_listed, *conditions)
 
 
+def _commented_by(user_id: ColumnElement[UUID], names: _Names) -> Select[Any]:
+    return (
+        select(func.count())
+        .select_from(TicketComment)
+        .join(Ticket, (Ticket.company_id == COMPANY_ID) & (Ticket.id == TicketComment.ticket_id))
+        .where(
+            TicketComment.company_id == COMPANY_ID,
+            TicketComment.author_id == user_id,
+            TicketComment.removed_at.is_(None),
+            Ticket.removed_at.is_(None),
+            *_of(names, Ticket.project_id),
+            *_within(names, TicketComment.created_at),
+        )
+    )
+
+
+def _assigned_to(user_id: ColumnElement[UUID], names: _Names) -> Select[Any]:
+    """The number of a user's tickets that are not done."""
+    assignee = (TicketAssignee.company_id == COMPANY_ID) & (TicketAssignee.ticket_id == Ticket.id)
+    open_tickets = _count(Ticket.category != DONE, *_of(names, Ticket.project_id))
+    return open_tickets.join(TicketAssignee, assignee).where(TicketAssignee.user_id == user_id)
+
+
 @lru_cache
 def _activity(names: _Names) -> Query[UserActivity]:
     people = (
@@ -287,29 +310,10 @@ def _activity(names: _Names) -> Query[UserActivity]:
         .offset(bindparam("offset", type_=Integer))
         .subquery("people")
     )
-    of_project = _of(names, Ticket.project_id)
-    created = _count(Ticket.reporter_id == people.c.id, *of_project, *_within(names, Ticket.created_at))
-    commented = (
-        select(func.count())
-        .select_from(TicketComment)
-        .join(Ticket, (Ticket.company_id == COMPANY_ID) & (Ticket.id == TicketComment.ticket_id))
-        .where(
-            TicketComment.company_id == COMPANY_ID,
-            TicketComment.author_id == people.c.id,
-            TicketComment.removed_at.is_(None),
-            Ticket.removed_at.is_(None),
-            *of_project,
-            *_within(names, TicketComment.created_at),
-        )
+    created = _count(
+        Ticket.reporter_id == people.c.id, *_of(names, Ticket.project_id), *_within(names, Ticket.created_at)
     )
-    assigned = (
-        _count(Ticket.category != DONE, *of_project)
-        .join(
-            TicketAssignee,
-            (TicketAssignee.company_id == COMPANY_ID) & (TicketAssignee.ticket_id == Ticket.id),
-        )
-        .where(TicketAssignee.user_id == people.c.id)
-    )
+    commented, assigned = _commented_by(people.c.id, names), _assigned_to(people.c.id, names)
     closed = _closed_by(names)
     return Query(
         select(

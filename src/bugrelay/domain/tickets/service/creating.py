@@ -56,6 +56,11 @@ from bugrelay.infra.ids import new_id
 from bugrelay.infra.text.markdown import render
 
 _ASSIGNEE_IDS = bindparam("assignee_ids", type_=ARRAY(Uuid))
+_ASSIGNED = (
+    func.unnest(_ASSIGNEE_IDS)
+    .table_valued(column("user_id", Uuid), with_ordinality="position", name="assigned")
+    .render_derived()
+)
 
 
 class _Written(Row):
@@ -89,38 +94,22 @@ def _statement(condition: ColumnElement[bool]) -> Query[_Written]:
 
     Each part reads the one before, so that they run in this order.
     """
-    member, scheme = membership(), schemes_table()
-    named = func.cardinality(_ASSIGNEE_IDS)
-    active = select(func.count()).select_from(active_members(_ASSIGNEE_IDS).subquery()).scalar_subquery()
-    project = (
-        select(Project.id, Project.key, Project.name.label("project_name"), scheme)
-        .join(scheme, scheme.c.name == Project.scheme)
-        .where(Project.company_id == COMPANY_ID, Project.archived_at.is_(None), condition)
-        .where(exists(select(member.c.role)), named == active)
-        .with_for_update(read=True, of=Project)
-        .cte("project")
-    )
-    number = next_number(project)
-    ticket = _insert_ticket(project, number)
+    project = _locked_project(condition)
+    ticket = _insert_ticket(project, next_number(project))
     key = insert(TicketKey).from_select(
         ["company_id", "key", "ticket_id"], select(COMPANY_ID, ticket.c.key, ticket.c.id)
     )
-    assigned = (
-        func.unnest(_ASSIGNEE_IDS)
-        .table_valued(column("user_id", Uuid), with_ordinality="position", name="assigned")
-        .render_derived()
-    )
     assignees = insert(TicketAssignee).from_select(
         ["company_id", "ticket_id", "user_id", "position"],
-        select(COMPANY_ID, ticket.c.id, assigned.c.user_id, assigned.c.position).join(assigned, true()),
+        select(COMPANY_ID, ticket.c.id, _ASSIGNED.c.user_id, _ASSIGNED.c.position).join(_ASSIGNED, true()),
     )
     people = (
-        select(users_json(assigned.c.position))
-        .select_from(assigned)
-        .join(User, User.id == assigned.c.user_id)
+        select(users_json(_ASSIGNED.c.position))
+        .select_from(_ASSIGNED)
+        .join(User, User.id == _ASSIGNED.c.user_id)
         .scalar_subquery()
     )
-    made = (
+    written = (
         select(
             ticket.c.key,
             ticket.c.kind,
@@ -140,7 +129,21 @@ def _statement(condition: ColumnElement[bool]) -> Query[_Written]:
         .join(User, User.id == USER_ID)
         .add_cte(key.cte("keys"), assignees.cte("assignees"))
     )
-    return Query(made, _Written)
+    return Query(written, _Written)
+
+
+def _locked_project(condition: ColumnElement[bool]) -> CTE:
+    """The project under a shared lock, if the user is a member and all assignees are active."""
+    member, scheme = membership(), schemes_table()
+    active = select(func.count()).select_from(active_members(_ASSIGNEE_IDS).subquery()).scalar_subquery()
+    return (
+        select(Project.id, Project.key, Project.name.label("project_name"), scheme)
+        .join(scheme, scheme.c.name == Project.scheme)
+        .where(Project.company_id == COMPANY_ID, Project.archived_at.is_(None), condition)
+        .where(exists(select(member.c.role)), func.cardinality(_ASSIGNEE_IDS) == active)
+        .with_for_update(read=True, of=Project)
+        .cte("project")
+    )
 
 
 def _insert_ticket(project: CTE, number: CTE) -> CTE:

@@ -187,15 +187,20 @@ async def record_outcome(
     if outcome.is_success:
         await _clear_failures(work, delivery)
     elif await _count_failure(work, delivery, outcome):
-        for user_id in await admins_of(work, delivery.company_id):
-            await jobs.add(
-                work.session,
-                MAIL_JOB,
-                queue=MAIL_QUEUE,
-                webhook_id=str(delivery.webhook_id),
-                user_id=str(user_id),
-                occasion=str(delivery.lease_id),
-            )
+        await _mail_admins(work, delivery, jobs=jobs)
+
+
+async def _mail_admins(work: UnitOfWork, delivery: ClaimedDelivery, *, jobs: JobQueue) -> None:
+    """Add a job for each admin that mails them that the webhook was disabled."""
+    for user_id in await admins_of(work, delivery.company_id):
+        await jobs.add(
+            work.session,
+            MAIL_JOB,
+            queue=MAIL_QUEUE,
+            webhook_id=str(delivery.webhook_id),
+            user_id=str(user_id),
+            occasion=str(delivery.lease_id),
+        )
 
 
 async def _end_lease(work: UnitOfWork, delivery: ClaimedDelivery, next_state: Mapping[str, Any]) -> bool:
