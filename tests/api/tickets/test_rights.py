@@ -32,6 +32,7 @@ async def test_reporters_edit_their_own_until_it_is_done_and_reopen_it(mae: Call
         await rita.refused(403, "INSUFFICIENT_PERMISSIONS", "PUT", path, change)
     for status in ("in_progress", "closed"):
         await rita.refused(403, "INSUFFICIENT_PERMISSIONS", "PATCH", f"{path}/status", {"status": status})
+    assert (await rita.done("PATCH", f"{path}/status", {"status": "open"}))["version"] == 2
     await mae.done("PATCH", f"{path}/status", {"status": "closed"})
     await rita.refused(403, "INSUFFICIENT_PERMISSIONS", "PUT", path, {"title": "Still"})
     reopened = await rita.done("PATCH", f"{path}/status", {"status": "open"})
@@ -122,16 +123,22 @@ async def test_keys_of_projects_are_one_of_a_kind_and_fixed(boss: Caller, mae: C
         await mae.refused(400, "VALIDATION_ERROR", "POST", "projects", {"key": key, "name": "Another"})
     changed = await mae.done("PUT", "projects/WEB", {"key": "SITE", "scheme": "tickets", "version": 1})
     assert (changed["key"], changed["version"]) == ("SITE", 2)
+    other = await mae.done("POST", "projects", {"key": "OTHER", "name": "Another"})
+    await mae.refused(409, "KEY_IN_USE", "POST", "projects", {"key": "WEB", "name": "Another"})
+    await mae.refused(409, "KEY_IN_USE", "PUT", f"projects/{other['id']}", {"key": "WEB"})
+    for key in ("WEB", "SITE"):
+        changed = await mae.done("PUT", f"projects/{web['id']}", {"key": key})
+    assert (changed["key"], changed["version"]) == ("SITE", 4)
     await mae.done("PUT", "projects/SITE", {"description": "All of it", "visibility": "company"})
     for version, fields in {
         1: ["description", "key", "visibility"],
-        2: ["description", "visibility"],
+        4: ["description", "visibility"],
     }.items():
         stale = await mae.refused(
             412, "VERSION_CONFLICT", "PUT", "projects/SITE", {"name": "x"}, If_Match=f'"{version}"'
         )
-        assert (stale["version"], stale["changedFields"]) == (3, fields)
-    await mae.done("PUT", "projects/SITE", {"visibility": "team"}, If_Match='"3"')
+        assert (stale["version"], stale["changedFields"]) == (5, fields)
+    await mae.done("PUT", "projects/SITE", {"visibility": "team"}, If_Match='"5"')
     await mae.refused(400, "VALIDATION_ERROR", "PUT", "projects/SITE", {"scheme": "issues"})
     ticket = await mae.ticket(projectId=web["id"])
     await mae.refused(409, "KEY_FIXED", "PUT", "projects/SITE", {"key": "WEB"})
@@ -140,6 +147,9 @@ async def test_keys_of_projects_are_one_of_a_kind_and_fixed(boss: Caller, mae: C
     await boss.done("DELETE", "projects/SITE")
     await mae.refused(409, "KEY_IN_USE", "POST", "projects", {"key": "SITE", "name": "Another"})
     await mae.refused(409, "PROJECT_ARCHIVED", "POST", "tickets", {"title": "x", "projectId": web["id"]})
+    tasks = await mae.done("POST", "projects", {"key": "TSK", "name": "Tasks"})
+    await mae.done("PUT", f"projects/{tasks['id']}", {"key": "JOBS"})
+    assert (await mae.ticket())["key"] == "TSK-1001"
 
 
 async def test_what_is_internal_reaches_no_reporter(

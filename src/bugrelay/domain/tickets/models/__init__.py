@@ -2,7 +2,7 @@
 
 from bugrelay.domain.tickets.models.attachments import TicketAttachment
 from bugrelay.domain.tickets.models.comments import TicketComment
-from bugrelay.domain.tickets.models.projects import Project, TicketNumber
+from bugrelay.domain.tickets.models.projects import Project, ProjectKey, TicketNumber
 from bugrelay.domain.tickets.models.search import (
     TicketSearch,
     ticket_count_changes,
@@ -26,6 +26,7 @@ __all__ = [
     "DailyStats",
     "DailyStatsDay",
     "Project",
+    "ProjectKey",
     "Ticket",
     "TicketAssignee",
     "TicketAttachment",

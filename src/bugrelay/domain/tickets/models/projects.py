@@ -33,6 +33,22 @@ class Project(Base):
     updated_at: Mapped[CreatedAt]
 
 
+class ProjectKey(Base):
+    """The current and former keys of a company's projects, which no other project gets."""
+
+    __tablename__ = "project_keys"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["company_id", "project_id"], ["projects.company_id", "projects.id"], ondelete="CASCADE"
+        ),
+        Index("ix_project_keys_project_id", "company_id", "project_id"),
+    )
+
+    company_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[UUID]
+
+
 class TicketNumber(Base):
     """The last number that a project has assigned; `year` is 0 if its scheme does not count by year.
 

@@ -15,13 +15,12 @@ from sqlalchemy.exc import IntegrityError
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.tickets.errors import KeyFixed, KeyInUse, ProjectNotFound
 from bugrelay.domain.tickets.events import Action, ProjectChanged
-from bugrelay.domain.tickets.models import Project
+from bugrelay.domain.tickets.models import Project, ProjectKey
 from bugrelay.domain.tickets.repository.projects import (
     ProjectState,
     has_had_tickets,
     lock_project,
     project_fields_changed_since,
-    project_of_key,
 )
 from bugrelay.domain.tickets.schemas import NewProject, ProjectChanges
 from bugrelay.domain.tickets.schemes import SCHEMES, Scheme
@@ -44,13 +43,17 @@ async def create_project(work: UnitOfWork, tenant: Tenant, wanted: NewProject) -
     project_id = new_id()
     if not await _insert(work, tenant, project_id, asdict(wanted)):
         raise KeyInUse
+    if not await _take_key(work, tenant, project_id, wanted.key):
+        raise KeyInUse
     return project_id
 
 
 async def make_default_project(work: UnitOfWork, tenant: Tenant, scheme: Scheme) -> None:
-    """Create the default project of a scheme, unless it exists by now."""
+    """Create the default project of a scheme, unless it exists by now; its key may have been another project's."""
+    project_id = new_id()
     values = {"key": scheme.project_key, "name": scheme.project_name, "scheme": scheme.name}
-    await _insert(work, tenant, new_id(), values)
+    if await _insert(work, tenant, project_id, values):
+        await _take_key(work, tenant, project_id, scheme.project_key)
 
 
 async def _insert(work: UnitOfWork, tenant: Tenant, project_id: UUID, values: dict[str, Any]) -> bool:
@@ -65,6 +68,17 @@ async def _insert(work: UnitOfWork, tenant: Tenant, project_id: UUID, values: di
         return False
     work.record(_fact(project_id, tenant, "created", version=1))
     return True
+
+
+async def _take_key(work: UnitOfWork, tenant: Tenant, project_id: UUID, key: str) -> bool:
+    """Record a key of the project; returns whether no other project of the company has or had it."""
+    taking = insert(ProjectKey).values(company_id=tenant.company_id, key=key, project_id=project_id)
+    own = taking.on_conflict_do_update(
+        index_elements=["company_id", "key"],
+        set_={"project_id": project_id},
+        where=ProjectKey.project_id == project_id,
+    )
+    return await work.session.scalar(own.returning(ProjectKey.key)) is not None
 
 
 def _refuse_reserved(key: str, *, scheme: str) -> None:
@@ -110,7 +124,7 @@ async def _check_new_key(work: UnitOfWork, tenant: Tenant, project: ProjectState
     _refuse_reserved(key, scheme=project.scheme)
     if await has_had_tickets(work, tenant, project.id):
         raise KeyFixed
-    if await project_of_key(work, tenant, key) is not None:
+    if not await _take_key(work, tenant, project.id, key):
         raise KeyInUse
 
 
