@@ -29,7 +29,7 @@ async def change_status(
     resolution_notes: str | UnsetType | None = UNSET,
     expected: Expected = None,
 ) -> None:
-    """Set the status, and the notes with it. Setting the current status changes nothing.
+    """Set the status, and the notes with it. Setting the current ones changes nothing, which everybody may.
 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound, VersionConflict, InsufficientPermissions
@@ -39,12 +39,12 @@ async def change_status(
     ticket = await open_ticket(work, tenant, ticket_id, expected=expected)
     category = _category(ticket, status)
     notes_change = resolution_notes is not UNSET and resolution_notes != ticket.resolution_notes
+    if status == ticket.status and not notes_change:
+        return
     await _check_rights(work, tenant, ticket, category=category, with_notes=notes_change)
     values = _values(ticket, status, category)
     if notes_change:
         values["resolution_notes"] = resolution_notes
-    if not values:
-        return
     await write_row(work, tenant, ticket, values)
     if "status" in values:
         work.record(_status_fact(tenant, ticket, status, category))
