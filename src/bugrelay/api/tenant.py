@@ -13,6 +13,7 @@ from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.companies.service.tenants import find_tenant
 from bugrelay.errors import InsufficientPermissions, ValidationFailed
 from bugrelay.http.request import ApiRequest
+from bugrelay.infra.ids import parse_id
 
 HEADER, PARAMETER = "X-Company-ID", "company"
 
@@ -64,17 +65,18 @@ async def load_tenant(request: ApiRequest) -> Tenant | None:
         return None
 
 
-def _named(request: ApiRequest) -> str | None:
-    return one_company([*request.headers.getall(HEADER, []), *request.query_list(PARAMETER)])
+def _named(request: ApiRequest) -> set[str]:
+    return company_names([*request.headers.getall(HEADER, []), *request.query_list(PARAMETER)])
 
 
-def one_company(sent: Iterable[str]) -> str | None:
-    """The company that a request names, once or several times; None if it names none.
+def company_names(sent: Iterable[str]) -> set[str]:
+    """What a request calls its company: nothing, an id, a domain, or both.
 
     Raises:
-        ValidationFailed: It names different companies, of which a proxy might check another one than we do.
+        ValidationFailed: Two ids or two domains, of which a proxy might check another one than we do.
     """
     names = {name for one in sent if (name := one.strip().lower())}
-    if len(names) > 1:
+    ids = {name for name in names if parse_id(name) is not None}
+    if len(ids) > 1 or len(names - ids) > 1:
         raise ValidationFailed.of(PARAMETER, f"must name the same company as {HEADER} does")
-    return names.pop() if names else None
+    return names

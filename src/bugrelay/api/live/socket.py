@@ -29,7 +29,7 @@ from bugrelay.api.live.protocol import (
     event_message,
     read_message,
 )
-from bugrelay.api.tenant import HEADER, PARAMETER, one_company
+from bugrelay.api.tenant import HEADER, PARAMETER, company_names
 from bugrelay.domain.accounts.service import authenticate
 from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.companies.service.tenants import find_tenant
@@ -224,18 +224,18 @@ class _ConnectionHandler:
         await self._change_session(tenant, viewer)
         await self._socket.send(to_json(Hello(await self._hub.head(tenant.company_id))))
 
-    def _company(self, named: str | None) -> str | None:
-        """The company that the message or the handshake names; once set, it stays the same.
+    def _company(self, named: str | None) -> set[str]:
+        """The names of the company in the message and the handshake; once set, it stays the same.
 
         Raises:
             ValidationFailed: They name different ones.
         """
         if self._tenant is not None and not named:
-            return str(self._tenant.company_id)
+            return {str(self._tenant.company_id)}
         asked = [
             value for name, value in query_pairs(self._socket.scope["query_string"]) if name == PARAMETER
         ]
-        return one_company([*self._headers(HEADER), *asked, named or ""])
+        return company_names([*self._headers(HEADER), *asked, named or ""])
 
     def _bind(self, tenant: Tenant) -> None:
         """

@@ -46,7 +46,11 @@ async def test_a_tenant_is_named_by_id_or_domain_where_there_are_several(
         assert names_of(await users(client, boss, parameter=spelling)) == ["boss"]
     assert names_of(await users(client, boss, parameter="ink.example")) == ["otto", "boss"]
     assert names_of(await users(client, boss, header=other, parameter=other)) == ["otto", "boss"]
+    assert names_of(await users(client, boss, header=company, parameter="Paper.example")) == ["boss"]
     refused(await users(client, boss, header=""), 400, "COMPANY_REQUIRED")
+    for one, another in ((company, "ink.example"), (other, "paper.example"), (company, "nobody.example")):
+        assert bad_fields(await users(client, boss, header=one, parameter=another)) == ["company"]
+        assert bad_fields(await users(client, boss, header=another, parameter=one)) == ["company"]
     assert bad_fields(await users(client, boss, header=company, parameter=other)) == ["company"]
     assert bad_fields(await users(client, boss, parameter=[company, other])) == ["company"]
     headers = [*boss.headers.items(), ("X-Company-ID", company), ("X-Company-ID", other)]

@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from bugrelay.domain.accounts.service import lock_active_user
 from bugrelay.domain.companies import policies, repository
 from bugrelay.domain.companies.errors import CompanyNotFound, CompanyRequired
 from bugrelay.domain.companies.schemas import CompanyState, Role, Tenant, TenantMembership
-from bugrelay.errors import InsufficientPermissions
+from bugrelay.errors import InsufficientPermissions, ValidationFailed
 from bugrelay.infra.db.query import Reader
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import parse_id
 from bugrelay.infra.text.urls import canonical_host
 
 
-async def find_tenant(reader: Reader, user_id: UUID, *, named: str | None) -> Tenant:
-    """The tenant of a user, in one statement.
+async def find_tenant(reader: Reader, user_id: UUID, *, named: Collection[str]) -> Tenant:
+    """The tenant of a user, in one statement for each name.
 
     Args:
         reader: What to read from.
         user_id: The caller.
-        named: The company's id or domain; None if the caller named none.
+        named: The company's id, its domain or both; empty if the caller named none.
 
     Raises:
+        ValidationFailed: The names are not of one company.
         CompanyRequired: The user belongs to several companies, and none is named.
         CompanyNotFound: The user belongs to no company, or not to this one, or it does not exist or is unverified; the
             error does not tell these apart.
     """
-    if named is not None:
-        membership = await _named(reader, user_id, named)
+    found: Sequence[TenantMembership | None]
+    if named:
+        found = [await _named(reader, user_id, name) for name in named]
+        if found[0] != found[-1]:
+            raise ValidationFailed.of("company", "must name one company")
     else:
         found = await repository.some_tenants_of(reader, user_id=user_id)
         if len(found) > 1:
             raise CompanyRequired
-        membership = found[0] if found else None
-    return _tenant(membership, user_id)
+    return _tenant(found[0] if found else None, user_id)
 
 
 async def lock_tenant(work: UnitOfWork, tenant: Tenant) -> Tenant:
