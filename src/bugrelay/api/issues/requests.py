@@ -61,7 +61,7 @@ class UpdateIssue(Struct, kw_only=True):
         status: The status.
         assignee_id: The assignee, who replaces the former one; null removes all assignees.
         tags: At most ten tags, which replace the present ones; null clears them.
-        version: The version that the change is based on; 409 where the current one differs.
+        version: The version that the change is based on; 412 where the current one differs.
     """
 
     title: Title | UnsetType = UNSET

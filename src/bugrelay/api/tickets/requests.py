@@ -79,7 +79,7 @@ class UpdateProject(Struct, kw_only=True, rename="camel"):
         description: The description in Markdown; null clears it.
         scheme: The present scheme; it cannot be changed.
         visibility: `company`: the company's reporters see all of its tickets; `team`: only their own.
-        version: The version that the change is based on; 409 where the current one differs.
+        version: The version that the change is based on; 412 where the current one differs.
     """
 
     key: ProjectKey | UnsetType = UNSET
@@ -141,7 +141,7 @@ class UpdateTicket(Struct, kw_only=True, rename="camel"):
         tags: At most ten tags, which replace the present ones; null clears them.
         internal_notes: Internal notes of the team; null clears them.
         resolution_notes: The resolution notes; null clears them.
-        version: The version that the change is based on; 409 where the current one differs.
+        version: The version that the change is based on; 412 where the current one differs.
     """
 
     title: Title | UnsetType = UNSET
@@ -175,7 +175,7 @@ class ChangeTicketStatus(Struct, kw_only=True, rename="camel"):
     Attributes:
         status: A word of the ticket's scheme.
         resolution_notes: The resolution notes; null clears them.
-        version: The version that the change is based on; 409 where the current one differs.
+        version: The version that the change is based on; 412 where the current one differs.
     """
 
     status: Status

@@ -68,7 +68,7 @@ class UpdateWorkflow(Struct, kw_only=True, rename="camel"):
         idle_hours: For `ticket.idle`: the hours without events.
         conditions: The conditions; null for none.
         actions: The actions, in this order.
-        version: The version that the change is based on; 409 where the current one differs.
+        version: The version that the change is based on; 412 where the current one differs.
     """
 
     name: RuleName | UnsetType = UNSET
