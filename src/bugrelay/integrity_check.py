@@ -205,8 +205,8 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
                   coalesce(w.word, posted.word::text))
     FROM (
         SELECT word, count(*) AS n, sum(no::bigint * 16777216 + least(greatest(day, 0), 65535) * 256
-                                        + get_byte(weights, place::int - 1)) AS contents
-        FROM similar_docs, unnest(words) WITH ORDINALITY AS of(word, place)
+                                        + get_byte(weights, position::int - 1)) AS contents
+        FROM similar_docs, unnest(words) WITH ORDINALITY AS of(word, position)
         GROUP BY word
     ) AS truth FULL JOIN (
         SELECT word, count(*) AS n, sum(
@@ -345,10 +345,10 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
 
 _REFERENCES: Final = """
     SELECT c.conrelid::regclass::text AS child, c.confrelid::regclass::text AS parent,
-           array_agg(child.attname ORDER BY k.place) AS child_columns,
-           array_agg(parent.attname ORDER BY k.place) AS parent_columns
+           array_agg(child.attname ORDER BY k.position) AS child_columns,
+           array_agg(parent.attname ORDER BY k.position) AS parent_columns
     FROM pg_constraint c
-    CROSS JOIN LATERAL unnest(c.conkey, c.confkey) WITH ORDINALITY AS k(child, parent, place)
+    CROSS JOIN LATERAL unnest(c.conkey, c.confkey) WITH ORDINALITY AS k(child, parent, position)
     JOIN pg_attribute child ON child.attrelid = c.conrelid AND child.attnum = k.child
     JOIN pg_attribute parent ON parent.attrelid = c.confrelid AND parent.attnum = k.parent
     WHERE c.contype = 'f' AND c.connamespace = 'public'::regnamespace

@@ -31,9 +31,9 @@ def _one_status(value: str) -> str:
 
 def _objects(values: list[Any]) -> list[Any]:
     """A check: all entries are objects, of any form."""
-    wrong = [place for place, value in enumerate(values) if not isinstance(value, dict)]
+    wrong = [index for index, value in enumerate(values) if not isinstance(value, dict)]
     if wrong:
-        raise ListProblem([(place, "must be an object") for place in wrong[:_MAX_NAMED]])
+        raise ListProblem([(index, "must be an object") for index in wrong[:_MAX_NAMED]])
     return values
 
 

@@ -196,10 +196,10 @@ async def load_bug_to_track(request: ApiRequest) -> OnBug:
     if bug is None:
         raise BugNotFound
     company_id = bug.assigned_company_id
-    place = await tenant_of(database, user_id=request.user_id, company_id=company_id) if company_id else None
-    if place is None or not is_on_team(place.role):
+    found = await tenant_of(database, user_id=request.user_id, company_id=company_id) if company_id else None
+    if found is None or not is_on_team(found.role):
         raise InsufficientPermissions("Only members of the company behind the bug may track it")
-    return OnBug(Tenant(place.company_id, request.user_id, place.role), bug.id)
+    return OnBug(Tenant(found.company_id, request.user_id, found.role), bug.id)
 
 
 async def load_removed_or_not(request: ApiRequest) -> OnTicket:

@@ -317,10 +317,10 @@ class EntryId(NamedTuple):
 
     company_id: UUID
     seq: int
-    place: int
+    position: int
 
     def __str__(self) -> str:
-        return f"evt_{self.company_id}_{self.seq}.{self.place}"
+        return f"evt_{self.company_id}_{self.seq}.{self.position}"
 
     @classmethod
     def parse(cls, text: str) -> EntryId | None:

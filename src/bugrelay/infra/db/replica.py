@@ -24,8 +24,8 @@ COOLDOWN_SECONDS = 5.0
 
 WAL_POSITION = Query(text("SELECT pg_current_wal_insert_lsn()::text"), str)
 _HAS_REPLAYED = Query(
-    text("SELECT pg_last_wal_replay_lsn() >= CAST(:place AS pg_lsn)").bindparams(
-        bindparam("place", type_=Text)
+    text("SELECT pg_last_wal_replay_lsn() >= CAST(:position AS pg_lsn)").bindparams(
+        bindparam("position", type_=Text)
     ),
     bool,
 )
@@ -64,7 +64,7 @@ class Replica:
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 reader = await stack.enter_async_context(self._connections.one())
-                has_replayed = await reader.row(_HAS_REPLAYED, {"place": position})
+                has_replayed = await reader.row(_HAS_REPLAYED, {"position": position})
         except (psycopg.Error, ServiceUnavailable, TimeoutError) as error:
             self._begin_cooldown(error)
             return None

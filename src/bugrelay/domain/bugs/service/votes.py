@@ -45,7 +45,7 @@ VoteAction = Literal["cast", "withdraw", "toggle"]
 
 _BUG_ID = bindparam("bug_id", type_=Uuid)
 _VOTERS = bindparam("voters", type_=ARRAY(Uuid))
-_WANTED = bindparam("wanted", type_=ARRAY(Text))
+_ACTIONS = bindparam("actions", type_=ARRAY(Text))
 _COLUMNS = ("refused", "voted", "changed", "votes")
 
 
@@ -56,13 +56,13 @@ def _by_session() -> Select[Any]:
     PostgreSQL does not inline a CTE with a volatile function.
     """
     asked = (
-        func.unnest(_VOTERS, _WANTED, bindparam("sessions", type_=ARRAY(Uuid)))
-        .table_valued("user_id", "action", "session_id", with_ordinality="place", name="asked")
+        func.unnest(_VOTERS, _ACTIONS, bindparam("sessions", type_=ARRAY(Uuid)))
+        .table_valued("user_id", "action", "session_id", with_ordinality="position", name="asked")
         .render_derived()
     )
     held = (
-        select(asked.c.place, asked.c.user_id, asked.c.action)
-        .add_columns(func.row_number().over(order_by=asked.c.place).label("number"))
+        select(asked.c.position, asked.c.user_id, asked.c.action)
+        .add_columns(func.row_number().over(order_by=asked.c.position).label("number"))
         .join(Session, holds(session_id=asked.c.session_id, user_id=asked.c.user_id))
         .join(User, User.id == asked.c.user_id)
         .where(or_(not_(bindparam("must_be_verified", type_=Boolean)), User.is_email_verified))
@@ -71,13 +71,13 @@ def _by_session() -> Select[Any]:
     batch = (
         select(
             func.array_agg(aggregate_order_by(held.c.user_id, held.c.number)).label("voters"),
-            func.array_agg(aggregate_order_by(held.c.action, held.c.number)).label("wanted"),
+            func.array_agg(aggregate_order_by(held.c.action, held.c.number)).label("actions"),
         )
         .having(func.count() > 0)
         .subquery("batch")
     )
     outcome = (
-        func.vote(_BUG_ID, batch.c.voters, batch.c.wanted)
+        func.vote(_BUG_ID, batch.c.voters, batch.c.actions)
         .table_valued(*_COLUMNS, with_ordinality="number", name="outcome")
         .render_derived()
         .lateral("outcome")
@@ -88,9 +88,9 @@ def _by_session() -> Select[Any]:
             case((held.c.number.is_(None), "session"), else_=done.c.refused).label("refused"),
             *(func.coalesce(done.c[name], literal_column(empty)).label(name) for name, empty in _NOTHING),
         )
-        .select_from(asked.outerjoin(held, held.c.place == asked.c.place))
+        .select_from(asked.outerjoin(held, held.c.position == asked.c.position))
         .outerjoin(done, done.c.number == held.c.number)
-        .order_by(asked.c.place)
+        .order_by(asked.c.position)
     )
 
 
@@ -106,7 +106,7 @@ class _VoteRow(Row):
     votes: int
 
 
-_VOTE = Query(select(func.vote(_BUG_ID, _VOTERS, _WANTED).table_valued(*_COLUMNS)), _VoteRow)
+_VOTE = Query(select(func.vote(_BUG_ID, _VOTERS, _ACTIONS).table_valued(*_COLUMNS)), _VoteRow)
 _VOTE_BY_SESSION = Query(_by_session(), _VoteRow)
 _REFUSALS: dict[str, type[BugRelayError]] = {
     "account": InvalidToken,
@@ -268,7 +268,7 @@ async def _voted(where: Reader, batch: _Batch) -> _Outcomes:
     values: dict[str, Any] = {
         "bug_id": batch.bug_id,
         "voters": _array(request.user_id for request in requests),
-        "wanted": _array(request.action for request in requests),
+        "actions": _array(request.action for request in requests),
     }
     by_session = any(request.session_id is not None for request in requests)
     if by_session:

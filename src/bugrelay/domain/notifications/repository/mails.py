@@ -114,7 +114,7 @@ _MAILED = Query(
             AND sees_ticket(o.stream, o.ticket_id, o.user_id, o.is_internal)
     ), visible AS (
         SELECT *, count(*) OVER (PARTITION BY mail_id) AS of_mail,
-            row_number() OVER (PARTITION BY mail_id ORDER BY notice_id) AS place
+            row_number() OVER (PARTITION BY mail_id ORDER BY notice_id) AS position
         FROM (SELECT * FROM on_bugs UNION ALL SELECT * FROM on_tickets) x
     )
     SELECT o.mail_id, o.kind, o.user_id, v.contact_id, v.address_key, v.email, o.stream, o.seq, o.type, o.from_status,
@@ -122,7 +122,7 @@ _MAILED = Query(
         o.is_cut OR v.of_mail > :most AS is_cut
     FROM mailed o
     JOIN visible v USING (mail_id, notice_id)
-    WHERE v.place <= :most
+    WHERE v.position <= :most
     ORDER BY mail_id, notice_id
     """),
     MailedNotice,

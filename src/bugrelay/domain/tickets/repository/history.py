@@ -36,14 +36,14 @@ CROSS JOIN LATERAL jsonb_array_elements(
         THEN jsonb_build_array(jsonb_build_object('field', 'link', 'from', e.data -> 'bug_id'))
         ELSE '[{}]'
     END
-) WITH ORDINALITY AS c (change, place)
+) WITH ORDINALITY AS c (change, position)
 """
 _OF_TICKET = "WHERE e.stream = :company_id AND e.ticket_id = :ticket_id AND e.visibility = ANY(:seen)"
 
 
 class _EntryRow(Row):
     seq: int
-    place: int
+    position: int
     type: str
     action: str | None
     at: datetime
@@ -67,7 +67,7 @@ class LongTexts(Row):
 
 _PAGE = Query(
     text(f"""
-SELECT e.seq, c.place, e.type, e.data ->> 'action' AS action, e.at, e.cause, c.change ->> 'field' AS field,
+SELECT e.seq, c.position, e.type, e.data ->> 'action' AS action, e.at, e.cause, c.change ->> 'field' AS field,
     coalesce(c.change -> 'from', to_jsonb(x.old_value)) AS old_value,
     coalesce(c.change -> 'to', to_jsonb(x.new_value)) AS new_value,
     u.id AS user_id, u.username, coalesce(u.display_name, u.username) AS name
@@ -76,7 +76,7 @@ LEFT JOIN ticket_edits x ON x.company_id = :company_id AND x.ticket_id = e.ticke
     AND x.field = c.change ->> 'field' AND e.type = 'ticket.changed'
 LEFT JOIN users u ON u.id = e.actor_id
 {_OF_TICKET}
-ORDER BY e.seq, c.place
+ORDER BY e.seq, c.position
 LIMIT :limit OFFSET :offset"""),
     _EntryRow,
 )
@@ -95,7 +95,7 @@ _EDIT = Query(
         f"SELECT x.version, x.field, x.old_value, x.new_value {_ENTRIES}"
         " JOIN ticket_edits x ON x.company_id = :company_id AND x.ticket_id = e.ticket_id AND x.version = e.version"
         f" AND x.field = c.change ->> 'field' AND e.type = 'ticket.changed' {_OF_TICKET}"
-        " AND e.seq = :seq AND c.place = :place"
+        " AND e.seq = :seq AND c.position = :position"
     ),
     LongTexts,
 )
@@ -117,7 +117,7 @@ async def list_history(
 
 def _entry(tenant: Tenant, row: _EntryRow) -> HistoryEntry:
     return HistoryEntry(
-        id=str(EntryId(tenant.company_id, row.seq, row.place)),
+        id=str(EntryId(tenant.company_id, row.seq, row.position)),
         action=_action(row),
         field=row.field,
         old_value=row.old_value,
@@ -136,7 +136,7 @@ def _action(row: _EntryRow) -> str:
 
 async def long_texts_of(reader: Reader, tenant: Tenant, ticket_id: UUID, entry: EntryId) -> LongTexts | None:
     """The texts of an entry of the ticket's history that are not in the log; None if it has none."""
-    return await reader.row(_EDIT, _values(tenant, ticket_id, seq=entry.seq, place=entry.place))
+    return await reader.row(_EDIT, _values(tenant, ticket_id, seq=entry.seq, position=entry.position))
 
 
 async def fields_changed_since(

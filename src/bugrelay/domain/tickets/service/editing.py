@@ -90,5 +90,5 @@ async def _assign(
     )
     if wanted:
         of = {"company_id": tenant.company_id, "ticket_id": ticket.id}
-        rows = [of | {"user_id": user_id, "position": place} for place, user_id in enumerate(wanted, 1)]
+        rows = [of | {"user_id": user_id, "position": position} for position, user_id in enumerate(wanted, 1)]
         await work.session.execute(insert(TicketAssignee), rows)
