@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bugrelay.domain.tickets.service.opening import Expected
+from bugrelay.domain.tickets.service.locking import Expected
 from bugrelay.http.request import ApiRequest
 
 _TAG = re.compile(r'"([0-9]{1,9})"')

@@ -104,11 +104,11 @@ def error_bytes(error: BugRelayError, path: str) -> bytes:
     if TICKET_API.match(path):
         return to_json(_ticket_error(error))
     if SUPPORT_API.match(path):
-        return to_json(SupportErrorResponse(success=False, error=_house_error(error)))
-    return to_json(ErrorResponse(_house_error(error)))
+        return to_json(SupportErrorResponse(success=False, error=_standard_error(error)))
+    return to_json(ErrorResponse(_standard_error(error)))
 
 
-def _house_error(error: BugRelayError) -> Any:
+def _standard_error(error: BugRelayError) -> Any:
     body = ErrorBody(error.code, error.message, datetime.now(UTC), details=error.details, fields=error.fields)
     return {**msgspec.to_builtins(body), **error.facts} if error.facts else body
 

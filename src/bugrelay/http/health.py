@@ -94,13 +94,13 @@ class HealthController(Controller):
     tags = ("Operation",)
 
     @get("/health")
-    @Route(access=anyone(alike=True))
+    @Route(access=anyone(same_for_all=True))
     async def get_health(self) -> Response[Health]:
         """Say that the process is alive; no dependency is checked."""
         return json_response(Health("ok"), headers=NEVER_CACHED)
 
     @get("/ready")
-    @Route(access=anyone(alike=True), also=(503,))
+    @Route(access=anyone(same_for_all=True), also=(503,))
     async def get_readiness(self, request: ApiRequest) -> Response[Readiness]:
         """Say whether the server can serve.
 

@@ -335,7 +335,7 @@ def _joined(text: str) -> str:
 def _security(route: Route) -> list[dict[str, list[str]]]:
     if route.access.signed_in:
         return [{"bearer": []}]
-    return [{}] if route.access.alike else [{}, {"bearer": []}]
+    return [{}] if route.access.same_for_all else [{}, {"bearer": []}]
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

@@ -100,7 +100,7 @@ class ResponseCache:
             limits = await self._admission.admit(scope)
         except BugRelayError:
             return False  # the layers below send the error
-        self._changes.look_soon()
+        self._changes.check_soon()
         response = self._cache.local.get(key) or await self._from_redis(key, cache_key)
         if response is None:
             return False

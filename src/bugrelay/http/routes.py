@@ -46,7 +46,7 @@ class Access:
         signed_in: Whether anonymous requests are refused.
         admin: Whether everybody except system admins is refused.
         verified: Whether REQUIRE_VERIFIED_EMAIL requires a verified address here.
-        alike: Whether the response is the same for everybody, so that there is no reason to send a credential.
+        same_for_all: Whether the response is the same for everybody, so that there is no reason to send a credential.
         tenant: Whether it is about a tenant, which X-Company-ID or `?company=` names (api/tenant.py).
     """
 
@@ -54,12 +54,12 @@ class Access:
     signed_in: bool = True
     admin: bool = False
     verified: bool = False
-    alike: bool = False
+    same_for_all: bool = False
     tenant: bool = False
 
 
-def anyone(*, alike: bool = False, tenant: bool = False) -> Access:
-    return Access(role="anyone", signed_in=False, alike=alike, tenant=tenant)
+def anyone(*, same_for_all: bool = False, tenant: bool = False) -> Access:
+    return Access(role="anyone", signed_in=False, same_for_all=same_for_all, tenant=tenant)
 
 
 def users(role: str = "users", *, verified: bool = False) -> Access:

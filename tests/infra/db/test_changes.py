@@ -25,7 +25,7 @@ class Told:
         """The first period that ends after a moment."""
         async with asyncio.timeout(30):
             while True:
-                self._detector.look_soon()
+                self._detector.check_soon()
                 for since, until in self.periods:
                     if until > moment:
                         return since, until

@@ -33,7 +33,7 @@ class BugsFeedController(Controller):
 
     @get("/bugs.atom")
     @Route(
-        access=anyone(alike=True),
+        access=anyone(same_for_all=True),
         limits=("feeds",),
         query=FeedQuery,
         media_types=("application/atom+xml",),

@@ -64,7 +64,7 @@ class BugFeedController(Controller):
     tags = ("Feeds",)
 
     @get("/{file:str}")
-    @Route(access=anyone(alike=True), limits=("feeds",), media_types=("application/atom+xml",))
+    @Route(access=anyone(same_for_all=True), limits=("feeds",), media_types=("application/atom+xml",))
     async def get_bug_feed(self, request: ApiRequest, viewer: Viewer, file: str) -> Response[Any]:
         """Follow one bug: its fifty latest events, without votes."""
         bug_id, platform = _bug_named(file), request.platform

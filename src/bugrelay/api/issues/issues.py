@@ -22,7 +22,7 @@ from bugrelay.domain.tickets.repository.tickets import find_ticket
 from bugrelay.domain.tickets.search.service import list_tickets
 from bugrelay.domain.tickets.service.creating import create_ticket
 from bugrelay.domain.tickets.service.editing import edit_ticket
-from bugrelay.domain.tickets.service.opening import Expected, assignee_ids_of, open_ticket
+from bugrelay.domain.tickets.service.locking import Expected, assignee_ids_of, lock_ticket
 from bugrelay.domain.tickets.service.removal import remove_ticket
 from bugrelay.domain.tickets.service.statuses import change_status
 from bugrelay.http.idempotency import Complete, idempotent
@@ -97,7 +97,7 @@ class IssueController(Controller):
 async def _change(work: UnitOfWork, found: OnIssue, data: UpdateIssue, *, expected: Expected) -> None:
     """Change the fields before the status, so that one request can correct and close an issue."""
     tenant, issue_id = found.tenant, found.issue_id
-    await open_ticket(work, tenant, issue_id, expected=expected)
+    await lock_ticket(work, tenant, issue_id, expected=expected)
     assigned = await assignee_ids_of(work, tenant, issue_id)
     await edit_ticket(work, tenant, issue_id, data.wanted(assigned))
     if data.status is not UNSET:

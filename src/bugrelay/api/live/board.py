@@ -55,7 +55,7 @@ class BoardStreamController(Controller):
     tags = ("Events",)
 
     @get("/events/stream")
-    @Route(access=anyone(alike=True), query=BoardStreamQuery, media_types=(event_stream.MEDIA_TYPE,))
+    @Route(access=anyone(same_for_all=True), query=BoardStreamQuery, media_types=(event_stream.MEDIA_TYPE,))
     async def stream_board(self, request: ApiRequest, query: BoardStreamQuery) -> Response[Any]:
         """Follow the public events of the board, as server-sent events.
 
@@ -66,7 +66,7 @@ class BoardStreamController(Controller):
 
     @get("/{bug_id:str}/events/stream")
     @Route(
-        access=anyone(alike=True),
+        access=anyone(same_for_all=True),
         loads=load_public_bug,
         query=BoardStreamQuery,
         media_types=(event_stream.MEDIA_TYPE,),

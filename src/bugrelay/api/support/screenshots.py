@@ -86,7 +86,7 @@ class ScreenshotFileController(Controller):
     tags = ("Support",)
 
     @get("/{screenshot_id:str}")
-    @Route(access=anyone(alike=True), query=SignedValues, media_types=IMAGE_TYPES)
+    @Route(access=anyone(same_for_all=True), query=SignedValues, media_types=IMAGE_TYPES)
     async def get_screenshot(
         self, request: ApiRequest, screenshot_id: UUID, query: SignedValues
     ) -> Response[bytes] | Stream:

@@ -38,7 +38,7 @@ class TicketFileController(Controller):
     tags = ("Ticket files",)
 
     @get("/tickets/{attachment_id:str}")
-    @Route(access=anyone(alike=True), query=SignedValues, media_types=(*IMAGE_TYPES, ANY_TYPE))
+    @Route(access=anyone(same_for_all=True), query=SignedValues, media_types=(*IMAGE_TYPES, ANY_TYPE))
     async def get_ticket_file(
         self, request: ApiRequest, attachment_id: UUID, query: SignedValues
     ) -> Response[bytes] | Stream:
@@ -62,7 +62,7 @@ class TicketFileController(Controller):
         return file_response(request, stored, media_type=media_type, headers=headers)
 
     @put("/incoming/{attachment_id:str}", request_max_body_size=None)
-    @Route(access=anyone(alike=True), query=SignedValues, limits=("general",), errors=(409,))
+    @Route(access=anyone(same_for_all=True), query=SignedValues, limits=("general",), errors=(409,))
     async def receive_ticket_file(
         self, request: ApiRequest, attachment_id: UUID, query: SignedValues
     ) -> Response[Message]:

@@ -85,7 +85,7 @@ class UploadController(Controller):
     tags = ("Attachments",)
 
     @get("/{name:str}")
-    @Route(access=anyone(alike=True), media_types=(*IMAGE_TYPES, ANY_FILE))
+    @Route(access=anyone(same_for_all=True), media_types=(*IMAGE_TYPES, ANY_FILE))
     async def get_upload(self, request: ApiRequest, name: str) -> Response[bytes] | Stream:
         """Serve a stored picture with its true media type and a policy that allows no scripts."""
         storage_key = f"{FOLDER}/{name}"

@@ -34,7 +34,7 @@ class AuthController(Controller):
     tags = ("Accounts",)
 
     @post("/register")
-    @Route(access=anyone(alike=True), limits=("sign_in",), example=accounts.REGISTER)
+    @Route(access=anyone(same_for_all=True), limits=("sign_in",), example=accounts.REGISTER)
     async def register_account(
         self, request: ApiRequest, data: JSONBody[Register]
     ) -> Response[SignedInResponse]:
@@ -61,7 +61,7 @@ class AuthController(Controller):
         return json_response(signed_in(request, user, opened, "Account created successfully"), status=201)
 
     @post("/login", status_code=200)
-    @Route(access=anyone(alike=True), limits=("sign_in",), example=accounts.LOGIN, errors=(403, 423))
+    @Route(access=anyone(same_for_all=True), limits=("sign_in",), example=accounts.LOGIN, errors=(403, 423))
     async def open_session(self, request: ApiRequest, data: JSONBody[Login]) -> Response[SignedInResponse]:
         """Open a session with an address and a password."""
         platform = request.platform
@@ -79,7 +79,7 @@ class AuthController(Controller):
         return json_response(signed_in(request, user, opened, "Signed in successfully"))
 
     @post("/refresh", status_code=200)
-    @Route(access=anyone(alike=True), limits=("sign_in",), example=accounts.REFRESH, errors=(403,))
+    @Route(access=anyone(same_for_all=True), limits=("sign_in",), example=accounts.REFRESH, errors=(403,))
     async def refresh_session(self, request: ApiRequest, data: JSONBody[Refresh]) -> Response[TokensResponse]:
         """Exchange a refresh token for a new pair of tokens; a token that is used a second time ends its session."""
         platform = request.platform

@@ -89,7 +89,7 @@ class ConfigController(Controller):
     tags = ("Operation",)
 
     @get("/")
-    @Route(access=anyone(alike=True))
+    @Route(access=anyone(same_for_all=True))
     async def get_config(self, request: ApiRequest) -> Response[ClientConfig]:
         """Show the captcha, limits, rates, statuses, priorities and ways to sign in."""
         platform = request.platform

@@ -20,7 +20,7 @@ class ContactPageController(Controller):
     include_in_schema = False
 
     @get("/confirm")
-    @Route(access=anyone(alike=True), limits=("sign_in",))
+    @Route(access=anyone(same_for_all=True), limits=("sign_in",))
     async def get_confirm_page(self, request: ApiRequest) -> Response[Any]:
         """Show a button, so that programs which fetch every link of a mail confirm nothing."""
         try:
@@ -30,7 +30,7 @@ class ContactPageController(Controller):
         return page(request, "confirm_contact", token=token)
 
     @post("/confirm", status_code=200)
-    @Route(access=anyone(alike=True), limits=("sign_in",))
+    @Route(access=anyone(same_for_all=True), limits=("sign_in",))
     async def confirm_contact(self, request: ApiRequest) -> Response[Any]:
         try:
             token = read_fields(await request.read_form(), LinkQuery).token

@@ -35,7 +35,7 @@ class CredentialController(Controller):
     tags = ("Accounts",)
 
     @get("/verify-email")
-    @Route(access=anyone(alike=True), query=LinkQuery, media_types=("application/json", "text/html"))
+    @Route(access=anyone(same_for_all=True), query=LinkQuery, media_types=("application/json", "text/html"))
     async def verify_email(
         self, request: ApiRequest, query: LinkQuery
     ) -> Response[VerifiedResponse] | Response[str]:
@@ -100,7 +100,7 @@ class CredentialController(Controller):
         return json_response(Message("Password changed; other sessions have ended"))
 
     @post("/password-reset", status_code=200)
-    @Route(access=anyone(alike=True), limits=("password_reset",))
+    @Route(access=anyone(same_for_all=True), limits=("password_reset",))
     async def request_password_reset(
         self, request: ApiRequest, data: JSONBody[RequestReset]
     ) -> Response[Message]:
@@ -118,7 +118,7 @@ class CredentialController(Controller):
         return json_response(Message(RESET_ASKED))
 
     @post("/password-reset/confirm", status_code=200)
-    @Route(access=anyone(alike=True), limits=("sign_in",))
+    @Route(access=anyone(same_for_all=True), limits=("sign_in",))
     async def confirm_password_reset(
         self, request: ApiRequest, data: JSONBody[ConfirmReset]
     ) -> Response[Message]:

@@ -20,7 +20,7 @@ class IntegrationController(Controller):
     tags = ("GitHub",)
 
     @post("/github/{connection_id:str}", status_code=202)
-    @Route(access=anyone(alike=True), errors=(401, 413, 415))
+    @Route(access=anyone(same_for_all=True), errors=(401, 413, 415))
     async def take_github_delivery(self, request: ApiRequest) -> Response[Message]:
         """Receive a delivery of GitHub's webhook; it must be signed with the connection's secret."""
         platform = request.platform

@@ -20,7 +20,7 @@ class InvitationPageController(Controller):
     include_in_schema = False
 
     @get("/")
-    @Route(access=anyone(alike=True), limits=("sign_in",))
+    @Route(access=anyone(same_for_all=True), limits=("sign_in",))
     async def get_invitation_page(self, request: ApiRequest) -> Response[Any]:
         """A page with a button, so that programs which fetch every link in a mail do not accept the invitation."""
         try:
@@ -39,7 +39,7 @@ class InvitationPageController(Controller):
         )
 
     @post("/", status_code=200)
-    @Route(access=anyone(alike=True), limits=("sign_in",))
+    @Route(access=anyone(same_for_all=True), limits=("sign_in",))
     async def accept_by_link(self, request: ApiRequest) -> Response[Any]:
         try:
             token = read_fields(await request.read_form(), AcceptInvitation).token

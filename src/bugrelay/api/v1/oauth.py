@@ -51,7 +51,7 @@ class OAuthController(Controller):
 
     @get("/{provider:str}", status_code=302)
     @Route(
-        access=anyone(alike=True),
+        access=anyone(same_for_all=True),
         loads=load_provider,
         limits=("sign_in",),
         query=StartOAuth,
@@ -80,7 +80,7 @@ class OAuthController(Controller):
 
     @get("/callback/{provider:str}", status_code=302)
     @Route(
-        access=anyone(alike=True),
+        access=anyone(same_for_all=True),
         loads=load_provider,
         query=OAuthCallback,
         media_types=("application/json", "text/html"),
@@ -104,7 +104,7 @@ class OAuthController(Controller):
         return _redirect(oauth.return_address(pending.return_to, code=code))
 
     @post("/exchange", status_code=200)
-    @Route(access=anyone(alike=True), limits=("sign_in",), errors=(403,))
+    @Route(access=anyone(same_for_all=True), limits=("sign_in",), errors=(403,))
     async def exchange_code(
         self, request: ApiRequest, data: JSONBody[ExchangeCode]
     ) -> Response[SignedInResponse]:

@@ -47,7 +47,7 @@ class ReceiptController(Controller):
     tags = ("Receipts",)
 
     @get("/")
-    @Route(access=anyone(alike=True), loads=load_own_report, example=examples.RECEIPT)
+    @Route(access=anyone(same_for_all=True), loads=load_own_report, example=examples.RECEIPT)
     async def get_receipt(self, request: ApiRequest, report: OwnReport) -> Response[ReceiptResponse]:
         """Show the current state of my report."""
         database = request.platform.database
@@ -56,7 +56,7 @@ class ReceiptController(Controller):
         return json_response(ReceiptResponse(receipt), headers=PRIVATE)
 
     @put("/subscription")
-    @Route(access=anyone(alike=True), loads=load_own_report, limits=("mail",), example=examples.FOLLOW)
+    @Route(access=anyone(same_for_all=True), loads=load_own_report, limits=("mail",), example=examples.FOLLOW)
     async def follow_report(
         self, request: ApiRequest, report: OwnReport, data: JSONBody[FollowReport]
     ) -> Response[ReceiptSubscriptionResponse]:
@@ -74,7 +74,7 @@ class ReceiptController(Controller):
         return json_response(ReceiptSubscriptionResponse(CONTACT[chosen.contact], chosen), headers=PRIVATE)
 
     @post("/withdraw", status_code=200)
-    @Route(access=anyone(alike=True), loads=load_own_report, example=examples.WITHDRAW)
+    @Route(access=anyone(same_for_all=True), loads=load_own_report, example=examples.WITHDRAW)
     async def withdraw_report(self, request: ApiRequest, report: OwnReport) -> Response[WithdrawnResponse]:
         """Withdraw my report.
 

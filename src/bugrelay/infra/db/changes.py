@@ -14,13 +14,13 @@ from sqlalchemy import text
 from bugrelay.errors import BugRelayError
 from bugrelay.infra.db.query import Query, Reader
 
-LOOK_SECONDS = 0.2
+CHECK_SECONDS = 0.2
 
 _SNAPSHOT = Query(text("SELECT pg_current_snapshot()::text"), str)
 
 
 class ChangeDetector:
-    """Compares snapshots of the database, at most every `LOOK_SECONDS` and only on demand."""
+    """Compares snapshots of the database, at most every `CHECK_SECONDS` and only on demand."""
 
     def __init__(self, reader: Reader, on_unchanged: Callable[[float, float], None]) -> None:
         """
@@ -32,24 +32,24 @@ class ChangeDetector:
         self._on_unchanged = on_unchanged
         self._snapshot: str | None = None
         self._since = 0.0
-        self._looked_at = 0.0
-        self._looking: asyncio.Task[None] | None = None
+        self._checked_at = 0.0
+        self._checking: asyncio.Task[None] | None = None
 
-    def look_soon(self) -> None:
-        """Start to read the snapshot in the background, unless that was done less than `LOOK_SECONDS` ago."""
+    def check_soon(self) -> None:
+        """Start to read the snapshot in the background, unless that was done less than `CHECK_SECONDS` ago."""
         now = time.monotonic()
-        if self._looking is None and now - self._looked_at >= LOOK_SECONDS:
-            self._looked_at = now
-            self._looking = asyncio.create_task(self._look())
+        if self._checking is None and now - self._checked_at >= CHECK_SECONDS:
+            self._checked_at = now
+            self._checking = asyncio.create_task(self._check())
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         began = time.monotonic()
         try:
             snapshot = await self._reader.row(_SNAPSHOT)
         except BugRelayError:  # there may be writes that this process cannot see
             snapshot = None
         finally:
-            self._looking = None
+            self._checking = None
         if snapshot is not None and snapshot == self._snapshot:
             self._on_unchanged(self._since, began)
         else:

@@ -35,7 +35,7 @@ from bugrelay.domain.tickets.errors import InvalidTransition, TicketNotFound
 from bugrelay.domain.tickets.schemas import TicketState
 from bugrelay.domain.tickets.schemes import DONE, SCHEMES
 from bugrelay.domain.tickets.service.comments import write_comment
-from bugrelay.domain.tickets.service.opening import open_ticket
+from bugrelay.domain.tickets.service.locking import lock_ticket
 from bugrelay.domain.tickets.service.statuses import change_status
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.events import caused_by
@@ -69,7 +69,7 @@ async def apply(work: UnitOfWork, connection: ConnectionRow, facts: IncomingFact
     with caused_by("github"):
         try:
             # Before its issue: the order of locks.
-            ticket = await open_ticket(work, Automation(connection.company_id), ticket_id)
+            ticket = await lock_ticket(work, Automation(connection.company_id), ticket_id)
         except (TicketNotFound, CompanyNotFound):
             return  # the ticket was removed, or the company is no longer verified
         if facts.action in STATES:

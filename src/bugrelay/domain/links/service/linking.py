@@ -15,7 +15,7 @@ from bugrelay.domain.links.events import Kind, TicketLinked, TicketUnlinked
 from bugrelay.domain.links.models import TicketLink
 from bugrelay.domain.tickets import policies
 from bugrelay.domain.tickets.service.acting import lock_member
-from bugrelay.domain.tickets.service.opening import open_ticket
+from bugrelay.domain.tickets.service.locking import lock_ticket
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
@@ -49,7 +49,7 @@ async def link_ticket(
         raise BugNotFound
     if carry_status and bug.assigned_company_id != tenant.company_id:
         raise InsufficientPermissions("The status goes only to bugs of your company's applications")
-    ticket = await open_ticket(work, tenant, ticket_id)
+    ticket = await lock_ticket(work, tenant, ticket_id)
     links = await repository.links_of(work, company_id=tenant.company_id, ticket_id=ticket_id)
     same = [link for link in links if link.survivor_id == bug.id]
     if any(link.carry_status == carry_status for link in same):
@@ -146,7 +146,7 @@ async def unlink_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID, *, bu
         AccountBanned, InvalidToken, CompanyNotFound, InsufficientPermissions, TicketNotFound, LinkNotFound
     """
     require_team(tenant)
-    ticket = await open_ticket(work, tenant, ticket_id)
+    ticket = await lock_ticket(work, tenant, ticket_id)
     links = await repository.links_of(work, company_id=tenant.company_id, ticket_id=ticket_id)
     meant = [link.bug_id for link in links if bug_id in (link.bug_id, link.survivor_id)]
     if not meant:

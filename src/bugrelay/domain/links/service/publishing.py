@@ -26,7 +26,7 @@ from bugrelay.domain.links.service.previews import (
     redacted,
 )
 from bugrelay.domain.tickets.service.acting import lock_member
-from bugrelay.domain.tickets.service.opening import open_ticket
+from bugrelay.domain.tickets.service.locking import lock_ticket
 from bugrelay.errors import FieldProblem, InsufficientPermissions, ValidationFailed
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id
@@ -66,7 +66,7 @@ async def publish_ticket(
     require_team(tenant)
     await lock_member(work, tenant)
     application = await _lock_application_of(work, tenant, application_id)
-    ticket = await open_ticket(work, tenant, ticket_id)
+    ticket = await lock_ticket(work, tenant, ticket_id)
     links = await repository.links_of(work, company_id=tenant.company_id, ticket_id=ticket_id)
     if any(link.survivor_id is not None for link in links):
         raise AlreadyLinked

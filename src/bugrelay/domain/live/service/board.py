@@ -78,7 +78,7 @@ class Board:
         listener = BoardListener(self, since or now, bug_id=bug_id)
         if since is not None and not now.moment - MAX_AGE < since.moment < now.moment + CLOCK_SKEW:
             _resync_to(listener, now)
-        listener.is_behind = listener.cursor is not now
+        listener.is_lagging = listener.cursor is not now
         self._listeners.add(listener)
         return listener
 
@@ -104,7 +104,7 @@ class Board:
         end = steps[-1][1] if steps else self._cursor.settled(settled)
         updates = [(event, self._update(event, cursor)) for event, cursor in steps if is_public(event)]
         for listener in self._listeners:
-            if listener.is_behind:
+            if listener.is_lagging:
                 continue
             if listener.cursor is self._cursor:
                 _offer_new(listener, updates)
@@ -137,7 +137,7 @@ class Board:
                 listener.put(self._update(event, cursor))
         if not events:
             listener.cursor = listener.cursor.settled(settled)
-        listener.is_behind = not (is_all and self._rounds == before)
+        listener.is_lagging = not (is_all and self._rounds == before)
 
     async def _read(
         self, cursor: BoardCursor, *, bug_id: UUID | None
@@ -172,5 +172,5 @@ def _offer_new(listener: BoardListener, updates: Sequence[tuple[LoggedEvent, Upd
 
 def _resync_to(listener: BoardListener, cursor: BoardCursor) -> None:
     listener.cursor = cursor
-    listener.is_behind = False
+    listener.is_lagging = False
     listener.resync(str(cursor))

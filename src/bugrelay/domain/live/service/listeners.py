@@ -20,18 +20,18 @@ Item = Update | Resync | Closed
 class Listener(ABC):
     """The queue of one connection.
 
-    A listener that is behind the hub reads the events that it has missed itself, page by page as they are consumed;
+    A listener that lags behind the hub reads the events that it has missed itself, page by page as they are consumed;
     after that the hub fills its queue. The hub never waits for a slow listener: where the queue is full it is
     discarded, and a `Resync` takes its place.
 
     Attributes:
-        is_behind: Whether it still reads missed events itself.
+        is_lagging: Whether it still reads missed events itself.
 
     Args:
         position: The position that it starts after.
     """
 
-    is_behind = False
+    is_lagging = False
 
     def __init__(self, position: str) -> None:
         self._queue: deque[Update] = deque()
@@ -44,7 +44,7 @@ class Listener(ABC):
     async def next(self) -> Item:
         """Wait for the next item and return it. Safe to cancel: no item is lost. `Closed` is the last one."""
         while (item := self.next_nowait()) is None:
-            if self.is_behind:
+            if self.is_lagging:
                 await self._try_to_read_missed()
             else:
                 self._wake_up.clear()
@@ -98,9 +98,9 @@ class Listener(ABC):
             self._queued_bytes += len(update.json)
             self._wake_up.set()
 
-    def mark_behind(self) -> None:
+    def mark_lagging(self) -> None:
         """The hub has skipped events for it: it reads them itself from its position."""
-        self.is_behind = True
+        self.is_lagging = True
         self._wake_up.set()
 
     def resync(self, head: str) -> None:

@@ -104,7 +104,7 @@ class TenantStreams:
             listener.seq = head
         stream = self._streams.setdefault(tenant.company_id, _Stream(head))
         stream.listeners.add(listener)
-        listener.is_behind = listener.seq < stream.seq
+        listener.is_lagging = listener.seq < stream.seq
         return listener
 
     def remove(self, listener: TenantListener) -> None:
@@ -170,7 +170,7 @@ class TenantStreams:
             listener.put(update)
         listener.seq = max(listener.seq, read_to)
         stream = self._streams.get(company_id)
-        listener.is_behind = stream is not None and listener.seq < stream.seq
+        listener.is_lagging = stream is not None and listener.seq < stream.seq
 
     async def _deliver(self, events: Sequence[LoggedEvent]) -> None:
         by_stream = {stream: list(those) for stream, those in groupby(events, key=attrgetter("stream"))}
@@ -186,8 +186,8 @@ class TenantStreams:
             fan_out = _FanOut(those, context, encode=self._encode)
             for listener in stream.listeners:
                 if listener not in known:  # it is new, and its rights were not read
-                    listener.mark_behind()
-                elif not listener.is_behind:
+                    listener.mark_lagging()
+                elif not listener.is_lagging:
                     listener.offer_all(
                         [update for update in fan_out.updates_for(listener) if _is_new(update, listener)]
                     )

@@ -15,7 +15,7 @@ from bugrelay.domain.notifications.models import (
     Subscription,
     TicketSubscription,
 )
-from bugrelay.domain.notifications.service.fan_out import hold_fan_outs
+from bugrelay.domain.notifications.service.fan_out import lock_fan_outs
 
 
 async def erase_followers(session: AsyncSession, erased: Sequence[AccountErased]) -> None:
@@ -23,7 +23,7 @@ async def erase_followers(session: AsyncSession, erased: Sequence[AccountErased]
 
     A running step may have found the account before it was erased, and its notices are not visible until it commits.
     """
-    await hold_fan_outs(session)
+    await lock_fan_outs(session)
     user_ids = [account.user_id for account in erased]
     for kind in (Notice, NoticeMail, NoticeSettings, Subscription, TicketSubscription):
         await session.execute(

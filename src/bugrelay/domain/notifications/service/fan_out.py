@@ -29,12 +29,12 @@ _STEP = Query(
     ),
     Step,
 )
-_HOLD = text("SELECT pg_advisory_xact_lock(7203477)")  # of notice_fan_out
+_LOCK = text("SELECT pg_advisory_xact_lock(7203477)")  # of notice_fan_out
 
 
-async def hold_fan_outs(session: AsyncSession) -> None:
+async def lock_fan_outs(session: AsyncSession) -> None:
     """Wait for the running step, and let none begin until the transaction ends."""
-    await session.execute(_HOLD)
+    await session.execute(_LOCK)
 
 
 async def run_step(work: UnitOfWork, fan_out_id: UUID) -> Step:

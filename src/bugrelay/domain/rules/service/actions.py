@@ -17,7 +17,7 @@ from bugrelay.domain.rules.texts import Placeholders, fill_markdown
 from bugrelay.domain.tickets.schemas import MAX_ASSIGNEES, TicketChanges, TicketState
 from bugrelay.domain.tickets.service.comments import write_comment
 from bugrelay.domain.tickets.service.editing import edit_ticket
-from bugrelay.domain.tickets.service.opening import assignee_ids_of, open_ticket
+from bugrelay.domain.tickets.service.locking import assignee_ids_of, lock_ticket
 from bugrelay.domain.tickets.service.statuses import change_status
 from bugrelay.domain.webhooks.service.queueing import queue_rule_run
 from bugrelay.errors import BugRelayError
@@ -62,7 +62,7 @@ class RuleExecution:
     async def ticket(self) -> TicketState:
         """The ticket after the previous actions."""
         if self.current is None:
-            self.current = await open_ticket(self.work, self.automation, self.ticket_id)
+            self.current = await lock_ticket(self.work, self.automation, self.ticket_id)
         return self.current
 
     async def edit(self, changes: TicketChanges) -> None:

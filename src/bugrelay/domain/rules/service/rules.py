@@ -25,7 +25,7 @@ from bugrelay.domain.rules.service.validation import (
     validated_actions,
     validated_conditions,
 )
-from bugrelay.domain.tickets.service.opening import Expected, require_version
+from bugrelay.domain.tickets.service.locking import Expected, require_version
 from bugrelay.errors import FieldProblem, ValidationFailed
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id

@@ -25,7 +25,7 @@ from bugrelay.domain.rules.models import RUNS_WILD, WorkflowRule, WorkflowRun
 from bugrelay.domain.rules.schemas import ActionResult, Outcome, Rule
 from bugrelay.domain.rules.service.actions import UNAVAILABLE_FROM, RuleExecution, perform
 from bugrelay.domain.tickets.errors import TicketNotFound
-from bugrelay.domain.tickets.service.opening import open_ticket
+from bugrelay.domain.tickets.service.locking import lock_ticket
 from bugrelay.errors import BugRelayError
 from bugrelay.infra.db.database import translated
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -166,7 +166,7 @@ class RuleRunner:
             ticket_id = self._event.ticket_id
             if ticket_id is None:
                 raise TicketNotFound
-            ticket = await open_ticket(self._work, self._automation, ticket_id)
+            ticket = await lock_ticket(self._work, self._automation, ticket_id)
             found = await repository.ticket_context(
                 self._work, self._automation, ticket_id, actor_id=self._event.actor_id
             )

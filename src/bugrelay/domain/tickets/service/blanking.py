@@ -13,7 +13,7 @@ from bugrelay.domain.tickets.events import TicketTextBlanked
 from bugrelay.domain.tickets.models import TicketEdit
 from bugrelay.domain.tickets.repository.history import LongTexts, long_texts_of
 from bugrelay.domain.tickets.schemas import EntryId
-from bugrelay.domain.tickets.service.opening import open_ticket
+from bugrelay.domain.tickets.service.locking import lock_ticket
 from bugrelay.domain.tickets.service.removal import require_admin
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 
@@ -26,7 +26,7 @@ async def blank_history_text(work: UnitOfWork, tenant: Tenant, ticket_id: UUID, 
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound, InsufficientPermissions, HistoryTextNotFound
     """
-    ticket = await open_ticket(work, tenant, ticket_id)
+    ticket = await lock_ticket(work, tenant, ticket_id)
     require_admin(tenant)
     texts = await long_texts_of(work, tenant, ticket_id, entry)
     if texts is None or entry.company_id != tenant.company_id:

@@ -15,8 +15,8 @@ from bugrelay.domain.tickets import policies
 from bugrelay.domain.tickets.models import Ticket, TicketAssignee
 from bugrelay.domain.tickets.schemas import TicketChanges, TicketState
 from bugrelay.domain.tickets.service.creating import refuse_inactive
+from bugrelay.domain.tickets.service.locking import Expected, assignee_ids_of, lock_ticket
 from bugrelay.domain.tickets.service.moving import move_ticket
-from bugrelay.domain.tickets.service.opening import Expected, assignee_ids_of, open_ticket
 from bugrelay.domain.tickets.service.writing import record_changes, write_row
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -35,7 +35,7 @@ async def edit_ticket(
         ValidationFailed: An assignee is not active in the company.
     """
     html = UNSET if wanted.description is UNSET else render(wanted.description)  # before the first lock
-    ticket = await open_ticket(work, tenant, ticket_id, expected=expected)
+    ticket = await lock_ticket(work, tenant, ticket_id, expected=expected)
     changes = await _changes(work, tenant, ticket, wanted)
     if not changes:
         return

@@ -12,7 +12,7 @@ from bugrelay.domain.tickets.errors import CompanyHasTickets
 from bugrelay.domain.tickets.models import Project
 
 
-async def refuse_heirs(session: AsyncSession, claimed: Sequence[CompanyClaimed]) -> None:
+async def refuse_new_team(session: AsyncSession, claimed: Sequence[CompanyClaimed]) -> None:
     """A domain can be sold. So a claim by a user who was not on the team fails if there are projects; the operator can
     hand the company over (`bugrelay add-member`).
 

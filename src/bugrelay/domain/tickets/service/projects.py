@@ -25,7 +25,7 @@ from bugrelay.domain.tickets.repository.projects import (
 from bugrelay.domain.tickets.schemas import NewProject, ProjectChanges
 from bugrelay.domain.tickets.schemes import SCHEMES, Scheme
 from bugrelay.domain.tickets.service.acting import lock_member
-from bugrelay.domain.tickets.service.opening import Expected, require_version
+from bugrelay.domain.tickets.service.locking import Expected, require_version
 from bugrelay.infra.db.database import violated_constraint
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.ids import new_id

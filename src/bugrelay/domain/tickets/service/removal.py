@@ -10,7 +10,7 @@ from bugrelay.domain.companies.schemas import Tenant
 from bugrelay.domain.tickets import policies
 from bugrelay.domain.tickets.events import TicketRemoved, TicketRestored
 from bugrelay.domain.tickets.service.acting import lock_member
-from bugrelay.domain.tickets.service.opening import lock_removed, open_ticket
+from bugrelay.domain.tickets.service.locking import lock_removed_ticket, lock_ticket
 from bugrelay.domain.tickets.service.writing import write_row
 from bugrelay.errors import InsufficientPermissions
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -22,7 +22,7 @@ async def remove_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> No
     Raises:
         AccountBanned, InvalidToken, CompanyNotFound, TicketNotFound, InsufficientPermissions
     """
-    ticket = await open_ticket(work, tenant, ticket_id)
+    ticket = await lock_ticket(work, tenant, ticket_id)
     require_admin(tenant)
     await write_row(work, tenant, ticket, {"removed_at": func.now()})
     work.record(
@@ -44,7 +44,7 @@ async def restore_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> N
     """
     await lock_member(work, tenant)
     require_admin(tenant)
-    ticket = await lock_removed(work, tenant, ticket_id)
+    ticket = await lock_removed_ticket(work, tenant, ticket_id)
     if ticket is None:
         return
     await write_row(work, tenant, ticket, {"removed_at": None})

@@ -14,7 +14,7 @@ from bugrelay.domain.tickets.errors import InvalidTransition
 from bugrelay.domain.tickets.events import TicketStatusChanged
 from bugrelay.domain.tickets.schemas import TicketState
 from bugrelay.domain.tickets.schemes import DONE, SCHEMES, Category
-from bugrelay.domain.tickets.service.opening import Expected, assignee_ids_of, open_ticket
+from bugrelay.domain.tickets.service.locking import Expected, assignee_ids_of, lock_ticket
 from bugrelay.domain.tickets.service.writing import record_changes, write_row
 from bugrelay.errors import InsufficientPermissions, ValidationFailed
 from bugrelay.infra.db.unit_of_work import UnitOfWork
@@ -36,7 +36,7 @@ async def change_status(
         InvalidTransition: The ticket's scheme has no such transition.
         ValidationFailed: The ticket's scheme has no such status.
     """
-    ticket = await open_ticket(work, tenant, ticket_id, expected=expected)
+    ticket = await lock_ticket(work, tenant, ticket_id, expected=expected)
     category = _category(ticket, status)
     notes_change = resolution_notes is not UNSET and resolution_notes != ticket.resolution_notes
     if status == ticket.status and not notes_change:

@@ -41,15 +41,15 @@ _LOCKED = (
 )
 
 
-def _opening(tenant: Tenant) -> Query[TicketState]:
+def _locking(tenant: Tenant) -> Query[TicketState]:
     return Query(_LOCKED.where(visible_to(tenant), exists(select(membership(tenant).c.role))), TicketState)
 
 
-_OPEN = by_actor(_opening)
-_REMOVED = Query(_LOCKED.where(Ticket.removed_at.is_not(None)), TicketState)
+_LOCK = by_actor(_locking)
+_LOCK_REMOVED = Query(_LOCKED.where(Ticket.removed_at.is_not(None)), TicketState)
 
 
-async def open_ticket(
+async def lock_ticket(
     work: UnitOfWork, tenant: Tenant, ticket_id: UUID, *, expected: Expected = None
 ) -> TicketState:
     """Lock the user, the membership and the ticket in one statement, and return the current ticket.
@@ -59,7 +59,7 @@ async def open_ticket(
         TicketNotFound: The user does not see it.
         VersionConflict: It does not have the expected version.
     """
-    ticket = await work.row(_OPEN.of(tenant), acting_values(tenant, ticket_id=ticket_id))
+    ticket = await work.row(_LOCK.of(tenant), acting_values(tenant, ticket_id=ticket_id))
     if ticket is None:
         await refuse_former_member(work, tenant)
         raise TicketNotFound
@@ -71,9 +71,9 @@ async def open_ticket(
     return ticket
 
 
-async def lock_removed(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> TicketState | None:
+async def lock_removed_ticket(work: UnitOfWork, tenant: Tenant, ticket_id: UUID) -> TicketState | None:
     """Lock and return a removed ticket of the company; None if it is not removed."""
-    return await work.row(_REMOVED, values_of(tenant, ticket_id=ticket_id))
+    return await work.row(_LOCK_REMOVED, values_of(tenant, ticket_id=ticket_id))
 
 
 async def require_version(
