@@ -14,7 +14,7 @@ COUNTS = (
 )
 
 
-def test_it_is_made_once_says_how_to_sign_in_and_mails_nobody(
+def test_the_demo_is_created_once_and_says_how_to_sign_in(
     commands: Commands, sql: psycopg.Connection[Any]
 ) -> None:
     first = commands.run("demo")

@@ -84,7 +84,7 @@ async def test_the_first_report_adds_a_company_an_application_and_a_bug(
     assert heard.names() == ["BugReported"]
 
 
-async def test_an_edit_tells_which_fields_and_former_values_that_are_short(
+async def test_an_edit_has_its_fields_and_short_former_values(
     client: httpx.AsyncClient, ada: Person, heard: Heard, sql: Sql
 ) -> None:
     bug = await report(client, ada, description="long " * 60, tags=["a", "b"])

@@ -14,7 +14,7 @@ TABLES = (board.INVALIDATIONS, companies.INVALIDATIONS)
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_each_fact_drops_something_or_is_said_to_change_nothing_public(domain: str) -> None:
+def test_each_fact_invalidates_something_or_is_listed_as_changing_nothing_public(domain: str) -> None:
     facts = set(events_of(domain))
     private = set(import_module(f"bugrelay.domain.{domain}.events").CHANGES_NOTHING_PUBLIC)
     dropping = {fact for table in TABLES for fact in table}

@@ -161,7 +161,7 @@ def message_of(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_told_to_stop_it_stops_all_in_order_and_exits_0(home: Path, how: signal.Signals) -> None:
+def test_sigterm_stops_all_in_order_and_exits_0(home: Path, how: signal.Signals) -> None:
     port = free_port()
     with start(home, port=port) as process:
         seen = read_until(process, "stop it with Ctrl-C")
@@ -184,7 +184,7 @@ def test_sighup_stops_nothing(home: Path) -> None:
         assert process.wait(60) == 0
 
 
-def test_told_to_stop_during_the_start_it_exits_0_and_leaves_nothing(empty_home: Path) -> None:
+def test_sigterm_during_the_start_exits_0_and_leaves_nothing(empty_home: Path) -> None:
     with start(empty_home) as process:
         assert comes_true((empty_home / "log" / "postgres.log").exists)
         process.terminate()
@@ -284,7 +284,7 @@ def test_start_on_an_existing_home_takes_less_than_five_seconds(home: Path) -> N
         assert time.monotonic() - began < patient(5) + PAUSE_SECONDS
 
 
-def test_children_are_given_what_stood_in_files(empty_home: Path, servers: Servers) -> None:
+def test_children_get_the_values_of_setting_files(empty_home: Path, servers: Servers) -> None:
     """As URLs: with the names of the files beside them each setting would be there twice."""
     urls = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
     for name, url in urls.items():

@@ -247,7 +247,7 @@ async def test_a_body_over_the_memory_of_all_is_refused(
         assert (await asker.ask(echo, [(0, b"a" * 600)])).status == 200
 
 
-async def test_who_does_not_read_takes_no_place(asker: Asker) -> None:
+async def test_a_client_that_does_not_read_holds_no_slot(asker: Asker) -> None:
     reads = asyncio.Event()
     asking = await asker.ask_without_reading(quick, reads=reads)
     assert (await asker.ask(quick)).status == 200
@@ -272,7 +272,7 @@ async def test_responses_that_nobody_reads_are_bounded_by_the_memory_of_all(
 
 
 @SHORT
-async def test_an_answer_that_is_on_its_way_takes_the_time_it_takes(asker: Asker) -> None:
+async def test_a_response_that_has_begun_is_not_timed_out(asker: Asker) -> None:
     async def long_file(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(6):

@@ -63,7 +63,7 @@ async def test_1200_connections_that_do_nothing_leave_good_clients_fine(board: B
 
 
 @pytest.mark.slow
-async def test_clients_that_do_not_read_their_answers_keep_no_place(start_board: StartBoard) -> None:
+async def test_clients_that_do_not_read_their_responses_hold_no_slot(start_board: StartBoard) -> None:
     board = start_board(MAX_REQUESTS_IN_FLIGHT="20")
     async with connections(board, request("GET /docs/openapi.json") * 20, count=100):
         await until_served_in_a_row(board, 20)

@@ -76,14 +76,14 @@ async def cancel_after(task: asyncio.Task[Any], seconds: float) -> None:
     assert seconds < 5 or seconds < patient(5)
 
 
-async def test_reads_that_are_cancelled_lose_no_connection_and_no_place(database: Database) -> None:
+async def test_cancelled_reads_lose_no_connection_and_no_slot(database: Database) -> None:
     for _ in range(ROUNDS):
         reads = [asyncio.create_task(database.row(NAP, {"seconds": 0.02})) for _ in range(10)]
         await asyncio.gather(*(cancel_after(read, random.uniform(0, 0.06)) for read in reads))
     await assert_all_places_are_free(database)
 
 
-async def test_changes_that_are_cancelled_lose_no_place_and_are_kept_whole_or_not_at_all(
+async def test_cancelled_changes_lose_no_slot_and_are_atomic(
     database: Database, rows: psycopg.Connection[Any]
 ) -> None:
     rows.execute("CREATE TABLE halves (change int, half int)")
@@ -106,7 +106,7 @@ async def test_changes_that_are_cancelled_lose_no_place_and_are_kept_whole_or_no
     await assert_all_places_are_free(database)
 
 
-async def test_nobody_reads_the_answer_to_somebody_elses_question(database: Database) -> None:
+async def test_no_request_reads_the_result_of_another(database: Database) -> None:
     echo = Query(select(bindparam("number", type_=text("1").type), func.pg_sleep(0.002)))
 
     async def ask(number: int) -> None:
@@ -161,7 +161,7 @@ async def test_a_server_that_hangs_is_given_up_in_time_and_used_again_at_once(
     assert "garbage collector" not in caplog.text  # of a connection that nobody gave back
 
 
-async def test_connections_that_could_not_be_opened_hold_no_place_at_the_server(
+async def test_connections_that_could_not_be_opened_hold_no_slot_at_the_server(
     database: Database, postgres: Postgres, rows: psycopg.Connection[Any]
 ) -> None:
     """Left to the garbage collector, those of half a minute would take all places that the server has."""
@@ -234,7 +234,7 @@ async def test_more_statements_than_a_connection_keeps_prepared(database: Databa
             assert await database.row(Query(select(literal(number).label(f"n{number}")))) == (number,)
 
 
-async def test_one_route_has_a_third_of_the_places(postgres: Postgres) -> None:
+async def test_one_route_has_a_third_of_the_connections(postgres: Postgres) -> None:
     database = Database(load_settings({"DATABASE_URL": postgres.url, "DATABASE_POOL": "36"}))
 
     async def take_all() -> None:

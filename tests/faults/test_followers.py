@@ -160,7 +160,7 @@ async def test_a_client_that_reads_nothing_is_closed_and_keeps_nobody_waiting(
 
 
 @pytest.mark.parametrize("lost", ["place", "account", "session", "company"])
-async def test_who_loses_their_place_is_told_nothing_committed_a_second_later(
+async def test_a_former_member_receives_no_events_committed_a_second_later(
     board: Board, rows: psycopg.Connection[Any], lost: str
 ) -> None:
     statements = {

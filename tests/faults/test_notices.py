@@ -29,7 +29,7 @@ def environment(postgres: Postgres, own_valkey: Valkey, tmp_path: Path) -> dict[
     return {**os.environ, **TEST_ENVIRONMENT, **urls}
 
 
-async def test_a_killed_fan_out_goes_on_where_it_was(
+async def test_a_killed_fan_out_resumes_at_its_position(
     environment: dict[str, str], rows: Rows, tmp_path: Path
 ) -> None:
     empty(rows)

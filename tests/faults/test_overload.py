@@ -26,7 +26,7 @@ async def test_what_is_too_much_is_refused_and_the_rest_is_served(start_board: S
         assert (await visitor.get("/api/v1/bugs")).status_code == 200
 
 
-async def test_places_come_back_whatever_became_of_the_requests(
+async def test_slots_are_released_whatever_the_outcome_of_the_request(
     start_board: StartBoard, rows: psycopg.Connection[Any]
 ) -> None:
     """Refused, timed out, answered, left by their sender: afterwards as many fit in as before."""

@@ -68,7 +68,7 @@ class Uploader:
         return await self._visitor.post(self._path, files=files, headers=self._person.headers)
 
 
-async def test_a_jpeg_of_ninety_scans_is_refused_and_told_why(board: Board) -> None:
+async def test_a_jpeg_of_ninety_scans_is_refused_with_the_reason(board: Board) -> None:
     async with board.visitor() as visitor:
         eve = await Uploader.new(visitor, "scans_eve")
         refused = await eve.upload(progressive_jpeg(scans=90))

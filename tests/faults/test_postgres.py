@@ -88,7 +88,7 @@ async def test_a_restart_under_load_costs_503s_only_while_it_lasts(
     assert are_well(record.between(well))
 
 
-async def test_connections_that_broke_while_idle_cost_nobody_an_answer(
+async def test_connections_that_broke_while_idle_are_replaced_unnoticed(
     start_board: StartBoard, postgres: Postgres
 ) -> None:
     board = start_board()
@@ -102,7 +102,7 @@ async def test_connections_that_broke_while_idle_cost_nobody_an_answer(
             assert (await call(visitor)).status_code in (200, 201)
 
 
-async def test_a_hung_server_is_503_in_time_and_all_is_normal_when_it_goes_on(
+async def test_a_hung_server_is_503_in_time_and_all_is_normal_when_it_resumes(
     start_board: StartBoard, postgres: Postgres
 ) -> None:
     board = start_board()
@@ -178,7 +178,7 @@ async def test_a_locked_table_starves_no_other_route(
     assert {outcome.status for outcome in record.between(freed + 1)} == {200}
 
 
-async def test_ready_says_so_within_two_seconds(start_board: StartBoard, postgres: Postgres) -> None:
+async def test_an_outage_is_in_ready_within_two_seconds(start_board: StartBoard, postgres: Postgres) -> None:
     board = start_board()
     async with board.visitor() as visitor:
         assert (await visitor.get("/ready")).json()["checks"]["postgres"] == "ok"

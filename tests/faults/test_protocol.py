@@ -165,7 +165,7 @@ async def test_a_body_that_is_announced_too_long_is_not_read(board: Board) -> No
         assert statuses(answers) == [413]
 
 
-async def test_what_follows_an_answer_that_came_early_is_not_taken_for_a_request(board: Board) -> None:
+async def test_the_rest_of_a_body_after_an_early_response_is_not_taken_for_a_request(board: Board) -> None:
     smuggled = request("GET /api/v1/config").ljust(2_000_000, b"x")
     answers = await board.exchange(post(f"Content-Length: {len(smuggled)}\r\n") + smuggled + NEXT)
     assert statuses(answers) == [413]
@@ -231,7 +231,7 @@ async def test_nobody_chooses_their_own_address(start_board: StartBoard) -> None
     assert found == [200] * 5 + [429] * 3
 
 
-async def test_a_trusted_proxy_tells_the_address(start_board: StartBoard) -> None:
+async def test_a_trusted_proxy_names_the_address(start_board: StartBoard) -> None:
     board = start_board(RATE_LIMIT_GENERAL="1/minute", TRUSTED_PROXIES="127.0.0.0/8")
     async with board.visitor() as visitor:
         found = [

@@ -121,7 +121,7 @@ def received_of(client: socket.socket) -> int:
     return received
 
 
-async def test_clients_that_do_not_read_take_no_place_from_others(
+async def test_clients_that_do_not_read_take_no_slots_from_others(
     start_board: StartBoard, rows: Rows
 ) -> None:
     board = start_board(MAX_REQUESTS_IN_FLIGHT="20")

@@ -177,7 +177,7 @@ async def test_what_may_be_the_same_is_found_on_the_standby(
         on_standby.execute("SELECT pg_wal_replay_resume()")
 
 
-async def test_a_standby_that_is_behind_is_passed_over(
+async def test_a_standby_that_lags_is_not_used(
     client: httpx.AsyncClient, ada: Person, on_standby: psycopg.Connection[Any]
 ) -> None:
     await titles(client)
@@ -193,7 +193,7 @@ async def test_a_standby_that_is_behind_is_passed_over(
         on_standby.execute("SELECT pg_wal_replay_resume()")
 
 
-async def test_totals_are_exact_whoever_reads_the_rows(client: httpx.AsyncClient, ada: Person) -> None:
+async def test_totals_are_exact_with_and_without_the_standby(client: httpx.AsyncClient, ada: Person) -> None:
     name = uuid4().hex
     for number in range(1, 6):
         await report(client, ada, title=f"Counted {name}")

@@ -78,7 +78,7 @@ async def test_no_established_connection_is_reset_by_a_stop(start_board: StartBo
     assert callers.broken == []
 
 
-async def test_who_waits_in_the_accept_queue_is_answered(start_board: StartBoard) -> None:
+async def test_connections_in_the_accept_queue_are_served(start_board: StartBoard) -> None:
     """Connections that the kernel took while no process was able to accept them."""
     board = start_board(DRAIN_SECONDS="0")
     for pid in board.workers():
@@ -95,7 +95,9 @@ async def test_who_waits_in_the_accept_queue_is_answered(start_board: StartBoard
     assert await ended(board) == 0
 
 
-async def test_a_signal_to_all_processes_of_a_server_is_no_other_stop(start_board: StartBoard) -> None:
+async def test_a_signal_to_all_processes_of_a_server_stops_it_like_one_to_the_parent(
+    start_board: StartBoard,
+) -> None:
     board = start_board(WORKERS="2")
     async with calling(board) as callers:
         os.killpg(board.process.pid, signal.SIGTERM)
@@ -180,7 +182,7 @@ def test_a_port_of_another_program_is_refused_to_who_joins_as_well(board: Board)
 @pytest.mark.parametrize(
     ("host", "line"), [("192.0.2.1", "HOST: cannot listen"), ("no host", "HOST no host is no address")]
 )
-def test_an_address_that_is_not_ours_is_told_in_one_line(board: Board, host: str, line: str) -> None:
+def test_an_address_of_another_machine_is_reported_in_one_line(board: Board, host: str, line: str) -> None:
     refused = subprocess.run(
         [sys.executable, "-m", "bugrelay", "serve"],
         env={**board.environment, "HOST": host}, capture_output=True, text=True, timeout=120, check=False,

@@ -54,7 +54,7 @@ def hung_valkey() -> Iterator[Valkey]:
     valkey.remove()
 
 
-async def test_a_report_stands_while_redis_hangs_and_the_mail_server_is_down(
+async def test_a_report_succeeds_while_redis_hangs_and_the_mail_server_is_down(
     start_app: StartApp, settings: Settings, sql: Sql, hung_valkey: Valkey, mail_server: MailServer
 ) -> None:
     """The limits hold as well, in the memory of the process."""
@@ -177,7 +177,7 @@ class Owed:
 @pytest.mark.parametrize(
     ("outages", "outlast"), [(TOGETHER, False), pytest.param(EACH_WAY, True, marks=pytest.mark.slow)]
 )
-async def test_a_report_stands_while_github_mail_and_redis_are_down_and_all_that_was_owed_arrives_later(
+async def test_a_report_succeeds_while_github_mail_and_redis_are_down_and_is_synced_later(
     start_board: StartBoard,
     rows: psycopg.Connection[Any],
     own_valkey: Valkey,

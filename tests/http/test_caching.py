@@ -39,7 +39,7 @@ def public_paths(bug: Bug) -> list[str]:
     ]
 
 
-async def test_public_answers_may_be_kept_but_must_be_asked_about(
+async def test_public_responses_may_be_stored_but_must_be_revalidated(
     client: httpx.AsyncClient, bug: Bug
 ) -> None:
     for path in (*public_paths(bug), "/api/v1/config"):
@@ -68,7 +68,7 @@ async def test_a_changed_bug_has_another_etag(client: httpx.AsyncClient, ada: Pe
         assert changed.headers["etag"] != etag
 
 
-async def test_answers_to_a_signed_in_viewer_are_private(
+async def test_responses_to_signed_in_viewers_are_private(
     client: httpx.AsyncClient, ada: Person, bug: Bug
 ) -> None:
     for path in (*public_paths(bug), "/api/v1/auth/profile"):
@@ -80,7 +80,7 @@ async def test_answers_to_a_signed_in_viewer_are_private(
         assert "authorization" in response.headers["vary"].lower()
 
 
-async def test_answers_to_writes_and_errors_are_not_kept(
+async def test_responses_to_writes_and_errors_are_not_stored(
     client: httpx.AsyncClient, ada: Person, bug: Bug
 ) -> None:
     for response in (
@@ -116,15 +116,13 @@ async def test_the_cache_says_whether_it_served(client: httpx.AsyncClient, ada: 
         await undisturbed(partial(miss_and_hit, *urls), seconds=LOCAL_SECONDS)
 
 
-async def test_a_hit_is_the_same_answer(client: httpx.AsyncClient, bug: Bug) -> None:
+async def test_a_hit_is_the_same_response(client: httpx.AsyncClient, bug: Bug) -> None:
     for path in (BUGS, f"{BUGS}/{bug['id']}"):
         miss, hit = await client.get(path), await client.get(path)
         assert (miss.content, miss.headers["etag"]) == (hit.content, hit.headers["etag"])
 
 
-async def test_a_hot_answer_differs_in_nothing_from_one_that_is_routed(
-    client: httpx.AsyncClient, bug: Bug
-) -> None:
+async def test_a_cached_response_equals_a_routed_one(client: httpx.AsyncClient, bug: Bug) -> None:
     own = {"x-cache", "x-request-id"}
 
     async def hot_answer(path: str, headers: dict[str, str]) -> httpx.Response:
@@ -148,7 +146,7 @@ async def test_a_hot_answer_differs_in_nothing_from_one_that_is_routed(
         assert "content-type" not in known.headers
 
 
-async def test_a_hot_answer_is_for_the_anonymous_of_this_site(
+async def test_a_cached_response_is_for_anonymous_requests_to_allowed_hosts(
     client: httpx.AsyncClient, ada: Person, bug: Bug
 ) -> None:
     path = f"{BUGS}/{bug['id']}"
@@ -172,7 +170,7 @@ async def test_head_is_get_without_its_body(client: httpx.AsyncClient, ada: Pers
     assert (missing.status_code, missing.content) == (404, b"")
 
 
-async def test_answers_are_compressed_for_those_who_ask(client: httpx.AsyncClient) -> None:
+async def test_responses_are_compressed_on_request(client: httpx.AsyncClient) -> None:
     await report(client, description="long words " * 400)
     plain = await client.get(BUGS, headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
@@ -255,7 +253,7 @@ async def test_other_processes_show_a_write_within_a_second(start_app: StartApp)
         assert ids_of(await other.get(BUGS)) == [newer["id"], bug["id"]]
 
 
-async def test_what_is_done_behind_the_cache_is_seen_within_a_second(
+async def test_a_change_without_an_invalidation_is_seen_within_a_second(
     client: httpx.AsyncClient, bug: Bug, sql: psycopg.Connection[Any]
 ) -> None:
     paths = (BUGS, f"{BUGS}?search=draft", f"{BUGS}/{bug['id']}")
@@ -267,7 +265,7 @@ async def test_what_is_done_behind_the_cache_is_seen_within_a_second(
     assert (await client.get(paths[2])).status_code == 404
 
 
-async def test_an_answer_is_kept_while_nothing_is_written_and_no_longer(
+async def test_a_response_stays_fresh_while_nothing_is_written_and_no_longer(
     client: httpx.AsyncClient, bug: Bug, sql: psycopg.Connection[Any]
 ) -> None:
     """Whoever is served again and again what was read long ago would have been told the same now."""
@@ -284,7 +282,7 @@ async def test_an_answer_is_kept_while_nothing_is_written_and_no_longer(
     assert ids_of(await client.get(BUGS)) == []
 
 
-async def test_cold_readers_at_once_get_the_same_answer(client: httpx.AsyncClient, bug: Bug) -> None:
+async def test_concurrent_cold_readers_get_the_same_response(client: httpx.AsyncClient, bug: Bug) -> None:
     answers = await asyncio.gather(*(client.get(f"{BUGS}?sort=oldest") for _ in range(60)))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1

@@ -105,7 +105,9 @@ def test_limit_identity_never_raises(text: str) -> None:
 
 
 @given(st.ip_addresses(), st.lists(entries, max_size=6))
-def test_a_stranger_is_never_asked_who_he_is(peer: ipaddress.IPv4Address, forwarded: list[str]) -> None:
+def test_an_untrusted_peer_is_never_believed_about_its_address(
+    peer: ipaddress.IPv4Address, forwarded: list[str]
+) -> None:
     assert client_address(str(peer), forwarded, ()) == client_address(str(peer), [], ())
 
 

@@ -102,7 +102,7 @@ async def upgraded(url: str, settings: Settings) -> AsyncIterator[Platform]:
     await platform.close()
 
 
-async def test_what_there_was_is_told_in_order_of_time(url: str, upgraded: Platform) -> None:
+async def test_events_of_the_past_are_recorded_in_order_of_time(url: str, upgraded: Platform) -> None:
     migrate_to(BEFORE, url)
     with psycopg.connect(url, autocommit=True) as sql:
         story = Story(sql)
@@ -146,7 +146,7 @@ def put_new_bug(sql: psycopg.Connection[Any]) -> str:
     return bug_id
 
 
-async def test_what_a_former_release_writes_is_told_later(url: str, upgraded: Platform) -> None:
+async def test_changes_by_a_former_release_are_recorded_later(url: str, upgraded: Platform) -> None:
     migrate(load_settings({"DATABASE_URL": url}))
     with psycopg.connect(url, autocommit=True) as sql:
         bug = put_new_bug(sql)
@@ -160,7 +160,7 @@ async def test_what_a_former_release_writes_is_told_later(url: str, upgraded: Pl
         assert sql.execute("SELECT type, bug_id::text FROM events").fetchall() == [("bug.created", bug)]
 
 
-async def test_nobody_is_told_of_it_as_news(url: str, upgraded: Platform) -> None:
+async def test_consumers_do_not_receive_events_recorded_later(url: str, upgraded: Platform) -> None:
     migrate_to(BEFORE, url)
     heard: list[Event] = []
 

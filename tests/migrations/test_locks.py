@@ -45,7 +45,7 @@ def old(new_database: NewDatabase) -> OldDatabase:
     return OldDatabase(url)
 
 
-def test_who_reads_a_table_that_a_migration_wants_is_not_held_up(old: OldDatabase, servers: Servers) -> None:
+def test_readers_of_a_table_do_not_wait_for_a_migration(old: OldDatabase, servers: Servers) -> None:
     with old.reader() as first, psycopg.connect(old.url, autocommit=True) as second:
         migrating = _migrate_command(old.url, servers)
         _wait_until_queued(second, old.table, migrating)

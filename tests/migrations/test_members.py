@@ -26,7 +26,7 @@ FROM users WHERE username <> 'added';
 """
 
 
-def test_members_without_a_claim_since_they_are_on_the_team_stand_by_their_address(
+def test_members_without_a_claim_depend_on_their_address(
     new_database: NewDatabase,
 ) -> None:
     """One who claimed the company, was removed and is added again stands by their address, too."""

@@ -53,7 +53,7 @@ async def test_of_twenty_wrong_ones_at_once_five_are_checked(
         sql.execute("DELETE FROM sign_in_failures")
 
 
-async def test_nor_in_two_processes_by_all_ways_together(
+async def test_of_twenty_wrong_ones_in_two_processes_on_all_routes_five_are_checked(
     client: httpx.AsyncClient, ada: Person, settings: Settings, sql: psycopg.Connection[Any]
 ) -> None:
     async with another_process(settings) as other:
@@ -68,13 +68,13 @@ async def test_nor_in_two_processes_by_all_ways_together(
             sql.execute("DELETE FROM sign_in_failures")
 
 
-async def test_nor_with_redis_away(start_app: StartApp) -> None:
+async def test_of_twenty_wrong_ones_without_redis_five_are_checked(start_app: StartApp) -> None:
     async with start_app(redis_url="redis://127.0.0.1:1") as client:
         ada = await register(client, "ada")
         assert await statuses([sign_in(client, ada, f"wrong {i}") for i in range(20)]) == {401: 5, 423: 15}
 
 
-async def test_an_address_without_an_account_is_answered_alike(client: httpx.AsyncClient) -> None:
+async def test_an_address_without_an_account_gets_the_same_responses(client: httpx.AsyncClient) -> None:
     nobody = Person("", "nobody", "nobody@people.example", "", "")
     assert await statuses([sign_in(client, nobody, f"wrong {i}") for i in range(20)]) == {401: 5, 423: 15}
 

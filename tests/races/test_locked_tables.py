@@ -53,7 +53,7 @@ async def admin(client: httpx.AsyncClient, sql: Rows) -> Person:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_a_vote_does_not_wait_for_a_table_with_a(
+async def test_a_vote_does_not_wait_for_a_locked_table_of(
     change: str, client: httpx.AsyncClient, admin: Person, sql: Rows, database_url: str
 ) -> None:
     table, method, path, body = CHANGES[change]

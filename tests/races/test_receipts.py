@@ -26,7 +26,7 @@ INSERT INTO report_contacts (id, bug_id, email, level, token_hash, expires_at, c
 
 
 @pytest.mark.parametrize("act", ["follow", "withdraw"])
-async def test_who_confirms_locks_in_the_order_of_who(
+async def test_a_confirmation_does_not_deadlock_with_other_changes_by_the_owner(
     act: str, client: httpx.AsyncClient, sql: Sql, database_url: str
 ) -> None:
     """Both begin while somebody else holds the newer address, so that each has what it locks before that.

@@ -161,9 +161,7 @@ async def test_a_filter_that_is_not_known_or_does_not_fit_is_refused(client: htt
     assert bad_fields(await client.get(f"{FEED}?company_id=5")) == ["company_id"]
 
 
-async def test_who_has_it_already_gets_304(
-    client: httpx.AsyncClient, ada: Person, bug: dict[str, Any]
-) -> None:
+async def test_an_unchanged_feed_is_304(client: httpx.AsyncClient, ada: Person, bug: dict[str, Any]) -> None:
     etag = (await client.get(FEED)).headers["etag"]
     known = {"If-None-Match": etag}
     for _ in range(2):  # served from the cache the first time; read anew the second

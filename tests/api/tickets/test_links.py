@@ -49,7 +49,7 @@ async def move(caller: Caller, path: str, *statuses: str) -> None:
         await caller.done("PATCH", f"{path}/status", {"status": status})
 
 
-async def test_a_link_stands_in_the_ticket_and_its_history_and_nowhere_in_public(
+async def test_a_link_is_in_the_ticket_and_its_history_and_never_public(
     mae: Caller, rita: Caller, bug: Bug, client: httpx.AsyncClient
 ) -> None:
     ticket = await rita.ticket()
@@ -84,7 +84,7 @@ async def test_a_link_stands_in_the_ticket_and_its_history_and_nowhere_in_public
     ]
 
 
-async def test_who_may_not_tie_a_ticket(
+async def test_users_without_the_right_cannot_link_a_ticket(
     mae: Caller, rita: Caller, bug: Bug, others_member: Person, client: httpx.AsyncClient
 ) -> None:
     path = f"tickets/{(await rita.ticket())['key']}/links"
@@ -144,7 +144,7 @@ async def test_a_report_that_is_closed_unresolved_is_not_fixed(
     assert (await public(mae, bug["id"]))["status"] == expected
 
 
-async def test_what_the_bug_does_stands_in_its_tickets_as_internal_comments_of_nobody(
+async def test_changes_of_the_bug_are_internal_comments_without_an_author(
     mae: Caller, bug: Bug, ada: Person, client: httpx.AsyncClient, sql: Sql, settled: Settle
 ) -> None:
     ticket_id, path = await tied(mae, bug)
@@ -166,7 +166,7 @@ async def test_what_the_bug_does_stands_in_its_tickets_as_internal_comments_of_n
     assert (await mae.done("GET", path))["status"] == "open"
 
 
-async def test_what_is_no_news_to_a_ticket_stands_in_no_way(
+async def test_events_without_effect_do_not_block_the_consumer(
     mae: Caller, bug: Bug, ada: Person, client: httpx.AsyncClient, sql: Sql, settled: Settle, job_log: Any
 ) -> None:
     """The creation of a bug is in one batch with its first comment."""
@@ -178,9 +178,7 @@ async def test_what_is_no_news_to_a_ticket_stands_in_no_way(
     assert [line["event"] for line in job_log if line["event"] in ("batch_failed", "consumer_failed")] == []
 
 
-async def test_two_tickets_of_one_bug_hear_of_each_other_and_nothing_goes_round(
-    mae: Caller, bug: Bug, sql: Sql, settled: Settle
-) -> None:
+async def test_two_tickets_of_one_bug_do_not_loop(mae: Caller, bug: Bug, sql: Sql, settled: Settle) -> None:
     (first, first_path), (second, second_path) = await tied(mae, bug), await tied(mae, bug)
     await move(mae, first_path, "closed")
     await settled()
@@ -313,7 +311,7 @@ async def test_tracking_is_repeated_safely(mae: Caller, bug: Bug, client: httpx.
     assert again.headers["Idempotency-Replayed"] == "true"
 
 
-async def test_another_company_is_told_of_a_bug_in_its_own_ticket_alone(
+async def test_another_companys_ticket_gets_a_comment_that_reveals_no_other_ticket(
     mae: Caller, bug: Bug, others_member: Person, client: httpx.AsyncClient, sql: Sql, settled: Settle
 ) -> None:
     mallory = Caller(client, others_member)

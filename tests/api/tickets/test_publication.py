@@ -119,7 +119,7 @@ async def test_a_ticket_is_published_as_it_was_previewed_and_once(
     assert (await published(mae, path, application_id))["bugId"] != link["bugId"]
 
 
-async def test_what_stands_in_the_way_of_a_publication(
+async def test_obstacles_to_a_publication_are_reported(
     mae: Caller,
     boss: Caller,
     rita: Caller,

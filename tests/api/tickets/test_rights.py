@@ -40,7 +40,7 @@ async def test_reporters_edit_their_own_until_it_is_done_and_reopen_it(mae: Call
     assert (await rita.done("PUT", path, {"title": "Still"}))["title"] == "Still"
 
 
-async def test_who_is_assigned_sees_the_ticket_and_moves_it(mae: Caller, rita: Caller) -> None:
+async def test_an_assignee_sees_the_ticket_and_changes_its_status(mae: Caller, rita: Caller) -> None:
     ticket = await mae.ticket()
     path = f"tickets/{ticket['key']}"
     await rita.refused(404, "TICKET_NOT_FOUND", "GET", path)

@@ -47,7 +47,7 @@ async def set_status(caller: Caller, ticket: dict[str, Any], status: str) -> Non
     await caller.done("PATCH", f"tickets/{ticket['id']}/status", {"status": status})
 
 
-async def test_what_somebody_does_subscribes_and_a_choice_counts_before_it(
+async def test_acts_on_a_ticket_subscribe_and_an_explicit_level_takes_precedence(
     rita: Caller, mae: Caller, boss: Caller, sql: Sql
 ) -> None:
     ticket = await rita.ticket()

@@ -177,7 +177,7 @@ async def test_all_bad_fields_are_named_at_once(boss: Caller) -> None:
     ]
 
 
-async def test_a_company_has_fifty_rules_whoever_makes_them_at_once(boss: Caller, sql: Sql) -> None:
+async def test_a_company_has_fifty_rules_also_in_a_race(boss: Caller, sql: Sql) -> None:
     first = await boss.done("POST", "workflows", RULE)
     copies = (
         "INSERT INTO workflow_rules (id, company_id, name, position, trigger, conditions, actions, created_by)"
@@ -262,7 +262,7 @@ async def test_a_test_of_nothing_is_refused(boss: Caller, body: dict[str, str], 
     assert [one["field"] for one in details["fields"]] == [place]
 
 
-async def test_what_is_another_companys_is_named_by_no_rule(
+async def test_a_rule_cannot_name_projects_users_and_webhooks_of_other_companies(
     boss: Caller, join: Join, others_member: Any, sql: Sql
 ) -> None:
     row = sql.execute(

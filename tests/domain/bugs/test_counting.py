@@ -182,7 +182,7 @@ async def test_a_rare_word_is_counted_where_it_is_asked_for(
     assert sql.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (0,)
 
 
-async def test_what_nobody_asks_for_any_more_is_forgotten(settings: Settings, board: None, sql: Sql) -> None:
+async def test_a_kept_total_that_is_not_used_is_deleted(settings: Settings, board: None, sql: Sql) -> None:
     kept = "SELECT count(*) FILTER (WHERE asked_at < now() - interval '1 day'), count(*) FROM kept_totals"
     async with process(settings) as worker:
         await keep_totals(worker)

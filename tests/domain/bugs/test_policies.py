@@ -88,7 +88,7 @@ def test_company_and_admins_answer_and_see_the_contact(
         (a_comment(is_response=True), True, False, None, False),
     ],
 )
-def test_comment_is_changed_by_its_author_while_they_speak_for_whom_they_spoke(
+def test_a_comment_is_changed_by_its_author_while_a_member_of_its_company(
     comment: CommentState, is_author: bool, is_admin: bool, role: str | None, expected: bool
 ) -> None:
     user_id = STRANGER if is_author else REPORTER

@@ -80,7 +80,7 @@ async def test_tags_are_counted_the_same_before_and_after_they_are_folded(
     await platform.close()
 
 
-async def test_what_was_kept_for_a_while_goes(
+async def test_expired_keys_and_captcha_tokens_are_deleted(
     client: httpx.AsyncClient, sql: psycopg.Connection[Any], settings: Settings
 ) -> None:
     await report(client)
@@ -92,6 +92,6 @@ async def test_what_was_kept_for_a_while_goes(
     assert sql.execute("SELECT count(*) FROM bug_search_changes").fetchone() == (1,)
 
 
-def test_a_worker_runs_all_that_the_board_does_by_the_clock() -> None:
+def test_a_worker_runs_the_periodic_jobs_of_the_board() -> None:
     assert {"bugs.age_votes", "bugs.fold_tags", "bugs.clean_up"} <= all_tasks().periodic.keys()
     assert "bugs.follow_application" in all_tasks().by_name

@@ -16,7 +16,7 @@ from tests.factories import Person, report
 Sql = psycopg.Connection[Any]
 
 
-def told(sql: Sql) -> list[int]:
+def recorded(sql: Sql) -> list[int]:
     """The counts in the events, in order."""
     rows = sql.execute(
         "SELECT (data ->> 'vote_count')::int, cause ->> 'kind' FROM events WHERE type = 'bug.voted'"
@@ -39,22 +39,22 @@ async def test_vote_events_are_written_at_most_once_a_minute_with_the_full_count
     bug = await report(client)
     for name in ("ada", "grace"):
         await vote(client, await sign_up(name), bug["id"])
-    assert told(sql) == []
+    assert recorded(sql) == []
     await record_vote_counts(platform)
-    assert told(sql) == [2]
+    assert recorded(sql) == [2]
     await vote(client, await sign_up("alan"), bug["id"])
     await record_vote_counts(platform)
-    assert told(sql) == [2]
+    assert recorded(sql) == [2]
     let_a_minute_pass(sql)
     await record_vote_counts(platform)
     await record_vote_counts(platform)
-    assert told(sql) == [2, 3]
+    assert recorded(sql) == [2, 3]
     let_a_minute_pass(sql)
     await record_vote_counts(platform)
-    assert told(sql) == [2, 3]
+    assert recorded(sql) == [2, 3]
 
 
-async def test_a_ban_and_a_merge_move_votes_too_and_removed_bugs_are_not_told_of(
+async def test_bans_and_merges_write_vote_events_too_and_removed_bugs_do_not(
     client: httpx.AsyncClient, ada: Person, admin: Person, sql: Sql, platform: Platform
 ) -> None:
     moderator = Moderator(client, admin)
@@ -64,13 +64,13 @@ async def test_a_ban_and_a_merge_move_votes_too_and_removed_bugs_are_not_told_of
     await moderator.merge(source, target)
     let_a_minute_pass(sql)
     await record_vote_counts(platform)
-    assert told(sql) == [1, 1]
+    assert recorded(sql) == [1, 1]
     await moderator.ban(ada.id)
     let_a_minute_pass(sql)
     await record_vote_counts(platform)
-    assert told(sql)[2:] == [0]
+    assert recorded(sql)[2:] == [0]
     await moderator.unban(ada.id)
     await moderator.remove(target)
     let_a_minute_pass(sql)
     await record_vote_counts(platform)
-    assert told(sql)[3:] == []
+    assert recorded(sql)[3:] == []

@@ -75,7 +75,7 @@ def count_of(sql: Sql, bug_id: UUID) -> tuple[int, int]:
     return row[0], row[1]
 
 
-async def test_a_vote_is_heard_when_it_moves_the_count_and_only_then(
+async def test_a_vote_is_published_only_if_it_changes_the_count(
     listened: Platform, bug_id: UUID, voters: list[UUID], heard: Heard
 ) -> None:
     for action in ("cast", "cast", "withdraw", "withdraw"):
@@ -86,7 +86,7 @@ async def test_a_vote_is_heard_when_it_moves_the_count_and_only_then(
     ]
 
 
-async def test_votes_that_go_together_are_heard_in_one_transaction_each_once(
+async def test_votes_of_one_batch_are_published_once_each_in_one_transaction(
     listened: Platform, bug_id: UUID, voters: list[UUID], heard: Heard, sql: Sql
 ) -> None:
     await voted(listened, bug_id, voters[0])
@@ -101,7 +101,7 @@ async def test_votes_that_go_together_are_heard_in_one_transaction_each_once(
     assert count_of(sql, bug_id) == (5, 5)
 
 
-async def test_a_voter_who_is_busy_elsewhere_is_heard_by_themself(
+async def test_a_vote_that_is_retried_alone_is_published(
     listened: Platform, bug_id: UUID, voters: list[UUID], heard: Heard, sql: Sql, database_url: str
 ) -> None:
     with psycopg.connect(database_url) as holder:
@@ -132,7 +132,7 @@ async def test_a_refusal_of_the_subscriber_rolls_all_votes_back(
     assert (await voted(listened, bug_id, voters[0])).vote_count == 1
 
 
-async def test_who_may_not_vote_is_not_heard_and_keeps_nobody_else_from_voting(
+async def test_a_refused_vote_is_not_published_and_prevents_no_other(
     listened: Platform, bug_id: UUID, voters: list[UUID], heard: Heard, sql: Sql
 ) -> None:
     sql.execute("UPDATE users SET banned_at = now() WHERE id = %s", (voters[0],))
@@ -145,7 +145,7 @@ async def test_who_may_not_vote_is_not_heard_and_keeps_nobody_else_from_voting(
     assert len(heard.facts) == 5
 
 
-async def test_a_vote_within_a_larger_change_is_heard_with_it(
+async def test_a_vote_within_a_larger_change_is_published_with_it(
     listened: Platform, bug_id: UUID, voters: list[UUID], heard: Heard
 ) -> None:
     async with listened.work() as work:

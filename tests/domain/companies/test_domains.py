@@ -97,7 +97,7 @@ def test_a_lookalike_of_another_script_is_another_company() -> None:
         ("http://[2001:DB8::0:1]:8080/", "2001:db8::1"),
     ],
 )
-def test_a_shared_or_nameless_place_tells_applications_apart_but_is_no_company(url: str, place: str) -> None:
+def test_a_shared_or_nameless_host_distinguishes_applications_but_is_no_company(url: str, place: str) -> None:
     assert company_domain(url) is None
     assert application_domain(url) == place
     assert not is_claimable(place)

@@ -9,7 +9,9 @@ from bugrelay.domain.companies.models import ADMIN, MEMBER
 
 
 @pytest.mark.parametrize(("role", "expected"), [(ADMIN, True), (MEMBER, False), (None, False)])
-def test_admins_alone_see_who_counts_and_who_was_there_before(role: str | None, expected: bool) -> None:
+def test_admins_alone_see_which_members_are_effective_and_the_former_ones(
+    role: str | None, expected: bool
+) -> None:
     assert visibility.sees_effective(role) is expected
     assert visibility.sees_former_members(role) is expected
 
@@ -22,7 +24,7 @@ def test_admins_alone_see_who_counts_and_who_was_there_before(role: str | None, 
         ("bob@people.example", None),
     ],
 )
-def test_of_former_members_an_address_at_the_companys_domain_is_told(
+def test_of_former_members_only_addresses_at_the_companys_domain_are_shown(
     email: str, expected: str | None
 ) -> None:
     assert visibility.visible_address_of_former(email, company_domain="acme.example") == expected

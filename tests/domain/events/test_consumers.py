@@ -164,7 +164,9 @@ async def test_a_new_consumer_begins_at_the_end_of_what_is_there(
         await eventually(lambda: noted(sql) == {before: [2], after: [1]}, seconds=30)
 
 
-async def test_who_is_woken_reads_at_once(platform: Platform, sql: Sql, notes: Any, monkeypatch: Any) -> None:
+async def test_a_woken_consumer_reads_at_once(
+    platform: Platform, sql: Sql, notes: Any, monkeypatch: Any
+) -> None:
     monkeypatch.setattr("bugrelay.domain.events.consumers.POLL_SECONDS", 3600.0)
     consumer = Notes()
     await started(platform, consumer)
@@ -175,7 +177,7 @@ async def test_who_is_woken_reads_at_once(platform: Platform, sql: Sql, notes: A
         await eventually(lambda: noted(sql) == heads(sql), seconds=30)
 
 
-async def test_a_write_wakes_whoever_listens_to_redis(platform: Platform) -> None:
+async def test_a_write_wakes_consumers_through_redis(platform: Platform) -> None:
     stream, heard = new_id(), asyncio.Queue[tuple[bytes, bytes]]()
     bell = Subscription(platform.settings.redis_url, f"{CHANNEL}*", lambda *told: heard.put_nowait(told))
     listening = asyncio.create_task(bell.listen())

@@ -13,7 +13,7 @@ LOGGED = {fact for plugin in PLUGINS for fact in plugin.log}
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_each_fact_writes_an_event_or_is_said_to_write_none(domain: str) -> None:
+def test_each_fact_writes_an_event_or_is_listed_as_writing_none(domain: str) -> None:
     facts = set(events_of(domain))
     silent = set(import_module(f"bugrelay.domain.{domain}.events").WRITES_NO_EVENT)
     assert facts - LOGGED - silent == set(), "neither in event_log.py nor in WRITES_NO_EVENT"

@@ -170,7 +170,7 @@ def test_the_database_refuses_to_change_events(sql: Sql, empty_board: None, stat
         sql.execute(statement)
 
 
-async def test_a_rollback_takes_nothing_from_who_writes_next(platform: Platform, sql: Sql) -> None:
+async def test_a_rollback_does_not_affect_the_next_writer(platform: Platform, sql: Sql) -> None:
     """The driver forgets every prepared statement of the connection then, once it has prepared one itself."""
     stream = new_id()
     for number in range(1, 9):

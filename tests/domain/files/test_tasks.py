@@ -115,6 +115,6 @@ def test_every_table_with_a_file_is_asked(sql: Sql) -> None:
     assert [name for (name,) in found] == tables_that_name_files() == named
 
 
-def test_a_worker_sweeps_by_the_clock() -> None:
+def test_a_worker_sweeps_periodically() -> None:
     assert "files.sweep_all" in all_tasks().periodic
     assert tasks.SWEEP_JOB in all_tasks().by_name

@@ -18,7 +18,7 @@ from tests.races.test_notices import an_event, announce, put_followers
 Sql = psycopg.Connection[Any]
 
 
-async def test_what_is_old_is_forgotten_with_all_that_hangs_on_it(
+async def test_old_notices_are_deleted_with_their_mails_and_fan_outs(
     platform: Platform, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "AT_ONCE", 3)

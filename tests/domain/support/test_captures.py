@@ -95,21 +95,21 @@ def test_all_parts_together_have_room_and_none_takes_that_of_others() -> None:
         assert len(numbers) > 50
 
 
-def test_what_is_redacted_may_be_longer_and_fits_all_the_same() -> None:
+def test_redacted_text_that_became_longer_still_fits() -> None:
     _, record = kept(user_actions=[{"text": "a@b.co " * 140} for _ in range(500)])
     assert record.capture is not None
     assert len(record.capture) <= MAX_BYTES
     assert "a@b.co" not in record.capture
 
 
-def test_a_secret_at_the_end_of_what_is_kept_is_taken_out_whole() -> None:
+def test_a_secret_at_the_limit_is_redacted_whole() -> None:
     """One that was cut first would not be known: its beginning would stay."""
     for before in range(MAX_STRING_LENGTH - 60, MAX_STRING_LENGTH):
         capture, _ = kept(console_errors=[{"text": "x" * before + f" Bearer {TOKEN} "}])
         assert TOKEN[:8] not in json.dumps(capture)
 
 
-def test_a_token_that_is_longer_than_what_is_looked_at_is_not_begun() -> None:
+def test_a_token_that_exceeds_the_limit_is_cut_off_whole() -> None:
     payload = "c2VjcmV0" * 2000
     capture, record = kept(console_errors=[{"text": f"sent eyJhbGciOiJub25lIn0.{payload}.c2ln"}])
     assert capture["console_errors"] == [{"text": "sent "}]
@@ -118,12 +118,12 @@ def test_a_token_that_is_longer_than_what_is_looked_at_is_not_begun() -> None:
     assert capture["console_errors"] == [{"text": "x" * MAX_STRING_LENGTH}]
 
 
-def test_a_secret_torn_by_a_character_that_is_dropped_is_still_known() -> None:
+def test_a_secret_with_a_dropped_character_inside_is_still_recognised() -> None:
     capture, _ = kept(console_errors=[{"text": f"gh\0p_{TOKEN[4:]}"}])
     assert capture["console_errors"] == [{"text": "[redacted:github_token]"}]
 
 
-def test_redactions_name_their_places_and_are_bounded() -> None:
+def test_redactions_name_their_paths_and_are_bounded() -> None:
     entry = {"headers": {"Authorization": f"Bearer {TOKEN}"}, "body": '{"password": "hunter2", "ok": true}'}
     capture, record = kept(api_history=[entry, entry], session_storage_data={"sid": "abc", "author": "Rita"})
     assert capture["api_history"][0]["headers"] == {"Authorization": "[redacted:auth]"}

@@ -179,7 +179,7 @@ async def test_a_run_of_a_workflow_rule_is_posted_and_no_internal_one_once_that_
     assert post.json["data"] == {"id": post.id, "seq": None, "ticket_id": str(company)}
 
 
-async def test_410_of_the_address_that_it_had_before_says_nothing_of_the_new_one(
+async def test_410_of_a_former_url_does_not_disable_the_webhook(
     outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
 ) -> None:
     webhook_id, _ = await hooks.add("/old")
@@ -214,7 +214,7 @@ async def test_internal_events_that_wait_are_not_sent_once_they_are_no_longer_wa
     assert delivery["attempts"][1]["error"] == "internal events are not sent to this webhook any more"
 
 
-async def test_seven_days_without_a_success_disable_and_what_waits_goes_on_when_it_is_enabled(
+async def test_seven_days_without_a_success_disable_and_pending_deliveries_are_sent_when_enabled(
     outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
 ) -> None:
     webhook_id, _ = await hooks.add()
@@ -255,7 +255,7 @@ async def test_a_name_with_a_private_address_is_refused_at_each_attempt(
     assert len(receiver.posts) == 1
 
 
-async def test_a_company_that_is_not_verified_sends_nothing_and_is_told_nothing_later(
+async def test_an_unverified_company_gets_no_deliveries_also_not_later(
     outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
 ) -> None:
     webhook_id, _ = await hooks.add()
@@ -405,7 +405,7 @@ async def test_receivers_that_answer_well_but_slowly_have_one_post_at_a_time(
     assert (await hooks.webhook(webhook_id))["failing_since"] is None
 
 
-async def test_one_companys_receivers_leave_places_to_those_of_others(
+async def test_one_companys_receivers_leave_slots_to_others(
     client: httpx.AsyncClient,
     outside: Outside,
     company: UUID,
@@ -469,7 +469,7 @@ async def test_a_webhook_can_be_removed_while_a_post_is_under_way(
     assert count(sql) == 0
 
 
-async def test_a_webhook_with_many_deliveries_is_removed_at_once_and_they_in_steps(
+async def test_a_webhook_is_removed_at_once_and_its_deliveries_in_batches(
     outside: Outside, company: UUID, hooks: Hooks, sql: Sql, settings: Any, run_jobs: RunJobs
 ) -> None:
     webhook_id, _ = await hooks.add()
@@ -488,7 +488,7 @@ async def test_a_webhook_with_many_deliveries_is_removed_at_once_and_they_in_ste
     assert count(sql) == count(sql, f"webhook_id = '{kept}'") == 2500
 
 
-async def test_old_deliveries_are_forgotten_with_their_attempts(
+async def test_old_deliveries_are_deleted_with_their_attempts(
     outside: Outside, hooks: Hooks, delivering: Delivering, sql: Sql
 ) -> None:
     webhook_id, _ = await hooks.add()
@@ -505,7 +505,7 @@ async def test_old_deliveries_are_forgotten_with_their_attempts(
     assert sql.execute("SELECT count(*) FROM webhook_attempts").fetchone() == (1,)
 
 
-async def test_what_was_asked_for_again_on_its_last_day_is_kept_until_it_was_tried(
+async def test_a_delivery_that_is_redelivered_on_its_last_day_is_kept_until_it_was_tried(
     outside: Outside, hooks: Hooks, delivering: Delivering, sql: Sql
 ) -> None:
     webhook_id, _ = await hooks.add()

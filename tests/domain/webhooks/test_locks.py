@@ -41,7 +41,7 @@ async def remove(platform: Platform, company_id: UUID) -> None:
 
 
 @pytest.mark.parametrize("act", [queue, remove])
-async def test_who_waits_for_the_first_webhook_holds_no_other(
+async def test_webhooks_are_locked_in_the_order_of_their_ids(
     act: Act, outside: Outside, company: UUID, sql: Sql, database_url: str
 ) -> None:
     sql.execute("UPDATE companies SET verified = true")

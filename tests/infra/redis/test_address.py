@@ -41,7 +41,7 @@ async def test_a_password_and_a_database_are_those_of_the_url(own_valkey: Valkey
 
 
 @pytest.mark.parametrize("login", ["", ":wrong@"])
-async def test_a_refused_password_is_told_without_it(own_valkey: Valkey, login: str) -> None:
+async def test_a_refused_password_is_reported_without_it(own_valkey: Valkey, login: str) -> None:
     own_valkey.ask(f"CONFIG SET requirepass {SECRET}")
     with capture_logs() as logs:
         async with client_of(f"unix://{login}{own_valkey.socket}") as client:
@@ -104,6 +104,6 @@ def test_what_a_url_leaves_out_is_usual() -> None:
         "rediss://host?ssl_ca_certs=/nowhere.pem",
     ],
 )
-def test_a_url_that_cannot_be_meant_is_named(url: str) -> None:
+def test_a_url_that_cannot_be_used_is_named(url: str) -> None:
     with pytest.raises(SettingError, match="REDIS_URL"):
         redis_address(url)

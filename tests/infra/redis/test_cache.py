@@ -126,14 +126,14 @@ async def test_a_write_is_seen_by_the_next_read_of_every_process(row: Row, other
     assert await row.read() == (b"new", True)
 
 
-async def test_forgetting_one_group_leaves_the_others(row: Row) -> None:
+async def test_invalidating_one_group_leaves_the_others(row: Row) -> None:
     await row.read()
     await row.cache.invalidate("another", "and one more")
     await row.cache.invalidate()
     assert await row.read() == (b"old", True)
 
 
-async def test_an_entry_lives_half_a_second_even_if_nobody_forgets_it(valkey_url: str) -> None:
+async def test_an_entry_expires_after_half_a_second_without_an_invalidation(valkey_url: str) -> None:
     gate = RedisClient(valkey_url)
     cache = Cache(gate)
     await gate.start()
@@ -174,7 +174,7 @@ async def test_nobody_joins_a_load_that_is_older_than_an_entry_may_get(valkey_ur
     assert await first == (b"old", False)
 
 
-async def test_a_reader_that_started_before_a_write_fills_a_dead_entry(
+async def test_a_reader_that_started_before_a_write_fills_a_stale_entry(
     row: Row, other_process: Cache
 ) -> None:
     slow = await row.begin_read(through=other_process)
@@ -271,7 +271,7 @@ async def test_any_text_is_a_key(row: Row) -> None:
         assert (await row.cache.get_or_load(group=row.group, key=key, load=row.load)) == (b"old", False)
 
 
-async def test_a_flushed_server_brings_nothing_back(row: Row, valkey: Valkey) -> None:
+async def test_entries_are_stale_after_a_flush(row: Row, valkey: Valkey) -> None:
     slow = await row.begin_read()
     row.value = b"new"
     valkey.ask("FLUSHALL")
@@ -279,7 +279,7 @@ async def test_a_flushed_server_brings_nothing_back(row: Row, valkey: Valkey) ->
     assert await row.read() == (b"new", False)
 
 
-async def test_what_was_forgotten_while_redis_was_away_is_not_served_after(
+async def test_entries_invalidated_while_redis_was_away_are_not_served_after(
     valkey_url: str, proxied_gate: RedisClient, proxy: FaultProxy
 ) -> None:
     # A long life of entries, so that only forgetting can explain that the old value is gone.
@@ -296,7 +296,7 @@ async def test_what_was_forgotten_while_redis_was_away_is_not_served_after(
     assert await row.read() == (b"new", True)
 
 
-async def test_a_fill_that_hung_on_the_way_is_dead_on_arrival(
+async def test_a_fill_that_was_delayed_is_stale(
     deadlines_of_redis: None, proxied_gate: RedisClient, proxy: FaultProxy, other_process: Cache
 ) -> None:
     row = Row(Cache(proxied_gate, ttl_seconds=LONG))
@@ -329,7 +329,7 @@ async def test_reads_are_answered_while_redis_hangs(
     await undisturbed(write_and_read, seconds=0.2)
 
 
-async def test_a_writer_who_is_cancelled_has_still_forgotten(row: Row, other_process: Cache) -> None:
+async def test_a_cancelled_writer_still_invalidates(row: Row, other_process: Cache) -> None:
     await row.read()
     row.value = b"new"
     writer = asyncio.create_task(row.cache.invalidate(row.group))

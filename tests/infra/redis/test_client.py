@@ -56,7 +56,7 @@ async def test_a_large_value_passes(gate: RedisClient) -> None:
     assert await gate.run("GET", "large") == value
 
 
-async def test_scripts_survive_the_loss_of_the_servers_memory_of_them(gate: RedisClient) -> None:
+async def test_scripts_are_loaded_again_after_a_script_flush(gate: RedisClient) -> None:
     assert await gate.run_script(ECHO, [], ["a"]) == b"a"
     await gate.run("SCRIPT", "FLUSH")
     assert await gate.run_script(ECHO, [], ["b"]) == b"b"
@@ -76,7 +76,7 @@ async def test_slowness_of_this_process_is_not_taken_for_that_of_redis(
     await undisturbed(stall, seconds=0.8)
 
 
-async def test_a_gate_that_was_not_started_refuses() -> None:
+async def test_a_client_that_was_not_started_is_unavailable() -> None:
     gate = RedisClient("redis://127.0.0.1:1/0")
     assert gate.state == "down"
     with pytest.raises(RedisUnavailable):

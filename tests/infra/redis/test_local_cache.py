@@ -41,7 +41,7 @@ def body_of(hot: LocalCache, key: tuple[str, bytes] = KEY) -> bytes | None:
     return kept.body if kept else None
 
 
-def test_an_answer_is_kept_until_its_time_is_over(clock: Clock) -> None:
+def test_a_response_is_kept_until_it_expires(clock: Clock) -> None:
     hot = LocalCache()
     hot.put(KEY, answer(asked_at=clock.now))
     clock.now += LOCAL_SECONDS - 0.01
@@ -50,7 +50,7 @@ def test_an_answer_is_kept_until_its_time_is_over(clock: Clock) -> None:
     assert body_of(hot) is None
 
 
-def test_while_nothing_is_written_an_answer_is_as_good_as_a_new_one(
+def test_while_nothing_is_written_a_response_stays_fresh(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "UNCHANGED_SECONDS", 100.0)
@@ -67,7 +67,7 @@ def test_while_nothing_is_written_an_answer_is_as_good_as_a_new_one(
     assert body_of(hot, ("asked when it began", b"")) is None
 
 
-def test_forgetting_drops_the_group_and_leaves_the_others(clock: Clock) -> None:
+def test_invalidation_drops_the_group_and_leaves_the_others(clock: Clock) -> None:
     hot = LocalCache()
     hot.put(KEY, answer(asked_at=clock.now))
     hot.put(("/api/v1/bugs/1", b""), answer(asked_at=clock.now, group="bug:1"))
@@ -76,7 +76,7 @@ def test_forgetting_drops_the_group_and_leaves_the_others(clock: Clock) -> None:
     assert body_of(hot, ("/api/v1/bugs/1", b"")) == b"old"
 
 
-def test_what_was_asked_before_a_write_is_not_kept_when_it_comes_later(clock: Clock) -> None:
+def test_a_response_read_before_a_write_is_not_stored_after_it(clock: Clock) -> None:
     hot = LocalCache()
     asked_at = clock.now
     clock.now += 0.01
@@ -88,7 +88,7 @@ def test_what_was_asked_before_a_write_is_not_kept_when_it_comes_later(clock: Cl
     assert body_of(hot) == b"new"
 
 
-def test_what_was_asked_before_the_last_of_many_writes_is_not_kept_either(clock: Clock) -> None:
+def test_a_response_read_before_the_last_of_many_writes_is_not_stored(clock: Clock) -> None:
     hot = LocalCache()
     hot.invalidate("bugs")
     asked_at = clock.now
@@ -100,7 +100,7 @@ def test_what_was_asked_before_the_last_of_many_writes_is_not_kept_either(clock:
     assert body_of(hot) is None
 
 
-async def test_an_answer_of_redis_from_before_it_was_told_is_not_kept(
+async def test_an_entry_of_redis_from_before_an_invalidation_is_not_stored(
     clock: Clock, proxied_gate: RedisClient, proxy: FaultProxy
 ) -> None:
     """The write has begun to forget, Redis has not heard of it yet, and a reader is given the old entry."""

@@ -115,7 +115,7 @@ async def test_refused_calls_do_not_count(limiter: Limiter) -> None:
     await undisturbed(allowed_afterwards, seconds=1.5)
 
 
-async def test_the_window_slides_instead_of_starting_anew(limiter: Limiter) -> None:
+async def test_the_window_slides(limiter: Limiter) -> None:
     async def slide() -> None:
         short = bucket(2, window_seconds=1)
         assert allowed(await hits(limiter, short, 1)) == 1
@@ -138,7 +138,7 @@ async def test_a_refusal_says_when_to_come_again(limiter: Limiter) -> None:
     await undisturbed(refuse, seconds=0.95)
 
 
-async def test_waiting_as_long_as_told_is_enough(limiter: Limiter) -> None:
+async def test_waiting_for_retry_after_is_enough(limiter: Limiter) -> None:
     async def refuse() -> Bucket:
         *_, refused = await hits(limiter, short := bucket(1, window_seconds=1), 2)
         assert refused.retry_after_seconds == 1
@@ -266,7 +266,7 @@ async def test_limits_hold_while_the_way_to_redis_is_broken(
     await undisturbed(count_in_redis, seconds=0.2)
 
 
-async def test_a_flushed_server_counts_anew_without_an_error(
+async def test_a_flushed_server_starts_counting_again_without_an_error(
     own_gate: RedisClient, own_valkey: Valkey
 ) -> None:
     limiter, general = Limiter(own_gate), bucket(5)

@@ -311,7 +311,7 @@ GOING_ON = (
 @pytest.mark.parametrize("separator", SEPARATORS)
 @pytest.mark.parametrize("second", GOING_ON)
 @pytest.mark.parametrize("first", [*OPEN, "<img src=x o", "<s", "<img src=x onerror"])
-def test_no_text_goes_on_with_a_tag_that_the_text_before_it_left_open(
+def test_no_text_continues_a_tag_that_the_text_before_it_left_open(
     first: str, second: str, separator: str
 ) -> None:
     page = f"<h1>{defuse(first)}{separator}{defuse(second)}</h1>"

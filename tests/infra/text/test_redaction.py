@@ -186,7 +186,7 @@ def broken(text: str, *, width: int, between: str) -> str:
         ("iban: GB29 NWBK 6016 1331 9268 19.", "iban: [redacted:iban]."),
     ],
 )
-def test_a_secret_is_known_however_it_is_written(text: str, left: str) -> None:
+def test_a_secret_is_recognised_in_every_spelling(text: str, left: str) -> None:
     assert redact_text(text)[0] == left
 
 
@@ -210,7 +210,7 @@ def test_a_secret_is_known_however_it_is_written(text: str, left: str) -> None:
         ),
     ],
 )
-def test_a_value_is_known_by_what_stands_beside_it(value: Any, left: Any) -> None:
+def test_a_value_is_recognised_by_its_label(value: Any, left: Any) -> None:
     redacted, redactions = redact_value(value)
     assert redacted == left
     assert "hunter2" not in repr(redactions)
@@ -220,12 +220,12 @@ def test_a_value_is_known_by_what_stands_beside_it(value: Any, left: Any) -> Non
     "name",
     ["author", "authority", "compass", "passenger", "bypass", "tokenizer", "secretary", "pinned", "inside"],
 )
-def test_names_that_only_contain_a_word_are_none(name: str) -> None:
+def test_names_that_only_contain_a_secret_word_are_not_redacted(name: str) -> None:
     assert secret_kind(name) is None
     assert redact_value({name: "x7"}) == ({name: "x7"}, [])
 
 
-def test_redactions_say_where_what_and_how_often() -> None:
+def test_redactions_have_path_kind_and_count() -> None:
     value = {
         "calls": [
             {"headers": {"Cookie": "a=1"}},
@@ -299,7 +299,7 @@ def test_what_is_nested_too_deep_is_taken_out_whole() -> None:
     assert redact_text("[" * 200_000) == ("[" * 200_000, [])
 
 
-def test_a_text_of_nothing_but_names_ends_where_nobody_would_have_written_on() -> None:
+def test_a_text_of_many_secret_names_is_cut_after_ten_thousand() -> None:
     redacted, redactions = redact_text("token: " * 40_000)
     assert len(redacted) < 80_000
     assert redactions == [Redaction("", "rest", 1)]

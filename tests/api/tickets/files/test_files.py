@@ -207,7 +207,7 @@ async def test_what_does_not_fit_is_not_announced(folder_desk: Desk) -> None:
     refused_as(await folder_desk.announce("member", size=10 * MIB + 1), 400, "FILE_TOO_LARGE")
 
 
-async def test_a_file_belongs_to_whoever_sees_the_ticket(folder_desk: Desk) -> None:
+async def test_a_file_is_visible_to_users_who_see_the_ticket(folder_desk: Desk) -> None:
     desk = folder_desk
     attachment = await desk.attach("reporter")
     path, listed = f"attachments/{attachment['id']}", {"ticketId": desk.tickets["reporter"]}
@@ -280,7 +280,7 @@ async def test_a_link_is_good_for_one_file_and_ten_minutes(folder_desk: Desk) ->
     refused(put, 404, "FILE_NOT_FOUND")
 
 
-async def test_whoever_left_keeps_a_link_until_it_expires_and_gets_no_other(folder_desk: Desk) -> None:
+async def test_a_former_member_keeps_a_link_until_it_expires_and_gets_no_other(folder_desk: Desk) -> None:
     desk = folder_desk
     url = (await desk.attach("member"))["downloadUrl"]
     attachment_id = url.partition("?")[0].rpartition("/")[2]

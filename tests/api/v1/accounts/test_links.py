@@ -269,7 +269,7 @@ async def test_a_changed_password_makes_an_older_reset_link_worthless(
     refused(await reset(client, reset_token, "yet another password"), 400, "INVALID_LINK_TOKEN")
 
 
-async def test_reset_answers_alike_whether_or_not_there_is_an_account(
+async def test_a_reset_has_the_same_response_with_and_without_an_account(
     client: httpx.AsyncClient, ada: Person, sql: Sql, work_counted: WorkCounted
 ) -> None:
     sql.execute("DELETE FROM procrastinate_jobs")

@@ -173,7 +173,7 @@ async def test_passwords_that_cannot_be_text(client: httpx.AsyncClient, password
     refused(response, 400, "VALIDATION_ERROR")
 
 
-async def test_a_name_with_markup_is_shown_inert_by_every_answer(client: httpx.AsyncClient) -> None:
+async def test_a_name_with_markup_is_inert_in_every_response(client: httpx.AsyncClient) -> None:
     hostile = "<img src=x onerror=alert(1)>"
     answer = (await register(client, display_name=hostile)).json()
     headers = {"Authorization": f"Bearer {answer['access_token']}"}

@@ -36,7 +36,9 @@ async def test_signing_in_opens_a_session(client: httpx.AsyncClient, ada: Person
     assert await works(client, as_person(ada, answer))
 
 
-async def test_known_and_unknown_addresses_are_answered_alike(client: httpx.AsyncClient, ada: Person) -> None:
+async def test_known_and_unknown_addresses_get_the_same_response(
+    client: httpx.AsyncClient, ada: Person
+) -> None:
     bodies = []
     for email in (ada.email, "nobody@people.example", "", "no address at all"):
         response = await sign_in(client, email, WRONG)
@@ -81,7 +83,7 @@ async def test_five_wrong_passwords_make_that_address_wait(proxied: httpx.AsyncC
     assert (await sign_in(proxied, "grace@people.example", WRONG, address="10.0.0.1")).status_code == 401
 
 
-async def test_addresses_without_an_account_are_locked_alike(proxied: httpx.AsyncClient) -> None:
+async def test_addresses_without_an_account_are_locked_like_others(proxied: httpx.AsyncClient) -> None:
     await register(proxied, "ada")
     answers = []
     for email in ("ada@people.example", "nobody@people.example"):

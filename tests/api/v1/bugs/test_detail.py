@@ -98,7 +98,7 @@ async def test_the_contact_address_is_for_reporter_admins_and_members_of_the_ver
     assert "contact_email" not in await shown(client, bug["id"], insider)
 
 
-async def test_the_contact_address_is_in_no_other_answer(
+async def test_the_contact_address_is_in_no_other_response(
     client: httpx.AsyncClient, ada: Person, admin: Person, sql: psycopg.Connection[Any]
 ) -> None:
     response = await client.post(
@@ -152,7 +152,7 @@ async def test_the_reporters_address_is_for_themself_and_admins(
         assert answer.json()["bug"]["reporter"]["email"] == email
 
 
-async def test_no_cache_gives_one_viewers_answer_to_another(
+async def test_no_cache_gives_one_viewers_response_to_another(
     client: httpx.AsyncClient, ada: Person, sign_up: Any, sql: psycopg.Connection[Any]
 ) -> None:
     bug = await report(client, ada, contact_email=CONTACT)
@@ -189,7 +189,7 @@ def requests_of(bug_id: str) -> list[tuple[str, str, dict[str, Any]]]:
     ]
 
 
-async def test_a_path_id_that_is_no_uuid_is_said_so(client: httpx.AsyncClient, ada: Person) -> None:
+async def test_a_path_id_that_is_no_uuid_is_invalid_id(client: httpx.AsyncClient, ada: Person) -> None:
     for bad in ["1", "not-a-uuid", "%00", "x" * 3000, "' OR 1=1", "%f0%9f%90%9b", "0" * 32, "..."]:
         for method, path, rest in requests_of(bad):
             response = await client.request(method, path, headers=ada.headers, **rest)

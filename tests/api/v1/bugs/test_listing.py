@@ -58,9 +58,7 @@ async def test_an_item_is_the_bug_without_what_only_the_detail_shows(
         assert item["reporter"] == {"id": ada.id, "username": "ada"}
 
 
-async def test_a_list_says_where_its_page_stands(
-    client: httpx.AsyncClient, sql: psycopg.Connection[Any]
-) -> None:
+async def test_a_list_has_its_pagination(client: httpx.AsyncClient, sql: psycopg.Connection[Any]) -> None:
     put_bugs(sql, 45, same_moment=False)
 
     async def pagination(**query: Any) -> dict[str, Any]:

@@ -142,7 +142,9 @@ async def test_the_link_is_in_no_log(
 # --- look -----------------------------------------------------------------------------------------------------------
 
 
-async def test_it_shows_how_the_report_stands(client: httpx.AsyncClient, sign_up: Any, sql: Sql) -> None:
+async def test_a_receipt_shows_the_state_of_the_report(
+    client: httpx.AsyncClient, sign_up: Any, sql: Sql
+) -> None:
     answer = await reported(client, application_url="https://paper.example")
     bug = answer["bug"]
     before = await receipt_of(client, answer)
@@ -176,7 +178,7 @@ async def test_it_shows_how_the_report_stands(client: httpx.AsyncClient, sign_up
     assert response["content_html"] == "<p>We <em>see</em> it</p>\n"
 
 
-async def test_of_a_merged_report_it_shows_what_it_became_and_of_a_removed_one_nothing(
+async def test_a_receipt_shows_the_survivor_of_a_merged_report_and_nothing_of_a_removed_one(
     client: httpx.AsyncClient, admin: Person
 ) -> None:
     answer, target, last = [await reported(client, title=f"Number {i} is broken") for i in range(3)]
@@ -199,7 +201,9 @@ async def test_of_a_merged_report_it_shows_what_it_became_and_of_a_removed_one_n
 # --- withdraw -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_report_that_is_its_owners_alone_is_removed(client: httpx.AsyncClient, sql: Sql) -> None:
+async def test_withdrawing_removes_a_report_without_votes_and_comments(
+    client: httpx.AsyncClient, sql: Sql
+) -> None:
     answer = await reported(client, contact_email=OWNER)
     bug_id = answer["bug"]["id"]
     await client.get(BUGS)
@@ -212,7 +216,7 @@ async def test_a_report_that_is_its_owners_alone_is_removed(client: httpx.AsyncC
 
 
 @pytest.mark.parametrize("shared", ["vote", "comment", "merged into", "merged away", "removed"])
-async def test_one_that_others_have_a_part_in_stays_and_its_owner_is_forgotten(
+async def test_withdrawing_keeps_a_report_with_votes_or_comments_and_erases_its_owner(
     client: httpx.AsyncClient, ada: Person, admin: Person, sql: Sql, shared: str
 ) -> None:
     answer, other = await reported(client, contact_email=OWNER), await reported(client)
@@ -238,7 +242,7 @@ async def test_one_that_others_have_a_part_in_stays_and_its_owner_is_forgotten(
     refused(await client.get(path_of(answer)), 404, "RECEIPT_NOT_FOUND")
 
 
-async def test_a_vote_that_was_taken_back_keeps_nothing(client: httpx.AsyncClient, ada: Person) -> None:
+async def test_a_withdrawn_vote_does_not_prevent_the_removal(client: httpx.AsyncClient, ada: Person) -> None:
     answer = await reported(client)
     for method in ("PUT", "DELETE"):
         await client.request(method, f"{BUGS}/{answer['bug']['id']}/vote", headers=ada.headers)

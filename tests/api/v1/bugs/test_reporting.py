@@ -328,7 +328,7 @@ async def test_the_anonymous_need_a_captcha_token_and_users_do_not(
     assert (await report(client, ada, recaptcha_token=None))["reporter_id"] == ada.id
 
 
-async def test_a_credential_that_does_not_hold_is_never_anonymity(
+async def test_an_invalid_credential_is_never_taken_for_anonymity(
     client: httpx.AsyncClient, sql: psycopg.Connection[Any]
 ) -> None:
     for header in [

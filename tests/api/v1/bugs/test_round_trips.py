@@ -30,7 +30,7 @@ async def test_a_detail_is_one_statement(
     assert work.exchanges == 1
 
 
-async def test_the_signed_in_are_asked_for_besides(
+async def test_a_detail_for_a_signed_in_viewer_is_two_statements(
     client: httpx.AsyncClient, ada: Person, bug: dict[str, Any], work_counted: WorkCounted
 ) -> None:
     for _ in range(WARM_UP):
@@ -55,7 +55,7 @@ async def test_a_report_is_one_statement(client: httpx.AsyncClient, work_counted
     assert await _reporting(client, work_counted) == 2
 
 
-async def test_a_report_of_the_signed_in_asks_who_they_are_besides(
+async def test_a_report_by_a_signed_in_user_is_two_statements(
     client: httpx.AsyncClient, ada: Person, work_counted: WorkCounted
 ) -> None:
     assert await _reporting(client, work_counted, person=ada) == 3
@@ -68,7 +68,7 @@ async def test_a_budget_of_new_applications_costs_known_ones_nothing(
         assert await _reporting(client, work_counted) == 2
 
 
-async def test_a_vote_is_one_statement_whoever_votes(
+async def test_a_vote_is_one_statement_for_every_voter(
     client: httpx.AsyncClient, ada: Person, bug: dict[str, Any], work_counted: WorkCounted
 ) -> None:
     """It asks for the session and the bug as well."""

@@ -174,7 +174,7 @@ async def test_a_whole_sentence_finds_its_twin(client: httpx.AsyncClient) -> Non
     assert body["pagination"]["total"] == len(body["bugs"])
 
 
-async def test_match_stands_beside_a_search_alone(client: httpx.AsyncClient) -> None:
+async def test_match_is_only_in_responses_to_searches(client: httpx.AsyncClient) -> None:
     await put(client, "Something here")
     assert "match" not in (await client.get(BUGS)).json()
     assert (await client.get(BUGS, params={"search": "something"})).json()["match"] == "all"

@@ -74,7 +74,7 @@ async def test_the_same_application_comes_first(client: httpx.AsyncClient) -> No
 
 
 @pytest.mark.parametrize("folded", [False, True])
-async def test_a_merged_bug_leads_to_its_survivor_and_the_family_takes_one_place(
+async def test_a_merged_bug_leads_to_its_survivor_and_the_merge_chain_is_one_result(
     folded: bool, client: httpx.AsyncClient, platform: Platform, moderator: Moderator
 ) -> None:
     survivor = await report(client, **CRASH)
@@ -129,7 +129,7 @@ async def test_an_edit_shows_at_once(
         await fold_similar(platform)
 
 
-async def test_a_bug_is_not_similar_to_itself_or_its_family(
+async def test_a_bug_is_not_similar_to_itself_or_its_merge_chain(
     client: httpx.AsyncClient, moderator: Moderator
 ) -> None:
     bug, twin, merged = [await report(client, **CRASH) for _ in range(3)]

@@ -100,7 +100,7 @@ async def test_in_other_orders_they_are_shown_where_no_bug_has_all_words(client:
 
 
 @pytest.mark.parametrize("folded", [False, True])
-async def test_a_merged_bug_is_found_by_its_own_words_and_its_family_takes_one_place(
+async def test_a_merged_bug_is_found_by_its_own_words_and_its_merge_chain_is_one_result(
     folded: bool, client: httpx.AsyncClient, platform: Platform, moderator: Moderator
 ) -> None:
     survivor, other = await put(client, "Galaxy map crashes", "The galaxy is slow")

@@ -84,7 +84,7 @@ async def test_a_vote_leaves_the_rest_of_the_bug_alone(
     assert {**bug, "vote_count": 1} == {name: after[name] for name in bug}
 
 
-async def test_votes_that_waited_together_get_each_their_own_answer(
+async def test_votes_of_one_batch_get_each_their_own_response(
     client: httpx.AsyncClient, sign_up: SignUp, database_url: str, sql: psycopg.Connection[Any]
 ) -> None:
     async def vote_in_this_order() -> None:
@@ -117,7 +117,7 @@ async def test_votes_that_waited_together_get_each_their_own_answer(
     await undisturbed(vote_in_this_order, seconds=1.2)
 
 
-async def test_votes_that_waited_for_a_removal_find_no_bug(
+async def test_votes_that_waited_for_a_removal_are_404(
     client: httpx.AsyncClient, sign_up: SignUp, bug: Bug, database_url: str, sql: psycopg.Connection[Any]
 ) -> None:
     people = [await sign_up(name) for name in ("ada", "bob", "eve")]
@@ -132,7 +132,7 @@ async def test_votes_that_waited_for_a_removal_find_no_bug(
     assert sql.execute("SELECT count(*) FROM bug_votes").fetchone() == (0,)
 
 
-async def test_a_voter_who_is_busy_elsewhere_is_waited_for_alone(
+async def test_a_vote_whose_users_row_is_locked_is_retried_alone(
     client: httpx.AsyncClient, sign_up: SignUp, database_url: str, sql: psycopg.Connection[Any]
 ) -> None:
     async def vote_in_this_order() -> None:
@@ -159,7 +159,7 @@ async def test_a_voter_who_is_busy_elsewhere_is_waited_for_alone(
     await undisturbed(vote_in_this_order, seconds=1.2)
 
 
-async def test_of_votes_that_waited_together_only_those_count_whose_session_holds(
+async def test_of_votes_of_one_batch_only_those_with_a_valid_session_count(
     client: httpx.AsyncClient, sign_up: SignUp, bug: Bug, sql: psycopg.Connection[Any]
 ) -> None:
     people = [await sign_up(f"user{i}") for i in range(6)]

@@ -205,7 +205,7 @@ async def test_where_addresses_must_be_verified_claiming_needs_one(start_app: St
         assert (await client.post(path, json={"email": MAILBOX}, headers=ada.headers)).status_code == 200
 
 
-async def test_mails_to_one_address_are_counted_whoever_asks_for_them(start_app: StartApp) -> None:
+async def test_mails_to_an_address_are_limited_over_all_users(start_app: StartApp) -> None:
     proxies = (ip_network("127.0.0.1/32"),)
     async with start_app(rate_limit_mail=Rate(2, 60), trusted_proxies=proxies) as client:
         company_id = (await report(client, application_url="https://paper.example"))["assigned_company_id"]
@@ -233,7 +233,7 @@ async def test_a_claim_of_an_account_that_was_erased_is_gone_with_its_address(
     assert sql.execute("SELECT count(*) FROM company_claims").fetchone() == (0,)
 
 
-async def test_expired_claims_are_forgotten_with_their_addresses(
+async def test_expired_claims_are_deleted_with_their_addresses(
     client: httpx.AsyncClient, sql: Sql, company: str, ada: Person, sign_up: SignUp, platform: Platform
 ) -> None:
     eve = await sign_up("eve")

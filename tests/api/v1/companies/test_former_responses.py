@@ -43,7 +43,7 @@ async def untouchable(client: httpx.AsyncClient, sql: Sql, path: str, person: Pe
     assert kept == ("It is fixed in 2.0", None)
 
 
-async def test_who_speaks_for_the_company_changes_what_they_wrote_for_it(
+async def test_members_change_the_responses_that_they_wrote(
     client: httpx.AsyncClient, member: Person, respond: Respond
 ) -> None:
     path = await respond(member)
@@ -52,7 +52,7 @@ async def test_who_speaks_for_the_company_changes_what_they_wrote_for_it(
 
 
 @pytest.mark.parametrize("how", ["leaves", "is removed"])
-async def test_who_left_the_team_touches_no_former_response(
+async def test_former_members_cannot_change_their_responses(
     client: httpx.AsyncClient,
     sql: Sql,
     company: str,
@@ -75,7 +75,7 @@ async def test_who_left_the_team_touches_no_former_response(
     assert (await correct(client, path, member)).status_code == 200
 
 
-async def test_what_they_wrote_for_themselves_stays_theirs(
+async def test_former_members_can_change_their_own_comments(
     client: httpx.AsyncClient, sql: Sql, company: str, ada: Person
 ) -> None:
     bug = await report(client, application_name="Paper", application_url="https://app.paper.example")

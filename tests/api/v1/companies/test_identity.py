@@ -78,7 +78,7 @@ async def test_a_company_that_calls_itself_slack_is_still_shown_with_its_own_dom
         "https://co.uk",
     ],
 )
-async def test_places_where_anybody_can_be_make_no_company(client: httpx.AsyncClient, url: str) -> None:
+async def test_shared_hosts_make_no_company(client: httpx.AsyncClient, url: str) -> None:
     bug = await report(client, application_url=url)
     assert bug["assigned_company"] is None
     assert (await client.get("/api/v1/companies")).json()["companies"] == []

@@ -152,7 +152,7 @@ async def test_the_page_of_the_link_has_a_button_and_accepts_for_the_account_at_
         assert "paper.example" not in again.text
 
 
-async def test_an_address_at_the_domain_is_added_and_any_other_is_invited_alike(
+async def test_users_at_the_domain_are_added_and_all_others_invited_with_the_same_response(
     client: httpx.AsyncClient,
     by_boss: Invitations,
     sign_up: SignUp,
@@ -236,7 +236,7 @@ async def test_an_invitation_counts_while_its_sender_may_invite(
     assert await roles(client, rex) == []
 
 
-async def test_an_invitation_of_before_is_no_way_back(
+async def test_a_former_invitation_does_not_restore_a_membership(
     client: httpx.AsyncClient, invite: Invite, boss: Person, by_boss: Invitations, verified: SignUpVerified,
     sql: Sql, company: str, root: Person,
 ) -> None:  # fmt: skip
@@ -264,7 +264,7 @@ async def test_an_invitation_of_before_is_no_way_back(
     refused(await Invitations(client, rex).accept(token), 400, "INVALID_LINK_TOKEN")
 
 
-async def test_who_is_invited_twice_and_accepts_both_at_once_belongs_once(
+async def test_two_invitations_accepted_at_once_make_one_membership(
     client: httpx.AsyncClient, invite: Invite, verified: SignUpVerified, sql: Sql, rounds: int
 ) -> None:
     for round_ in range(rounds):
@@ -363,7 +363,7 @@ async def test_invitations_are_limited_by_address_and_by_sender(
         assert (await invitations.add("another@customer.example")).status_code == 202
 
 
-async def test_expired_invitations_are_forgotten(invite: Invite, sql: Sql, platform: Any) -> None:
+async def test_expired_invitations_are_deleted(invite: Invite, sql: Sql, platform: Any) -> None:
     await invite()
     await invite("another@customer.example")
     sql.execute("UPDATE company_invitations SET expires_at = now() WHERE email_key = lower(%s)", (REX,))

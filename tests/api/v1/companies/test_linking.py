@@ -107,7 +107,7 @@ async def test_an_admin_whose_company_lost_its_verification_links_nothing(
     refused(await link(client, boss, company, bug["application_id"]), 403, "INSUFFICIENT_PERMISSIONS")
 
 
-async def test_what_is_not_there_is_said_before_who_may(
+async def test_missing_resources_are_reported_before_missing_rights(
     client: httpx.AsyncClient, company: str, ada: Person
 ) -> None:
     bug = await report(client, application_name="Ink")
@@ -117,7 +117,7 @@ async def test_what_is_not_there_is_said_before_who_may(
     refused(await link(client, ada, company, "ink"), 400, "INVALID_ID")
 
 
-async def test_bugs_out_of_sight_follow_as_well(
+async def test_removed_bugs_follow_as_well(
     client: httpx.AsyncClient, sql: Sql, company: str, root: Person
 ) -> None:
     bug = await report(client, application_name="Slack")
@@ -161,7 +161,7 @@ class Witness:
         self.seen.extend(assignments)
 
 
-async def test_a_link_says_what_was_before_and_none_is_told_of_one_that_changes_nothing(
+async def test_a_link_records_its_former_company_and_a_repeat_records_nothing(
     client: httpx.AsyncClient, company: str, root: Person, platform: Platform
 ) -> None:
     witness = Witness(platform)

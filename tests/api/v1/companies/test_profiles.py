@@ -93,7 +93,7 @@ async def test_what_a_profile_cannot_hold(client: httpx.AsyncClient, company: st
 
 
 @pytest.mark.parametrize("thing", ["companies", "applications"])
-async def test_what_is_not_there_is_said_so(client: httpx.AsyncClient, thing: str) -> None:
+async def test_what_does_not_exist_is_not_found(client: httpx.AsyncClient, thing: str) -> None:
     code = {"companies": "COMPANY_NOT_FOUND", "applications": "APPLICATION_NOT_FOUND"}[thing]
     refused(await client.get(f"/api/v1/{thing}/00000000-0000-7000-8000-000000000000"), 404, code)
     refused(await client.get(f"/api/v1/{thing}/paper"), 400, "INVALID_ID")

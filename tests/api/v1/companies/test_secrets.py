@@ -53,7 +53,7 @@ def public_paths(company: str, application: str, bug: str) -> list[str]:
     ]
 
 
-async def test_no_address_and_no_token_is_in_any_public_answer(
+async def test_no_address_and_no_token_is_in_any_public_response(
     client: httpx.AsyncClient, company: str, boss: Person, sign_up: SignUp, planted: list[str]
 ) -> None:
     bug = await report(client, application_name="Paper", application_url="https://app.paper.example")

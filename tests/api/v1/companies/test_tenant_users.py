@@ -129,7 +129,7 @@ def _refusal_of(person: Person, reporter: Person) -> tuple[int, str]:
     return (403, "INSUFFICIENT_PERMISSIONS") if person is reporter else (404, "COMPANY_NOT_FOUND")
 
 
-async def test_who_is_set_aside_has_no_rights_from_the_next_request_on(
+async def test_a_deactivated_user_has_no_rights_from_the_next_request_on(
     client: httpx.AsyncClient, by_boss: Users, company: str, member: Person
 ) -> None:
     bug = await report(client, application_name="Paper", application_url="https://app.paper.example")
@@ -147,7 +147,7 @@ async def test_who_is_set_aside_has_no_rights_from_the_next_request_on(
     refused(await Users(client, member).change(member.id, is_active=False), 403, "INSUFFICIENT_PERMISSIONS")
 
 
-async def test_a_reporter_comes_to_the_team_with_an_address_at_the_domain_alone(
+async def test_a_reporter_becomes_a_member_only_with_an_address_at_the_domain(
     by_boss: Users, rex: Person, member: Person
 ) -> None:
     refused(await by_boss.change(rex.id, role="MAINTAINER"), 400, "INVALID_DOMAIN")
@@ -174,7 +174,7 @@ async def test_a_company_keeps_an_active_admin(
     refused(await Users(client, member).remove(member.id), 409, "LAST_ADMIN")
 
 
-async def test_two_admins_who_set_each_other_or_themselves_aside_leave_one(
+async def test_two_admins_who_deactivate_each_other_or_themselves_leave_one(
     client: httpx.AsyncClient, company: str, boss: Person, member: Person, sql: Sql, rounds: int
 ) -> None:
     sql.execute("UPDATE company_members SET role = 'admin'")
@@ -236,7 +236,7 @@ async def test_an_export_has_ones_tickets_while_one_belongs_to_the_company(
     assert await exported() == (0, 0)
 
 
-async def test_each_change_of_a_place_is_an_event_that_only_the_tenant_sees(
+async def test_each_change_of_a_membership_is_an_event_for_the_tenant_only(
     by_boss: Users, company: str, boss: Person, rex: Person, sql: Sql
 ) -> None:
     for change in ({"is_active": False}, {"is_active": False}, {"is_active": True, "role": "reporter"}):

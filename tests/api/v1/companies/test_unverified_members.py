@@ -81,7 +81,7 @@ ADMIN = MEMBER | {"profile", "link", "add"}
 
 @pytest.mark.parametrize("required", [False, True])
 @pytest.mark.parametrize(("role", "rights"), [("member", MEMBER), ("admin", ADMIN)])
-async def test_whoever_is_added_has_no_right_until_their_address_is_verified(
+async def test_an_added_member_has_no_rights_until_the_address_is_verified(
     start_app: StartApp, sql: Sql, required: bool, role: str, rights: set[str]
 ) -> None:
     async with start_app(require_verified_email=required) as client:
@@ -98,7 +98,7 @@ async def test_whoever_is_added_has_no_right_until_their_address_is_verified(
         assert await Rights(client, company).of(ida) == rights
 
 
-async def test_the_mail_of_who_was_added_verifies_the_address(
+async def test_the_mail_to_an_added_member_verifies_the_address(
     client: httpx.AsyncClient,
     sql: Sql,
     settings: Settings,
@@ -117,7 +117,7 @@ async def test_the_mail_of_who_was_added_verifies_the_address(
     assert (await Team(client, company, ida).list()).status_code == 200
 
 
-async def test_no_mail_goes_to_who_has_proven_theirs_or_is_not_added(
+async def test_no_mail_is_sent_to_verified_or_refused_members(
     client: httpx.AsyncClient, sql: Sql, company: str, boss: Person, ida: Person, sign_up: SignUp
 ) -> None:
     await sign_up("sub", email="sub@mail.paper.example")
@@ -131,7 +131,7 @@ async def test_no_mail_goes_to_who_has_proven_theirs_or_is_not_added(
     assert sql.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (0,)
 
 
-async def test_who_has_got_enough_mail_is_added_without_another(start_app: StartApp, sql: Sql) -> None:
+async def test_a_member_over_the_mail_limit_is_added_without_a_mail(start_app: StartApp, sql: Sql) -> None:
     async with start_app(rate_limit_mail=Rate(2, 3600)) as client:
         company = (await report(client, application_url="https://paper.example"))["assigned_company_id"]
         boss = await register(client, "boss", email="boss@paper.example")
@@ -145,7 +145,7 @@ async def test_who_has_got_enough_mail_is_added_without_another(start_app: Start
         assert sql.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (0,)
 
 
-async def test_admins_see_who_does_not_count_yet_and_other_members_do_not(
+async def test_admins_alone_see_which_members_are_not_effective(
     client: httpx.AsyncClient, sql: Sql, company: str, boss: Person, member: Person, ida: Person
 ) -> None:
     await Team(client, company, boss).add(ida.email)
@@ -169,7 +169,7 @@ async def test_admins_see_who_does_not_count_yet_and_other_members_do_not(
     assert all(one["effective"] for one in listed["members"])
 
 
-async def test_an_admin_who_does_not_count_keeps_no_company_from_being_left_without_one(
+async def test_a_company_keeps_an_effective_admin(
     client: httpx.AsyncClient, sql: Sql, company: str, boss: Person, ida: Person
 ) -> None:
     team = Team(client, company, boss)
@@ -185,7 +185,7 @@ async def test_an_admin_who_does_not_count_keeps_no_company_from_being_left_with
 @pytest.mark.parametrize(
     "loss", ["is_email_verified = false", "email = 'ida@ink.example', email_key = 'ida@ink.example'"]
 )
-async def test_who_loses_the_address_they_were_added_with_loses_their_rights(
+async def test_a_member_without_the_verified_address_loses_the_rights(
     client: httpx.AsyncClient, sql: Sql, company: str, boss: Person, ida: Person, loss: str
 ) -> None:
     verify_address(sql, ida)

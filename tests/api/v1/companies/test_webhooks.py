@@ -91,7 +91,7 @@ async def test_a_url_that_nobody_would_be_posted_to_is_refused(webhooks: Webhook
     assert [field["field"] for field in fields] == ["url"]
 
 
-async def test_types_that_there_are_not_are_refused_by_their_place(webhooks: Webhooks) -> None:
+async def test_unknown_event_types_are_refused_by_index(webhooks: Webhooks) -> None:
     for events, named in (
         (["bug.created", "bug.eaten"], "events[1]"),
         ([], "events"),
@@ -123,7 +123,7 @@ async def test_a_secret_is_rotated_and_the_former_one_ends_after_a_day(webhooks:
     assert sql.execute(lasts).fetchone() == (True,)
 
 
-async def test_who_was_an_admin_yesterday_reads_and_changes_nothing(
+async def test_a_former_admin_can_neither_read_nor_change_webhooks(
     webhooks: Webhooks, sql: Sql, boss: Person, company: str, sign_up: SignUp
 ) -> None:
     webhook = (await webhooks.add())["webhook"]
@@ -143,7 +143,7 @@ async def test_who_was_an_admin_yesterday_reads_and_changes_nothing(
             )
 
 
-async def test_another_companys_admin_meets_no_webhook_under_their_own_company(
+async def test_a_webhook_is_not_found_under_another_company(
     webhooks: Webhooks, client: httpx.AsyncClient, sql: Sql, other_boss: Person
 ) -> None:
     webhook = (await webhooks.add())["webhook"]

@@ -166,7 +166,7 @@ async def test_one_person_reports_a_thing_once_however_often_they_press(
         assert sorted(response.status_code for response in responses) == [201, 409, 409, 409, 409]
 
 
-async def test_a_removed_bug_is_shown_to_nobody_who_asks_after_the_answer(
+async def test_a_removed_bug_is_shown_to_nobody_after_the_response(
     client: httpx.AsyncClient, moderator: Moderator, rounds: int
 ) -> None:
     """Readers fill the cache all the while."""

@@ -129,7 +129,7 @@ async def test_a_hostile_title_stays_in_its_header(
     assert recipients == [reader.email]
 
 
-async def test_a_title_turns_nothing_around(
+async def test_a_title_reverses_no_text_after_it(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, reader: Person, sign_up: SignUp,
     told: Told,
 ) -> None:  # fmt: skip
@@ -144,7 +144,7 @@ async def test_a_title_turns_nothing_around(
 
 
 @pytest.mark.parametrize("body", ["form", "multipart", "nothing"])
-async def test_one_click_ends_it_and_a_scanner_does_not(
+async def test_one_click_unsubscribes_and_a_scanner_does_not(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, reader: Person, sign_up: SignUp,
     told: Told, body: str,
 ) -> None:  # fmt: skip

@@ -53,7 +53,7 @@ async def listed(client: httpx.AsyncClient, person: Person, **params: Any) -> di
     return answer
 
 
-async def test_what_somebody_does_subscribes_and_leaves_no_row(
+async def test_reporting_voting_and_commenting_subscribe_without_a_row(
     client: httpx.AsyncClient, ada: Person, bug: Bug, sql: Sql
 ) -> None:
     mine = await report(client, ada)
@@ -69,9 +69,7 @@ async def test_what_somebody_does_subscribes_and_leaves_no_row(
     assert sql.execute("SELECT count(*) FROM bug_subscriptions").fetchone() == (0,)
 
 
-async def test_what_was_chosen_counts_before_what_was_done(
-    client: httpx.AsyncClient, ada: Person, bug: Bug
-) -> None:
+async def test_an_explicit_level_takes_precedence(client: httpx.AsyncClient, ada: Person, bug: Bug) -> None:
     for level in ("all", "official", "resolved"):
         await follow(client, ada, bug["id"], level)
         assert await followed(client, ada, bug["id"]) == {"level": level, "reason": "chosen"}
@@ -88,14 +86,14 @@ async def test_the_anonymous_are_shown_no_subscription(client: httpx.AsyncClient
 
 
 @pytest.mark.parametrize("body", [{}, {"level": "none"}, {"level": None}, {"level": ["all"]}])
-async def test_a_level_that_there_is_not_is_refused(
+async def test_an_unknown_level_is_refused(
     client: httpx.AsyncClient, ada: Person, bug: Bug, body: Any
 ) -> None:
     response = await client.put(f"{BUGS}/{bug['id']}/subscription", json=body, headers=ada.headers)
     assert refused(response, 400, "VALIDATION_ERROR")["fields"][0]["field"] == "level"
 
 
-async def test_the_default_level_is_the_most_that_deeds_subscribe_to(
+async def test_the_default_level_is_the_highest_of_all_acts(
     client: httpx.AsyncClient, ada: Person, bug: Bug
 ) -> None:
     mine = await report(client, ada)
@@ -212,7 +210,7 @@ async def test_a_banned_user_changes_nothing(
     refused(response, 403, "ACCOUNT_BANNED")
 
 
-async def test_erasure_takes_every_choice_along(
+async def test_erasure_deletes_all_subscriptions(
     client: httpx.AsyncClient, ada: Person, bug: Bug, sql: Sql
 ) -> None:
     await follow(client, ada, bug["id"], "all")

@@ -266,7 +266,7 @@ async def test_the_same_subject_at_two_issuers_is_two_people(new_browser: NewBro
         ({"code": "made up"}, "OAUTH_FAILED"),
     ],
 )
-async def test_what_a_provider_refuses_comes_back_as_an_error(
+async def test_a_refusal_by_the_provider_is_passed_on_as_an_error(
     browser: Browser, query: dict[str, str], code: str, job_log: Sequence[Mapping[str, Any]]
 ) -> None:
     (state,) = parse_qs(urlsplit(await browser.start()).query)["state"]
@@ -350,7 +350,7 @@ async def test_people_who_wish_for_one_name_at_once_each_get_one(
         ({"preferred_username": {"a": 1}, "name": ["b"]}, "user-"),
     ],
 )
-async def test_a_username_is_made_of_what_is_told_and_never_of_the_address(
+async def test_a_username_is_made_of_the_providers_claims_and_never_of_the_address(
     browser: Browser, told: dict[str, Any], name: str
 ) -> None:
     person = await browser.sign_in(somebody() | told)
@@ -373,7 +373,7 @@ async def test_without_an_address_no_account_is_made(browser: Browser, email: ob
     assert sql.execute("SELECT count(*) FROM users").fetchone() == (0,)
 
 
-async def test_a_banned_user_is_told_so_and_gets_no_session(browser: Browser, sql: Sql) -> None:
+async def test_a_banned_user_gets_an_error_and_no_session(browser: Browser, sql: Sql) -> None:
     person = await browser.sign_in(somebody())
     code = (await browser.agree(somebody()))["code"]
     sql.execute("UPDATE users SET banned_at = now() WHERE id = %s", (person.id,))
