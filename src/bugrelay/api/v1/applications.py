@@ -7,7 +7,7 @@ from uuid import UUID
 from litestar import Controller, Response, get
 
 from bugrelay.api.v1.companies.public_response import public_response
-from bugrelay.api.v1.responses import ApplicationList, ApplicationResponse
+from bugrelay.api.v1.responses.companies import ApplicationList, ApplicationResponse
 from bugrelay.domain.dashboards import cache, repository, service
 from bugrelay.domain.dashboards.schemas import ApplicationQuery
 from bugrelay.http.request import ApiRequest

@@ -9,7 +9,7 @@ from litestar import Controller, Response, delete, get, post
 from litestar.response import Stream
 
 from bugrelay.api.v1.guards.bugs import require_may_attach, require_may_detach
-from bugrelay.api.v1.responses import AttachmentResponse
+from bugrelay.api.v1.responses.bugs import AttachmentResponse
 from bugrelay.domain.bugs import repository
 from bugrelay.domain.bugs.schemas import BugState
 from bugrelay.domain.bugs.service.attachments import FOLDER, attach, detach

@@ -10,7 +10,7 @@ from litestar.params import JSONBody
 from msgspec import UNSET
 
 from bugrelay.api.v1.examples import accounts
-from bugrelay.api.v1.responses import SessionList, SignedInResponse, TokensResponse
+from bugrelay.api.v1.responses.accounts import SessionList, SignedInResponse, TokensResponse
 from bugrelay.domain.accounts import repository
 from bugrelay.domain.accounts.errors import InvalidRefreshToken
 from bugrelay.domain.accounts.models import VERIFY_EMAIL, User

@@ -18,7 +18,7 @@ from bugrelay.api.v1.guards.bugs import (
     require_may_answer,
     require_reporter,
 )
-from bugrelay.api.v1.responses import (
+from bugrelay.api.v1.responses.bugs import (
     BugChangedResponse,
     BugList,
     BugReportedResponse,

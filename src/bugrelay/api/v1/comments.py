@@ -15,7 +15,7 @@ from bugrelay.api.v1.guards.bugs import (
     require_may_answer,
     unit_of_work_on_bug,
 )
-from bugrelay.api.v1.responses import CommentList, CommentResponse
+from bugrelay.api.v1.responses.bugs import CommentList, CommentResponse
 from bugrelay.domain.bugs import repository
 from bugrelay.domain.bugs.errors import CommentNotFound
 from bugrelay.domain.bugs.schemas import BugState, CommentOut, WriteComment

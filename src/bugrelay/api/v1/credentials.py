@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar import Controller, Response, get, post, put
 from litestar.params import JSONBody
 
-from bugrelay.api.v1.responses import VerifiedResponse
+from bugrelay.api.v1.responses.accounts import VerifiedResponse
 from bugrelay.domain.accounts import repository
 from bugrelay.domain.accounts.errors import AlreadyVerified, SamePassword
 from bugrelay.domain.accounts.models import RESET_PASSWORD, VERIFY_EMAIL

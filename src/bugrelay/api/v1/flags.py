@@ -6,7 +6,7 @@ from litestar import Controller, Response, post
 from litestar.params import JSONBody
 
 from bugrelay.api.v1.guards.bugs import load_visible_bug, load_visible_comment
-from bugrelay.api.v1.responses import FlagResponse
+from bugrelay.api.v1.responses.moderation import FlagResponse
 from bugrelay.domain.bugs.schemas import BugState, CommentState
 from bugrelay.domain.moderation.schemas import ReportContent
 from bugrelay.domain.moderation.service import flags

@@ -9,7 +9,7 @@ from litestar.params import JSONBody
 
 from bugrelay.api.role_names import names_with
 from bugrelay.api.tenant import require_tenant_admin
-from bugrelay.api.v1.responses import InvitationAcceptedResponse, InvitationList, InvitationOut
+from bugrelay.api.v1.responses.tenants import InvitationAcceptedResponse, InvitationList, InvitationOut
 from bugrelay.domain.bugs.schemas import UserRef
 from bugrelay.domain.companies.errors import InvitationNotFound
 from bugrelay.domain.companies.repository import list_invitations, open_invitation

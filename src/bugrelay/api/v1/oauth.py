@@ -10,7 +10,7 @@ from litestar.params import JSONBody
 
 from bugrelay.api.v1.auth import open_session, signed_in
 from bugrelay.api.v1.guards.oauth import load_provider
-from bugrelay.api.v1.responses import LinkStartedResponse, SignedInResponse
+from bugrelay.api.v1.responses.accounts import LinkStartedResponse, SignedInResponse
 from bugrelay.domain.accounts import repository
 from bugrelay.domain.accounts.errors import InvalidOAuthState, OAuthDenied
 from bugrelay.domain.accounts.models import VERIFY_EMAIL

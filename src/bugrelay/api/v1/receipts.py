@@ -9,7 +9,7 @@ from litestar import Controller, Response, get, post, put
 from litestar.params import JSONBody
 
 from bugrelay.api.v1.examples import receipts as examples
-from bugrelay.api.v1.responses import ReceiptResponse, ReceiptSubscriptionResponse, WithdrawnResponse
+from bugrelay.api.v1.responses.bugs import ReceiptResponse, ReceiptSubscriptionResponse, WithdrawnResponse
 from bugrelay.domain.bugs.schemas import FollowReport
 from bugrelay.domain.bugs.service import receipts
 from bugrelay.domain.notifications.service import contacts

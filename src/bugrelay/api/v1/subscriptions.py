@@ -6,7 +6,7 @@ from litestar import Controller, Response, delete, put
 from litestar.params import JSONBody
 
 from bugrelay.api.v1.guards.bugs import load_visible_bug
-from bugrelay.api.v1.responses import SubscriptionResponse
+from bugrelay.api.v1.responses.notices import SubscriptionResponse
 from bugrelay.domain.bugs.schemas import BugState
 from bugrelay.domain.notifications import repository
 from bugrelay.domain.notifications.schemas import Subscribe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Controller, Response, get
 
-from bugrelay.api.v1.responses import TagList
+from bugrelay.api.v1.responses.bugs import TagList
 from bugrelay.domain.bugs import repository
 from bugrelay.domain.bugs.schemas import TagQuery
 from bugrelay.http.request import ApiRequest

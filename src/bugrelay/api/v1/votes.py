@@ -8,7 +8,7 @@ from litestar import Controller, Response, delete, post, put
 
 from bugrelay.api.v1.examples import bugs
 from bugrelay.api.v1.guards.bugs import load_visible_bug
-from bugrelay.api.v1.responses import VoteResponse
+from bugrelay.api.v1.responses.bugs import VoteResponse
 from bugrelay.domain.bugs.errors import BugNotFound
 from bugrelay.domain.bugs.service.votes import VoteAction, VoteOutcome, VoteRequest, vote
 from bugrelay.errors import AccountBanned, InvalidToken

@@ -7,7 +7,7 @@ from uuid import UUID
 from litestar import Controller, Response, post
 
 from bugrelay.api.v1.guards.companies import require_may_link
-from bugrelay.api.v1.responses import ApplicationChangedResponse
+from bugrelay.api.v1.responses.companies import ApplicationChangedResponse
 from bugrelay.domain.companies.service import assignment
 from bugrelay.domain.dashboards.service import get_application
 from bugrelay.http.request import ApiRequest

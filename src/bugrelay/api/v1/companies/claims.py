@@ -6,7 +6,7 @@ from litestar import Controller, Response, post
 from litestar.params import JSONBody
 
 from bugrelay.api.v1.guards.companies import load_company
-from bugrelay.api.v1.responses import ClaimResponse, CompanyChangedResponse
+from bugrelay.api.v1.responses.companies import ClaimResponse, CompanyChangedResponse
 from bugrelay.domain.companies.schemas import ClaimCompany, CompanyState, OpenedClaim, VerifyCompany
 from bugrelay.domain.companies.service import claims
 from bugrelay.domain.companies.service.domain_verification import publication

@@ -6,7 +6,7 @@ from litestar import Controller, Response, delete, get, post, put
 from litestar.params import JSONBody
 
 from bugrelay.api.v1.guards.companies import require_company_admin
-from bugrelay.api.v1.responses import (
+from bugrelay.api.v1.responses.integrations import (
     GitHubConnectionResponse,
     GitHubConnectionSetResponse,
     GitHubTestResponse,

@@ -13,7 +13,7 @@ from litestar.params import JSONBody
 
 from bugrelay.api.v1.companies.public_response import public_response
 from bugrelay.api.v1.guards.companies import require_company_admin
-from bugrelay.api.v1.responses import CompanyChangedResponse, CompanyList, CompanyResponse
+from bugrelay.api.v1.responses.companies import CompanyChangedResponse, CompanyList, CompanyResponse
 from bugrelay.domain.companies.schemas import ChangeCompany, CompanyState
 from bugrelay.domain.companies.service.profile import change_company
 from bugrelay.domain.dashboards import cache, repository, service

@@ -9,7 +9,7 @@ from litestar.params import JSONBody
 from msgspec import UNSET
 
 from bugrelay.api.v1.guards.companies import Membership, require_company_admin, require_member
-from bugrelay.api.v1.responses import MemberList, MemberResponse
+from bugrelay.api.v1.responses.companies import MemberList, MemberResponse
 from bugrelay.domain.companies.schemas import AddMember, ChangeRole, CompanyState, RemoveMember
 from bugrelay.domain.companies.service import team
 from bugrelay.http.request import ApiRequest

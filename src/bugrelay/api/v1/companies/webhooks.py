@@ -9,7 +9,7 @@ from litestar.params import JSONBody
 
 from bugrelay.api.v1.guards.companies import require_company_admin
 from bugrelay.api.v1.guards.webhooks import require_webhook
-from bugrelay.api.v1.responses import (
+from bugrelay.api.v1.responses.integrations import (
     DeliveryList,
     DeliveryResponse,
     WebhookChangedResponse,

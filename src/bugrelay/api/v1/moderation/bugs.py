@@ -6,7 +6,13 @@ from litestar import Controller, Response, delete, get, post
 from litestar.params import JSONBody
 
 from bugrelay.api.v1.guards.bugs import load_bug
-from bugrelay.api.v1.responses import BugAct, BugRestoredAct, MergeAct, ModeratedBugList, UnmergeAct
+from bugrelay.api.v1.responses.moderation import (
+    BugAct,
+    BugRestoredAct,
+    MergeAct,
+    ModeratedBugList,
+    UnmergeAct,
+)
 from bugrelay.domain.bugs.schemas import BugState
 from bugrelay.domain.moderation.repository import list_moderated
 from bugrelay.domain.moderation.schemas import Merge, ModerationQuery, Reason

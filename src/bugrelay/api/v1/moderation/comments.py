@@ -8,7 +8,7 @@ from litestar import Controller, Response, delete, post
 from litestar.params import JSONBody
 
 from bugrelay.api.v1.guards.moderation import require_comment
-from bugrelay.api.v1.responses import CommentAct
+from bugrelay.api.v1.responses.moderation import CommentAct
 from bugrelay.domain.moderation.schemas import Reason
 from bugrelay.domain.moderation.service import removal
 from bugrelay.http.request import ApiRequest

@@ -6,7 +6,7 @@ from litestar import Controller, Response, patch, post
 from litestar.params import JSONBody
 
 from bugrelay.api.v1.guards.companies import load_application, load_company
-from bugrelay.api.v1.responses import ApplicationAct, CompanyAct
+from bugrelay.api.v1.responses.moderation import ApplicationAct, CompanyAct
 from bugrelay.domain.companies.schemas import ApplicationState, CompanyState
 from bugrelay.domain.moderation.schemas import ChangeApplication, Reason
 from bugrelay.domain.moderation.service import companies

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Controller, Response, get
 
-from bugrelay.api.v1.responses import AuditList, ModerationDashboard
+from bugrelay.api.v1.responses.moderation import AuditList, ModerationDashboard
 from bugrelay.domain.moderation.repository import dashboard_stats, list_audit
 from bugrelay.domain.moderation.schemas import AuditQuery
 from bugrelay.http.request import ApiRequest

@@ -8,7 +8,7 @@ from litestar import Controller, Response, post
 from litestar.params import JSONBody
 
 from bugrelay.api.v1.guards.moderation import require_may_ban, require_user
-from bugrelay.api.v1.responses import BanAct, UserAct
+from bugrelay.api.v1.responses.moderation import BanAct, UserAct
 from bugrelay.domain.moderation.schemas import Ban, Reason
 from bugrelay.domain.moderation.service import bans
 from bugrelay.http.request import ApiRequest

@@ -7,13 +7,13 @@ from typing import Any
 from litestar import Controller, Response, delete, get, put
 from litestar.params import JSONBody
 
-from bugrelay.api.v1.responses import (
-    BugList,
+from bugrelay.api.v1.responses.accounts import (
     MyCommentList,
     MyVoteList,
     ProfileChangedResponse,
     ProfileResponse,
 )
+from bugrelay.api.v1.responses.bugs import BugList
 from bugrelay.domain.accounts.schemas import ProfileChange
 from bugrelay.domain.accounts.service import change_profile, registration
 from bugrelay.domain.accounts.service.password_check import check_current_password

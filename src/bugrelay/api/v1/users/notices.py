@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar import Controller, Response, get, patch, post
 from litestar.params import JSONBody
 
-from bugrelay.api.v1.responses import (
+from bugrelay.api.v1.responses.notices import (
     MySubscriptionList,
     NoticeList,
     NoticeSettingsChangedResponse,

@@ -13,13 +13,8 @@ from msgspec.structs import asdict
 from bugrelay.api.role_names import names_with, role_named
 from bugrelay.api.tenant import load_tenant, require_tenant, require_tenant_admin
 from bugrelay.api.v1.invitations import shown_invitation
-from bugrelay.api.v1.responses import (
-    TenantUserList,
-    TenantUserOut,
-    UserAddedResponse,
-    UserProfileChangedResponse,
-    UserProfileResponse,
-)
+from bugrelay.api.v1.responses.accounts import UserProfileChangedResponse, UserProfileResponse
+from bugrelay.api.v1.responses.tenants import TenantUserList, TenantUserOut, UserAddedResponse
 from bugrelay.domain.accounts.errors import UserNotFound
 from bugrelay.domain.accounts.schemas import ProfileChange
 from bugrelay.domain.accounts.service import change_profile

@@ -1,0 +1,1 @@
+"""The envelopes of responses: a resource under its name, and pages of lists."""
