@@ -186,12 +186,16 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
         WHEN NOT wanted THEN 'is removed, but in the index of similar bugs'
         ELSE 'the index of similar bugs has other words or another day than the bug' END)
     FROM (
-        SELECT coalesce(b.id, d.bug_id) AS bug_id, coalesce(b.removed_at IS NULL, false) AS wanted,
-               d.bug_id IS NOT NULL AS indexed, (d.day, d.title_words, d.words) AS indexed_as,
-               ((b.created_at AT TIME ZONE 'UTC')::date - date '1970-01-01', words.of_title, words.of_both) AS bug
+        SELECT coalesce(b.id, d.bug_id) AS bug_id, b.id IS NOT NULL AND b.removed_at IS NULL AS wanted,
+               d.bug_id IS NOT NULL AS indexed,
+               (d.day, d.title_length, d.description_length, d.title_words, d.words) AS indexed_as,
+               ((b.created_at AT TIME ZONE 'UTC')::date - date '1970-01-01',
+                words.title_length, words.description_length, words.of_title, words.of_both) AS bug
         FROM bugs b LEFT JOIN bug_texts t ON t.bug_id = b.id FULL JOIN similar_docs d ON d.bug_id = b.id
         CROSS JOIN LATERAL (
-            SELECT coalesce(array_agg(w.id ORDER BY w.id) FILTER (WHERE found.in_title > 0), '{}') AS of_title,
+            SELECT coalesce(sum(found.in_title), 0)::int AS title_length,
+                   coalesce(sum(found.in_description), 0)::int AS description_length,
+                   coalesce(array_agg(w.id ORDER BY w.id) FILTER (WHERE found.in_title > 0), '{}') AS of_title,
                    coalesce(array_agg(w.id ORDER BY w.id), '{}') AS of_both
             FROM similar_tokens(search_document(b.title, '', t.description)) AS found
             LEFT JOIN similar_words w ON w.word = found.word
@@ -204,31 +208,34 @@ _CHECKS: Final[tuple[LiteralString, ...]] = (
     SELECT format('word %s of the index of similar bugs: its postings are not those of the bugs that have it',
                   coalesce(w.word, posted.word::text))
     FROM (
-        SELECT word, count(*) AS n, sum(no::bigint * 16777216 + least(greatest(day, 0), 65535) * 256
-                                        + get_byte(weights, position::int - 1)) AS contents
+        SELECT word, count(*) AS n, sum(hashtext((
+            int4send(no) || substr(int4send(least(greatest(day, 0), 65535)), 3) || substr(weights, position::int, 1)
+            )::text)) AS hash
         FROM similar_docs, unnest(words) WITH ORDINALITY AS of(word, position)
         GROUP BY word
     ) AS truth FULL JOIN (
-        SELECT word, count(*) AS n, sum(
-            (get_byte(postings, at) * 16777216::bigint + get_byte(postings, at + 1) * 65536
-             + get_byte(postings, at + 2) * 256 + get_byte(postings, at + 3)) * 16777216
-            + get_byte(postings, at + 4) * 65536 + get_byte(postings, at + 5) * 256 + get_byte(postings, at + 6)
-            ) AS contents, bool_or(length(postings) <> 7 * n) AS broken
-        FROM similar_blocks, generate_series(0, length(postings) - 7, 7) AS at
+        SELECT word, count(*) AS n, sum(hashtext(substr(postings, at, 7)::text)) AS hash,
+               bool_or(length(postings) <> 7 * n
+                       OR substr(postings, at, 4) NOT BETWEEN int4send(block) AND int4send(last)) AS misplaced
+        FROM (
+            SELECT *, lead(block, 1, 2147483647) OVER (PARTITION BY word ORDER BY block) - 1 AS last FROM similar_blocks
+        ) AS blocks, generate_series(1, length(postings), 7) AS at
         GROUP BY word
     ) AS posted ON posted.word = truth.word FULL JOIN similar_words w ON w.id = coalesce(truth.word, posted.word)
-    WHERE (coalesce(w.documents, 0), coalesce(truth.contents, 0), coalesce(truth.n, 0))
-          <> (coalesce(truth.n, 0), coalesce(posted.contents, 0), coalesce(posted.n, 0)) OR posted.broken
+    WHERE (coalesce(w.documents, 0), coalesce(truth.hash, 0), coalesce(truth.n, 0))
+          <> (coalesce(truth.n, 0), coalesce(posted.hash, 0), coalesce(posted.n, 0)) OR posted.misplaced
     """,
     """
     SELECT format('the index of similar bugs is said to have %s documents of %s and %s words, it has %s of %s and %s',
-                  said.documents, said.title_length, said.description_length, truth.n, truth.title, truth.description)
-    FROM similar_totals AS said, (
+                  coalesce(said.documents, 0), coalesce(said.title_length, 0), coalesce(said.description_length, 0),
+                  truth.n, truth.title, truth.description)
+    FROM (
         SELECT count(*) AS n, coalesce(sum(title_length), 0) AS title,
                coalesce(sum(description_length), 0) AS description
         FROM similar_docs
-    ) AS truth
-    WHERE (said.documents, said.title_length, said.description_length) <> (truth.n, truth.title, truth.description)
+    ) AS truth LEFT JOIN similar_totals said ON true
+    WHERE (coalesce(said.documents, 0), coalesce(said.title_length, 0), coalesce(said.description_length, 0))
+          <> (truth.n, truth.title, truth.description)
     """,
     """
     SELECT format('stream %s of the event log: its last number is %s, its events are %s of the numbers %s to %s',

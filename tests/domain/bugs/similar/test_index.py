@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from typing import Any
+from typing import Any, LiteralString
 from uuid import uuid4
 
 import httpx
@@ -292,3 +292,30 @@ async def test_the_check_finds_what_is_wrong(sentence: str, platform: Platform, 
     sql.execute("SET session_replication_role = origin")
     (problem,) = await found_problems(platform)
     assert sentence in problem
+
+
+OF_GALAXY = "WHERE word = (SELECT id FROM similar_words WHERE word = 'galaxi')"
+WEIGHTS_SWAPPED = (
+    "overlay(overlay(postings PLACING substr(postings, 14, 1) FROM 7) PLACING substr(postings, 7, 1) FROM 14)"
+)
+LIES_OF_THE_INDEX: list[tuple[LiteralString, str]] = [
+    (f"UPDATE similar_blocks SET postings = {WEIGHTS_SWAPPED} {OF_GALAXY}", "postings are not those"),
+    (f"UPDATE similar_blocks SET block = block + 1 {OF_GALAXY}", "postings are not those"),
+    ("UPDATE similar_docs SET weights = ''", "postings are not those"),
+    ("UPDATE similar_docs SET title_length = CASE title_length WHEN 1 THEN 4 ELSE 1 END", "has other words"),
+    ("DELETE FROM similar_totals", "is said to have 0 documents"),
+]
+
+
+async def test_the_check_finds_lies_that_leave_sums_as_they_are_and_a_rebuild_mends_them(
+    platform: Platform, sql: Sql
+) -> None:
+    put_many(sql, ["The galaxy", "A galaxy of many bright stars"])
+    await fold_similar(platform)
+    for statement, sentence in LIES_OF_THE_INDEX:
+        sql.execute(statement)
+        found = await found_problems(platform)
+        assert found, statement
+        assert all(sentence in problem for problem in found), statement
+        await rebuild.rebuild(platform, on_step=lambda done, steps: None)
+        assert await found_problems(platform) == [], statement
