@@ -21,12 +21,13 @@ MAX_RANKED_WORDS = 32
 MAX_PARSED = 2048
 MAX_TITLE_BYTES = 765  # whose words are looked up each by itself
 
-_WITHOUT_SPACES = (
+# The scripts without spaces, as a part of a character class.
+WITHOUT_SPACES = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_PIECE = re.compile(f"[{_WITHOUT_SPACES}]+|[^{_WITHOUT_SPACES}]+")
-_RUN = re.compile(f"[{_WITHOUT_SPACES}]")
+_PIECE = re.compile(f"[{WITHOUT_SPACES}]+|[^{WITHOUT_SPACES}]+")
+_RUN = re.compile(f"[{WITHOUT_SPACES}]")
 _PUNCTUATION = str.maketrans(
     dict.fromkeys(
         "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
@@ -49,7 +50,7 @@ class SearchQuery:
             was typed with a minus; empty when there is neither.
         text: What was typed, without syntax and without what is excluded.
         words: How many different words that is, stop words included.
-        indexed: The words of the text as documents have them, where there may be more than one.
+        indexed: The words of the text as documents have them; a single typed word is not split into its parts.
     """
 
     all_words: str | None
@@ -114,14 +115,15 @@ async def _parse(reader: Reader, typed: str) -> SearchQuery:
     (parsed,) = await reader.rows(_PARSE, values)
     if not parsed.typed:
         return SearchQuery(" & ".join(map(quoted, stop_words_of(typed))) or None, ())
+    lexemes = lexemes_of(parsed.positive)
     required = [f"({part})" for part in (parsed.excluded, parsed.phrases) if part]
     return SearchQuery(
         parsed.typed,
-        lexemes_of(parsed.positive),
+        lexemes,
         " & ".join(required),
         text,
         number_of(words),
-        tuple(parsed.indexed or ()),
+        tuple(parsed.indexed or lexemes),
     )
 
 

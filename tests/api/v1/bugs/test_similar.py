@@ -71,6 +71,17 @@ async def test_the_same_application_comes_first(client: httpx.AsyncClient) -> No
     assert await ids(client, title, application_name="Sextant") == [there["id"], here["id"]]
     assert len(await ids(client, title, application_name="nobody has heard of it")) == 2
     assert len(await ids(client, title, limit=1)) == 1
+    nothing = {"description": "", "application_name": "", "application_id": ""}
+    assert len(await ids(client, title, limit=None, **nothing)) == 2
+    assert len(await ids(client, title, limit="", **nothing)) == 2
+
+
+async def test_a_matching_word_is_shown_without_the_text_around_it(client: httpx.AsyncClient) -> None:
+    await report(client, title="Null on the map: 登录失败", description="Nothing else is known about it.")
+    (found,) = await similar(
+        client, "NullPointerException in galaxy_map", description="请看Android登录失败后崩溃"
+    )
+    assert set(found["why"]["words"]) == {"null", "map", "登录", "录失", "失败", "登", "录", "失", "败"}
 
 
 @pytest.mark.parametrize("folded", [False, True])

@@ -31,7 +31,7 @@ from bugrelay.domain.bugs.similar.query import (
 from bugrelay.domain.bugs.similar.scoring import BestDocuments, best_documents
 from bugrelay.domain.bugs.similar.statements import AskedWord, Block, Candidate, PendingText, RankedBugs
 from bugrelay.infra.db.query import Query, Reader, SnapshotReader, Values
-from bugrelay.infra.search.parser import MAX_TITLE_BYTES, beginning, quoted
+from bugrelay.infra.search.parser import MAX_TITLE_BYTES, WITHOUT_SPACES, beginning, quoted
 from bugrelay.infra.threads import BoundedThreads
 
 MAX_CANDIDATES = 300  # the best by text and age, which are ranked again
@@ -45,7 +45,8 @@ MAX_DESCRIPTION_BYTES = 5000  # that are used; more would cost time without find
 MIN_STEM = 4  # characters; the last one of a stem may differ from the word (`happi`, `happy`)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(rf"[^\W_{WITHOUT_SPACES}]+")
+_PART = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # begins here (search_parts.sql)
 _DAY_SECONDS = 86_400
 
 
@@ -395,10 +396,15 @@ class _Asked:
 
 
 class _TypedWords:
-    """Finds the typed word for a stem of the index."""
+    """Finds the typed word for a stem of the index.
+
+    Parts of camel case are words as well. Scripts without spaces are left out, since their pairs of characters are
+    indexed as they are typed.
+    """
 
     def __init__(self, typed: str) -> None:
-        words = _WORD.findall(unicodedata.normalize("NFKC", typed).lower())
+        plain = unicodedata.normalize("NFKC", typed)
+        words = _WORD.findall(f"{plain}\n{_PART.sub(' ', plain)}".lower())
         self._words = sorted(dict.fromkeys(words), key=len)
 
     def of(self, stem: str) -> str:

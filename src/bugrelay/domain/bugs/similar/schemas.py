@@ -12,6 +12,8 @@ from bugrelay.infra.validation import OneLine
 
 MAX_CHARACTERS = 20_000  # more than a report may have, since text that is pasted may be cut later
 
+DEFAULT_LIMIT = 5
+
 Limit = Annotated[int, Meta(ge=1, le=20)]
 
 
@@ -23,14 +25,14 @@ class FindSimilar(Struct, kw_only=True):
         description: The description as typed so far.
         application_name: The name of the application.
         application_id: The application, if it is known; takes precedence over the name.
-        limit: The maximum number of results.
+        limit: The maximum number of results; 5 by default.
     """
 
     title: Annotated[str, OneLine, Meta(min_length=1, max_length=MAX_CHARACTERS)]
     description: Annotated[str, Meta(max_length=MAX_CHARACTERS)] | None = None
     application_name: Annotated[str, OneLine, Meta(max_length=255)] | None = None
     application_id: UUID | None = None
-    limit: Limit = 5
+    limit: Limit | None = DEFAULT_LIMIT
 
 
 class SimilarQuery(Struct, kw_only=True):
@@ -40,7 +42,7 @@ class SimilarQuery(Struct, kw_only=True):
         limit: The maximum number of results.
     """
 
-    limit: Limit = 5
+    limit: Limit = DEFAULT_LIMIT
 
 
 class Why(Struct):

@@ -11,7 +11,14 @@ from bugrelay.domain.bugs.schemas import BugItem
 from bugrelay.domain.bugs.similar import statements
 from bugrelay.domain.bugs.similar.finder import Match, find_matches
 from bugrelay.domain.bugs.similar.query import Question
-from bugrelay.domain.bugs.similar.schemas import FindSimilar, SimilarBug, SimilarList, Via, Why
+from bugrelay.domain.bugs.similar.schemas import (
+    DEFAULT_LIMIT,
+    FindSimilar,
+    SimilarBug,
+    SimilarList,
+    Via,
+    Why,
+)
 from bugrelay.infra.db.database import Connection
 from bugrelay.infra.text.names import name_key
 from bugrelay.infra.threads import BoundedThreads
@@ -28,7 +35,8 @@ async def similar_to_text(reader: Connection, threads: BoundedThreads, wanted: F
             at=now,
             until=now,
         )
-        return await _shown(reader, await find_matches(reader, threads, question, limit=wanted.limit))
+        limit = wanted.limit or DEFAULT_LIMIT
+        return await _shown(reader, await find_matches(reader, threads, question, limit=limit))
 
 
 async def similar_to_bug(
