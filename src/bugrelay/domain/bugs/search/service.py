@@ -151,7 +151,7 @@ async def _with_some_words(
     else:
         shown = await _sorted(reader, query, wanted.spec.order, ranked)
     bugs = await listed_bugs(reader, [*found.ids, *shown.ids])
-    match = "some" if shown.ids and not found.ids else "all"
+    match = "some" if ranked and not found.ids else "all"
     total, is_ranked = (found.total, False) if found.total else (len(ranked), bool(ranked))
     return BugPage(bugs, total, match, ranked=is_ranked, next_cursor=shown.next_cursor)
 

@@ -88,9 +88,7 @@ def follow(wanted: BoundQuery, *, hits: int) -> bool:
     search = wanted.search
     if search is None or not search.lexemes:
         return False
-    if hits == 0:
-        return len(search.lexemes) > 1
-    return wanted.spec.is_ranked and search.words >= MIN_WORDS and hits < MAX_LISTED
+    return hits == 0 or (wanted.spec.is_ranked and search.words >= MIN_WORDS and hits < MAX_LISTED)
 
 
 def _question(search: SearchQuery, at: datetime) -> Question:
