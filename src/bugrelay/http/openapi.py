@@ -258,16 +258,17 @@ _SUPPORT_ERROR_SCHEMA = {
 
 
 def openapi_document(routes: Sequence[tuple[str, HTTPRouteHandler]]) -> dict[str, Any]:
-    """The whole document, of all handlers with their paths."""
+    """The whole document, of all handlers with their paths; the same for every order of these."""
     shown = [(path, handler) for path, handler in routes if handler.resolve_include_in_schema()]
+    shown.sort(key=lambda one: (one[0], sorted(one[1].http_methods)))
     bodies = {handler: _body_type(handler) for _, handler in shown}
     responses = {handler: _response_type(handler) for _, handler in shown}
     schemas, components = schemas_of(
         [kind for kind in bodies.values() if kind is not None], [*responses.values()]
     )
     paths: dict[str, dict[str, Any]] = {}
-    for path, handler in sorted(shown, key=lambda one: one[0]):
-        for method in handler.http_methods:
+    for path, handler in shown:
+        for method in sorted(handler.http_methods):
             operation = _operation(
                 path, handler, body=schemas.get(bodies[handler]), response=schemas[responses[handler]]
             )
