@@ -58,7 +58,7 @@ class CompanyHasTickets(BugRelayError):
 class KeyInUse(BugRelayError):
     code = "KEY_IN_USE"
     status = 409
-    message = "Another project of the company has this key"
+    message = "Another project of the company has or had this key"
 
 
 class KeyFixed(BugRelayError):
