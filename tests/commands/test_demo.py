@@ -162,6 +162,25 @@ async def test_a_company_is_at_work(demo: Demo) -> None:
     assert (await demo.client.get(f"{path}/comments", headers=reporter)).json()["pagination"]["total"] == 1
 
 
+async def test_the_company_has_files_and_the_figures_of_a_month(demo: Demo) -> None:
+    boss = await _signed_in(demo, demo.filled.member_email)
+    tickets = await _tickets(demo, boss)
+    with_files = [ticket for ticket in tickets if ticket["attachmentCount"]]
+    assert len(with_files) >= 2
+    for ticket in with_files:
+        query = {"ticketId": ticket["id"]}
+        listed = (await demo.client.get("/api/v1/attachments", params=query, headers=boss)).json()
+        (file,) = listed["attachments"]
+        assert ticket["createdAt"] < file["createdAt"] <= ticket["updatedAt"]
+        assert len((await demo.client.get(file["downloadUrl"])).content) == file["size"]
+    response = await demo.client.get("/api/v1/reports/dashboard", headers=boss)
+    dashboard = response.json()["dashboard"]
+    last = dashboard["daily"][-1]
+    assert len(dashboard["daily"]) == 30
+    assert sum(day["createdCount"] for day in dashboard["daily"]) == last["totalIssues"] == len(tickets)
+    assert last["doneIssues"] == dashboard["totals"]["done"]
+
+
 async def test_a_support_report_has_a_capture_without_its_secrets(demo: Demo) -> None:
     boss = await _signed_in(demo, demo.filled.member_email)
     (ticket,) = (one for one in await _tickets(demo, boss) if one["title"].startswith("The page stays white"))

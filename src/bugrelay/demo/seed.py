@@ -65,7 +65,8 @@ async def fill(platform: Platform) -> Summary | None:
             return None
         seed = _Seed(work, story, now, password_hash)
         await seed.run()
-        company = await CompanyAtWork(work, story, people=seed.people, now=now).run()
+        at_work = CompanyAtWork(work, story, people=seed.people, storage=platform.storage, now=now)
+        company = await at_work.run()
         await missing.list_since(work, now)
         await missing.record(work, most=len(story.applications) * _MOST_EVENTS)
     return Summary(

@@ -22,27 +22,39 @@ from bugrelay.domain.companies.repository import company_at_domain
 from bugrelay.domain.companies.schemas import Role, Tenant
 from bugrelay.domain.companies.service import add_trusted_member
 from bugrelay.domain.events.schemas import LogTable
+from bugrelay.domain.files.service import put_as_sent
 from bugrelay.domain.rules.schemas import NewRule
 from bugrelay.domain.rules.service.rules import create_rule
 from bugrelay.domain.support.schemas import SCHEME, BrowserRecord, NewReport
 from bugrelay.domain.support.service.captures import redacted_record
 from bugrelay.domain.support.service.reporting import send_report
 from bugrelay.domain.tickets.event_log import ENTRIES
-from bugrelay.domain.tickets.models import Project, Ticket, TicketComment
+from bugrelay.domain.tickets.models import Project, Ticket, TicketAttachment, TicketComment
 from bugrelay.domain.tickets.schemas import NewProject, NewTicket, Priority, ProjectVisibility, TicketChanges
 from bugrelay.domain.tickets.schemes import DONE
+from bugrelay.domain.tickets.service.attachments import FOLDER, attach
 from bugrelay.domain.tickets.service.comments import write_comment
 from bugrelay.domain.tickets.service.creating import create_ticket
 from bugrelay.domain.tickets.service.editing import edit_ticket
 from bugrelay.domain.tickets.service.projects import create_project
+from bugrelay.domain.tickets.service.statistics import fill_daily_stats
 from bugrelay.domain.tickets.service.statuses import change_status
 from bugrelay.infra.db.database import Database
 from bugrelay.infra.db.query import Query
 from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.events import EventBus
+from bugrelay.infra.storage.port import Storage
 
 _MONTH = timedelta(days=30)
 _LOG = Query(text("SELECT last_seq FROM log_events(CAST(:entries AS jsonb))"), int)
+
+
+class StoryFile(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A text file, as it was sent."""
+
+    name: str
+    type: str
+    text: str
 
 
 class Step(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -54,6 +66,7 @@ class Step(Struct, kw_only=True, forbid_unknown_fields=True):
     assign: list[str] | None = None
     text: str | None = None
     internal: str | None = None
+    file: StoryFile | None = None
 
 
 class StoryTicket(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -132,16 +145,24 @@ class CompanyAtWork:
     Args:
         work: The transaction of the whole demo.
         people: The ids of the board's users, by name.
+        storage: Receives the files of tickets.
         now: The end of the story.
     """
 
     def __init__(
-        self, work: DatedUnitOfWork, story: Story, *, people: Mapping[str, UUID], now: datetime
+        self,
+        work: DatedUnitOfWork,
+        story: Story,
+        *,
+        people: Mapping[str, UUID],
+        storage: Storage,
+        now: datetime,
     ) -> None:
         self._work = work
         self._company = read_company()
         self._story = story
         self._people = people
+        self._storage = storage
         self._now = now
         self._tenants: dict[str, Tenant] = {}
         self._projects: dict[str, UUID] = {}
@@ -159,6 +180,7 @@ class CompanyAtWork:
         began = {"created_at": self._now - _MONTH, "updated_at": self._now - _MONTH}
         await self._set(Project, Project.company_id == company_id, **began)
         await self._work.log(ENTRIES, recorded_at=self._now)
+        await fill_daily_stats(self._work, company_id, moment=self._now)
         return self._company
 
     async def _gather(self) -> None:
@@ -238,6 +260,15 @@ class CompanyAtWork:
             await self._set(
                 TicketComment, TicketComment.id == comment_id, created_at=work.at, updated_at=work.at
             )
+
+        if step.file is not None:
+            await self._attach(step.file, ticket_id, tenant)
+
+    async def _attach(self, file: StoryFile, ticket_id: UUID, tenant: Tenant) -> None:
+        content = file.text.encode()
+        stored = await put_as_sent(content, mime_type=file.type, folder=FOLDER, storage=self._storage)
+        attachment_id = await attach(self._work, tenant, ticket_id=ticket_id, filename=file.name, file=stored)
+        await self._set(TicketAttachment, TicketAttachment.id == attachment_id, created_at=self._work.at)
 
     async def _set(self, table: type[Any], where: Any, **values: Any) -> None:
         await self._work.session.execute(

@@ -100,10 +100,20 @@ async def store_any(
     if is_picture(mime_type):
         file = await _put_picture(content, folder=folder, uploader=uploader, images=images, storage=storage)
     else:
-        file = NewFile(new_storage_key(folder, extension=_ANY_EXTENSION), len(content), mime_type)
-        await storage.put(file.storage_key, content, content_type=ANY_TYPE)
+        file = await put_as_sent(content, mime_type=mime_type, folder=folder, storage=storage)
     async with _naming(work, file, storage):
         yield file
+
+
+async def put_as_sent(content: bytes, *, mime_type: str, folder: str, storage: Storage) -> NewFile:
+    """Store a file as it was sent. Until a row references it, it is an orphan, which a job deletes.
+
+    Raises:
+        StorageUnavailable, ServiceUnavailable: Nothing was stored.
+    """
+    file = NewFile(new_storage_key(folder, extension=_ANY_EXTENSION), len(content), mime_type)
+    await storage.put(file.storage_key, content, content_type=ANY_TYPE)
+    return file
 
 
 @asynccontextmanager
