@@ -20,7 +20,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "README.md").read_text().partition("## A tour")[2].partition("\n## ")[0]
 START, TOUR, PRIVATE = re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
-ISSUES = (ROOT / "docs" / "api" / "issues.md").read_text().partition("```sh\n")[2].partition("```")[0]
+ISSUES, TICKETS = (
+    (ROOT / "docs" / "api" / name).read_text().partition("```sh\n")[2].partition("```")[0]
+    for name in ("issues.md", "tickets.md")
+)
 
 
 @pytest.fixture
@@ -80,6 +83,18 @@ def test_the_story_of_issues_ends_as_it_says(environment: dict[str, str]) -> Non
     *_, version, status, total, removed, gone = _told(ISSUES, environment).splitlines()
     assert (version, status, total) == ("3", "DONE", "1")
     assert (removed, gone) == ("Issue removed successfully", "TICKET_NOT_FOUND")
+
+
+@pytest.mark.slow
+def test_the_story_of_tickets_ends_as_it_says(environment: dict[str, str]) -> None:
+    _, _, *told = _told(TICKETS, environment).splitlines()
+    assert told == [
+        *("TSK-1001", "2", "['internalNotes']"),
+        *("File uploaded; complete the upload now", "smoke"),
+        *("['in_progress', 'closed']", "done", "FIRE-1001", "6", "1"),
+        *("status,category,count", "closed,done,1"),
+        *("Ticket removed successfully", "E_TICKET_NOT_FOUND", "closed"),
+    ]
 
 
 def _told(story: str, environment: dict[str, str]) -> str:
