@@ -6,7 +6,7 @@ import pytest
 
 from bugrelay.domain.companies import policies
 from bugrelay.domain.companies.models import ADMIN, MEMBER
-from bugrelay.domain.companies.repository import ApplicationState, CompanyState
+from bugrelay.domain.companies.schemas import ApplicationState, CompanyState
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.viewer import ANONYMOUS, SignedInViewer, Viewer
 
