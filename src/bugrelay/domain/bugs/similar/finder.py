@@ -193,13 +193,16 @@ class _Finder:
         first = rows[0]
         totals = Totals(first.indexed, first.title_length, first.description_length, first.pending)
         terms: Sequence[Term] = [
-            Term(row.word, row.id, row.in_title, row.in_description, row.documents) for row in rows
+            Term(row.word, row.id, row.in_title, row.in_description, row.documents)
+            for row in {row.word: row for row in rows}.values()
         ]
         documents = float(totals.documents + totals.pending)
         if totals.pending > MAX_PENDING:
             documents, terms = await self._estimated(terms, documents)
         weights = weighed(terms, documents, self._ranking)
-        read = {row.id: row.postings for row in rows if row.id is not None and row.postings is not None}
+        read = [
+            Block(row.id, row.postings) for row in rows if row.id is not None and row.postings is not None
+        ]
         texts = await self._indexed(weights, within, read=read, most=most)
         pending = await self._pending(weights, terms, totals)
         return _Asked(self._question, self._ranking, terms, weights, *texts, pending)
@@ -216,20 +219,20 @@ class _Finder:
         ]
 
     async def _indexed(
-        self, weights: Mapping[Term, float], within: Filter | None, *, read: Mapping[int, bytes], most: int
+        self, weights: Mapping[Term, float], within: Filter | None, *, read: Sequence[Block], most: int
     ) -> BestDocuments:
         """The best documents of the index by text and age.
 
-        `read` has postings that have been read already, by the id of the word.
+        `read` has blocks that have been read already, all of a word.
         """
         by_id = {term.id: weight for term, weight in weights.items() if term.id is not None}
         wanted: Sequence[int] = ()
         if within is not None and min(term.documents for term in weights) <= MAX_FILTERED:
             rarest = " | ".join(_rarest(weights, most=MAX_FILTERED))
             wanted = await self._reader.rows(within.numbers, {**within.values, "rarest": rarest})
-        blocks = [Block(word, read[word]) for word in by_id if word in read]
-        if unread := [word for word in by_id if word not in read]:
-            blocks += await self._reader.rows(statements.BLOCKS, {"words": unread})
+        blocks = [block for block in read if block.word in by_id]
+        if unread := by_id.keys() - {block.word for block in blocks}:
+            blocks += await self._reader.rows(statements.BLOCKS, {"words": list(unread)})
         sums = partial(
             best_documents,
             blocks,

@@ -23,8 +23,8 @@ from bugrelay.infra.db.query import Query, Row
 class AskedWord(Row):
     """A word of the query, with the totals of the index; `id` is None if no indexed document has the word.
 
-    `postings` is None unless the word would be looked up for the title alone. `state` identifies the state of the index
-    in which the row was read.
+    A word that would be looked up for the title alone has a row for each block of its postings, in the order of the
+    blocks; `postings` of others is None. `state` identifies the state of the index in which the row was read.
     """
 
     word: str
@@ -47,7 +47,9 @@ _STATE = """
 """
 
 # Pending changes are counted only up to the limit. Postings are read for the words that `query.weighed` chooses for a
-# title without a description: the rarest, within the limit of postings.
+# title without a description: the rarest, within the limit of postings. One value with all blocks of a word would be
+# larger than what PostgreSQL keeps of freed memory: the kernel would clear new pages for each query, which costs more
+# than the rows. OFFSET 0 keeps the planner from reading all blocks.
 _ASKED = """
     WITH totals AS MATERIALIZED (
         SELECT coalesce(t.documents, 0) AS indexed, coalesce(t.title_length, 0) AS title_length,
@@ -62,12 +64,14 @@ _ASKED = """
         FROM term WINDOW rarest AS (
             PARTITION BY in_title > 0 ORDER BY documents, word COLLATE "C" ROWS UNBOUNDED PRECEDING)
     )
-    SELECT p.word, p.id, p.in_title, p.in_description, p.documents,
-           CASE WHEN p.in_title > 0 AND p.place <= {most_words} AND (p.place = 1 OR p.sum <= least(
-               greatest({share} * (t.indexed + t.pending), {least_postings}), {most_postings})) THEN
-               (SELECT string_agg(b.postings, ''::bytea) FROM similar_blocks b WHERE b.word = p.id) END AS postings,
+    SELECT p.word, p.id, p.in_title, p.in_description, p.documents, b.postings,
            t.indexed, t.title_length, t.description_length, t.pending, {state} AS state
-    FROM placed p CROSS JOIN totals t
+    FROM placed p CROSS JOIN totals t LEFT JOIN LATERAL (
+        SELECT block, postings FROM similar_blocks
+        WHERE word = p.id AND p.in_title > 0 AND p.place <= {most_words} AND (p.place = 1 OR p.sum <= least(
+            greatest({share} * (t.indexed + t.pending), {least_postings}), {most_postings}))
+        OFFSET 0) AS b ON true
+    ORDER BY p.id, b.block
 """
 
 
@@ -98,7 +102,9 @@ class Block(Row):
 
 
 BLOCKS = Query(
-    text("SELECT word, postings FROM similar_blocks WHERE word = ANY(CAST(:words AS int[]))"),
+    text(
+        "SELECT word, postings FROM similar_blocks WHERE word = ANY(CAST(:words AS int[])) ORDER BY word, block"
+    ),
     Block,
     binary=True,
 )
