@@ -57,9 +57,9 @@ def _wait_for(url: str) -> None:
 
 @pytest.mark.slow
 def test_the_tour_fixes_a_bug(environment: dict[str, str]) -> None:
-    assert shutil.which("curl"), "the tour is told with curl"
+    assert shutil.which("curl"), "the tour uses curl"
     assert START == "make run\n"
-    answers = list(_json_values(_told(TOUR, environment)))
+    answers = list(_json_values(_output_of(TOUR, environment)))
     assert [name for answer in answers for name in answer if name == "error"] == []
     *_, shown, history = answers
     assert shown["bug"]["status"] == "fixed"
@@ -69,7 +69,7 @@ def test_the_tour_fixes_a_bug(environment: dict[str, str]) -> None:
 
 @pytest.mark.slow
 def test_the_tour_of_the_private_half_resolves_a_report(environment: dict[str, str]) -> None:
-    answers = list(_json_values(_told(TOUR + PRIVATE, environment)))
+    answers = list(_json_values(_output_of(TOUR + PRIVATE, environment)))
     assert [name for answer in answers for name in answer if name == "error"] == []
     shown = answers[-1]["report"]
     assert (shown["status"], shown["resolution_notes"]) == ("resolved", "More space for exports")
@@ -79,16 +79,16 @@ def test_the_tour_of_the_private_half_resolves_a_report(environment: dict[str, s
 
 
 @pytest.mark.slow
-def test_the_story_of_issues_ends_as_it_says(environment: dict[str, str]) -> None:
-    *_, version, status, total, removed, gone = _told(ISSUES, environment).splitlines()
+def test_the_example_of_the_issue_api_works(environment: dict[str, str]) -> None:
+    *_, version, status, total, removed, gone = _output_of(ISSUES, environment).splitlines()
     assert (version, status, total) == ("3", "DONE", "1")
     assert (removed, gone) == ("Issue removed successfully", "TICKET_NOT_FOUND")
 
 
 @pytest.mark.slow
-def test_the_story_of_tickets_ends_as_it_says(environment: dict[str, str]) -> None:
-    _, _, *told = _told(TICKETS, environment).splitlines()
-    assert told == [
+def test_the_example_of_the_ticket_api_works(environment: dict[str, str]) -> None:
+    _, _, *printed = _output_of(TICKETS, environment).splitlines()
+    assert printed == [
         *("TSK-1001", "2", "['internalNotes']"),
         *("File uploaded; complete the upload now", "smoke"),
         *("['in_progress', 'closed']", "done", "FIRE-1001", "6", "1"),
@@ -97,12 +97,12 @@ def test_the_story_of_tickets_ends_as_it_says(environment: dict[str, str]) -> No
     ]
 
 
-def _told(story: str, environment: dict[str, str]) -> str:
-    """What its commands print."""
-    here = story.replace(":8000", f":{environment['PORT']}").replace(
+def _output_of(commands: str, environment: dict[str, str]) -> str:
+    """What the commands print."""
+    here = commands.replace(":8000", f":{environment['PORT']}").replace(
         ".venv/bin/", f"{Path(sys.executable).parent}/"
     )
-    told = subprocess.run(
+    done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", here],
         env=environment,
         cwd=ROOT,
@@ -110,14 +110,14 @@ def _told(story: str, environment: dict[str, str]) -> str:
         text=True,
         check=True,
     )
-    return told.stdout
+    return done.stdout
 
 
 def _json_values(text: str) -> Iterator[dict[str, Any]]:
     """JSON objects that follow each other, with other text between them."""
     decoder = json.JSONDecoder()
-    place = text.find("{")
-    while place >= 0:
-        value, end = decoder.raw_decode(text, place)
+    start = text.find("{")
+    while start >= 0:
+        value, end = decoder.raw_decode(text, start)
         yield value
-        place = text.find("{", end)
+        start = text.find("{", end)
