@@ -110,6 +110,14 @@ async def claim(session: AsyncSession, claimed: IdempotencyClaim) -> StoredRespo
     row = row.on_conflict_do_update(index_elements=["key_hash"], set_=fresh, where=free)
     if (await session.execute(row.returning(IdempotencyKey.key_hash))).first():
         return None
+    return await _stored_response(session, claimed)
+
+
+async def _stored_response(session: AsyncSession, claimed: IdempotencyClaim) -> StoredResponse:
+    """
+    Raises:
+        IdempotencyConflict, IdempotencyInProgress
+    """
     stored = (
         await session.execute(
             select(IdempotencyKey.request_hash, IdempotencyKey.status, IdempotencyKey.answer).where(

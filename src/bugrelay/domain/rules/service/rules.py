@@ -100,15 +100,21 @@ async def change_rule(
             actor_id=tenant.user_id,
         )
     )
+    await _write(work, tenant, rule, changes)
+
+
+async def _write(work: UnitOfWork, tenant: Tenant, rule: RuleDetail, changes: dict[str, Any]) -> None:
+    """Store changes, with the columns that depend on them."""
+    values = dict(changes)
     if _RESTARTING.intersection(changes):
-        changes["active_since"] = func.now()
-        changes["idle_seq"] = await _idle_start(work, tenant, {**_idle_fields(rule), **changes})
+        values["active_since"] = func.now()
+        values["idle_seq"] = await _idle_start(work, tenant, {**_idle_fields(rule), **changes})
     if "enabled" in changes:
-        changes |= {"disabled_reason": null(), "disabled_at": null()}
+        values |= {"disabled_reason": null(), "disabled_at": null()}
     await work.session.execute(
         update(WorkflowRule)
-        .where(WorkflowRule.company_id == tenant.company_id, WorkflowRule.id == rule_id)
-        .values(**changes, version=rule.version + 1, updated_at=func.now())
+        .where(WorkflowRule.company_id == tenant.company_id, WorkflowRule.id == rule.id)
+        .values(**values, version=rule.version + 1, updated_at=func.now())
         .execution_options(synchronize_session=False)
     )
 
