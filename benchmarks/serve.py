@@ -11,6 +11,7 @@ from granian.server import Server
 from litestar import Litestar
 
 from bugrelay.app import create_app
+from bugrelay.infra.garbage_collector import collect_rarely
 from bugrelay.infra.logging import configure_logging
 from bugrelay.infra.redis.cache import Cache
 from bugrelay.infra.redis.local_cache import CachedResponse, LocalCache, RequestKey
@@ -38,6 +39,7 @@ def redis_only_app() -> Litestar:
     configure_logging()
     app = create_app(load_settings(os.environ))
     app.state.platform.cache.local = NoHotAnswers()
+    collect_rarely()
     return app
 
 
@@ -67,6 +69,7 @@ def uncached_app() -> Litestar:
     app = create_app(load_settings(os.environ))
     app.state.platform.cache.__class__ = NoCache
     app.state.platform.cache.local = NoAnswers()
+    collect_rarely()
     return app
 
 

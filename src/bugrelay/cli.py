@@ -131,7 +131,7 @@ def databases() -> Iterator[Settings]:
 
 def with_platform(settings: Settings, task: Callable[[Platform], Awaitable[None]]) -> None:
     """Run a coroutine on an open platform; an error that BugRelay defines ends the command with one line."""
-    from bugrelay.infra.imports import collector_paused
+    from bugrelay.infra.garbage_collector import collector_paused
 
     with collector_paused():
         from bugrelay.bootstrap import build
@@ -186,7 +186,7 @@ def serve(join: bool) -> None:
 @main.command(cls=_Service)
 def worker() -> None:
     """Run background jobs. DATABASE_URL and REDIS_URL must be set."""
-    from bugrelay.infra.imports import collector_paused
+    from bugrelay.infra.garbage_collector import collector_paused
     from bugrelay.infra.optional_packages import left_out
 
     # Libraries load these if they are installed: httpx loads rich and pygments for its own command; jwt loads

@@ -20,7 +20,7 @@ from granian.http import HTTP1Settings
 from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server import MPServer
 
-from bugrelay.infra.imports import collector_paused
+from bugrelay.infra.garbage_collector import collect_rarely, collector_paused
 from bugrelay.infra.lifecycle import Lifecycle
 from bugrelay.infra.listener import (
     BACKLOG,
@@ -180,7 +180,9 @@ def _application(lifecycle: Lifecycle) -> Litestar:
     with collector_paused(), left_out("rich", "pygments"):  # httpx loads these for its own command
         from bugrelay.app import served_app
 
-    return served_app(lifecycle)
+    app = served_app(lifecycle)
+    collect_rarely()
+    return app
 
 
 def _allow_open_files() -> None:
