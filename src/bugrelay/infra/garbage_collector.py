@@ -27,7 +27,7 @@ def collector_paused() -> Iterator[None]:
 def collect_rarely() -> None:
     """For the rest of the process, ignore all objects that exist, and look at new ones less often.
 
-    With Python's defaults, a server that reads from the database spends a sixteenth of its CPU time looking for garbage.
+    With the defaults, a server that reads from the database spends a sixteenth of its CPU time looking for garbage.
     """
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS)

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     cast,
+    literal_column,
     null,
     select,
     true,
@@ -33,21 +34,28 @@ def page_of_keys(
     conditions: Iterable[ColumnElement[bool]],
     ascending: bool,
     is_after: bool,
+    within: int | None = None,
 ) -> Subquery:
     """SELECT of the keys of a page, in its order: `:limit` rows from `:offset`, with `is_after` after the keys of a
-    row."""
+    row.
+
+    `within` is a constant upper bound of limit and offset together, with which PostgreSQL plans the statement once: it
+    estimates that a LIMIT without a known value returns a tenth of the rows, so it would plan each page for its values.
+    """
     columns = tuple_(*keys.values())
     row = tuple_(*(bindparam(f"after_{name}", type_=key.type) for name, key in keys.items()))
     after = [columns > row if ascending else columns < row] if is_after else []
-    return (
+    rows = (
         select(*(key.label(name) for name, key in keys.items()))
         .select_from(source)
         .where(*conditions, *after)
         .order_by(*_order(keys.values(), ascending=ascending))
-        .limit(bindparam("limit", type_=Integer))
-        .offset(bindparam("offset", type_=Integer))
-        .subquery("page")
     )
+    if within is not None:
+        near = rows.limit(literal_column(str(within))).subquery("near")
+        rows = select(near).order_by(*_order(near.c, ascending=ascending))
+    limit, offset = bindparam("limit", type_=Integer), bindparam("offset", type_=Integer)
+    return rows.limit(limit).offset(offset).subquery("page")
 
 
 def rows_of_page(

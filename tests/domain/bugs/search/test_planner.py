@@ -15,6 +15,7 @@ from bugrelay.domain.bugs.search.planner import (
     KEY_TYPES,
     MAX_SORTED,
     MAX_WHOLE_TIER,
+    NEAR_ROWS,
     BoundQuery,
     Plan,
     QuerySpec,
@@ -60,6 +61,23 @@ NEWEST_FIRST = [
 )
 def test_the_total_decides_what_is_tried(spec: QuerySpec, total: int, wanted: list[Plan]) -> None:
     assert plans(spec, total=total) == wanted
+
+
+@pytest.mark.parametrize("keyset", [False, True])
+@pytest.mark.parametrize(
+    ("spec", "page_end", "near"),
+    [
+        (QuerySpec(), NEAR_ROWS, True),
+        (QuerySpec(order="popular"), 21, True),
+        (QuerySpec(), NEAR_ROWS + 1, False),
+        (LIST, 21, False),
+        (ONE_WORD, 21, False),
+    ],
+)
+def test_pages_near_the_beginning_of_a_list_without_conditions_share_a_plan(
+    spec: QuerySpec, page_end: int, near: bool, keyset: bool
+) -> None:
+    assert plans(spec, total=FEW, keyset=keyset, page_end=page_end) == [Plan(keyset=keyset, near=near)]
 
 
 SPECS = st.builds(

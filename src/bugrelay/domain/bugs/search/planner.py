@@ -22,6 +22,9 @@ from bugrelay.infra.search.ranking import BEST_OUTSIDE, TIERS
 
 MAX_SORTED = 3000  # matching bugs; up to here no plan is faster than sorting all
 MAX_WHOLE_TIER = 100_000  # matching bugs, up to which a tier is small enough to be read as a whole
+NEAR_ROWS = (
+    128  # from the beginning of a list to the end of a page; its statement is planned once for all such pages
+)
 DEEP_OFFSET = 20_000  # bugs; a smaller offset takes about a millisecond to scan
 
 _KEYS = {
@@ -110,6 +113,7 @@ class Plan:
         tier: Read only bugs with a word in this tier; 0 for all.
         newest: Of those that are not in a higher tier, read only the newest months.
         keyset: Begin after the row whose keys are `:after_created_at` and so on.
+        near: The page ends within `NEAR_ROWS`, and the list has no condition whose value matters for the plan.
         deep_offset: Read only bugs older than `:since`; the newer ones are counted, and subtracted from the offset.
     """
 
@@ -117,6 +121,7 @@ class Plan:
     tier: int = 0
     newest: bool = False
     keyset: bool = False
+    near: bool = False
     deep_offset: bool = False
 
     def is_settled(self, spec: QuerySpec, *, next_score: int | None) -> bool:
@@ -131,14 +136,17 @@ class Plan:
         return next_score is not None and next_score > BEST_OUTSIDE[self.tier] * spec.words
 
 
-def plans(spec: QuerySpec, *, total: int, keyset: bool = False) -> list[Plan]:
+def plans(spec: QuerySpec, *, total: int, keyset: bool = False, page_end: int = NEAR_ROWS + 1) -> list[Plan]:
     """The plans to try in turn until the page is settled; the last one always settles it.
 
     Args:
         spec: The conditions and the order of the list.
         total: The number of matching bugs, as last known.
         keyset: Whether the page begins after a row.
+        page_end: The number of rows up to the end of the page: from the beginning, or from that row.
     """
+    if not spec.filters and not spec.searching:
+        return [Plan(keyset=keyset, near=page_end <= NEAR_ROWS)]
     whole = Plan(keyset=keyset)
     if not spec.searching or total <= MAX_SORTED:
         return [whole]

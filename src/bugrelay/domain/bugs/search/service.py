@@ -206,7 +206,8 @@ async def _keys(reader: Reader, totals: Totals, query: BugQuery, wanted: BoundQu
         known = await totals.read(wanted)
         if not known:
             return _Keys([], 0, None)
-    tried = plans(spec, total=known or 0, keyset=query.cursor is not None)
+    page_end = values["offset"] + values["limit"]
+    tried = plans(spec, total=known or 0, keyset=query.cursor is not None, page_end=page_end)
     if is_deep(spec, offset=query.offset, total=known or 0):
         tried, values = await _deep_offset(reader, totals, tried, values, total=known or 0)
     for plan in tried:

@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, aggregate_order_by
 
 from bugrelay.domain.bugs.models import Bug, BugSearch, bug_search_changes
-from bugrelay.domain.bugs.search.planner import Plan, QuerySpec
+from bugrelay.domain.bugs.search.planner import NEAR_ROWS, Plan, QuerySpec
 from bugrelay.domain.bugs.similar.models import SimilarDocument
 from bugrelay.domain.bugs.visibility import LISTED
 from bugrelay.domain.companies.models import Application, Company
@@ -102,6 +102,7 @@ def _page(spec: QuerySpec, plan: Plan) -> Subquery:
         conditions=found.conditions,
         ascending=spec.order == "oldest",
         is_after=plan.keyset,
+        within=NEAR_ROWS if plan.near else None,
     )
 
 
@@ -279,6 +280,10 @@ _SNAPSHOT = literal_column("pg_current_snapshot()::text", Text).label("snapshot"
 # With the table's OID, which a restore changes: totals counted after the dump are void then.
 ERA = literal_column("(SELECT era::text || '/' || tableoid FROM bug_search_era)", Text)
 
+# The greatest xid8. As an upper bound it excludes nothing, but of a range with an unknown bound the planner expects
+# 0.5 % of the rows instead of a third, so that the statement need not be planned for each snapshot.
+_LAST_TRANSACTION: ColumnElement[str] = literal_column("'18446744073709551615'::xid8")
+
 
 def _total(spec: QuerySpec, *, incremental: bool) -> Select[int, str, str]:
     """SELECT of the count, or of its change by the log since `:snapshot`, with the current snapshot and the era."""
@@ -296,6 +301,7 @@ def _change(spec: QuerySpec) -> Select[int, str, str]:
     snapshot = cast(bindparam("snapshot", type_=Text), PgSnapshot())
     unseen = (
         log.transaction_id >= func.pg_snapshot_xmin(snapshot),
+        log.transaction_id <= _LAST_TRANSACTION,
         ~func.pg_visible_in_snapshot(log.transaction_id, snapshot),
     )
     return (
