@@ -80,6 +80,20 @@ def test_pages_near_the_beginning_of_a_list_without_conditions_share_a_plan(
     assert plans(spec, total=FEW, keyset=keyset, page_end=page_end) == [Plan(keyset=keyset, near=near)]
 
 
+@pytest.mark.parametrize(
+    ("order", "total", "all_first"),
+    [
+        ("popular", 1000, True),
+        ("trending", 1000, True),
+        ("popular", 1001, False),  # a scan checks fewer bugs than there are matches
+        ("recent", 1000, False),  # bugs of one time are in the same blocks
+    ],
+)
+def test_few_bugs_in_the_order_of_votes_are_found_first(order: str, total: int, all_first: bool) -> None:
+    tried = plans(QuerySpec(("tags",), order), total=total, page_end=10, board=100_000)
+    assert tried == [Plan(all_first=all_first)]
+
+
 SPECS = st.builds(
     QuerySpec,
     order=st.sampled_from(["relevance", "recent", "oldest", "popular", "trending"]),

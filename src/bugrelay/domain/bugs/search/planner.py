@@ -110,6 +110,7 @@ class Plan:
 
     Attributes:
         index_scan: Scan an index in the order of the list, and check each bug.
+        all_first: Find all matches by their conditions, then sort them.
         tier: Read only bugs with a word in this tier; 0 for all.
         newest: Of those that are not in a higher tier, read only the newest months.
         keyset: Begin after the row whose keys are `:after_created_at` and so on.
@@ -118,6 +119,7 @@ class Plan:
     """
 
     index_scan: bool = False
+    all_first: bool = False
     tier: int = 0
     newest: bool = False
     keyset: bool = False
@@ -136,7 +138,9 @@ class Plan:
         return next_score is not None and next_score > BEST_OUTSIDE[self.tier] * spec.words
 
 
-def plans(spec: QuerySpec, *, total: int, keyset: bool = False, page_end: int = NEAR_ROWS + 1) -> list[Plan]:
+def plans(
+    spec: QuerySpec, *, total: int, keyset: bool = False, page_end: int = NEAR_ROWS + 1, board: int = 0
+) -> list[Plan]:
     """The plans to try in turn until the page is settled; the last one always settles it.
 
     Args:
@@ -144,15 +148,28 @@ def plans(spec: QuerySpec, *, total: int, keyset: bool = False, page_end: int = 
         total: The number of matching bugs, as last known.
         keyset: Whether the page begins after a row.
         page_end: The number of rows up to the end of the page: from the beginning, or from that row.
+        board: The number of bugs on the board, as last known; 0 if it is not known.
     """
-    if not spec.filters and not spec.searching:
-        return [Plan(keyset=keyset, near=page_end <= NEAR_ROWS)]
     whole = Plan(keyset=keyset)
-    if not spec.searching or total <= MAX_SORTED:
+    if not spec.searching:
+        return [_listed(spec, whole, total=total, page_end=page_end, board=board)]
+    if total <= MAX_SORTED:
         return [whole]
     if not spec.is_ranked:
         return [replace(whole, index_scan=True)]
     return [*_tiers(spec, total, whole), whole]
+
+
+def _listed(spec: QuerySpec, whole: Plan, *, total: int, page_end: int, board: int) -> Plan:
+    """The plan of a list without a search.
+
+    Bugs in the order of their votes are anywhere in the table, so the scan of an index reads a block for each bug that
+    it checks, which PostgreSQL underestimates. It checks about `board * page_end / total` bugs to fill the page.
+    """
+    if not spec.filters:
+        return replace(whole, near=page_end <= NEAR_ROWS)
+    by_votes = spec.order in ("popular", "trending")
+    return replace(whole, all_first=by_votes and 0 < total * total <= board * page_end)
 
 
 def _tiers(spec: QuerySpec, total: int, whole: Plan) -> list[Plan]:

@@ -66,6 +66,9 @@ class BugPage:
         return CursorPagination(number, query.limit, self.total, pages, more, number > 1, self.next_cursor)
 
 
+_ALL = BoundQuery(QuerySpec())
+
+
 class _Keys(NamedTuple):
     """A page before its bugs are read: their ids as text, the total, and the cursor of the next page, if any."""
 
@@ -206,8 +209,13 @@ async def _keys(reader: Reader, totals: Totals, query: BugQuery, wanted: BoundQu
         known = await totals.read(wanted)
         if not known:
             return _Keys([], 0, None)
-    page_end = values["offset"] + values["limit"]
-    tried = plans(spec, total=known or 0, keyset=query.cursor is not None, page_end=page_end)
+    tried = plans(
+        spec,
+        total=known or 0,
+        keyset=query.cursor is not None,
+        page_end=values["offset"] + values["limit"],
+        board=totals.known(_ALL) or 0,
+    )
     if is_deep(spec, offset=query.offset, total=known or 0):
         tried, values = await _deep_offset(reader, totals, tried, values, total=known or 0)
     for plan in tried:

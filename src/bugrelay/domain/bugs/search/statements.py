@@ -148,6 +148,10 @@ def _listed(spec: QuerySpec, plan: Plan) -> _Found:
     conditions = [LISTED, *_conditions(_bugs.c, spec)]
     if plan.deep_offset:
         conditions.append(_bugs.c.created_at < bindparam("since", type_=DateTime(timezone=True)))
+    if plan.all_first:
+        # OFFSET 0 keeps the planner from flattening the subquery, and so from scanning an index in the list's order.
+        found = select(*(_bugs.c[name] for name in spec.keys)).where(*conditions).offset(0).subquery("found")
+        return _Found(found, [], dict(found.c.items()))
     return _Found(_bugs, conditions, _BUG_COLUMNS)
 
 
