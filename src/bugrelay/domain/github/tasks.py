@@ -6,7 +6,6 @@ import asyncio
 from uuid import UUID
 
 import structlog
-from sqlalchemy import update
 
 from bugrelay.domain.github import describing, repository
 from bugrelay.domain.github.client import GitHubClient
@@ -19,16 +18,12 @@ from bugrelay.domain.github.service import receiving, tokens
 from bugrelay.domain.github.service.pushing import MAIL_JOB
 from bugrelay.domain.github.service.receiving import DELETED_AT_ONCE, DELIVERY_JOB
 from bugrelay.domain.github.service.secrets import default_repository, secret_purpose, token_purpose
-from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
 from bugrelay.infra.mail.message import mail_id
 from bugrelay.infra.platform import Platform
-from bugrelay.infra.security.encryption import Encryption, SecretUnreadable
+from bugrelay.infra.security.reencryption import reencrypt_rows
 
 log = structlog.get_logger()
-
-CONNECTIONS_AT_ONCE = 200
-FIRST_ID = UUID(int=0)
 
 
 async def call(platform: Platform, stopping: asyncio.Event) -> None:
@@ -91,32 +86,21 @@ async def delete_expired(platform: Platform) -> None:
 
 
 async def reencrypt_secrets(platform: Platform) -> None:
-    """Re-encrypt secrets of older keys with the newest; logs how many were changed, and how many no key can decrypt."""
-    changed = remaining = 0
-    after, rows = FIRST_ID, CONNECTIONS_AT_ONCE
-    while rows == CONNECTIONS_AT_ONCE:
-        async with platform.work() as work:
-            found = await repository.lock_secrets_after(work, after, limit=CONNECTIONS_AT_ONCE)
-            for sealed in found:
-                try:
-                    changed += await _reencrypt(work, sealed, platform.encryption)
-                except SecretUnreadable:
-                    remaining += 1
-        rows, after = len(found), found[-1].id if found else after
-    if changed or remaining:
-        log.warning("secrets_reencrypted", changed=changed, remain=remaining)
+    """Encrypt tokens and secrets of older keys with the newest one."""
+    await reencrypt_rows(
+        platform.work,
+        GitHubConnection,
+        encryption=platform.encryption,
+        lock_after=repository.lock_secrets_after,
+        columns_of=_secrets_of,
+    )
 
 
-async def _reencrypt(work: UnitOfWork, sealed: SealedSecrets, encryption: Encryption) -> bool:
-    columns = {
-        "token": (sealed.token, token_purpose(sealed.company_id)),
-        "secret": (sealed.secret, secret_purpose(sealed.company_id)),
+def _secrets_of(row: SealedSecrets) -> dict[str, tuple[bytes | None, str]]:
+    return {
+        "token": (row.token, token_purpose(row.company_id)),
+        "secret": (row.secret, secret_purpose(row.company_id)),
     }
-    values = encryption.renewed(columns, row_id=sealed.id)
-    if values:
-        changing = update(GitHubConnection).where(GitHubConnection.id == sealed.id).values(**values)
-        await work.session.execute(changing.execution_options(synchronize_session=False))
-    return bool(values)
 
 
 TASKS = Tasks(

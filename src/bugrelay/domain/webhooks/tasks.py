@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select
 
 from bugrelay.domain.events.repository import events_after
 from bugrelay.domain.webhooks import payload, repository
@@ -20,19 +20,16 @@ from bugrelay.domain.webhooks.service.delivering import MAIL_JOB
 from bugrelay.domain.webhooks.service.events import REPLAY_JOB, replay_some
 from bugrelay.domain.webhooks.service.removal import DELETE_JOB, delete_some_deliveries
 from bugrelay.domain.webhooks.service.webhooks import FORMER_PURPOSE, PURPOSE
-from bugrelay.infra.db.unit_of_work import UnitOfWork
 from bugrelay.infra.jobs.tasks import Periodic, Tasks
 from bugrelay.infra.mail.message import mail_id
 from bugrelay.infra.platform import Platform
-from bugrelay.infra.security.encryption import Encryption, SecretUnreadable
+from bugrelay.infra.security.reencryption import reencrypt_rows
 
 log = structlog.get_logger()
 
 KEPT_FOR = timedelta(days=30)
 PENDING_KEPT_FOR = timedelta(days=34)  # one queued again on its last day is retried for more than three
 AT_ONCE = 5000  # rows, so that each statement ends within its deadline
-WEBHOOKS_AT_ONCE = 200
-FIRST_ID = UUID(int=0)
 NOT_INTERNAL = "internal events are not sent to this webhook any more"
 
 
@@ -101,32 +98,18 @@ async def delete_old_deliveries(platform: Platform) -> None:
 
 
 async def reencrypt_secrets(platform: Platform) -> None:
-    """Encrypt secrets of older keys with the newest one; log how many no key decrypts."""
-    changed = remaining = 0
-    after, rows = FIRST_ID, WEBHOOKS_AT_ONCE
-    while rows == WEBHOOKS_AT_ONCE:
-        async with platform.work() as work:
-            found = await repository.lock_secrets_after(work, after, limit=WEBHOOKS_AT_ONCE)
-            for webhook in found:
-                try:
-                    changed += await _reencrypt_webhook(work, webhook, platform.encryption)
-                except SecretUnreadable:
-                    remaining += 1
-        rows, after = len(found), found[-1].id if found else after
-    if changed or remaining:
-        log.warning("secrets_reencrypted", changed=changed, remain=remaining)
+    """Encrypt secrets of older keys with the newest one."""
+    await reencrypt_rows(
+        platform.work,
+        Webhook,
+        encryption=platform.encryption,
+        lock_after=repository.lock_secrets_after,
+        columns_of=_secrets_of,
+    )
 
 
-async def _reencrypt_webhook(work: UnitOfWork, webhook: Secrets, encryption: Encryption) -> bool:
-    sealed = {
-        "secret": (webhook.secret, PURPOSE),
-        "former_secret": (webhook.former_secret, FORMER_PURPOSE),
-    }
-    values = encryption.renewed(sealed, row_id=webhook.id)
-    if values:
-        changing = update(Webhook).where(Webhook.id == webhook.id).values(**values)
-        await work.session.execute(changing.execution_options(synchronize_session=False))
-    return bool(values)
+def _secrets_of(row: Secrets) -> dict[str, tuple[bytes | None, str]]:
+    return {"secret": (row.secret, PURPOSE), "former_secret": (row.former_secret, FORMER_PURPOSE)}
 
 
 async def replay(platform: Platform, *, webhook_id: str) -> None:
