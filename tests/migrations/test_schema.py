@@ -13,7 +13,7 @@ from sqlalchemy import create_engine
 import bugrelay.bootstrap  # noqa: F401 - imports every domain, and so every table
 from bugrelay.infra.db.database import sqlalchemy_url
 from bugrelay.infra.db.models import Base
-from bugrelay.infra.db.revisions import outgrown_revisions, scripts_folder
+from bugrelay.infra.db.revisions import outdated_revisions, scripts_folder
 from bugrelay.migrate import migrate
 from bugrelay.settings import load_settings
 from tests.migrations import catalog
@@ -68,8 +68,8 @@ def test_each_function_is_created_by_the_last_migration_that_changed_it() -> Non
     assert Counter(names) == Counter(path.stem for path in (scripts_folder() / "sql").glob("*.sql"))
 
 
-def test_all_revisions_but_the_newest_are_outgrown() -> None:
+def test_all_revisions_but_the_newest_are_outdated() -> None:
     scripts = ScriptDirectory(str(scripts_folder()))
     every = {script.revision for script in scripts.walk_revisions()}
-    assert outgrown_revisions() == every - set(scripts.get_heads())
+    assert outdated_revisions() == every - set(scripts.get_heads())
     assert len(scripts.get_heads()) == 1

@@ -1,1 +1,1 @@
-"""What BugRelay is, one folder per domain; `ARCHITECTURE.md` says which may import which."""
+"""The business rules, one folder for each domain; `ARCHITECTURE.md` says which may import which."""

@@ -13,7 +13,7 @@ from bugrelay.http.request import ApiRequest
 from bugrelay.http.responses import json_response
 from bugrelay.http.routes import Route, anyone
 from bugrelay.infra.db.database import Database
-from bugrelay.infra.db.revisions import outgrown_revisions
+from bugrelay.infra.db.revisions import outdated_revisions
 
 POSTGRES_SECONDS = 2
 NEVER_CACHED = {"Cache-Control": "no-store"}
@@ -83,10 +83,10 @@ class SchemaCheck:
             ServiceUnavailable, TimeoutError: PostgreSQL does not respond.
         """
         if not self._current:
-            outgrown = await asyncio.to_thread(outgrown_revisions)
+            outdated = await asyncio.to_thread(outdated_revisions)
             async with asyncio.timeout(POSTGRES_SECONDS):
                 revision = await self._database.revision()
-            self._current = revision is not None and revision not in outgrown
+            self._current = revision is not None and revision not in outdated
         return self._current
 
 

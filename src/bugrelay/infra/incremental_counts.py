@@ -147,7 +147,7 @@ class IncrementalCounts:
         Raises:
             TotalNotCounted: With `by_job`: no job has counted it, and it took too long here.
         """
-        for find in self._places(reader, by_job):
+        for find in self._sources(reader, by_job):
             known = await find(key)
             if known is None:
                 continue
@@ -208,8 +208,8 @@ class IncrementalCounts:
             kept.shared_at = now
             await self.share(key, counted)
 
-    def _places(self, reader: Reader, by_job: ByJob | None) -> Sequence[_Find]:
-        """Where a total may be known, the nearest place first."""
+    def _sources(self, reader: Reader, by_job: ByJob | None) -> Sequence[_Find]:
+        """The sources of a total, the cheapest first."""
         if by_job is None:
             return (self._of_process,)
         return (

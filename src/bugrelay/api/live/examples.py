@@ -1,4 +1,4 @@
-"""What the documentation shows of events."""
+"""Examples of events, for the OpenAPI document."""
 
 from __future__ import annotations
 

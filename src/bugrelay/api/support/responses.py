@@ -18,7 +18,7 @@ from bugrelay.infra.pagination import PageQuery
 from bugrelay.infra.text.markdown import RenderedHtml
 
 SCREENSHOTS = "screenshots/"
-"""What stands before the name of a screenshot."""
+"""The prefix of a `screenshot_path`, before the name of the screenshot."""
 
 
 class Success(Struct, kw_only=True):

@@ -1,1 +1,1 @@
-"""Companies: claims of their domains, teams and tenants, and the applications that they stand behind."""
+"""Companies: claims of their domains, teams and tenants, and applications."""

@@ -1,4 +1,4 @@
-"""What of companies a viewer may see: one condition for lists, details and counts.
+"""What a viewer may see of companies: one condition for lists, details and counts.
 
 Companies and applications are public, verified or not. So are the members of a verified company, with name and role.
 The team also sees its members' addresses; its admins also see memberships that are not effective yet, and former

@@ -1,4 +1,4 @@
-"""The scripts in `migrations/`, and which revisions they leave behind: servers know it without Alembic."""
+"""The scripts in `migrations/`, and the revisions that are older than the newest; without loading Alembic."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def scripts_folder() -> Path:
 
 
 @lru_cache(maxsize=1)
-def outgrown_revisions() -> frozenset[str]:
+def outdated_revisions() -> frozenset[str]:
     """The revisions that are too old for this release; any other is its own, or that of a newer release."""
     scripts = (path.read_text() for path in (scripts_folder() / "versions").glob("*.py"))
     return frozenset(former for script in scripts for former in _FORMER_REVISION.findall(script))

@@ -1,4 +1,4 @@
-"""What the documentation shows of registering and signing in."""
+"""Examples of registering and signing in, for the OpenAPI document."""
 
 from __future__ import annotations
 

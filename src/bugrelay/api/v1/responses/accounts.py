@@ -45,7 +45,7 @@ class SignedInResponse(TokensResponse, kw_only=True):
 
 
 class LinkStartedResponse(Message):
-    """Where an identity is proven, to be linked.
+    """The address at the provider where an identity is linked.
 
     Attributes:
         authorization_url: Where to send the browser, once, within a minute.
@@ -92,7 +92,7 @@ class UserProfileChangedResponse(Message):
 
 
 class MyVoteList(Struct):
-    """What I voted for.
+    """The bugs that I voted for.
 
     Attributes:
         votes: The votes of this page.
@@ -103,7 +103,7 @@ class MyVoteList(Struct):
 
 
 class MyCommentList(Struct):
-    """What I wrote.
+    """My comments.
 
     Attributes:
         comments: The comments of this page.

@@ -77,7 +77,7 @@ class InvitationList(Struct):
 
 
 class UserAddedResponse(Message):
-    """Who was added, or invited.
+    """The user who was added, or the invitation that was sent.
 
     Attributes:
         user: The user who was added; null where an invitation was sent.
@@ -89,12 +89,12 @@ class UserAddedResponse(Message):
 
 
 class InvitationAcceptedResponse(Message):
-    """Where one belongs from now on.
+    """The company whose invitation was accepted.
 
     Attributes:
         company_id: The company.
         domain: Its domain.
-        role: What one may do there, by the name in the ticket API.
+        role: My role in it, by the name in the ticket API.
         company_role: The same, by our name.
     """
 

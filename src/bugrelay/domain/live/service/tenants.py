@@ -62,7 +62,7 @@ class TenantListener(Listener):
 
 
 class _Stream:
-    """The listeners to one company, and the number up to which the stream was read for those that are not behind."""
+    """The listeners to one company, and the number up to which the stream was read for those that do not lag."""
 
     def __init__(self, seq: int) -> None:
         self.seq = seq

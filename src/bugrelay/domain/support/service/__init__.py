@@ -1,1 +1,1 @@
-"""What can be done with support reports."""
+"""Use cases of support reports."""
