@@ -282,6 +282,7 @@ class _Finder:
         rows = await self._reader.rows(statements.WORDS, {"numbers": numbers})
         indexed = {row.no: set(row.words) for row in rows}
         typed = _TypedWords(f"{self._question.title}\n{self._question.description}")
+        words = {term: typed.of(term.word) for term in asked.weights}  # once, not for each match
         return [
             Match(
                 bug_id=candidate.shown_id,
@@ -289,9 +290,7 @@ class _Finder:
                 matched_title=candidate.title,
                 score=score,
                 words=tuple(
-                    dict.fromkeys(
-                        typed.of(term.word) for term in asked.weights if asked.has(candidate, term, indexed)
-                    )
+                    dict.fromkeys(word for term, word in words.items() if asked.has(candidate, term, indexed))
                 ),
                 same_application=asked.same_application(candidate),
                 title_similarity=candidate.title_similarity,
