@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from bugrelay.domain.bugs.similar.tasks import fold_similar
 from bugrelay.infra.platform import Platform
+from bugrelay.settings import Rate
 from tests.api.v1.moderation.acts import Moderator
 from tests.conftest import SignUp, StartApp
 from tests.factories import Person, report
@@ -216,17 +220,38 @@ async def test_what_does_not_fit_is_named(
     assert [one["field"] for one in response.json()["error"]["fields"]] == [field]
 
 
-async def test_queries_have_a_separate_limit_and_are_not_stored(
-    start_app: StartApp, sql: psycopg.Connection[Any]
+async def test_queries_have_a_separate_limit_and_nothing_of_them_is_kept(
+    start_app: StartApp, sql: psycopg.Connection[Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from bugrelay.settings import Rate
-
-    async with start_app(rate_limit_similar=Rate(2, 60)) as client:
-        for status in (200, 200, 429):
-            response = await client.post("/api/v1/bugs/similar", json={"title": "galaxy"})
+    body = {"title": "zanzibar", "description": "zanzibar", "application_name": "zanzibar"}
+    async with start_app(rate_limit_similar=Rate(3, 60)) as client:
+        for status, renamed in ((200, None), (200, None), (500, "similar_words"), (429, None)):
+            with renaming(sql, renamed):
+                response = await client.post("/api/v1/bugs/similar", json=body)
             assert response.status_code == status
             assert "no-store" in response.headers["cache-control"]
         assert (await client.get("/api/v1/bugs")).status_code == 200
+    log = "".join(capfd.readouterr())
+    assert "unforeseen_error" in log
+    assert "zanzibar" not in log
+    tables = sql.execute("SELECT relname FROM pg_stat_user_tables").fetchall()
+    assert len(tables) > 50
+    for (table,) in tables:
+        kept = SQL("SELECT FROM {0} AS kept WHERE kept::text LIKE '%zanzibar%'").format(Identifier(table))
+        assert sql.execute(kept).fetchall() == [], table
+
+
+@contextmanager
+def renaming(sql: psycopg.Connection[Any], table: str | None) -> Iterator[None]:
+    """A table, if any, has another name."""
+    names = (Identifier(table or ""), Identifier(f"{table}_renamed"))
+    if table:
+        sql.execute(SQL("ALTER TABLE {} RENAME TO {}").format(*names))
+    try:
+        yield
+    finally:
+        if table:
+            sql.execute(SQL("ALTER TABLE {} RENAME TO {}").format(*reversed(names)))
 
 
 async def test_moderators_and_reporters_do_not_wait_for_the_folding_job(
