@@ -8,8 +8,15 @@ import sys
 
 from bugrelay.infra.security.identity_providers.id_tokens import ALGORITHMS
 
-# What somebody else is for: servers answer HTTP and sum postings, image workers decode, `migrate` migrates.
+# What a worker needs for some jobs only.
+DEFERRED = ("httpx", "dns.asyncresolver", "nh3", "markdown_it", "aiosmtplib")
+# Also what somebody else is for: servers answer HTTP and sum postings, image workers decode, `migrate` migrates.
 NOT_FOR_WORKERS = (
+    *DEFERRED,
+    "jwt",
+    "argon2",
+    "pydantic",
+    "advanced_alchemy.service",
     "granian",
     "litestar",
     "bugrelay.http",
@@ -24,7 +31,7 @@ NOT_FOR_WORKERS = (
     "disposable_email_domains",
     "cryptography",
 )
-NOT_FOR_SERVERS = ("alembic", "rich", "pygments", "PIL")
+NOT_FOR_SERVERS = ("alembic", "rich", "pygments", "PIL", "pydantic", "advanced_alchemy.service")
 # It opens the socket and starts the processes that serve.
 NOT_FOR_THE_FIRST_PROCESS = ("litestar", "sqlalchemy", "advanced_alchemy", "numpy", "rich", "bugrelay.app")
 
@@ -63,8 +70,9 @@ def test_the_first_process_of_a_server_loads_nothing_that_others_are_for() -> No
     assert loaded(FIRST_PROCESS, ("bugrelay.server", *NOT_FOR_THE_FIRST_PROCESS)) == ["bugrelay.server"]
 
 
-def test_a_server_has_loaded_what_it_computes_with_before_its_first_request() -> None:
-    assert loaded(SERVER, ("numpy", "cryptography")) == ["numpy", "cryptography"]
+def test_a_server_has_loaded_everything_before_its_first_request() -> None:
+    needed = [*DEFERRED, "jwt", "argon2", "numpy", "cryptography"]
+    assert loaded(SERVER, tuple(needed)) == needed
 
 
 def test_a_server_verifies_the_signatures_of_other_issuers() -> None:
@@ -75,6 +83,12 @@ def test_a_server_verifies_the_signatures_of_other_issuers() -> None:
 
 def test_a_server_loads_nothing_that_others_are_for() -> None:
     assert loaded(SERVER, ("bugrelay.app", *NOT_FOR_SERVERS)) == ["bugrelay.app"]
+
+
+def test_a_worker_loads_what_a_job_needs_later_without_what_others_are_for() -> None:
+    program = WORKER.replace("working.close()", "(working.close(), imports.import_deferred())")
+    program = f"from bugrelay.infra import imports\n{program}"
+    assert loaded(program, (*DEFERRED, "rich", "pygments")) == [*DEFERRED]
 
 
 def test_a_worker_still_reads_the_secrets_that_a_job_needs() -> None:

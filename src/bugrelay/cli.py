@@ -189,15 +189,13 @@ def worker() -> None:
     from bugrelay.infra.garbage_collector import collector_paused
     from bugrelay.infra.optional_packages import left_out
 
-    # Libraries load these if they are installed: httpx loads rich and pygments for its own command; jwt loads
-    # cryptography, for kinds of keys that we do not use.
-    with left_out("rich", "pygments", "cryptography"):
+    with left_out("rich", "pygments"):  # httpx loads these for its own command
         settings = external_settings()
         with one_line_errors():
             awaited_database(settings)
         with collector_paused():
             from bugrelay.worker import work
-    asyncio.run(work(settings))
+        asyncio.run(work(settings))
 
 
 @main.command()

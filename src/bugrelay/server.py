@@ -21,6 +21,7 @@ from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server import MPServer
 
 from bugrelay.infra.garbage_collector import collect_rarely, collector_paused
+from bugrelay.infra.imports import import_deferred
 from bugrelay.infra.lifecycle import Lifecycle
 from bugrelay.infra.listener import (
     BACKLOG,
@@ -178,8 +179,11 @@ def _process_loop(lifecycle: Lifecycle) -> uvloop.Loop:
 def _application(lifecycle: Lifecycle) -> Litestar:
     """The application, created in the process that serves it, so that the parent does not import it."""
     with collector_paused(), left_out("rich", "pygments"):  # httpx loads these for its own command
+        with left_out("advanced_alchemy", "pydantic"):  # Litestar would load all of them for a class of pages
+            import litestar  # noqa: F401 - before the tables, which load the part that is used
         from bugrelay.app import served_app
 
+        import_deferred()
     app = served_app(lifecycle)
     collect_rarely()
     return app

@@ -12,13 +12,19 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
-import httpx
 import msgspec
 from msgspec import Meta, Struct
 
 from bugrelay.domain.github.errors import Limited, Refused, Unavailable, Unreached
+from bugrelay.infra.imports import Deferred
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = Deferred("httpx")
 
 CALL_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024  # a page of issues with bodies of 65,536 escaped characters
@@ -117,7 +123,11 @@ class GitHubClient:
 
     def __init__(self, api_url: str) -> None:
         self._api_url = api_url
-        self._client = httpx.AsyncClient(
+
+    @cached_property
+    def _client(self) -> httpx.AsyncClient:
+        """Made at the first call: with the list of authorities and the library it takes 3 MB."""
+        return httpx.AsyncClient(
             timeout=httpx.Timeout(None),  # `send` ends each exchange as a whole
             follow_redirects=False,
             # Uncompressed, so that the limit holds for what is kept in memory.
@@ -135,7 +145,8 @@ class GitHubClient:
         return GitHubUser(self, token, permit)
 
     async def close(self) -> None:
-        await self._client.aclose()
+        if "_client" in vars(self):
+            await self._client.aclose()
 
     def is_api_url(self, url: str) -> bool:
         """Whether a URL belongs to the configured API: a token is sent to no other host."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from email.message import EmailMessage
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-import aiosmtplib
-
+from bugrelay.infra.imports import Deferred
 from bugrelay.infra.mail.transport import MailUndelivered
+
+if TYPE_CHECKING:
+    import aiosmtplib
+else:
+    aiosmtplib = Deferred("aiosmtplib")
 
 SMTP_SECONDS = 20.0  # for one mail, from connecting to the server's last reply
 

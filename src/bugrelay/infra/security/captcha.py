@@ -9,16 +9,21 @@ from __future__ import annotations
 import asyncio
 import re
 import unicodedata
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import httpx
 import msgspec
 import structlog
 
 from bugrelay.errors import BugRelayError, ServiceUnavailable
+from bugrelay.infra.imports import Deferred
 from bugrelay.settings import SettingError, Settings
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = Deferred("httpx")
 
 log = structlog.get_logger()
 

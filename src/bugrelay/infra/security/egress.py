@@ -15,13 +15,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dns.exception
-import httpx
-from dns.asyncresolver import Resolver
-
+from bugrelay.infra.imports import Deferred
 from bugrelay.infra.text.urls import canonical_host, http_host
+
+if TYPE_CHECKING:
+    import httpx
+    from dns import asyncresolver
+    from dns import exception as dns_exception
+else:
+    httpx = Deferred("httpx")
+    asyncresolver, dns_exception = Deferred("dns.asyncresolver"), Deferred("dns.exception")
 
 TOTAL_SECONDS = 5.0
 CONNECT_SECONDS = 5.0
@@ -106,7 +111,7 @@ class Egress:
         self,
         *,
         permitted: Callable[[IPAddress], bool] = is_public,
-        resolver: Resolver | None = None,
+        resolver: asyncresolver.Resolver | None = None,
         port: int = 443,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -180,11 +185,11 @@ class Egress:
     async def _records(self, name: str, kind: str) -> list[Any]:
         """The records of that kind; empty if the name has none."""
         try:
-            resolver = self._resolver or Resolver()
+            resolver = self._resolver or asyncresolver.Resolver()
             answer = await resolver.resolve(
                 f"{name}.", kind, lifetime=TOTAL_SECONDS, raise_on_no_answer=False
             )
-        except (dns.exception.DNSException, OSError) as error:
+        except (dns_exception.DNSException, OSError) as error:
             raise EgressFailed(f"the name service: {type(error).__name__}") from error
         return list(answer.rrset or ())
 

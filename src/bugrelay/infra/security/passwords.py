@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
-
+from bugrelay.infra.imports import Deferred
 from bugrelay.infra.threads import BoundedThreads
+
+if TYPE_CHECKING:
+    import argon2
+else:
+    argon2 = Deferred("argon2")
 
 MIN_CHARACTERS, MAX_CHARACTERS = 8, 128
 # Two concurrent hashes: twice 19 MiB by default, and the event loop still gets its share of the processor.
@@ -28,12 +32,10 @@ class Passwords:
     """
 
     def __init__(self, memory_kib: int, iterations: int) -> None:
-        self._hasher = PasswordHasher(time_cost=iterations, memory_cost=memory_kib, parallelism=1)
+        self._memory_kib, self._iterations = memory_kib, iterations
         self._threads = BoundedThreads(
             "passwords", workers=_WORKERS, waiting=_WAITING, deadline_seconds=_DEADLINE_SECONDS
         )
-        # Verified if there is no account, so that timing does not reveal which addresses have one.
-        self._dummy_hash = self._hasher.hash(b"")
 
     async def hash(self, password: str) -> str:
         """The hash to store, with its salt and parameters.
@@ -50,8 +52,7 @@ class Passwords:
             ServiceUnavailable: Too many are waiting, or the deadline has passed.
             argon2.exceptions.InvalidHashError: The stored text is no argon2 hash.
         """
-        matches = await self._threads.run(self._matches, stored or self._dummy_hash, _bytes(password))
-        return matches and bool(stored)
+        return await self._threads.run(self._matches, stored, _bytes(password))
 
     def needs_rehash(self, stored: str) -> bool:
         """Whether the hash was made with parameters other than the current ones."""
@@ -60,10 +61,17 @@ class Passwords:
     def close(self) -> None:
         self._threads.close()
 
-    def _matches(self, stored: str, password: bytes) -> bool:
+    @cached_property
+    def _hasher(self) -> argon2.PasswordHasher:
+        return argon2.PasswordHasher(time_cost=self._iterations, memory_cost=self._memory_kib, parallelism=1)
+
+    def _matches(self, stored: str | None, password: bytes) -> bool:
+        if stored is None:  # the same work, so that timing does not reveal which addresses have an account
+            self._hasher.hash(password)
+            return False
         try:
             return self._hasher.verify(stored, password)
-        except VerifyMismatchError:
+        except argon2.exceptions.VerifyMismatchError:
             return False
 
 

@@ -7,12 +7,16 @@ import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import jwt
-
 from bugrelay.errors import InvalidToken
+from bugrelay.infra.imports import Deferred
+
+if TYPE_CHECKING:
+    import jwt
+else:
+    jwt = Deferred("jwt")
 
 AUDIENCE = "bugrelay-api"
 _ALGORITHM = "HS256"

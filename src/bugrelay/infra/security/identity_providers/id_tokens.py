@@ -5,9 +5,14 @@ from __future__ import annotations
 import hmac
 import re
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jwt
+from bugrelay.infra.imports import Deferred
+
+if TYPE_CHECKING:
+    import jwt
+else:
+    jwt = Deferred("jwt")
 
 # Signatures by a key that only the issuer has: neither "none" nor the HS family, which our own client secret, or the
 # issuer's public key used as a secret, could sign (RFC 8725, section 3.1).

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import httpx
 import msgspec
 
+from bugrelay.infra.imports import Deferred
 from bugrelay.infra.security.identity_providers.port import failed, unavailable
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = Deferred("httpx")
 
 PROVIDER_SECONDS = 4.0  # for all calls of one request; the response has to follow within 5.5 s
 MAX_ANSWER_BYTES = 256 * 1024
