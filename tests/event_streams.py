@@ -15,7 +15,7 @@ SECONDS = 30
 
 
 @dataclass
-class Told:
+class StreamEvent:
     """One event as it stands in a stream."""
 
     id: str
@@ -32,11 +32,11 @@ class Parsed:
     comments: int = 0
     _rest: str = ""
 
-    def feed(self, chunk: bytes) -> list[Told]:
+    def feed(self, chunk: bytes) -> list[StreamEvent]:
         *blocks, self._rest = (self._rest + chunk.decode()).split("\n\n")
-        return [told for block in blocks if (told := self._read(block)) is not None]
+        return [received for block in blocks if (received := self._read(block)) is not None]
 
-    def _read(self, block: str) -> Told | None:
+    def _read(self, block: str) -> StreamEvent | None:
         fields: dict[str, str] = {}
         for line in block.split("\n"):
             name, _, value = line.partition(":")
@@ -46,7 +46,7 @@ class Parsed:
         self.position = fields.get("id", self.position)
         if "data" not in fields:
             return None
-        return Told(self.position, json.loads(fields["data"]), fields.get("event", "message"))
+        return StreamEvent(self.position, json.loads(fields["data"]), fields.get("event", "message"))
 
 
 class Stream:
@@ -62,7 +62,7 @@ class Stream:
         self.over = asyncio.Event()
         self._left = asyncio.Event()
         self._began = asyncio.Event()
-        self._told: asyncio.Queue[Told | None] = asyncio.Queue()
+        self._received: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
         self._requested = False
 
     async def receive(self) -> dict[str, Any]:
@@ -81,8 +81,8 @@ class Stream:
         body = message.get("body", b"")
         self.body += body
         if self.status == 200:
-            for told in self.parsed.feed(body):
-                self._told.put_nowait(told)
+            for received in self.parsed.feed(body):
+                self._received.put_nowait(received)
         if body or not message.get("more_body"):
             self._began.set()
 
@@ -90,7 +90,7 @@ class Stream:
         try:
             await app(scope, self.receive, self.send)
         finally:
-            self._told.put_nowait(None)
+            self._received.put_nowait(None)
             self._began.set()
             self.over.set()
 
@@ -101,29 +101,29 @@ class Stream:
     def leave(self) -> None:
         self._left.set()
 
-    async def next(self) -> Told | None:
+    async def next(self) -> StreamEvent | None:
         """The next message; None at the end."""
         async with asyncio.timeout(SECONDS):
-            return await self._told.get()
+            return await self._received.get()
 
-    async def take(self, count: int) -> list[Told]:
+    async def take(self, count: int) -> list[StreamEvent]:
         """So many events."""
         taken = [await self.next() for _ in range(count)]
         assert None not in taken, "the stream has ended"
-        return [told for told in taken if told is not None]
+        return [received for received in taken if received is not None]
 
-    async def until(self, number: Any) -> list[Told]:
+    async def until(self, number: Any) -> list[StreamEvent]:
         """The events up to the one with this id in its data."""
         taken = await self.take(1)
         while taken[-1].data.get("id") != number:
             taken += await self.take(1)
         return taken
 
-    async def rest(self) -> list[Told]:
+    async def rest(self) -> list[StreamEvent]:
         """All that comes until it ends."""
         taken = []
-        while (told := await self.next()) is not None:
-            taken.append(told)
+        while (received := await self.next()) is not None:
+            taken.append(received)
         return taken
 
 

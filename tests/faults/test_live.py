@@ -15,7 +15,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.event_streams import SECONDS, Parsed, Told
+from tests.event_streams import SECONDS, Parsed, StreamEvent
 from tests.factories import Person, make_member, register, report
 from tests.faults.conftest import StartBoard
 from tests.faults.proxy import FaultProxy, Mode
@@ -95,11 +95,11 @@ async def test_the_documented_client_neither_misses_nor_repeats_events(board: Bo
 
 
 class Listening:
-    """A stream over HTTP, and what it has told."""
+    """A stream over HTTP, and what it has sent."""
 
     def __init__(self, visitor: httpx.AsyncClient, person: Person) -> None:
         self._visitor, self._person = visitor, person
-        self.told: list[Told] = []
+        self.received: list[StreamEvent] = []
         self.began = asyncio.Event()
 
     async def run(self) -> None:
@@ -107,12 +107,12 @@ class Listening:
         async with self._visitor.stream("GET", STREAM, headers=self._person.headers) as response:
             assert response.status_code == 200
             async for chunk in response.aiter_bytes():
-                self.told += parsed.feed(chunk)
+                self.received += parsed.feed(chunk)
                 self.began.set()
 
     @property
     def ids(self) -> list[int]:
-        return [one.data["id"] for one in self.told]
+        return [one.data["id"] for one in self.received]
 
 
 async def test_events_are_sent_while_redis_is_killed_hung_or_flushed(

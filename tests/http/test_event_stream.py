@@ -13,6 +13,6 @@ def test_no_character_of_a_text_ends_a_line() -> None:
     text = "".join(map(chr, range(0x3000))) + "\U0001f41b"
     written = event("7", to_json({"title": text}), name="resync")
     assert len(written.decode().splitlines()) == 4
-    (told,) = Parsed().feed(written)
-    assert (told.id, told.name) == ("7", "resync")
-    assert told.data == {"title": json.loads(to_json(text))}
+    (received,) = Parsed().feed(written)
+    assert (received.id, received.name) == ("7", "resync")
+    assert received.data == {"title": json.loads(to_json(text))}

@@ -37,7 +37,7 @@ class Subscribers:
     """Records the facts of each subscriber; one of them fails after the commit."""
 
     def __init__(self, bus: EventBus) -> None:
-        self.told: list[tuple[str, list[Any]]] = []
+        self.calls: list[tuple[str, list[Any]]] = []
         self.served = asyncio.Event()
         bus.subscribe_afterwards(self._failing, Begun)
         bus.subscribe_afterwards(self._last, Ended, Begun)
@@ -45,17 +45,17 @@ class Subscribers:
         bus.subscribe_durable(self._only_ends, Ended)
 
     async def _durable(self, _session: Any, facts: Sequence[Any]) -> None:
-        self.told.append(("durable", list(facts)))
+        self.calls.append(("durable", list(facts)))
 
     async def _only_ends(self, _session: Any, facts: Sequence[Any]) -> None:
-        self.told.append(("only ends", list(facts)))
+        self.calls.append(("only ends", list(facts)))
 
     async def _failing(self, facts: Sequence[Any]) -> None:
-        self.told.append(("failing", list(facts)))
+        self.calls.append(("failing", list(facts)))
         raise RuntimeError("of its own")
 
     async def _last(self, facts: Sequence[Any]) -> None:
-        self.told.append(("last", list(facts)))
+        self.calls.append(("last", list(facts)))
         self.served.set()
 
 
@@ -90,8 +90,8 @@ async def test_subscribers_are_called_in_order_and_once_with_the_facts_that_they
     with capture_logs() as lines:
         async with UnitOfWork(database, bus) as work:
             await write(work)
-            assert subscribers.told == []
-    assert subscribers.told == [
+            assert subscribers.calls == []
+    assert subscribers.calls == [
         ("durable", FACTS),
         ("only ends", [Ended(1)]),
         ("failing", [Begun(1), Begun(2)]),
@@ -119,7 +119,7 @@ async def test_a_failure_after_a_savepoint_undoes_only_what_follows_it_with_its_
             await fail(work)
         async with work.savepoint():
             await write(work)
-    assert subscribers.told[-1] == ("last", FACTS)
+    assert subscribers.calls[-1] == ("last", FACTS)
     assert sql.execute("SELECT token_hash FROM captcha_tokens").fetchall() == [(b"\x00",)]
 
 
@@ -131,7 +131,7 @@ async def test_a_rollback_stores_nothing_and_publishes_nothing(
     async with UnitOfWork(database, bus) as work:
         await write(work)
         work.undo()
-    assert subscribers.told == []
+    assert subscribers.calls == []
     assert not written(sql)
 
 
@@ -148,7 +148,7 @@ async def test_a_failing_durable_subscriber_rolls_back_and_publishes_nothing(
     with pytest.raises(ValueError, match="no"):
         async with UnitOfWork(database, bus) as work:
             await write(work)
-    assert [who for who, _ in subscribers.told] == ["durable", "only ends"]
+    assert [who for who, _ in subscribers.calls] == ["durable", "only ends"]
     assert not written(sql)
 
 
@@ -172,5 +172,5 @@ async def test_a_cancellation_at_the_commit_leaves_it_complete(
     with pytest.raises(asyncio.CancelledError):
         await asyncio.create_task(request())
     await asyncio.wait_for(subscribers.served.wait(), timeout=60)
-    assert subscribers.told[-1] == ("last", FACTS)
+    assert subscribers.calls[-1] == ("last", FACTS)
     assert written(sql)

@@ -43,19 +43,19 @@ async def test_everybody_follows_the_board_and_resumes_at_each_point(
         ]
         for bug in bugs:
             await comment(client, ada, bug["id"])
-        told = await stream.take(14)
-    first = told[0].data
+        received = await stream.take(14)
+    first = received[0].data
     assert set(first) == {"id", "type", "at", "actor", "bug_id", "data"}
     assert first["actor"] == {"id": ada.id, "username": "ada", "name": "ada"}
-    assert len({UUID(one.data["id"][4:40]) for one in told}) > 3  # in as many streams
-    assert [one.data["bug_id"] for one in told[:7]] == [bug["id"] for bug in bugs]
-    for place, position in enumerate([beginning, *(one.id for one in told)]):
+    assert len({UUID(one.data["id"][4:40]) for one in received}) > 3  # in as many streams
+    assert [one.data["bug_id"] for one in received[:7]] == [bug["id"] for bug in bugs]
+    for place, position in enumerate([beginning, *(one.id for one in received)]):
         async with opened(client, BOARD, Last_Event_ID=position) as resumed:
             rest = await resumed.take(14 - place)
-            assert data_of(rest) == data_of(told)[place:]
-            assert max(len(one.id) for one in rest or told) < 1000
-    async with opened(client, f"{BOARD}?since={told[8].id}") as resumed:
-        assert data_of(await resumed.take(5)) == data_of(told)[9:]
+            assert data_of(rest) == data_of(received)[place:]
+            assert max(len(one.id) for one in rest or received) < 1000
+    async with opened(client, f"{BOARD}?since={received[8].id}") as resumed:
+        assert data_of(await resumed.take(5)) == data_of(received)[9:]
 
 
 async def test_a_bug_is_followed_from_stream_to_stream(
@@ -100,8 +100,8 @@ async def test_only_public_events_are_sent(
         made = await client.post("/api/v1/tickets", json=ticket, headers=member.headers)
         assert made.status_code == 201
         await comment(client, ada, bug["id"])
-        (told,) = data_of(await stream.take(1))
-        assert (told["type"], told["bug_id"]) == ("comment.created", bug["id"])
+        (received,) = data_of(await stream.take(1))
+        assert (received["type"], received["bug_id"]) == ("comment.created", bug["id"])
         removed = await client.request(
             "DELETE", f"/api/v1/admin/bugs/{bug['id']}", json={"reason": "Spam"}, headers=admin.headers
         )
@@ -122,13 +122,13 @@ async def test_a_merged_bug_leads_to_its_survivor(
     async with opened(client, stream_of(source["id"])) as stream:
         merged = await client.post("/api/v1/admin/bugs/merge", json=ids, headers=admin.headers)
         assert merged.status_code == 200
-        (told,) = await stream.take(1)
-        assert told.data["data"] == {"target_id": target["id"]}
+        (received,) = await stream.take(1)
+        assert received.data["data"] == {"target_id": target["id"]}
     response = await client.get(f"{stream_of(source['id'])}?since=x")
     assert response.status_code == 308
     assert response.headers["location"] == f"{stream_of(target['id'])}?since=x"
     await comment(client, ada, target["id"])
-    async with opened(client, stream_of(target["id"]), Last_Event_ID=told.id) as resumed:
+    async with opened(client, stream_of(target["id"]), Last_Event_ID=received.id) as resumed:
         types = types_of(data_of(await resumed.take(1)))
         while types[-1] != "comment.created":  # the survivor's share of the merge may come before
             types += types_of(data_of(await resumed.take(1)))
@@ -144,8 +144,8 @@ async def test_a_client_that_missed_too_much_or_was_away_too_long_is_resynced(
         await stream.take(3)
         monkeypatch.setattr(board, "MAX_MISSED", 2)
         async with opened(client, BOARD, Last_Event_ID=position) as late:
-            (told,) = await late.take(1)
-            assert (told.name, told.data) == ("resync", {"head": told.id})
+            (received,) = await late.take(1)
+            assert (received.name, received.data) == ("resync", {"head": received.id})
             await comment(client, ada, bug["id"])
             assert types_of(data_of(await late.take(1))) == ["comment.created"]
     monkeypatch.undo()

@@ -14,7 +14,7 @@ from bugrelay.domain.live.service import hub as hub_module
 from bugrelay.domain.live.service import listeners, tenants
 from tests.api.live.conftest import EVENTS, STREAM, Caller, all_of, pulled
 from tests.conftest import StartApp
-from tests.event_streams import Stream, Told, opened
+from tests.event_streams import Stream, StreamEvent, opened
 from tests.factories import Person, put_project
 from tests.infra.redis.server import eventually
 from tests.pace import undisturbed
@@ -22,8 +22,8 @@ from tests.pace import undisturbed
 Sql = psycopg.Connection[Any]
 
 
-def data_of(told: list[Told]) -> list[dict[str, Any]]:
-    return [one.data for one in told]
+def data_of(received: list[StreamEvent]) -> list[dict[str, Any]]:
+    return [one.data for one in received]
 
 
 def types_of(events: list[dict[str, Any]]) -> list[str]:
@@ -55,10 +55,10 @@ async def test_pages_and_stream_have_the_same_events_and_resume_at_each_position
         assert stream.headers["cache-control"] == "no-store"
         ticket = await work_on_tickets(mae)
         head = (await pulled(mae))["head"]
-        told = await stream.until(head)
+        received = await stream.until(head)
     events = await all_of(mae)
-    assert data_of(told) == events
-    assert [one.id for one in told] == [str(event["id"]) for event in events]
+    assert data_of(received) == events
+    assert [one.id for one in received] == [str(event["id"]) for event in events]
     assert [event["id"] for event in events] == list(range(1, head + 1))
     assert types_of(events)[0] == "bug.created"
     assert events[0]["bug_id"] == bug["id"]
@@ -147,11 +147,11 @@ async def test_a_position_that_is_too_old_is_refused_or_resynced(
         assert response.json()["error"]["head"] == head
         async with listen(mae, Last_Event_ID=str(lost)) as stream:
             assert stream.body.startswith(b"retry: 1000\nid: %d\n\n" % lost)
-            (told,) = await stream.take(1)
-            assert (told.name, told.id, told.data) == ("resync", str(head), {"head": head})
+            (received,) = await stream.take(1)
+            assert (received.name, received.id, received.data) == ("resync", str(head), {"head": head})
             await mae.ticket("Four")
-            (told,) = await stream.take(1)
-            assert told.data["id"] == head + 1
+            (received,) = await stream.take(1)
+            assert received.data["id"] == head + 1
             head += 1
     assert len((await pulled(mae, since=2))["events"]) == head - 2
     assert (await pulled(mae, since=head))["events"] == []
@@ -176,9 +176,9 @@ async def test_no_events_are_sent_after_the_rights_have_ended(
         assert types_of(data_of(await gone.take(2))) == ["project.changed", "ticket.created"]
         sql.execute(statements[act], (mae.id,))
         sql.execute("SELECT log_events(%s)", (an_entry(company_id),))
-        told = await gone.rest()
+        received = await gone.rest()
         reason = "unauthenticated" if act == "signed out" else "forbidden"
-        assert [(one.name, one.data) for one in told] == [("closed", {"reason": reason})]
+        assert [(one.name, one.data) for one in received] == [("closed", {"reason": reason})]
         if act != "unverified":
             assert types_of(data_of(await stays.take(3)))[-1] == "ticket.restored"
     async with listen(mae) as refused:
@@ -225,9 +225,9 @@ async def test_another_tenant_receives_nothing(mae: Caller, others_member: Perso
     async with listen(mallory) as stream:
         ticket = await work_on_tickets(mae)
         await mallory.ticket("Ours")
-        told = data_of(await stream.take(2))
-        assert types_of(told) == ["project.changed", "ticket.created"]
-        assert told[1]["ticket"]["id"] != ticket["id"]
+        received = data_of(await stream.take(2))
+        assert types_of(received) == ["project.changed", "ticket.created"]
+        assert received[1]["ticket"]["id"] != ticket["id"]
     for path in (EVENTS, STREAM):
         response = await mae.client.get(path, headers={**mallory.person.headers, "X-Company-ID": company_id})
         assert response.status_code == 404
@@ -243,15 +243,15 @@ async def test_a_reporter_receives_events_of_visible_tickets_and_the_loss_of_vis
         path = f"tickets/{mine['key']}"
         await mae.call("POST", f"{path}/comments", {"content": "Hm", "isInternal": True})
         await mae.call("PUT", path, {"internalNotes": "Hm", "priority": "high"})
-        told = data_of(await stream.take(2))  # each while it is as it was
+        received = data_of(await stream.take(2))  # each while it is as it was
         await mae.call("PUT", f"tickets/{hidden['key']}", {"assigneeIds": [rita.id]})
         await mae.call("POST", f"tickets/{hidden['key']}/comments", {"content": "For you"})
-        told += data_of(await stream.take(2))
+        received += data_of(await stream.take(2))
         await mae.call("PUT", f"tickets/{hidden['key']}", {"assigneeIds": []})
         await mae.call("POST", f"tickets/{hidden['key']}/comments", {"content": "Between us"})
         await mae.call("PUT", path, {"title": "The last"})
-        told += data_of(await stream.take(2))
-    assert [(event["type"], event["ticket"]["id"]) for event in told] == [
+        received += data_of(await stream.take(2))
+    assert [(event["type"], event["ticket"]["id"]) for event in received] == [
         ("ticket.created", mine["id"]),
         ("ticket.changed", mine["id"]),
         ("ticket.changed", hidden["id"]),
@@ -259,12 +259,12 @@ async def test_a_reporter_receives_events_of_visible_tickets_and_the_loss_of_vis
         ("ticket.removed", hidden["id"]),
         ("ticket.changed", mine["id"]),
     ]
-    assert "internal" not in str(told)
-    gone = told[4]
+    assert "internal" not in str(received)
+    gone = received[4]
     assert (gone["data"], gone["actor"]) == ({}, None)
     now = await all_of(rita)  # as it is seen now: of the ticket that they see no more, that it has gone
     assert [(event["type"], event["id"]) for event in now if event["ticket"]] == [
-        (event["type"], event["id"]) for event in told if event not in told[2:4]
+        (event["type"], event["id"]) for event in received if event not in received[2:4]
     ]
     await boss.call("DELETE", path)
     assert types_of(await all_of(rita, ticket=mine["id"])) == ["ticket.removed"]
@@ -278,11 +278,11 @@ async def test_a_ticket_that_moves_out_of_an_open_project_is_gone_for_reporters(
     put_project(sql, company_id, "PRV")
     async with listen(rita) as stream:
         ticket = await mae.ticket("Seen by all", projectId=_project(sql, "OPN"))
-        told = data_of(await stream.take(1))
+        received = data_of(await stream.take(1))
         await mae.call("PUT", f"tickets/{ticket['id']}", {"projectId": _project(sql, "PRV")})
-        told += data_of(await stream.take(1))
-    assert types_of(told) == ["ticket.created", "ticket.removed"]
-    assert {event["ticket"]["id"] for event in told} == {ticket["id"]}
+        received += data_of(await stream.take(1))
+    assert types_of(received) == ["ticket.created", "ticket.removed"]
+    assert {event["ticket"]["id"] for event in received} == {ticket["id"]}
 
 
 async def test_a_filter_by_project_matches_tickets_that_leave_it(
@@ -297,9 +297,9 @@ async def test_a_filter_by_project_matches_tickets_that_leave_it(
         await mae.call("PUT", f"tickets/{ticket['id']}", {"projectId": two})
         await mae.call("PUT", f"tickets/{ticket['id']}", {"title": "Elsewhere"})
         await mae.ticket("Another", projectId=one)
-        told = data_of(await stream.take(4))
-    assert types_of(told) == ["ticket.created", "ticket.changed", "ticket.changed", "ticket.created"]
-    assert [event["id"] for event in await all_of(mae, project_id=one)] == [event["id"] for event in told]
+        received = data_of(await stream.take(4))
+    assert types_of(received) == ["ticket.created", "ticket.changed", "ticket.changed", "ticket.created"]
+    assert [event["id"] for event in await all_of(mae, project_id=one)] == [event["id"] for event in received]
 
 
 def _project(sql: Sql, key: str) -> str:
@@ -318,14 +318,14 @@ async def test_a_client_that_does_not_read_delays_nobody(
             for _ in range(50):
                 sql.execute("SELECT log_events(%s)", (an_entry(company_id),))
             head = (await pulled(mae))["head"]
-            told = await quick.until(head)
-        assert told[-1].name == "message"
+            received = await quick.until(head)
+        assert received[-1].name == "message"
         slow.reads.set()
-        told = await until_resync(slow)
-        assert told[-1].data["head"] <= head
+        received = await until_resync(slow)
+        assert received[-1].data["head"] <= head
         sql.execute("SELECT log_events(%s)", (an_entry(company_id),))
         after = await slow.until(head + 1)
-        assert [one.data["id"] for one in after] == list(range(told[-1].data["head"] + 1, head + 2))
+        assert [one.data["id"] for one in after] == list(range(received[-1].data["head"] + 1, head + 2))
 
 
 async def test_a_client_that_does_not_read_is_disconnected(
@@ -341,7 +341,7 @@ async def test_a_client_that_does_not_read_is_disconnected(
         assert hub.connections.count == 0
 
 
-async def until_resync(stream: Stream) -> list[Told]:
+async def until_resync(stream: Stream) -> list[StreamEvent]:
     taken = await stream.take(1)
     while taken[-1].name != "resync":
         taken += await stream.take(1)
@@ -438,5 +438,5 @@ async def test_without_redis_one_query_a_second_finds_new_events(
         async with listen(hers) as one, listen(his) as two:
             made = await hers.ticket("Nobody rings")
             for stream in (one, two):
-                told = data_of(await stream.take(2))
-                assert told[1]["ticket"]["id"] == made["id"]
+                received = data_of(await stream.take(2))
+                assert received[1]["ticket"]["id"] == made["id"]

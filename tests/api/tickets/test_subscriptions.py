@@ -12,7 +12,7 @@ import pytest
 from bugrelay.infra.platform import Platform
 from bugrelay.settings import Settings
 from tests.api.tickets.conftest import Caller
-from tests.api.v1.notices.conftest import all_told, notices_of, telling, types_told
+from tests.api.v1.notices.conftest import all_notified, notice_types, notices_of, whole_worker
 from tests.api.v1.notices.test_mails import SITE, link_of, mails_to
 from tests.infra.mail.postbox import parts_of
 from tests.infra.mail.server import MailServer
@@ -22,13 +22,13 @@ Sql = psycopg.Connection[Any]
 
 @pytest.fixture
 async def worker(settings: Settings, empty_board: None) -> AsyncIterator[Platform]:
-    async with telling(settings) as platform:
+    async with whole_worker(settings) as platform:
         yield platform
 
 
 @pytest.fixture
 async def mailing(settings: Settings, empty_board: None, mail_server: MailServer) -> AsyncIterator[Platform]:
-    async with telling(settings, mail_url=mail_server.url, public_url=SITE) as platform:
+    async with whole_worker(settings, mail_url=mail_server.url, public_url=SITE) as platform:
         yield platform
 
 
@@ -93,10 +93,10 @@ async def test_each_level_is_notified_of_its_events_and_nobody_of_their_own_chan
     await comment(mae, ticket, "Only for us", isInternal=True)
     await set_status(mae, ticket, "in_progress")
     await set_status(mae, ticket, "closed")
-    await all_told(sql)
-    told = ["ticket.commented", "ticket.status_changed", "ticket.status_changed"]
-    assert await types_told(rita.client, rita.person) == told
-    assert await types_told(mae.client, mae.person) == []
+    await all_notified(sql)
+    expected = ["ticket.commented", "ticket.status_changed", "ticket.status_changed"]
+    assert await notice_types(rita.client, rita.person) == expected
+    assert await notice_types(mae.client, mae.person) == []
     (notice,) = (await notices_of(boss.client, boss.person))["notices"]
     assert notice["bug"] is None
     assert notice["ticket"] == {
@@ -116,14 +116,14 @@ async def test_users_who_lose_access_are_no_longer_notified(
     await boss.call("PUT", f"tickets/{ticket['id']}/subscription", {"level": "all"})
     await comment(mae, ticket)
     await comment(mae, ticket, "Only for us", isInternal=True)
-    await all_told(sql)
+    await all_notified(sql)
     assert len((await notices_of(rita.client, rita.person))["notices"]) == 1
     answer = await notices_of(boss.client, boss.person)
     assert (len(answer["notices"]), answer["unread"]) == (2, 2)
     await mae.done("PUT", f"tickets/{ticket['id']}", {"assigneeIds": []})
     sql.execute("UPDATE company_members SET role = 'reporter' WHERE user_id = %s", (boss.id,))
     await comment(mae, ticket)
-    await all_told(sql)
+    await all_notified(sql)
     for caller in (rita, boss):
         answer = await notices_of(caller.client, caller.person)
         assert (answer["notices"], answer["unread"], answer["pagination"]["total"]) == ([], 0, 0)
@@ -138,7 +138,7 @@ async def test_a_mail_of_a_ticket_is_threaded_and_ended_with_one_click(
     await comment(mae, ticket, "We see it")
     await set_status(mae, ticket, "closed")
     await comment(mae, ticket, "Nobody outside may read this", isInternal=True)
-    await all_told(sql)
+    await all_notified(sql)
     first, second = sorted(mails_to(mail_server, rita.person), key=lambda mail: "closed" in parts_of(mail)[0])
     assert first["Subject"] == second["Subject"] == f"[BugRelay] {ticket['key']}: {ticket['title']}"
     assert first["References"] == second["References"] == first["In-Reply-To"]
@@ -154,6 +154,6 @@ async def test_a_mail_of_a_ticket_is_threaded_and_ended_with_one_click(
     assert (await rita.client.post(link_of(first))).status_code == 200
     assert await subscription(rita, ticket) is None
     await comment(mae, ticket)
-    await all_told(sql)
+    await all_notified(sql)
     assert len(mails_to(mail_server, rita.person)) == 2
     assert "Nobody outside" not in "".join(text for _, _, text in mail_server.received)

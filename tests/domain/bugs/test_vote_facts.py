@@ -159,12 +159,12 @@ async def test_a_vote_within_a_larger_change_is_published_with_it(
 async def test_without_such_a_subscriber_votes_count_as_well(
     platform: Platform, bug_id: UUID, voters: list[UUID], sql: Sql
 ) -> None:
-    told: list[Any] = []
+    published: list[Any] = []
 
     async def hear(facts: Any) -> None:
-        told.extend(facts)
+        published.extend(facts)
 
     platform.bus.subscribe_afterwards(hear, VoteCast, VoteWithdrawn)
     await asyncio.gather(*(voted(platform, bug_id, voter) for voter in voters))
-    assert Counter(fact.actor_id for fact in told) == Counter(voters)
+    assert Counter(fact.actor_id for fact in published) == Counter(voters)
     assert count_of(sql, bug_id) == (6, 6)

@@ -133,7 +133,7 @@ def hooks(client: httpx.AsyncClient, company: UUID, boss: Person, receiver: Rece
     return Hooks(client, company, boss, receiver)
 
 
-async def tell(platform: Platform, company_id: UUID, *types: str, **changes: Any) -> None:
+async def write_events(platform: Platform, company_id: UUID, *types: str, **changes: Any) -> None:
     """Write events into the company's stream, one of each type, in order."""
     entries: Sequence[LogEntry] = [
         LogEntry(stream=company_id, type=kind, bug_id=new_id(), **{"data": {"status": "open"}, **changes})

@@ -18,7 +18,7 @@ from bugrelay.domain.webhooks.service.queueing import queue_rule_run
 from bugrelay.infra.ids import new_id
 from bugrelay.infra.jobs.tasks import Tasks
 from tests.conftest import RunJobs, SignUp
-from tests.domain.webhooks.conftest import Delivering, Hooks, Outside, Sql, due_now, tell
+from tests.domain.webhooks.conftest import Delivering, Hooks, Outside, Sql, due_now, write_events
 from tests.domain.webhooks.receiver import HOST, Post, Receiver
 from tests.factories import Person, make_member, report
 from tests.infra.mail.postbox import Postbox, parts_of, working
@@ -45,7 +45,7 @@ async def test_an_event_arrives_signed_as_the_library_of_the_standard_verifies(
     outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
 ) -> None:
     webhook_id, secret = await hooks.add(events=["status.changed"])
-    await tell(
+    await write_events(
         outside.platform, company, "bug.created", "status.changed", data={"from": "open", "to": "fixed"}
     )
     async with delivering():
@@ -88,7 +88,7 @@ async def test_failed_attempts_are_tried_again_after_the_pauses_of_three_days_an
 ) -> None:
     webhook_id, _ = await hooks.add()
     receiver.answer = lambda _post: 500
-    await tell(outside.platform, company, "bug.edited")
+    await write_events(outside.platform, company, "bug.edited")
     pauses: list[Any] = []
     async with delivering():
         for attempt in range(1, 11):
@@ -140,7 +140,7 @@ async def test_410_disables_the_webhook_and_its_admins_are_mailed(
 ) -> None:
     webhook_id, _ = await hooks.add()
     receiver.answer = lambda _post: 410
-    await tell(outside.platform, company, "bug.edited")
+    await write_events(outside.platform, company, "bug.edited")
     async with delivering():
         await eventually(lambda: count(sql, "state = 'failed'") == 1)
     shown = await hooks.webhook(webhook_id)
@@ -185,7 +185,7 @@ async def test_410_of_a_former_url_does_not_disable_the_webhook(
     webhook_id, _ = await hooks.add("/old")
     receiver.held = True
     receiver.answer = lambda post: 410 if post.path == "/old" else 204
-    await tell(outside.platform, company, "bug.edited")
+    await write_events(outside.platform, company, "bug.edited")
     async with delivering():
         await eventually(lambda: len(receiver.posts) == 1)
         await hooks.call("PATCH", f"/{webhook_id}", {"url": receiver.url("/new")})
@@ -203,7 +203,7 @@ async def test_internal_events_that_wait_are_not_sent_once_they_are_no_longer_wa
 ) -> None:
     webhook_id, _ = await hooks.add(include_internal=True)
     receiver.answer = lambda _post: 503
-    await tell(outside.platform, company, "bug.edited", visibility="internal")
+    await write_events(outside.platform, company, "bug.edited", visibility="internal")
     async with delivering():
         await eventually(lambda: count(sql, "attempts = 1 AND lease_id IS NULL") == 1)
         await hooks.call("PATCH", f"/{webhook_id}", {"include_internal": False})
@@ -219,7 +219,7 @@ async def test_seven_days_without_a_success_disable_and_pending_deliveries_are_s
 ) -> None:
     webhook_id, _ = await hooks.add()
     receiver.answer = lambda _post: 503
-    await tell(outside.platform, company, "bug.edited")
+    await write_events(outside.platform, company, "bug.edited")
     async with delivering():
         await eventually(lambda: count(sql, "attempts = 1 AND lease_id IS NULL") == 1)
         sql.execute("UPDATE webhooks SET failing_since = now() - interval '6 days 23 hours'")
@@ -261,7 +261,7 @@ async def test_an_unverified_company_gets_no_deliveries_also_not_later(
     webhook_id, _ = await hooks.add()
     await hooks.call("POST", f"/{webhook_id}/test")
     sql.execute("UPDATE companies SET verified = false")
-    await tell(outside.platform, company, "bug.edited")
+    await write_events(outside.platform, company, "bug.edited")
     caught_up = "SELECT count(*) FROM event_cursors c JOIN event_streams s USING (stream) WHERE consumer = 'webhooks' AND c.seq = s.last_seq"
     async with delivering():
         await eventually(lambda: sql.execute(caught_up).fetchone() == (1,))
@@ -279,7 +279,7 @@ async def test_internal_events_and_other_types_are_sent_to_those_who_ask_for_the
     await hooks.add("/status", events=["status.changed"], include_internal=True)
     await hooks.add("/off", enabled=False)
     for visibility in ("public", "tenant", "internal"):
-        await tell(outside.platform, company, "bug.edited", visibility=visibility)
+        await write_events(outside.platform, company, "bug.edited", visibility=visibility)
     async with delivering():
         await eventually(lambda: count(sql, "state = 'delivered'") == 5)
     assert {path: len(receiver.ids(path)) for path in ("/all", "/internal", "/status", "/off")} == {
@@ -295,8 +295,8 @@ async def test_another_companys_events_are_not_sent(
         "INSERT INTO companies (id, name, domain, verified) VALUES (gen_random_uuid(), 'Ink', 'ink.example', true)"
     )
     (ink,) = sql.execute("SELECT id FROM companies WHERE domain = 'ink.example'").fetchone() or ()
-    await tell(outside.platform, ink, "bug.edited")
-    await tell(outside.platform, company, "status.changed")
+    await write_events(outside.platform, ink, "bug.edited")
+    await write_events(outside.platform, company, "status.changed")
     async with delivering():
         await eventually(lambda: count(sql, "state = 'delivered'") == 1)
     assert [post.json["type"] for post in receiver.posts] == ["status.changed"]
@@ -313,10 +313,10 @@ async def test_events_from_before_the_webhook_come_by_a_replay_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(events, "REPLAYED_AT_ONCE", 3)
-    await tell(outside.platform, company, *["bug.edited"] * 8)
+    await write_events(outside.platform, company, *["bug.edited"] * 8)
     sql.execute("UPDATE companies SET verified_at = now() - interval '1 day'")
     webhook_id, _ = await hooks.add(events=["bug.edited", "status.changed"])
-    await tell(outside.platform, company, "status.changed")
+    await write_events(outside.platform, company, "status.changed")
     async with delivering():
         await eventually(lambda: count(sql, "state = 'delivered'") == 1)
         since = {"since": (datetime.now().astimezone() - timedelta(hours=1)).isoformat()}
@@ -337,7 +337,7 @@ async def test_a_long_event_is_posted_without_what_changed(
     outside: Outside, company: UUID, hooks: Hooks, receiver: Receiver, delivering: Delivering, sql: Sql
 ) -> None:
     await hooks.add()
-    await tell(outside.platform, company, "bug.edited", data={"fields": ["x" * 255] * 300})
+    await write_events(outside.platform, company, "bug.edited", data={"fields": ["x" * 255] * 300})
     async with delivering():
         await eventually(lambda: count(sql, "state = 'delivered'") == 1)
     (post,) = receiver.posts
@@ -350,7 +350,7 @@ async def test_at_most_four_posts_are_under_way_to_a_webhook_over_two_workers_an
 ) -> None:
     await hooks.add()
     receiver.held = True
-    await tell(outside.platform, company, *["bug.edited"] * 30)
+    await write_events(outside.platform, company, *["bug.edited"] * 30)
     async with delivering(), delivering():
         await eventually(lambda: receiver.at_once.get("/", 0) == rules.AT_ONCE_PER_WEBHOOK)
         receiver.release()
@@ -366,13 +366,13 @@ async def test_receivers_that_hang_delay_no_other(
     for number in range(12):
         await hooks.add(f"/hangs/{number}")
     sql.execute("UPDATE webhooks SET failing_since = now()")
-    await tell(outside.platform, company, *["bug.edited"] * 3)
+    await write_events(outside.platform, company, *["bug.edited"] * 3)
     receiver.held = True
     async with delivering():
         await eventually(lambda: sum(receiver.at_once.values()) == dispatcher.AT_ONCE_LIMITED)
         receiver.held = False  # those that came before still wait
         await hooks.add("/well")
-        await tell(outside.platform, company, *["status.changed"] * 5)
+        await write_events(outside.platform, company, *["status.changed"] * 5)
         await eventually(lambda: len(receiver.ids("/well")) == 5)
         waiting = sum(receiver.at_once.values())
         receiver.release()
@@ -395,10 +395,10 @@ async def test_receivers_that_answer_well_but_slowly_have_one_post_at_a_time(
         await hooks.call("POST", f"/{webhook_id}/test")
         await eventually(lambda: count(sql, "state = 'delivered'") == 1)
         receiver.held = True
-        await tell(outside.platform, company, *["bug.edited"] * 10)
+        await write_events(outside.platform, company, *["bug.edited"] * 10)
         await eventually(lambda: receiver.at_once["/slow"] > 0)
         await hooks.add("/well")
-        await tell(outside.platform, company, *["bug.edited"] * 5)
+        await write_events(outside.platform, company, *["bug.edited"] * 5)
         await eventually(lambda: receiver.at_once.get("/well", 0) == rules.AT_ONCE_PER_WEBHOOK)
         assert receiver.at_once["/slow"] == 1
         receiver.release()
@@ -429,11 +429,11 @@ async def test_one_companys_receivers_leave_slots_to_others(
         await hooks.add(f"/hangs/{number}")
     await Hooks(client, ink, inker, receiver).add("/well")
     receiver.held = True
-    await tell(outside.platform, company, *["bug.edited"] * 5)
+    await write_events(outside.platform, company, *["bug.edited"] * 5)
     async with delivering():
         await eventually(lambda: sum(receiver.at_once.values()) == 15)
         receiver.held = False  # those that came before still wait
-        await tell(outside.platform, ink, *["bug.edited"] * 5)
+        await write_events(outside.platform, ink, *["bug.edited"] * 5)
         await eventually(lambda: len(receiver.ids("/well")) == 5)
         assert sum(receiver.at_once.values()) == 15
         receiver.release()

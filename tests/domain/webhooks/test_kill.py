@@ -14,7 +14,7 @@ import pytest
 from bugrelay.domain.webhooks.service.delivering import AT_ONCE_PER_WEBHOOK
 from bugrelay.settings import Settings
 from tests.conftest import TEST_ENVIRONMENT
-from tests.domain.webhooks.conftest import Hooks, Outside, Sql, due_now, tell
+from tests.domain.webhooks.conftest import Hooks, Outside, Sql, due_now, write_events
 from tests.domain.webhooks.receiver import Receiver
 from tests.infra.redis.server import eventually
 from tests.infra.security.outside import AUTHORITY
@@ -61,7 +61,7 @@ async def test_workers_that_are_killed_are_followed_by_others_and_no_event_is_lo
     for _ in range(KILLS):
         before = len(set(receiver.ids()))
         worker = start_worker()
-        await tell(outside.platform, company, *["bug.edited"] * EVENTS)
+        await write_events(outside.platform, company, *["bug.edited"] * EVENTS)
         enough = before + (AT_ONCE_PER_WEBHOOK if receiver.held else EVENTS // 2)
         await eventually(lambda: len(set(receiver.ids())) >= enough, seconds=SECONDS)  # noqa: B023 - awaited at once
         worker.kill()

@@ -8,7 +8,7 @@ from uuid import UUID
 from bugrelay.domain.webhooks.tasks import reencrypt_secrets
 from bugrelay.infra.platform import Platform
 from bugrelay.infra.security.encryption import Encryption
-from tests.domain.webhooks.conftest import Delivering, Hooks, Outside, Sql, due_now, tell
+from tests.domain.webhooks.conftest import Delivering, Hooks, Outside, Sql, due_now, write_events
 from tests.domain.webhooks.receiver import Receiver
 from tests.domain.webhooks.test_delivering import count, is_valid
 from tests.infra.jobs.log_task import JobLog
@@ -67,7 +67,7 @@ async def test_a_key_that_is_missing_for_days_is_no_fault_of_the_receiver(
     """More attempts than a receiver has, over more days: nothing is given up, and nothing disabled."""
     webhook_id, _ = await hooks.add()
     sql.execute("UPDATE webhooks SET former_secret = secret, former_secret_until = now(), secret = 'lost'")
-    await tell(outside.platform, company, "bug.edited")
+    await write_events(outside.platform, company, "bug.edited")
     async with delivering():
         for attempt in range(1, 13):
             rows = "SELECT count(*) FROM webhook_attempts"

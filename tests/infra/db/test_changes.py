@@ -14,7 +14,7 @@ from bugrelay.infra.platform import Platform
 Sql = psycopg.Connection[Any]
 
 
-class Told:
+class Detected:
     """The results of a detector: two moments each."""
 
     def __init__(self, platform: Platform) -> None:
@@ -33,26 +33,26 @@ class Told:
 
 
 async def test_a_period_begins_after_the_last_commit(platform: Platform, sql: Sql) -> None:
-    told = Told(platform)
+    detected = Detected(platform)
     began = time.monotonic()
-    since, until = await told.period_until_after(began)
+    since, until = await detected.period_until_after(began)
     assert began < since < until
     written = time.monotonic()
     sql.execute("UPDATE bug_search_era SET era = gen_random_uuid()")
-    since, _ = await told.period_until_after(written)
+    since, _ = await detected.period_until_after(written)
     assert since > written
-    again, _ = await told.period_until_after(time.monotonic())
+    again, _ = await detected.period_until_after(time.monotonic())
     assert again == since
 
 
 async def test_a_transaction_that_began_long_ago_ends_the_period_by_its_commit(
     platform: Platform, database_url: str
 ) -> None:
-    told = Told(platform)
+    detected = Detected(platform)
     with psycopg.connect(database_url) as slow:
         slow.execute("UPDATE bug_search_era SET era = gen_random_uuid()")
-        await told.period_until_after(time.monotonic())  # it shows nothing yet
+        await detected.period_until_after(time.monotonic())  # it shows nothing yet
         slow.commit()
         committed = time.monotonic()
-        since, _ = await told.period_until_after(committed)
+        since, _ = await detected.period_until_after(committed)
     assert since > committed

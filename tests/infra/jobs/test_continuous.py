@@ -18,18 +18,18 @@ async def test_a_failing_continuous_job_is_logged_once_and_restarted_until_the_w
     settings: Settings, empty_board: None, job_log: JobLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "RESTART_SECONDS", 0.01)
-    told = []
+    calls = []
 
     async def fails_twice(_platform: Platform, stopping: asyncio.Event) -> None:
-        told.append("begun")
-        if told.count("begun") < 3:
+        calls.append("begun")
+        if calls.count("begun") < 3:
             raise RuntimeError("of its own")
         await stopping.wait()
-        told.append("ended")
+        calls.append("ended")
 
     async with working(settings, Tasks(continuous={"tests.runs": fails_twice})):
-        await comes_true(lambda: told.count("begun") == 3)
-        assert "ended" not in told
-    assert told == ["begun", "begun", "begun", "ended"]
+        await comes_true(lambda: calls.count("begun") == 3)
+        assert "ended" not in calls
+    assert calls == ["begun", "begun", "begun", "ended"]
     lines = [line for line in job_log if line["event"] == "task_interrupted"]
     assert [line["task"] for line in lines] == ["tests.runs"]

@@ -19,12 +19,12 @@ from tests.factories import Person, register
 from tests.infra.mail.postbox import comes_true, working
 
 Sql = psycopg.Connection[Any]
-Told = Callable[[], Awaitable[None]]
+Settled = Callable[[], Awaitable[None]]
 ME = "/api/v1/users/me"
 
 
 @asynccontextmanager
-async def telling(settings: Settings, **changes: Any) -> AsyncIterator[Platform]:
+async def whole_worker(settings: Settings, **changes: Any) -> AsyncIterator[Platform]:
     """A whole worker in this process: its jobs, and the consumers of the event log."""
     async with working(settings, **changes) as platform:
         consumers = all_consumers(platform)
@@ -40,11 +40,11 @@ async def telling(settings: Settings, **changes: Any) -> AsyncIterator[Platform]
 
 @pytest.fixture
 async def worker(settings: Settings, empty_board: None) -> AsyncIterator[Platform]:
-    async with telling(settings) as platform:
+    async with whole_worker(settings) as platform:
         yield platform
 
 
-async def all_told(sql: Sql) -> None:
+async def all_notified(sql: Sql) -> None:
     """Wait until followers are notified of everything that has happened, and mails that are due are sent."""
     await comes_true(lambda: _is_settled(sql), seconds=60)
 
@@ -61,8 +61,8 @@ def _is_settled(sql: Sql) -> bool:
 
 
 @pytest.fixture
-def told(sql: Sql) -> Told:
-    return lambda: all_told(sql)
+def settled(sql: Sql) -> Settled:
+    return lambda: all_notified(sql)
 
 
 async def reachable(client: httpx.AsyncClient, sql: Sql, username: str) -> Person:
@@ -79,7 +79,7 @@ async def notices_of(client: httpx.AsyncClient, person: Person, **params: Any) -
     return answer
 
 
-async def types_told(client: httpx.AsyncClient, person: Person) -> list[str]:
+async def notice_types(client: httpx.AsyncClient, person: Person) -> list[str]:
     """The types of the person's notices, oldest first."""
     return [one["event"]["type"] for one in reversed((await notices_of(client, person))["notices"])]
 

@@ -22,13 +22,13 @@ from bugrelay.settings import Settings
 from tests.api.v1.moderation.acts import Moderator
 from tests.api.v1.notices.conftest import (
     ME,
-    Told,
+    Settled,
     commented,
     notices_of,
     reachable,
     responded,
     status_set,
-    telling,
+    whole_worker,
 )
 from tests.api.v1.notices.test_subscriptions import follow, followed, unfollow
 from tests.conftest import SignUp
@@ -43,7 +43,7 @@ SITE = "https://a-board-with-a-long-name.bugs-and-other-animals.example"
 
 @pytest.fixture
 async def mailing(settings: Settings, empty_board: None, mail_server: MailServer) -> AsyncIterator[Platform]:
-    async with telling(settings, mail_url=mail_server.url, public_url=SITE) as platform:
+    async with whole_worker(settings, mail_url=mail_server.url, public_url=SITE) as platform:
         yield platform
 
 
@@ -73,14 +73,14 @@ def link_of(mail: EmailMessage) -> str:
 
 async def test_a_mail_client_reads_a_notice(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, reader: Person, member: Person,
-    sql: Sql, bug: Bug, told: Told,
+    sql: Sql, bug: Bug, settled: Settled,
 ) -> None:  # fmt: skip
     await follow(client, reader, bug["id"], "all")
     await responded(
         client, member, bug["id"], "We **see** it:\n\n<img src=x onerror=alert(1)>\n\n-- \nthe end"
     )
     await status_set(client, member, bug["id"], "fixed")
-    await told()
+    await settled()
     first, second = sorted(mails_to(mail_server, reader), key=lambda mail: "fixed" in parts_of(mail)[0])
     assert first["Subject"] == second["Subject"] == f"[BugRelay] {bug['title']}"
     assert first["Auto-Submitted"] == "auto-generated"
@@ -116,11 +116,11 @@ async def test_a_mail_client_reads_a_notice(
 )
 async def test_a_hostile_title_stays_in_its_header(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, reader: Person, sign_up: SignUp,
-    told: Told, title: str,
+    settled: Settled, title: str,
 ) -> None:  # fmt: skip
     bug = await report(client, reader, title=title)
     await commented(client, await sign_up("bob"), bug["id"])
-    await told()
+    await settled()
     (mail,) = mails_to(mail_server, reader)
     assert mail["Subject"] == f"[BugRelay] {bug['title']}"
     assert mail["Bcc"] is None
@@ -131,11 +131,11 @@ async def test_a_hostile_title_stays_in_its_header(
 
 async def test_a_title_reverses_no_text_after_it(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, reader: Person, sign_up: SignUp,
-    told: Told,
+    settled: Settled,
 ) -> None:  # fmt: skip
     bug = await report(client, reader, title="Crash in \u202eexe.fdp\u2067")
     await commented(client, await sign_up("bob"), bug["id"])
-    await told()
+    await settled()
     (mail,) = mails_to(mail_server, reader)
     assert mail["Subject"] == "[BugRelay] Crash in exe.fdp"
     text, html = parts_of(mail)
@@ -146,12 +146,12 @@ async def test_a_title_reverses_no_text_after_it(
 @pytest.mark.parametrize("body", ["form", "multipart", "nothing"])
 async def test_one_click_unsubscribes_and_a_scanner_does_not(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, reader: Person, sign_up: SignUp,
-    told: Told, body: str,
+    settled: Settled, body: str,
 ) -> None:  # fmt: skip
     bob = await sign_up("bob")
     bug = await report(client, reader)
     await commented(client, bob, bug["id"])
-    await told()
+    await settled()
     (mail,) = mails_to(mail_server, reader)
     for method in ("GET", "HEAD"):
         page = await client.request(method, link_of(mail))
@@ -168,18 +168,18 @@ async def test_one_click_unsubscribes_and_a_scanner_does_not(
         response = await client.post(link_of(mail), **bodies[body])
         assert response.status_code == 200, response.text
     assert await followed(client, reader, bug["id"]) is None
-    await commented(client, bob, bug["id"], "Nobody is told")
-    await told()
+    await commented(client, bob, bug["id"], "Nobody is notified")
+    await settled()
     assert len(mails_to(mail_server, reader)) == 1
 
 
 async def test_a_link_that_is_not_ours_ends_nothing(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, reader: Person, sign_up: SignUp,
-    told: Told,
+    settled: Settled,
 ) -> None:  # fmt: skip
     bug = await report(client, reader)
     await commented(client, await sign_up("bob"), bug["id"])
-    await told()
+    await settled()
     path = link_of(mails_to(mail_server, reader)[0])
     changed = path[:-1] + ("A" if path[-1] != "A" else "B")
     cut = path[:-20]
@@ -196,15 +196,15 @@ async def test_a_link_that_is_not_ours_ends_nothing(
 
 async def test_more_than_five_an_hour_become_one_digest(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, reader: Person, sign_up: SignUp,
-    sql: Sql, told: Told,
+    sql: Sql, settled: Settled,
 ) -> None:  # fmt: skip
     bob = await sign_up("bob")
     bug, removed = await report(client, reader), await report(client, reader)
     for number in range(8):
         await commented(client, bob, bug["id"], f"number {number}")
-        await told()
+        await settled()
     gone = await commented(client, bob, removed["id"], "Removed before the digest")
-    await told()
+    await settled()
     assert len(mails_to(mail_server, reader)) == 5
     await client.delete(f"/api/v1/comments/{gone}", headers=bob.headers)
     digests = "kind = 'digest' AND closed_at IS NULL"
@@ -222,7 +222,7 @@ async def test_more_than_five_an_hour_become_one_digest(
     response = await client.get(f"{ME}/notice-settings", headers=reader.headers)
     assert response.json()["notice_settings"]["mail"] == "none"
     await commented(client, bob, bug["id"], "To be read, not mailed")
-    await told()
+    await settled()
     assert len(mails_to(mail_server, reader)) == 6
     assert (await notices_of(client, reader))["unread"] == 9
 
@@ -239,7 +239,7 @@ async def _pass(sql: Sql, platform: Platform) -> None:
 
 async def test_an_address_of_several_anonymous_reports_gets_the_mails_of_one(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, admin: Person, sign_up: SignUp,
-    sql: Sql, told: Told,
+    sql: Sql, settled: Settled,
 ) -> None:  # fmt: skip
     """Counted for the mailbox, however it is spelt: five mails an hour, and one digest, whose link ends all of them."""
     spellings = ["owner@people.example", "Owner+board@people.example", "owner@people.example"]
@@ -249,10 +249,10 @@ async def test_an_address_of_several_anonymous_reports_gets_the_mails_of_one(
         bugs.append(response.json()["bug"]["id"])
     sql.execute("UPDATE report_contacts SET confirmed_at = created_at")
     await Moderator(client, admin).merge(bugs[2], bugs[0])
-    await told()
+    await settled()
     for bug_id in [*bugs[:2]] * 4:
         await commented(client, bob, bug_id)
-    await told()
+    await settled()
     owner = [Person("", "", spelling, "", "") for spelling in spellings[:2]]
     assert sum(len(mails_to(mail_server, one)) for one in owner) == 5
     await _pass(sql, mailing)
@@ -270,14 +270,14 @@ async def test_an_address_of_several_anonymous_reports_gets_the_mails_of_one(
 
 async def test_a_daily_digest_for_users_who_choose_it(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, reader: Person, sign_up: SignUp,
-    sql: Sql, told: Told,
+    sql: Sql, settled: Settled,
 ) -> None:  # fmt: skip
     bob = await sign_up("bob")
     await client.patch(f"{ME}/notice-settings", json={"mail": "digest"}, headers=reader.headers)
     bugs = [await report(client, reader) for _ in range(2)]
     for bug in bugs:
         await commented(client, bob, bug["id"])
-    await told()
+    await settled()
     assert mails_to(mail_server, reader) == []
     assert sql.execute("SELECT due_at - made_at = interval '1 day' FROM notice_mails").fetchall() == [(True,)]
     await _pass(sql, mailing)
@@ -285,13 +285,13 @@ async def test_a_daily_digest_for_users_who_choose_it(
     assert mail["Subject"] == "[BugRelay] 2 notices"
     assert all(f"/api/v1/bugs/{bug['id']}" in parts_of(mail)[0] for bug in bugs)
     await commented(client, bob, bugs[0]["id"], "For the next digest")
-    await told()
+    await settled()
     assert len(mails_to(mail_server, reader)) == 1
 
 
 async def test_nobody_is_mailed_at_an_address_that_is_not_proven_or_against_their_will(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, sign_up: SignUp, sql: Sql,
-    bug: Bug, told: Told,
+    bug: Bug, settled: Settled,
 ) -> None:  # fmt: skip
     unverified = await sign_up("unverified")
     unwilling = await reachable(client, sql, "unwilling")
@@ -299,14 +299,14 @@ async def test_nobody_is_mailed_at_an_address_that_is_not_proven_or_against_thei
     for person in (unverified, unwilling):
         await follow(client, person, bug["id"], "all")
     await commented(client, await sign_up("bob"), bug["id"])
-    await told()
+    await settled()
     assert [(await notices_of(client, one))["unread"] for one in (unverified, unwilling)] == [1, 1]
     assert mails_to(mail_server, unverified) + mails_to(mail_server, unwilling) == []
 
 
 async def test_permissions_are_checked_again_when_a_mail_is_sent(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, admin: Person, sign_up: SignUp,
-    sql: Sql, bug: Bug, told: Told, monkeypatch: pytest.MonkeyPatch,
+    sql: Sql, bug: Bug, settled: Settled, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Digests wait long enough for everything to change meanwhile. Notices that are left out take no place in them."""
     monkeypatch.setattr(mails, "MAX_IN_DIGEST", 1)
@@ -319,7 +319,7 @@ async def test_permissions_are_checked_again_when_a_mail_is_sent(
     gone = await report(client, people["stays"])
     await commented(client, bob, gone["id"], "On a bug that is removed")
     await commented(client, bob, bug["id"])
-    await told()
+    await settled()
     await Moderator(client, admin).remove(gone["id"])
     await unfollow(client, people["muted"], bug["id"])
     await follow(client, people["lower"], bug["id"], "resolved")
@@ -337,7 +337,7 @@ async def test_permissions_are_checked_again_when_a_mail_is_sent(
 
 async def test_a_mail_server_that_was_away_gets_each_mail_once_under_its_name(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, reader: Person, sign_up: SignUp,
-    sql: Sql, told: Told, monkeypatch: pytest.MonkeyPatch,
+    sql: Sql, settled: Settled, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(back_off, "FIRST_PAUSE_SECONDS", 0.2)
     bug = await report(client, reader)
@@ -355,11 +355,11 @@ async def test_a_mail_server_that_was_away_gets_each_mail_once_under_its_name(
 
 async def test_neither_a_job_nor_a_row_holds_a_link(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, reader: Person, sign_up: SignUp,
-    sql: Sql, told: Told, job_log: Any,
+    sql: Sql, settled: Settled, job_log: Any,
 ) -> None:  # fmt: skip
     bug = await report(client, reader)
     await commented(client, await sign_up("bob"), bug["id"])
-    await told()
+    await settled()
     path = link_of(mails_to(mail_server, reader)[0])
     await client.get(path)
     await client.post(path)
@@ -376,7 +376,7 @@ async def test_neither_a_job_nor_a_row_holds_a_link(
 
 async def test_a_confirmed_address_of_an_anonymous_report_gets_mails(
     client: httpx.AsyncClient, mailing: Platform, mail_server: MailServer, sign_up: SignUp, admin: Person,
-    sql: Sql, told: Told,
+    sql: Sql, settled: Settled,
 ) -> None:  # fmt: skip
     owner = Person("", "", "owner@people.example", "", "")
     response = await client.post("/api/v1/bugs", json=a_report(contact_email=owner.email))
@@ -384,7 +384,7 @@ async def test_a_confirmed_address_of_an_anonymous_report_gets_mails(
     bob = await sign_up("bob")
     await commented(client, bob, bug["id"], "Before the address is confirmed")
     await comes_true(lambda: [one for one in mail_server.received if one[1] == [owner.email]])
-    await told()
+    await settled()
     ((_, _, text),) = [one for one in mail_server.received if one[1] == [owner.email]]
     found = re.search(
         r"confirm\?token=(\S+)", parts_of(email.message_from_string(text, policy=email.policy.default))[0]
@@ -394,7 +394,7 @@ async def test_a_confirmed_address_of_an_anonymous_report_gets_mails(
     other = await report(client, bob)
     await Moderator(client, admin).merge(bug["id"], other["id"])
     await commented(client, admin, other["id"], "Seen by the owner")
-    await told()
+    await settled()
     first, second = mails_to(mail_server, owner)
     assert first["References"] == second["References"]
     assert "> Seen by the owner" in parts_of(first)[0] + parts_of(second)[0]
@@ -403,13 +403,13 @@ async def test_a_confirmed_address_of_an_anonymous_report_gets_mails(
     assert (await client.put(f"{receipt}/subscription", json=level)).status_code == 200
     await commented(client, admin, other["id"], "Not at this level")
     await status_set(client, admin, other["id"], "fixed")
-    await told()
+    await settled()
     assert ["fixed" in parts_of(mail)[0] for mail in mails_to(mail_server, owner)[2:]] == [True]
     assert (await client.get(link_of(second))).status_code == 200
     for _ in range(2):
         assert (await client.post(link_of(second))).status_code == 200
     assert (await client.get(receipt)).json()["receipt"]["subscription"] is None
     await status_set(client, admin, other["id"], "wont_fix")
-    await told()
+    await settled()
     assert len(mails_to(mail_server, owner)) == 3
     assert sql.execute("SELECT count(*) FROM report_contacts").fetchone() == (0,)
