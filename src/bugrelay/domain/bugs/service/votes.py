@@ -14,6 +14,7 @@ from uuid import UUID
 
 import psycopg
 from sqlalchemy import (
+    CTE,
     Boolean,
     Select,
     Text,
@@ -49,48 +50,55 @@ _ACTIONS = bindparam("actions", type_=ARRAY(Text))
 _COLUMNS = ("refused", "voted", "changed", "votes")
 
 
+_REQUESTED = (
+    func.unnest(_VOTERS, _ACTIONS, bindparam("sessions", type_=ARRAY(Uuid)))
+    .table_valued("user_id", "action", "session_id", with_ordinality="position", name="requested")
+    .render_derived()
+)
+
+
+def _valid() -> CTE:
+    """The requests with a valid session, numbered from 1; their numbers are those of the results of `vote`."""
+    return (
+        select(_REQUESTED.c.position, _REQUESTED.c.user_id, _REQUESTED.c.action)
+        .add_columns(func.row_number().over(order_by=_REQUESTED.c.position).label("number"))
+        .join(Session, holds(session_id=_REQUESTED.c.session_id, user_id=_REQUESTED.c.user_id))
+        .join(User, User.id == _REQUESTED.c.user_id)
+        .where(or_(not_(bindparam("must_be_verified", type_=Boolean)), User.is_email_verified))
+        .cte("valid")
+    )
+
+
 def _by_session() -> Select[Any]:
     """SELECT that applies the votes of valid sessions, and refuses the others.
 
     The function is not called without a valid session, since it locks the bug. It is called only once, because
     PostgreSQL does not inline a CTE with a volatile function.
     """
-    asked = (
-        func.unnest(_VOTERS, _ACTIONS, bindparam("sessions", type_=ARRAY(Uuid)))
-        .table_valued("user_id", "action", "session_id", with_ordinality="position", name="asked")
-        .render_derived()
-    )
-    held = (
-        select(asked.c.position, asked.c.user_id, asked.c.action)
-        .add_columns(func.row_number().over(order_by=asked.c.position).label("number"))
-        .join(Session, holds(session_id=asked.c.session_id, user_id=asked.c.user_id))
-        .join(User, User.id == asked.c.user_id)
-        .where(or_(not_(bindparam("must_be_verified", type_=Boolean)), User.is_email_verified))
-        .cte("held")
-    )
+    valid = _valid()
     batch = (
         select(
-            func.array_agg(aggregate_order_by(held.c.user_id, held.c.number)).label("voters"),
-            func.array_agg(aggregate_order_by(held.c.action, held.c.number)).label("actions"),
+            func.array_agg(aggregate_order_by(valid.c.user_id, valid.c.number)).label("voters"),
+            func.array_agg(aggregate_order_by(valid.c.action, valid.c.number)).label("actions"),
         )
         .having(func.count() > 0)
         .subquery("batch")
     )
-    outcome = (
+    result = (
         func.vote(_BUG_ID, batch.c.voters, batch.c.actions)
-        .table_valued(*_COLUMNS, with_ordinality="number", name="outcome")
+        .table_valued(*_COLUMNS, with_ordinality="number", name="result")
         .render_derived()
-        .lateral("outcome")
+        .lateral("result")
     )
-    done = select(outcome).select_from(batch.join(outcome, true())).cte("done")
+    applied = select(result).select_from(batch.join(result, true())).cte("applied")
     return (
         select(
-            case((held.c.number.is_(None), "session"), else_=done.c.refused).label("refused"),
-            *(func.coalesce(done.c[name], literal_column(empty)).label(name) for name, empty in _NOTHING),
+            case((valid.c.number.is_(None), "session"), else_=applied.c.refused).label("refused"),
+            *(func.coalesce(applied.c[name], literal_column(none)).label(name) for name, none in _NOTHING),
         )
-        .select_from(asked.outerjoin(held, held.c.position == asked.c.position))
-        .outerjoin(done, done.c.number == held.c.number)
-        .order_by(asked.c.position)
+        .select_from(_REQUESTED.outerjoin(valid, valid.c.position == _REQUESTED.c.position))
+        .outerjoin(applied, applied.c.number == valid.c.number)
+        .order_by(_REQUESTED.c.position)
     )
 
 
