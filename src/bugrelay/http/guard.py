@@ -34,7 +34,8 @@ async def check_access(request: ApiRequest) -> None:
     """The one guard of the application, called before the handler's parameters are read."""
     handler = request.route_handler
     route = route_of(handler)
-    origin.set(Origin.of(request.client_address, request.headers.get("user-agent")))
+    agents = request.header_values(b"user-agent")
+    origin.set(Origin.of(request.client_address, agents[0] if agents else None))
     bulkhead.set(f"{request.method} {request.scope['path_template']}")
     if route.checked_by_change and _names_ids(request):
         request.scope["user"] = _named_by_token(request)
@@ -108,7 +109,7 @@ async def _viewer(request: ApiRequest) -> Viewer:
 
 def _token(request: ApiRequest) -> str | None:
     """The token of the Authorization header; an invalid header is an error, not an anonymous request."""
-    return bearer_token(request.headers.getall("authorization", []))
+    return bearer_token(request.header_values(b"authorization"))
 
 
 def bearer_token(sent: Sequence[str]) -> str | None:
@@ -132,12 +133,12 @@ def _check_body(request: ApiRequest, handler: HTTPRouteHandler) -> None:
     if handler.parsed_data_field is not None:
         _check_content_type(request)
     most = handler.resolve_request_max_body_size()
-    announced = request.headers.get("content-length", "")
-    if most is not None and announced.isdecimal() and int(announced[:20]) > most:
+    announced = request.header_values(b"content-length")[:1]
+    if most is not None and any(one.isdecimal() and int(one[:20]) > most for one in announced):
         raise PayloadTooLarge
 
 
 def _check_content_type(request: ApiRequest) -> None:
-    if "content-type" not in request.headers and not has_body(request.scope):
+    if not request.header_values(b"content-type") and not has_body(request.scope):
         return  # a missing body gets an error of its own: it is required
     request.require_media_type("application/json")

@@ -65,6 +65,13 @@ class ApiRequest(Request[Viewer, None, State]):
         """The client's network address, which limits count, and which is sent to the captcha's verifier."""
         return self.scope["state"]["client_address"]  # type: ignore[no-any-return]
 
+    def header_values(self, name: bytes) -> list[str]:
+        """The values of a header, whose name is in lower case.
+
+        Litestar's `headers` copies all of them, which takes 2 % of the CPU time of a small request.
+        """
+        return [value.decode("latin-1") for sent, value in self.scope["headers"] if sent == name]
+
     async def json(self) -> Any:
         """The body as the struct of the handler's parameter `data`."""
         self.raw_json = decode_json(await self.body())
@@ -89,7 +96,7 @@ class ApiRequest(Request[Viewer, None, State]):
         Raises:
             UnsupportedMediaType: The body has another type, none, or several.
         """
-        sent = [value.partition(";")[0].strip().lower() for value in self.headers.getall("content-type", [])]
+        sent = [value.partition(";")[0].strip().lower() for value in self.header_values(b"content-type")]
         if sent != [wanted]:
             raise UnsupportedMediaType(f"this address reads {wanted}")
 

@@ -47,7 +47,7 @@ class RequestTimeout:
         self._respond_by = now + RESPONSE_SECONDS
         self._body_by = now + BODY_SECONDS
         self._body_is_here = not has_body(scope)
-        self._too_late: asyncio.Future[BugRelayError] = self._loop.create_future()
+        self._ended: asyncio.Future[BugRelayError | None] = self._loop.create_future()
         self._timer = self._loop.call_at(self._respond_by, self._give_up, ServiceUnavailable())
         scope["state"]["release_body"] = self._release_body
         scope["state"]["begin_stream"] = self._begin_stream
@@ -60,24 +60,24 @@ class RequestTimeout:
 
     async def _run(self) -> None:
         task: asyncio.Task[None] = self._loop.create_task(self._app(self._scope, self.receive, self.send))  # type: ignore[arg-type]
+        task.add_done_callback(self._end)
         try:
-            await asyncio.wait((task, self._too_late), return_when=asyncio.FIRST_COMPLETED)
+            too_late = await self._ended
         except asyncio.CancelledError:
             task.cancel()
             raise
         finally:
             self._timer.cancel()
             self._load.body_bytes -= self._body_bytes
-        if task.done() or self._answered:
+        if too_late is None or task.done() or self._answered:
             await task  # done, or the response has begun: a long file may take as long as it needs
             return
         self._abandoned = True
         task.cancel()
         task.add_done_callback(_note_outcome)
-        error = self._too_late.result()
-        log.warning("deadline_passed", path=self._scope["path"], code=error.code)
-        error.headers |= self._more_headers
-        await send_error(error, self._send, path=self._scope["path"])
+        log.warning("deadline_passed", path=self._scope["path"], code=too_late.code)
+        too_late.headers |= self._more_headers
+        await send_error(too_late, self._send, path=self._scope["path"])
 
     async def receive(self) -> Any:
         if self._body_is_here:
@@ -136,9 +136,13 @@ class RequestTimeout:
         if not (self._answered or self._abandoned):
             self._timer = self._loop.call_at(at, self._give_up, error)
 
+    def _end(self, _task: asyncio.Task[None]) -> None:
+        if not self._ended.done():
+            self._ended.set_result(None)
+
     def _give_up(self, error: BugRelayError) -> None:
-        if not self._too_late.done():
-            self._too_late.set_result(error)
+        if not self._ended.done():
+            self._ended.set_result(error)
 
 
 def _body_bytes(message: Any) -> int:
