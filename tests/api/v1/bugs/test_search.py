@@ -294,8 +294,12 @@ async def test_every_plan_gives_the_same_pages(
             if chance.random() < 0.5:
                 query["status"] = "open"
             monkeypatch.setattr(planner, "MAX_SORTED", 10**9)
+            monkeypatch.setattr(planner, "TITLED", 10**9)
             wanted = await walk(query, by_cursor=False)
             assert wanted, query
+            if sort == "relevance":
+                monkeypatch.setattr(planner, "TITLED", 0)
+                assert await walk(query, by_cursor=False) == wanted, query
             monkeypatch.setattr(planner, "MAX_SORTED", 0)
             for many in (10**9, 0):
                 monkeypatch.setattr(planner, "MAX_WHOLE_TIER", many)

@@ -16,6 +16,7 @@ from bugrelay.domain.bugs.search.planner import (
     MAX_SORTED,
     MAX_WHOLE_TIER,
     NEAR_ROWS,
+    TITLED,
     BoundQuery,
     Plan,
     QuerySpec,
@@ -51,7 +52,10 @@ NEWEST_FIRST = [
     [
         (LIST, 0, WHOLE),
         (LIST, VERY_MANY, WHOLE),
-        *((spec, FEW, WHOLE) for spec in (ONE_WORD, TWO_WORDS, ONLY_EXCLUDES, BY_DATE)),
+        *((spec, FEW, WHOLE) for spec in (TWO_WORDS, ONLY_EXCLUDES, BY_DATE)),
+        (ONE_WORD, TITLED * 21 - 1, WHOLE),
+        (ONE_WORD, TITLED * 21, [Plan(tier=1), *WHOLE]),
+        (ONE_WORD, FEW, [Plan(tier=1), *WHOLE]),
         *((spec, MANY, INDEX_SCAN) for spec in (ONLY_EXCLUDES, BY_DATE, BY_VOTES)),
         (ONE_WORD, MANY, TIER_BY_TIER),
         (ONE_WORD, MAX_WHOLE_TIER, TIER_BY_TIER),
@@ -60,7 +64,7 @@ NEWEST_FIRST = [
     ],
 )
 def test_the_total_decides_what_is_tried(spec: QuerySpec, total: int, wanted: list[Plan]) -> None:
-    assert plans(spec, total=total) == wanted
+    assert plans(spec, total=total, page_end=21) == wanted
 
 
 @pytest.mark.parametrize("keyset", [False, True])
@@ -71,7 +75,7 @@ def test_the_total_decides_what_is_tried(spec: QuerySpec, total: int, wanted: li
         (QuerySpec(order="popular"), 21, True),
         (QuerySpec(), NEAR_ROWS + 1, False),
         (LIST, 21, False),
-        (ONE_WORD, 21, False),
+        (TWO_WORDS, 21, False),
     ],
 )
 def test_pages_near_the_beginning_of_a_list_without_conditions_share_a_plan(

@@ -20,11 +20,11 @@ import msgspec
 from bugrelay.infra.search.parser import SearchQuery
 from bugrelay.infra.search.ranking import BEST_OUTSIDE, TIERS
 
-MAX_SORTED = 3000  # matching bugs; up to here no plan is faster than sorting all
-MAX_WHOLE_TIER = 100_000  # matching bugs, up to which a tier is small enough to be read as a whole
-NEAR_ROWS = (
-    128  # from the beginning of a list to the end of a page; its statement is planned once for all such pages
-)
+MAX_SORTED = 3000  # matching bugs; up to here no plan for any order and words is faster than sorting all
+MAX_WHOLE_TIER = 20_000  # matching bugs, up to which a tier is small enough to be read as a whole
+TITLED = 10  # of so many bugs with a word, about one has it in its title
+# From the beginning of a list to the end of a page; the statement of such a page is planned once.
+NEAR_ROWS = 128
 DEEP_OFFSET = 20_000  # bugs; a smaller offset takes about a millisecond to scan
 
 _KEYS = {
@@ -154,7 +154,8 @@ def plans(
     if not spec.searching:
         return [_listed(spec, whole, total=total, page_end=page_end, board=board)]
     if total <= MAX_SORTED:
-        return [whole]
+        fills_page = spec.is_ranked and spec.words == 1 and total >= TITLED * page_end
+        return [replace(whole, tier=min(TIERS)), whole] if fills_page else [whole]
     if not spec.is_ranked:
         return [replace(whole, index_scan=True)]
     return [*_tiers(spec, total, whole), whole]
