@@ -66,7 +66,7 @@ BARS = (
     Bar("create", "create with ÷ without search index", 0.5, 0.7),
     Bar("logged_create", "create with ÷ without event log", 0.9, 0.95),
     Bar("logged_comment", "comment with ÷ without event log", 0.9, 0.95),
-    Bar("logged_votes", "votes with ÷ without what tells the event log", 0.97, 0.99),
+    Bar("logged_votes", "votes with ÷ without event log", 0.97, 0.99),
     Bar("deep_page", "deepest page ÷ page 1", 15, 5, at_most=True, bugs=LARGE),
     Bar("similar_report", "similar to a report, p95 over HTTP", 50, 25, at_most=True, bugs=LARGE, unit=" ms"),
     Bar("similar_title", "similar to a title, p95 over HTTP", 50, 25, at_most=True, bugs=LARGE, unit=" ms"),
