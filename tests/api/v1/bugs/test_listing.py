@@ -409,11 +409,13 @@ async def test_removed_and_merged_bugs_are_in_no_list(
     client: httpx.AsyncClient, admin: Person, sql: psycopg.Connection[Any]
 ) -> None:
     kept = await report(client, tags=["kept"])
-    for hide in (lambda bug_id: remove(sql, bug_id), lambda bug_id: merge_into(sql, bug_id, kept["id"])):
-        hide((await report(client, tags=["hidden"], title="Hidden away"))["id"])
+    remove(sql, (await report(client, tags=["hidden"], title="Hidden away"))["id"])
+    merge_into(sql, (await report(client, tags=["hidden"], title="Merged away"))["id"], kept["id"])
     for headers in ({}, admin.headers):
         assert ids_of(await client.get(BUGS, params={"limit": 50}, headers=headers)) == [kept["id"]]
         assert ids_of(await client.get(BUGS, params={"search": "hidden"}, headers=headers)) == []
+        assert ids_of(await client.get(BUGS, params={"tags": "hidden"}, headers=headers)) == []
+        assert ids_of(await client.get(BUGS, params={"search": "merged"}, headers=headers)) == [kept["id"]]
         tags = (await client.get("/api/v1/tags", headers=headers)).json()
         assert (tags["tags"], tags["pagination"]["total"]) == ([{"name": "kept", "count": 1}], 1)
 
