@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from benchmarks.write_bars import REPORTERS, report_rates
 
 ASKED = 400  # bugs from all over the board, whose texts are the queries
 WARM_SECONDS = 5.0
+MAX_VACUUM_SECONDS = 300
 FOLD_BATCH = 500  # the worker's batch size
 
 _ASKED = """
@@ -32,6 +34,7 @@ SELECT b.id::text, b.title, t.description, a.name FROM bugs b JOIN bug_texts t O
 JOIN applications a ON a.id = b.application_id
 WHERE b.id = ANY(ARRAY(SELECT id FROM bugs TABLESAMPLE SYSTEM (%s) REPEATABLE (7) ORDER BY id)) LIMIT %s
 """
+_VACUUMING = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'"
 _TRIGGERS = """
 SELECT DISTINCT t.tgrelid::regclass::text, t.tgname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
 WHERE NOT t.tgisinternal AND p.proname LIKE 'similar%'
@@ -56,6 +59,7 @@ def _asked(home: Home, seconds: float, scratch: Path) -> tuple[dict[str, Measure
     """p95 of a single query: for a report, for a title, and for a bug."""
     scratch.mkdir(parents=True, exist_ok=True)
     kinds = _questions(home)
+    _wait_for_autovacuum(home)
     with serving("bugrelay", home.environment, log=scratch / "similar.log") as server:
         found = {kind: _figures(home, server, requests, seconds) for kind, requests in kinds.items()}
     bars = {
@@ -67,6 +71,14 @@ def _asked(home: Home, seconds: float, scratch: Path) -> tuple[dict[str, Measure
         for kind, figures in found.items()
     }
     return bars, found
+
+
+def _wait_for_autovacuum(home: Home) -> None:
+    """Wait while PostgreSQL vacuums what other bars wrote, which would take a core from the queries."""
+    until = time.monotonic() + MAX_VACUUM_SECONDS
+    with psycopg.connect(home.url, autocommit=True) as connection:
+        while connection.execute(_VACUUMING).fetchone() != (0,) and time.monotonic() < until:
+            time.sleep(1)
 
 
 def _questions(home: Home) -> dict[str, list[Request]]:
