@@ -1,9 +1,9 @@
 """`python -m benchmarks.finding BUGS DUPLICATES`: how often the original of a duplicate is found, compared with BM25.
 
-BUGS is a file for `bugrelay import`. DUPLICATES has a line `{"id": …, "master": …, "root": …}` for each report that was
-closed as a duplicate of another one; the values are external ids. All reports are imported. Then each duplicate of an
-earlier report is a query as of the day of its report: later reports are excluded. Reports that are duplicates of each
-other (a family) are merged and count as one result; the rank of that result is the measured one.
+BUGS is a file for `bugrelay import`, oldest first. DUPLICATES has a line `{"id": …, "master": …, "root": …}` for each
+report that was closed as a duplicate of another one; the values are external ids. All reports are imported. Then each
+duplicate of an earlier report is a query as of the day of its report: later reports are excluded. Reports that are
+duplicates of each other (a family) are merged and count as one result; the rank of that result is the measured one.
 
 `similar` uses title and description, `title` only the title. `search` types the title into the search, when the import
 has reached the reports before that one, since a search cannot exclude later reports otherwise. Nothing is merged at
@@ -174,24 +174,28 @@ def main() -> None:
 async def _run(bugs: str, duplicates: str) -> None:
     pairs = [json.loads(line) for line in _lines(duplicates)]
     async with _loaded(bugs, Families(pairs)) as loaded:
+        if not loaded.asked:
+            raise SystemExit(f"{duplicates} has no duplicate of an earlier report of {bugs}")
         print(f"{len(loaded.reports):,} reports, {len(loaded.asked):,} duplicates of an earlier report\n")
         print("| asked with | R@1 | R@5 | R@10 | R@20 | MRR |\n|---|---|---|---|---|---|")
         titles, texts = await _bm25(loaded)
-        await _tell("search", loaded, _searching(loaded, "search"))
-        await _tell("search: BM25", loaded, titles)
+        await _print_row("search", loaded, _searching(loaded, "search"))
+        await _print_row("search: BM25", loaded, titles)
         for way in [*SEARCHES, ALL_WORDS][1:]:
-            await _tell(way, loaded, _searching(loaded, way))
+            await _print_row(way, loaded, _searching(loaded, way))
         await _merge(loaded)
         for kind, plain in (("title", titles), ("similar", texts)):
             described = kind == "similar"
-            await _tell(kind, loaded, _asking(loaded, described=described))
-            await _tell(f"{kind}: BM25", loaded, plain)
+            await _print_row(kind, loaded, _asking(loaded, described=described))
+            await _print_row(f"{kind}: BM25", loaded, plain)
             for name, ranking in INGREDIENTS.items():
                 if name == "without description" and not described:
                     continue
-                await _tell(f"{kind}, {name}", loaded, _asking(loaded, described=described, ranking=ranking))
+                await _print_row(
+                    f"{kind}, {name}", loaded, _asking(loaded, described=described, ranking=ranking)
+                )
         await _remove_merged(loaded)
-        await _tell(
+        await _print_row(
             "similar, without the texts of merged duplicates", loaded, _asking(loaded, described=True)
         )
 
@@ -286,7 +290,7 @@ async def _rows(platform: Platform, statement: LiteralString) -> list[tuple[Any,
         return await (await connection.execute(statement)).fetchall()
 
 
-async def _tell(name: str, loaded: Loaded, find: Find) -> None:
+async def _print_row(name: str, loaded: Loaded, find: Find) -> None:
     """Query every duplicate and print the row of the table."""
     places = [loaded.families.place(one, await find(one)) for one in loaded.asked]
     recalls = [sum(0 < place <= most for place in places) / len(places) for most in (1, 5, 10, PLACES)]
