@@ -159,7 +159,8 @@ async def test_an_interrupted_fold_changes_nothing(platform: Platform, sql: Sql,
     bugs = put_many(sql, ["About the galaxy"])
     folding = psycopg.connect(database_url)
     folding.execute("SELECT similar_fold(10)")
-    sql.execute("SELECT pg_terminate_backend(%s)", (folding.info.backend_pid,))
+    ended = sql.execute("SELECT pg_terminate_backend(%s, 60000)", (folding.info.backend_pid,)).fetchone()
+    assert ended == (True,)  # and so has released its locks
     assert await similar(platform, "galaxy") == bugs
     assert pending(sql) == 1
     await fold_similar(platform)
